@@ -1,0 +1,1 @@
+"""What strategies and the daemon say to each other. No I/O, no clock, no venue spelling."""

@@ -1,0 +1,1 @@
+"""Bytes, files, sockets, time and randomness. The only door to the world; no trading word appears here."""
