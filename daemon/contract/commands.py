@@ -1,0 +1,128 @@
+"""The commands a client can send, decoded strictly: an unknown field or a wrong type is a refusal that names it."""
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+
+from .ids import CommandID, Target, Venue
+
+Until: TypeAlias = Literal["ack", "proof"]
+"""When a cancel is answered: at the venue's acceptance, or at the evidence that the order left the book."""
+
+DeadlineMs: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=60_000)]
+Label: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+MonotonicNs: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Reason: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=128)]
+
+BATCH_LIMIT = 500
+"""Most orders in one cancel_batch."""
+
+
+class OrderRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One order inside a batch or a lease: exactly one of the three identifiers."""
+
+    order_id: Text | None = None
+    cl_ord_id: Text | None = None
+    userref: int | None = None
+    symbol: Label | None = None
+
+    @property
+    def target(self) -> Target | None:
+        """The one identifier given, or None when there is not exactly one."""
+        return target_of(self.order_id, self.cl_ord_id, self.userref)
+
+
+class _Command(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="type", gc=False
+):
+    id: CommandID
+    deadline_ms: DeadlineMs | None = None
+    strategy: Label | None = None
+    sent_ns: MonotonicNs | None = None
+
+
+class Cancel(_Command, frozen=True, tag="cancel", gc=False):
+    """Cancel one order. Answered with an outcome."""
+
+    venue: Venue
+    order_id: Text | None = None
+    cl_ord_id: Text | None = None
+    userref: int | None = None
+    symbol: Label | None = None
+    until: Until = "ack"
+
+    @property
+    def target(self) -> Target | None:
+        """The one identifier given, or None when there is not exactly one."""
+        return target_of(self.order_id, self.cl_ord_id, self.userref)
+
+
+class CancelBatch(_Command, frozen=True, tag="cancel_batch"):
+    """Cancel 1..500 orders of one venue. Answered with one outcome per order, in the asked sequence."""
+
+    venue: Venue
+    orders: Annotated[tuple[OrderRef, ...], msgspec.Meta(min_length=1, max_length=BATCH_LIMIT)]
+    until: Until = "ack"
+
+
+class CancelAll(_Command, frozen=True, tag="cancel_all"):
+    """Cancel everything open on one venue, or on every enabled one."""
+
+    venue: Venue | None = None
+    until: Until = "ack"
+
+
+class Kill(_Command, frozen=True, tag="kill"):
+    """Pull the kill switch."""
+
+    reason: Reason
+    venues: tuple[Venue, ...] | None = None
+
+
+class Rearm(_Command, frozen=True, tag="rearm"):
+    """Re-arm the kill switch: without `confirm` ask for the one-time code, with it re-arm. Control socket only."""
+
+    confirm: Label | None = None
+    reason: Reason | None = None
+    force: bool = False
+
+
+class LeaseScope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a lease covers: a whole venue, or one order of it."""
+
+    venue: Venue
+    order_id: Text | None = None
+    cl_ord_id: Text | None = None
+    userref: int | None = None
+
+
+class Lease(_Command, frozen=True, tag="lease"):
+    """Take, renew or (ttl_ms 0) give back a strategy's lease."""
+
+    strategy: Label
+    ttl_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)]
+    on_expiry: Literal["cancel", "kill"] = "cancel"
+    scope: tuple[LeaseScope, ...] = ()
+
+
+class Status(_Command, frozen=True, tag="status"):
+    """Ask how the daemon is."""
+
+    detail: bool = False
+
+
+class Ping(_Command, frozen=True, tag="ping"):
+    """Ask whether the daemon answers."""
+
+
+Command: TypeAlias = Cancel | CancelBatch | CancelAll | Kill | Rearm | Lease | Status | Ping
+
+
+def target_of(order_id: str | None, cl_ord_id: str | None, userref: int | None) -> Target | None:
+    """The one identifier that is not None, or None when there is not exactly one."""
+    if order_id is not None:
+        return Target("order_id", order_id) if cl_ord_id is None and userref is None else None
+    if cl_ord_id is not None:
+        return Target("cl_ord_id", cl_ord_id) if userref is None else None
+    return None if userref is None else Target("userref", userref)

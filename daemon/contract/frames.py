@@ -1,0 +1,259 @@
+"""ZeroMQ payload bytes to command, and reply to payload bytes. One payload frame is one command or one reply."""
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from .commands import Cancel, CancelBatch, Command, Lease, LeaseScope, OrderRef, Rearm, target_of
+from .ids import CommandID, Target, Venue, fault_of
+from .outcomes import (
+    NAMES,
+    Acked,
+    Canceled,
+    Closed,
+    NotOpen,
+    Outcome,
+    RefusalReason,
+    Refused,
+    Rejected,
+    Settlement,
+    Unknown,
+)
+
+Encoding: TypeAlias = Literal["msgpack", "json"]
+
+COMMAND_BYTES: Final = 16 * 1024
+"""Largest command. A cancel has about 150 bytes; what is larger is a mistake or an attack."""
+
+BATCH_BYTES: Final = 128 * 1024
+"""Largest cancel_batch: 500 orders of about 200 bytes, with room for JSON's spaces."""
+
+MESSAGE_FRAMES: Final = 4
+"""Most frames in one message. One payload and REQ's empty delimiter are used; the rest is for proxies that add one."""
+
+NESTING: Final = "nested too deeply"
+
+_from_json: Final = msgspec.json.Decoder(Command)
+_from_msgpack: Final = msgspec.msgpack.Decoder(Command)
+_loose_json: Final = msgspec.json.Decoder()
+_loose_msgpack: Final = msgspec.msgpack.Decoder()
+_to_json: Final = msgspec.json.Encoder()
+_to_msgpack: Final = msgspec.msgpack.Encoder()
+
+# Everything msgspec raises on hostile bytes: a bad document, a bad string inside it, and one nested too deeply.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _ReadableID(msgspec.Struct):
+    id: CommandID
+
+
+class Malformed(msgspec.Struct, frozen=True):
+    """A payload that is no command: answered once, and forgotten. `id` is None where it could not be read."""
+
+    id: CommandID | None
+    reason: RefusalReason
+    detail: str
+
+
+def encoding_of(payload: bytes) -> Encoding:
+    """JSON when the first byte is `{`, else msgpack."""
+    return "json" if payload[:1] == b"{" else "msgpack"
+
+
+def decode_command(payload: bytes) -> Command | Malformed:
+    """One payload frame to one command. Never raises on what a client sent."""
+    if len(payload) > COMMAND_BYTES and (len(payload) > BATCH_BYTES or not _is_batch(payload)):
+        return Malformed(_readable_id(payload), "too_large", _size_fault(len(payload)))
+    try:
+        command = _from_json.decode(payload) if payload[:1] == b"{" else _from_msgpack.decode(payload)
+    except RecursionError:
+        return Malformed(None, "invalid", NESTING)
+    except _UNREADABLE as error:
+        return Malformed(_readable_id(payload), "invalid", str(error))
+    if type(command) is Cancel:
+        target = target_of(command.order_id, command.cl_ord_id, command.userref)
+        fault = _MANY_IDS if target is None else fault_of(command.venue, target)
+        if fault is not None:
+            return Malformed(command.id, "invalid", fault)
+        if target is not None and target.kind == "userref" and command.venue != "spot":
+            return Malformed(command.id, "unsupported", f"userref: {command.venue} orders have none")
+        return command
+    fault = _fault_in(command)
+    return command if fault is None else Malformed(command.id, "invalid", fault)
+
+
+_MANY_IDS: Final = "exactly one of order_id, cl_ord_id, userref is required"
+
+
+def _fault_in(command: Command) -> str | None:
+    match command:
+        case CancelBatch(venue=venue, orders=orders):
+            return next(
+                (f"orders[{n}].{fault}" for n, order in enumerate(orders) if (fault := _ref_fault(venue, order))), None
+            )
+        case Lease(ttl_ms=ttl_ms, scope=scope):
+            if 0 < ttl_ms < 500:
+                return "ttl_ms: expected 0 or 500..60000"
+            return next((f"scope[{n}].{fault}" for n, part in enumerate(scope) if (fault := _scope_fault(part))), None)
+        case Rearm(confirm=None, force=True):
+            return "force: goes with confirm"
+        case _:
+            return None
+
+
+def _ref_fault(venue: Venue, order: OrderRef) -> str | None:
+    target = order.target
+    if target is None:
+        return _MANY_IDS
+    if target.kind == "userref" and venue != "spot":
+        return f"userref: {venue} orders have none"
+    return fault_of(venue, target)
+
+
+def _scope_fault(part: LeaseScope) -> str | None:
+    if part.order_id is None and part.cl_ord_id is None and part.userref is None:
+        return None
+    return _ref_fault(part.venue, OrderRef(part.order_id, part.cl_ord_id, part.userref))
+
+
+def _is_batch(payload: bytes) -> bool:
+    loose = _loose(payload)
+    return isinstance(loose, dict) and loose.get("type") == "cancel_batch"
+
+
+def _size_fault(size: int) -> str:
+    return f"{size} bytes; a command has at most {COMMAND_BYTES}, a cancel_batch {BATCH_BYTES}"
+
+
+def _loose(payload: bytes) -> object:
+    try:
+        return _loose_json.decode(payload) if payload[:1] == b"{" else _loose_msgpack.decode(payload)
+    except _UNREADABLE:
+        return None
+
+
+def _readable_id(payload: bytes) -> CommandID | None:
+    """The id of a payload that is no command, so that its sender can tell which one was refused."""
+    if len(payload) > BATCH_BYTES:
+        return None
+    loose = _loose(payload)
+    if not isinstance(loose, dict):
+        return None
+    try:
+        return msgspec.convert({"id": loose.get("id")}, _ReadableID).id
+    except _UNREADABLE:
+        return None
+
+
+def encode(reply: Mapping[str, Any], encoding: Encoding) -> bytes:
+    """One reply map to one payload frame."""
+    return _to_json.encode(reply) if encoding == "json" else _to_msgpack.encode(reply)
+
+
+def outcome_map(id: CommandID | None, received_ns: int | None, settlement: Settlement) -> dict[str, Any]:
+    """The `outcome` message of contract section 4; members that did not happen are left out."""
+    outcome = settlement.outcome
+    message: dict[str, Any] = {
+        "type": "outcome",
+        "id": id,
+        "venue": settlement.venue,
+        "outcome": NAMES[type(outcome)],
+        "route": settlement.route,
+        "attempts": settlement.attempts,
+        settlement.target.kind: settlement.target.value,
+    }
+    if settlement.order_id is not None:
+        message["order_id"] = settlement.order_id
+    if received_ns is not None:
+        message["received_ns"] = received_ns
+    if settlement.sent_ns is not None:
+        message["sent_ns"] = settlement.sent_ns
+    if settlement.answered_ns is not None:
+        message["answered_ns"] = settlement.answered_ns
+    if settlement.error is not None:
+        message["error"] = settlement.error
+    match outcome:
+        case Canceled(filled_qty=filled_qty):
+            if filled_qty is not None:
+                message["filled_qty"] = filled_qty
+        case Closed(state=state, filled_qty=filled_qty, cause=cause):
+            if state is not None:
+                message["state"] = state
+            if filled_qty is not None:
+                message["filled_qty"] = filled_qty
+            if cause is not None:
+                message["cause"] = cause
+        case Rejected(reject_class=reject_class):
+            message["class"] = reject_class
+        case Unknown(tried=tried):
+            message["tried"] = tried
+        case Refused(reason=reason, detail=detail):
+            message["reason"] = reason
+            message["detail"] = detail
+        case Acked() | NotOpen():
+            pass
+    return message
+
+
+def refusal_map(id: CommandID | None, reason: RefusalReason, detail: str) -> dict[str, Any]:
+    """The refusal of whatever is not a well-formed cancel."""
+    return {"type": "refused", "id": id, "outcome": "refused", "reason": reason, "detail": detail}
+
+
+class UnreadableReply(Exception):
+    """A reply that does not follow the contract."""
+
+
+def decode_reply(payload: bytes) -> dict[str, Any]:
+    """One payload frame from the daemon to a map; raises UnreadableReply."""
+    try:
+        reply = _loose_json.decode(payload) if payload[:1] == b"{" else _loose_msgpack.decode(payload)
+    except _UNREADABLE as error:
+        raise UnreadableReply(str(error)) from None
+    if not isinstance(reply, dict) or not isinstance(reply.get("type"), str):
+        raise UnreadableReply("a reply is a map with a `type`")
+    return reply
+
+
+def read_outcome(message: Mapping[str, Any]) -> Outcome:
+    """The outcome in an `outcome` or `refused` message; raises UnreadableReply."""
+    try:
+        match message["outcome"]:
+            case "acked":
+                return Acked()
+            case "canceled":
+                return Canceled(message.get("filled_qty"))
+            case "closed":
+                return Closed(message.get("state"), message.get("filled_qty"), message.get("cause"))
+            case "not_open":
+                return NotOpen()
+            case "rejected":
+                return Rejected(message["class"])
+            case "unknown":
+                return Unknown(tuple(message["tried"]))
+            case "refused":
+                return Refused(message["reason"], message["detail"])
+            case other:
+                raise UnreadableReply(f"outcome {other!r} is not in the contract")
+    except KeyError as missing:
+        raise UnreadableReply(f"an outcome lacks {missing}") from None
+
+
+def read_target(message: Mapping[str, Any]) -> Target | None:
+    """The identifier an outcome message names, preferring the one a client may have used."""
+    for kind in ("userref", "cl_ord_id", "order_id"):
+        if kind in message:
+            return Target(kind, message[kind])
+    return None
+
+
+def same_command(first: Command, second: Command) -> bool:
+    """Whether two commands with one id are the same request: all fields but `sent_ns`, the time of sending."""
+    return type(first) is type(second) and _untimed(first) == _untimed(second)
+
+
+def _untimed(command: Command) -> Command:
+    return command if command.sent_ns is None else msgspec.structs.replace(command, sent_ns=None)
+

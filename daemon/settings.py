@@ -1,0 +1,229 @@
+"""The configuration file, decoded strictly into frozen structs. Every default and every named limit lives here."""
+
+import tomllib
+from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+
+from .contract.ids import VENUES, Venue
+
+Milliseconds: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=60_000)]
+Mode: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0o777)]
+
+IN_FLIGHT_LIMIT = 10_000
+"""Most commands being worked on at once; one more is refused as overloaded rather than queued without end."""
+
+REPLAY_WINDOW_S = 900
+"""How long a command id is remembered for its client."""
+
+REPLAY_LIMIT = 65_536
+"""Most remembered command ids over all clients; past it the oldest go first, and status counts them."""
+
+OUTBOX_REPLIES = 10_000
+OUTBOX_BYTES = 4 * 1024 * 1024
+"""What is kept for one client that does not read; past either, further replies are counted and left to a replay."""
+
+OUTBOX_TOTAL_BYTES = 64 * 1024 * 1024
+"""What is kept for all such clients together, so that many silent clients cannot take the daemon's memory."""
+
+DRAIN_LIMIT = 64
+"""Messages taken from the gateway before other tasks run, so that one flooding client cannot starve a session."""
+
+DRAIN_ON_STOP_S = 3.0
+"""How long commands in flight may settle after SIGTERM; systemd's TimeoutStopSec stands above it."""
+
+LATE_WINDOW_S = 60.0
+"""How long an answered cancel is remembered so that a late answer of the venue is reported as `late`."""
+
+LATE_LIMIT = 20_000
+"""Most answered cancels remembered for late answers."""
+
+RESTING_LIMIT = 50_000
+"""Most ended orders remembered; open ones are always kept, since a kill walks them."""
+
+HEDGE_FLOOR_MS = 20
+"""A shorter hedge delay would send every cancel twice."""
+
+
+class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The local sockets. Only ipc:// endpoints: the file mode is the access control."""
+
+    commands: str = "ipc:///run/canceld/commands.sock"
+    control: str = "ipc:///run/canceld/control.sock"
+    events: str = "ipc:///run/canceld/events.sock"
+    mode: Mode = 0o660
+    control_mode: Mode = 0o600
+    deadline_ms: Milliseconds = 2000
+
+
+class Spot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Kraken Spot: two WebSocket sessions first, REST when they let us down."""
+
+    enabled: bool = True
+    protocol: Literal["v1", "v2"] = "v1"
+    ws_url: str = "wss://ws-auth.kraken.com"
+    rest_url: str = "https://api.kraken.com"
+    # The exchange answers in about 10 ms; 400 ms is far outside of its tail and well inside the default deadline.
+    hedge_after_ms: Annotated[int, msgspec.Meta(ge=HEDGE_FLOOR_MS, le=60_000)] = 400
+    # A cancel can overtake its own add on Kraken's load-balanced WebSockets; seconds are seen, 1.5 s is common advice.
+    overtake_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 1500
+    sessions: Annotated[int, msgspec.Meta(ge=1, le=4)] = 2
+    canary_s: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0
+
+
+class Prime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Kraken Prime: WebSocket only, its REST cannot cancel."""
+
+    enabled: bool = False
+    ws_url: str = "wss://wss.prime.kraken.com/ws/v1"
+    hedge_after_ms: Annotated[int, msgspec.Meta(ge=HEDGE_FLOOR_MS, le=60_000)] = 400
+    sessions: Annotated[int, msgspec.Meta(ge=1, le=4)] = 2
+
+
+class Futures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Kraken Futures: REST cancels, the private feed is the witness."""
+
+    enabled: bool = False
+    rest_url: str = "https://futures.kraken.com/derivatives/api/v3"
+    ws_url: str = "wss://futures.kraken.com/ws/v1"
+    uws_url: str = ""
+    hedge_after_ms: Annotated[int, msgspec.Meta(ge=HEDGE_FLOOR_MS, le=60_000)] = 400
+
+
+class Deadman(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The venues' own cancel-all timers; account-wide, so opt-in and with one owner."""
+
+    spot: bool = False
+    futures: bool = False
+    timeout_s: Annotated[int, msgspec.Meta(ge=5, le=86_399)] = 60
+    refresh_s: Annotated[int, msgspec.Meta(ge=1, le=43_200)] = 15
+
+
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where what must survive a crash is kept. Never on a tmpfs."""
+
+    dir: str = "/var/lib/canceld"
+
+
+class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An extra trust root beside the system's. Nothing here can turn verification off."""
+
+    ca_file: str = ""
+
+
+class CredentialFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the key files are; empty means $CREDENTIALS_DIRECTORY, as systemd sets it."""
+
+    dir: str = ""
+
+
+class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is logged, and how it looks."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file; every section may be left out."""
+
+    gateway: Gateway = Gateway()
+    spot: Spot = Spot()
+    prime: Prime = Prime()
+    futures: Futures = Futures()
+    deadman: Deadman = Deadman()
+    state: State = State()
+    tls: Tls = Tls()
+    credentials: CredentialFiles = CredentialFiles()
+    log: Log = Log()
+
+    @property
+    def venues(self) -> tuple[Venue, ...]:
+        """The enabled venues, in a fixed order."""
+        on = {"spot": self.spot.enabled, "prime": self.prime.enabled, "futures": self.futures.enabled}
+        return tuple(venue for venue in VENUES if on[venue])
+
+
+class BadSettings(Exception):
+    """The file cannot be used; the text is one line that names the key and the mend."""
+
+
+class Address(msgspec.Struct, frozen=True):
+    """A URL taken apart once, at start-up. `path` never ends in a slash; it is empty for a bare host."""
+
+    tls: bool
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """Host, with the port only where it is not the scheme's own: what the Host header carries."""
+        return self.host if self.port == (443 if self.tls else 80) else f"{self.host}:{self.port}"
+
+
+def parse(text: str) -> Settings:
+    """A configuration file's text to settings; raises BadSettings."""
+    try:
+        settings = msgspec.convert(tomllib.loads(text), Settings)
+    except tomllib.TOMLDecodeError as error:
+        raise BadSettings(f"not TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise BadSettings(_with_dotted_path(str(error))) from None
+    except RecursionError:
+        raise BadSettings("nested too deeply") from None
+    for key, url, schemes in _urls(settings):
+        address_of(url, schemes, key)
+    for key, endpoint in (
+        ("gateway.commands", settings.gateway.commands),
+        ("gateway.control", settings.gateway.control),
+        ("gateway.events", settings.gateway.events),
+    ):
+        if not endpoint.startswith("ipc://") or endpoint.startswith("ipc://@"):
+            raise BadSettings(f"{key}: {endpoint!r} is not offered; use ipc:// with a file path, its mode guards it")
+    if len({settings.gateway.commands, settings.gateway.control, settings.gateway.events}) < 3:
+        raise BadSettings("gateway: commands, control and events need three different endpoints")
+    if not settings.venues:
+        raise BadSettings("no venue is enabled; set spot.enabled, prime.enabled or futures.enabled")
+    if settings.deadman.refresh_s * 2 > settings.deadman.timeout_s:
+        raise BadSettings("deadman.refresh_s: at most half of deadman.timeout_s, so that one lost renewal does not fire it")
+    return settings
+
+
+def address_of(url: str, schemes: dict[str, bool], key: str) -> Address:
+    """Take a URL apart; `schemes` maps each scheme taken to whether it is TLS. Raises BadSettings naming `key`."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BadSettings(f"{key}: {url!r}: {error}") from None
+    if parts.scheme not in schemes or not parts.hostname:
+        raise BadSettings(f"{key}: {url!r}: expected {' or '.join(schemes)}://host[:port][/path]")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise BadSettings(f"{key}: a URL with user, query or fragment is not taken")
+    tls = schemes[parts.scheme]
+    return Address(tls, parts.hostname, port or (443 if tls else 80), parts.path.rstrip("/"))
+
+
+WEBSOCKET_SCHEMES = {"wss": True}
+REST_SCHEMES = {"https": True}
+
+
+def _urls(settings: Settings) -> list[tuple[str, str, dict[str, bool]]]:
+    urls = [
+        ("spot.ws_url", settings.spot.ws_url, WEBSOCKET_SCHEMES),
+        ("spot.rest_url", settings.spot.rest_url, REST_SCHEMES),
+        ("prime.ws_url", settings.prime.ws_url, WEBSOCKET_SCHEMES),
+        ("futures.rest_url", settings.futures.rest_url, REST_SCHEMES),
+        ("futures.ws_url", settings.futures.ws_url, WEBSOCKET_SCHEMES),
+    ]
+    if settings.futures.uws_url:
+        urls.append(("futures.uws_url", settings.futures.uws_url, WEBSOCKET_SCHEMES))
+    return urls
+
+
+def _with_dotted_path(error: str) -> str:
+    """msgspec's "… - at `$.spot.ws_url`" to "spot.ws_url: …", as a person would look for it in the file."""
+    text, _, path = error.partition(" - at `$.")
+    return f"{path.rstrip('`')}: {text}" if path else text
