@@ -1,5 +1,6 @@
 """The configuration file, decoded strictly into frozen structs. Every default and every named limit lives here."""
 
+import re
 import tomllib
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -187,7 +188,7 @@ def parse(text: str) -> Settings:
     if not settings.venues:
         raise BadSettings("no venue is enabled; set spot.enabled, prime.enabled or futures.enabled")
     if settings.deadman.refresh_s * 2 > settings.deadman.timeout_s:
-        raise BadSettings("deadman.refresh_s: at most half of deadman.timeout_s, so that one lost renewal does not fire it")
+        raise BadSettings("deadman.refresh_s: at most half of deadman.timeout_s, so that a lost renewal does not fire it")
     return settings
 
 
@@ -225,5 +226,9 @@ def _urls(settings: Settings) -> list[tuple[str, str, dict[str, bool]]]:
 
 def _with_dotted_path(error: str) -> str:
     """msgspec's "… - at `$.spot.ws_url`" to "spot.ws_url: …", as a person would look for it in the file."""
-    text, _, path = error.partition(" - at `$.")
-    return f"{path.rstrip('`')}: {text}" if path else text
+    text, _, at = error.partition(" - at `$.")
+    path = at.rstrip("`")
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", text):
+        key = f"{path}.{unknown[1]}" if path else unknown[1]
+        return f"{key}: unknown key; see config/canceld.toml for the keys there are"
+    return f"{path}: {text}" if path else text

@@ -1,0 +1,208 @@
+"""What a venue can tell us, in one vocabulary: the dialects in venues/ speak it and the engine decides on it.
+
+Dialects translate every venue spelling into these values once, at the border; nothing here is sent to a client.
+"""
+
+import enum
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from .ids import Reqid
+from .outcomes import ClosedState
+
+Mode: TypeAlias = Literal["online", "post_only", "limit_only", "cancel_only", "maintenance", "unknown"]
+"""A venue's trading mode. Cancels are possible in all but `maintenance`."""
+
+
+class Fault(enum.Enum):
+    """What an error text of a venue means for a cancel; the dialects hold the table of texts."""
+
+    NOT_OPEN = "the venue knows no such open order: gone, wrong, or not there yet"
+    THROTTLED = "the pair's order-rate counter is over its ceiling; the same request may pass a second later"
+    ROUTE_BUSY = "this way in is rate-limited; another way may be free"
+    STALE_TOKEN = "the WebSocket token is dead"
+    STALE_NONCE = "the nonce was not above the last one"
+    CREDENTIALS = "key or signature is refused; repeating it leads to a lockout"
+    LOCKOUT = "the key is locked out for minutes; every further call prolongs it"
+    PERMISSION = "the key may not do this"
+    INVALID = "the request is wrong for this route"
+    UNAVAILABLE = "engine or API is down, often for maintenance"
+    TRANSIENT = "the venue stumbled; whether the cancel took effect is not known"
+    UNLISTED = "a text that is in no table"
+
+
+class OrderState(msgspec.Struct, frozen=True, gc=False):
+    """What one message says of one order; None means that the message did not say.
+
+    `status` is "open" for anything that may still trade. `filled_qty` is the venue's decimal text. `opened_s` is Unix
+    seconds: it sets the price of a cancel in the venue's rate counter.
+    """
+
+    order_id: str
+    status: Literal["open"] | ClosedState | None = None
+    cl_ord_id: str | None = None
+    userref: int | None = None
+    symbol: str | None = None
+    opened_s: float | None = None
+    filled_qty: str | None = None
+    reason: str | None = None
+
+
+class CancelAck(msgspec.Struct, frozen=True, gc=False):
+    """The venue accepted one cancel of the request `reqid`. Most dialects do not say of which order."""
+
+    reqid: Reqid
+    order_id: str | None = None
+    cl_ord_id: str | None = None
+
+
+class CancelReject(msgspec.Struct, frozen=True, gc=False):
+    """The venue refused one cancel of the request `reqid`, in the words of `error`."""
+
+    reqid: Reqid
+    fault: Fault
+    error: str
+
+
+class CancelAllAck(msgspec.Struct, frozen=True, gc=False):
+    """The venue cancelled `count` orders for the request `reqid`; None where it gave no number."""
+
+    reqid: Reqid
+    count: int | None
+
+
+class TimerAck(msgspec.Struct, frozen=True, gc=False):
+    """The venue armed, renewed or (trigger_s None) disarmed its cancel-all timer. Unix seconds."""
+
+    reqid: Reqid
+    trigger_s: float | None
+
+
+class Orders(msgspec.Struct, frozen=True, gc=False):
+    """States from the order stream. A snapshot lists every open order. `sequence` is None where there is none."""
+
+    orders: tuple[OrderState, ...]
+    snapshot: bool
+    sequence: int | None = None
+
+
+class Subscribed(msgspec.Struct, frozen=True, gc=False):
+    """The order stream is on. `rate_ceiling` is the account's order-rate threshold where the venue told it."""
+
+    reqid: Reqid | None
+    rate_ceiling: float | None = None
+
+
+class SubscriptionLost(msgspec.Struct, frozen=True, gc=False):
+    """The order stream was refused or ended."""
+
+    reqid: Reqid | None
+    fault: Fault
+    error: str
+
+
+class ModeChanged(msgspec.Struct, frozen=True, gc=False):
+    """The venue's trading mode, as announced on a session."""
+
+    mode: Mode
+
+
+class Heartbeat(msgspec.Struct, frozen=True, gc=False):
+    """The session is alive; nothing else is said."""
+
+
+class Pong(msgspec.Struct, frozen=True, gc=False):
+    """The answer to a ping."""
+
+    reqid: Reqid | None
+
+
+class Unattributed(msgspec.Struct, frozen=True, gc=False):
+    """An error that names no request: it settles nothing, only deadlines do."""
+
+    fault: Fault
+    error: str
+
+
+class Irrelevant(msgspec.Struct, frozen=True, gc=False):
+    """A well-formed message that says nothing about cancels."""
+
+
+class Unreadable(msgspec.Struct, frozen=True, gc=False):
+    """Bytes that are not this dialect: counted and logged as received, never acted on."""
+
+    why: str
+
+
+Evidence: TypeAlias = (
+    CancelAck
+    | CancelReject
+    | CancelAllAck
+    | TimerAck
+    | Orders
+    | Subscribed
+    | SubscriptionLost
+    | ModeChanged
+    | Heartbeat
+    | Pong
+    | Unattributed
+    | Irrelevant
+    | Unreadable
+)
+"""Everything a WebSocket session can be told."""
+
+
+class RestFailed(msgspec.Struct, frozen=True):
+    """The venue answered a REST call with an error. `retry_at_s` (Unix seconds) only where it named a time."""
+
+    fault: Fault
+    error: str
+    retry_at_s: float | None = None
+
+
+class RestUnreadable(msgspec.Struct, frozen=True):
+    """An answer that is no verdict (5xx, HTML, truncated JSON): the request may have been carried out."""
+
+    why: str
+
+
+class RestCanceled(msgspec.Struct, frozen=True):
+    """The venue accepted `count` cancels; `pending` when it said that they are not final yet."""
+
+    count: int
+    pending: bool
+
+
+class RestToken(msgspec.Struct, frozen=True):
+    """A WebSocket token and its validity. The token is a secret: it is wrapped by whoever keeps it."""
+
+    token: str
+    expires_s: float
+
+    def __repr__(self) -> str:
+        return f"RestToken(expires_s={self.expires_s})"
+
+
+class RestOrders(msgspec.Struct, frozen=True):
+    """The states a query returned; for a list of open orders it is all of them."""
+
+    orders: tuple[OrderState, ...]
+
+
+class RestMode(msgspec.Struct, frozen=True):
+    """The venue's trading mode, as asked for."""
+
+    mode: Mode
+
+
+class RestTimer(msgspec.Struct, frozen=True):
+    """The venue's cancel-all timer was set; trigger_s (Unix seconds) None when it is off."""
+
+    trigger_s: float | None
+
+
+RestAnswer: TypeAlias = (
+    RestCanceled | RestToken | RestOrders | RestMode | RestTimer | RestFailed | RestUnreadable
+)
+"""Everything a REST call can come to once an HTTP answer is here."""
