@@ -1,6 +1,6 @@
 """Key files to secrets that no repr, log or exception can show."""
 
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T", str, bytes)
 
@@ -11,7 +11,7 @@ class Secret(Generic[T]):
     __slots__ = ("_value",)
 
     def __init__(self, value: T) -> None:
-        self._value: Final = value
+        self._value: T = value
 
     def reveal(self) -> T:
         """The value itself; the caller puts it on the wire and nowhere else."""

@@ -188,7 +188,7 @@ def parse(text: str) -> Settings:
     if not settings.venues:
         raise BadSettings("no venue is enabled; set spot.enabled, prime.enabled or futures.enabled")
     if settings.deadman.refresh_s * 2 > settings.deadman.timeout_s:
-        raise BadSettings("deadman.refresh_s: at most half of deadman.timeout_s, so that a lost renewal does not fire it")
+        raise BadSettings("deadman.refresh_s: at most half of timeout_s, so that one lost renewal does not fire it")
     return settings
 
 
