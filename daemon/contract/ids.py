@@ -10,7 +10,8 @@ VENUES: tuple[Venue, ...] = ("spot", "prime", "futures")
 
 #: How an order is named. `order_id` is the venue's own id (Spot calls it txid), `cl_ord_id` the client's id of the
 #: order, `userref` a Spot number that may name many orders at once and may be used again.
-Kind: TypeAlias = Literal["order_id", "cl_ord_id", "userref"]
+#: `all` stands for everything open at a venue; no client spells it, `cancel_all` does.
+Kind: TypeAlias = Literal["order_id", "cl_ord_id", "userref", "all"]
 
 #: Correlates one frame with its answers on a WebSocket: 1..2^53-1, never used twice in the life of the process.
 Reqid = NewType("Reqid", int)
@@ -30,6 +31,10 @@ class Target(NamedTuple):
 
     kind: Kind
     value: str | int
+
+
+EVERYTHING = Target("all", "")
+"""What a cancel_all is after."""
 
 
 # Deliberately wider than the 6-5-6 form of Kraken's pages: an id we refuse is an order that nobody cancels. The dash

@@ -82,7 +82,8 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
     Times are CLOCK_MONOTONIC nanoseconds, None when it did not happen: `sent_ns` the first byte towards the venue,
     `answered_ns` the venue's conclusive answer. `attempts` counts requests that may have left. `order_id` is the
-    venue's id where it is known, also when the client named the order otherwise.
+    venue's id where it is known, also when the client named the order otherwise. `count` and `residual` are told of a
+    cancel_all only: how many orders the venue says it cancelled, and the ids that are still open.
     """
 
     venue: Venue
@@ -94,11 +95,5 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     answered_ns: int | None = None
     error: str | None = None
     order_id: str | None = None
-
-
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """A settlement addressed to the command `id` that was received at `received_ns`."""
-
-    id: CommandID | None
-    received_ns: int
-    settlement: Settlement
+    count: int | None = None
+    residual: tuple[str, ...] = ()
