@@ -1,0 +1,171 @@
+"""Orders as the venue's streams and queries tell them: what is open, and how what ended has ended.
+
+A row is opened and ended by what the venue says, never by what we asked for. An ended order never opens again.
+"""
+
+from collections.abc import Iterable, KeysView
+from typing import Literal, TypeAlias
+
+from ..contract.evidence import OrderState
+from ..contract.outcomes import ClosedState
+
+Status: TypeAlias = Literal["open", "gone"] | ClosedState
+"""`gone`: once open, missing from a later list of open orders, and nobody told how it ended."""
+
+FRESH_NS = 2_000_000_000
+"""A list of open orders may lack an order placed a moment ago; absence counts against older ones only."""
+
+
+class Row:
+    """One order. `touched_ns` is when we last heard of it, on the monotonic clock."""
+
+    __slots__ = ("cl_ord_id", "filled_qty", "opened_s", "order_id", "reason", "status", "symbol", "touched_ns", "userref")
+
+    def __init__(self, order_id: str, now_ns: int) -> None:
+        self.order_id = order_id
+        self.status: Status = "open"
+        self.cl_ord_id: str | None = None
+        self.userref: int | None = None
+        self.symbol: str | None = None
+        self.opened_s: float | None = None
+        self.filled_qty: str | None = None
+        self.reason: str | None = None
+        self.touched_ns = now_ns
+
+    @property
+    def ended(self) -> bool:
+        """Whether the venue told that, and how, the order left the book."""
+        return self.status != "open" and self.status != "gone"
+
+
+class Resting:
+    """The orders of one venue's account. Open ones are always kept; ended ones up to a limit, oldest forgotten first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open: dict[str, Row] = {}
+        self._closed: dict[str, Row] = {}
+        self._by_cl_ord_id: dict[str, str] = {}
+        self._by_userref: dict[int, set[str]] = {}
+
+    def __len__(self) -> int:
+        """How many orders are open."""
+        return len(self._open)
+
+    def get(self, order_id: str) -> Row | None:
+        """What is known of an order."""
+        row = self._open.get(order_id)
+        return row if row is not None else self._closed.get(order_id)
+
+    def open_ids(self) -> KeysView[str]:
+        """The orders believed open; a live view."""
+        return self._open.keys()
+
+    def open_as(self, cl_ord_id: str) -> str | None:
+        """The order that is open under a client order id."""
+        return self._by_cl_ord_id.get(cl_ord_id)
+
+    def open_under(self, userref: int) -> frozenset[str]:
+        """The orders that are open under a userref."""
+        return frozenset(self._by_userref.get(userref, ()))
+
+    def apply(self, state: OrderState, now_ns: int) -> Row | None:
+        """Take in one state; the row when this state ended it or opened it, else None."""
+        order_id = state.order_id
+        row = self._open.get(order_id)
+        if row is None:
+            row = self._closed.get(order_id)
+            if row is None:
+                row = Row(order_id, now_ns)
+                self._fill(row, state, now_ns)
+                if state.status is None or state.status == "open":
+                    self._file(row)
+                else:
+                    row.status = state.status
+                    self._remember(row)
+                return row
+            self._fill(row, state, now_ns)
+            # Only a row that vanished without a word may still be told its end, or turn out to rest after all.
+            if row.status != "gone" or state.status is None:
+                return None
+            del self._closed[order_id]
+            row.status = state.status
+            if state.status == "open":
+                self._file(row)
+            else:
+                self._remember(row)
+            return row
+        self._fill(row, state, now_ns)
+        if state.status is None or state.status == "open":
+            return None
+        self._close(row, state.status)
+        return row
+
+    def replace(self, states: Iterable[OrderState], now_ns: int, *, complete: bool) -> list[Row]:
+        """Take in a list of all open orders; the rows that changed.
+
+        complete: nobody else would have told us of an end since the last message, so an order missing here is `gone`.
+        """
+        listed = set()
+        changed = []
+        for state in states:
+            listed.add(state.order_id)
+            row = self.apply(state, now_ns)
+            if row is not None:
+                changed.append(row)
+        if complete:
+            missing = [
+                row
+                for row in self._open.values()
+                if row.order_id not in listed and now_ns - row.touched_ns > FRESH_NS
+            ]
+            for row in missing:
+                self._close(row, "gone")
+            changed += missing
+        return changed
+
+    def _fill(self, row: Row, state: OrderState, now_ns: int) -> None:
+        row.touched_ns = now_ns
+        if state.filled_qty is not None:
+            row.filled_qty = state.filled_qty
+        if state.reason is not None:
+            row.reason = state.reason
+        if state.symbol is not None:
+            row.symbol = state.symbol
+        if state.opened_s is not None:
+            row.opened_s = state.opened_s
+        is_open = row.order_id in self._open
+        if state.cl_ord_id is not None and row.cl_ord_id is None:
+            row.cl_ord_id = state.cl_ord_id
+            if is_open:
+                self._by_cl_ord_id[state.cl_ord_id] = row.order_id
+        if state.userref is not None and row.userref is None:
+            row.userref = state.userref
+            if is_open:
+                self._by_userref.setdefault(state.userref, set()).add(row.order_id)
+
+    def _file(self, row: Row) -> None:
+        row.status = "open"
+        self._open[row.order_id] = row
+        if row.cl_ord_id is not None:
+            self._by_cl_ord_id[row.cl_ord_id] = row.order_id
+        if row.userref is not None:
+            self._by_userref.setdefault(row.userref, set()).add(row.order_id)
+
+    def _close(self, row: Row, status: Status) -> None:
+        row.status = status
+        del self._open[row.order_id]
+        if row.cl_ord_id is not None and self._by_cl_ord_id.get(row.cl_ord_id) == row.order_id:
+            del self._by_cl_ord_id[row.cl_ord_id]
+        if row.userref is not None:
+            family = self._by_userref.get(row.userref)
+            if family is not None:
+                family.discard(row.order_id)
+                if not family:
+                    del self._by_userref[row.userref]
+        self._remember(row)
+
+    def _remember(self, row: Row) -> None:
+        self._closed[row.order_id] = row
+        if len(self._closed) > self._limit:
+            del self._closed[next(iter(self._closed))]

@@ -1,0 +1,73 @@
+"""What an answer of the venue leads to: the table of reactions, and the order in which routes are tried.
+
+Source of every row: protocol notes on Spot error strings; the texts themselves are the dialects' business.
+"""
+
+import enum
+from typing import Final, NamedTuple, TypeAlias
+
+from ..contract.evidence import Fault
+from ..contract.outcomes import RejectClass, Route
+
+Lane: TypeAlias = int
+"""A way to the venue: 0, 1, … are its WebSocket sessions, REST is the REST lane."""
+
+REST: Final[Lane] = -1
+
+
+def route_of(lane: Lane) -> Route:
+    """How a lane is called in an outcome."""
+    return "rest" if lane == REST else "ws"
+
+
+class Reaction(enum.Enum):
+    """What a refused attempt leads to."""
+
+    RESOLVE = "find out whether the order ended, was never there, or is not there yet"
+    AGAIN = "the same request again after a pause, by whichever route is free"
+    ELSEWHERE = "another route at once; this one again after a pause"
+    ONCE_ELSEWHERE = "each other route once; this one never again for this order"
+    NEW_TOKEN = "a new token and one more try on this session, then elsewhere"
+
+
+class Rule(NamedTuple):
+    """The reaction to one class of answers.
+
+    ambiguous: the cancel may have taken effect all the same, so nothing may be concluded from this refusal, and a
+    userref must not be sent again. closes_ms: how long the lane is left alone by everybody.
+    """
+
+    reaction: Reaction
+    reject_class: RejectClass
+    pause_ms: int = 0
+    closes_ms: int = 0
+    ambiguous: bool = False
+
+
+RULES: Final[dict[Fault, Rule]] = {
+    Fault.NOT_OPEN: Rule(Reaction.RESOLVE, "invalid"),
+    # The counter falls by 1 to 3.75 a second and a young cancel costs up to 8: sooner than a second is of no use.
+    Fault.THROTTLED: Rule(Reaction.AGAIN, "throttled", pause_ms=1000),
+    Fault.ROUTE_BUSY: Rule(Reaction.ELSEWHERE, "throttled", pause_ms=1000, closes_ms=1000),
+    Fault.STALE_TOKEN: Rule(Reaction.NEW_TOKEN, "auth"),
+    # The REST lane has already jumped its nonces and tried once more before it reports this.
+    Fault.STALE_NONCE: Rule(Reaction.ONCE_ELSEWHERE, "auth"),
+    # Three wrong keys a minute are known to be borne; more lead to a lockout.
+    Fault.CREDENTIALS: Rule(Reaction.ONCE_ELSEWHERE, "auth", closes_ms=20_000),
+    Fault.LOCKOUT: Rule(Reaction.ONCE_ELSEWHERE, "auth", closes_ms=900_000),
+    # REST takes the cancel right alone where WebSocket v1 is said to ask for the create right too.
+    Fault.PERMISSION: Rule(Reaction.ONCE_ELSEWHERE, "permission"),
+    Fault.INVALID: Rule(Reaction.ONCE_ELSEWHERE, "invalid"),
+    Fault.UNAVAILABLE: Rule(Reaction.ELSEWHERE, "unavailable", pause_ms=500),
+    Fault.TRANSIENT: Rule(Reaction.AGAIN, "unavailable", pause_ms=200, ambiguous=True),
+    Fault.UNLISTED: Rule(Reaction.ONCE_ELSEWHERE, "unavailable", ambiguous=True),
+}
+
+REASK_MS: Final = (50, 200, 1000)
+"""When an order that nobody has seen open is asked for again: a cancel can overtake its own add by some 100 ms."""
+
+RETRY_MS: Final = (100, 200, 400, 800)
+"""Pauses before a route that failed us is tried again; the last one repeats until the deadline."""
+
+ATTEMPT_LIMIT: Final = 16
+"""Most requests for one order; with the pauses above it is never met inside a sane deadline."""
