@@ -1,0 +1,460 @@
+"""One WebSocket client session over a Wire: trio-websocket reads and keeps the protocol, we write.
+
+trio-websocket decodes, answers pings and closes. Its own senders are not used for messages: they queue for a lock and
+wait for the scheduler before the first byte leaves. A client frame is self-contained (RFC 6455 section 5.2), so it is
+built here and handed to the wire in the caller's step; trio-websocket's own frames go through the same wire, whole.
+
+Left to itself that library can hang in a handshake, in closing and in a ping, and can lose its reader to a slow
+consumer. Here every one of those waits ends: see `_Tap` and `connect_websocket`.
+
+This file does not dial, authenticate, reconnect or read what a message says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from itertools import count
+from typing import Final, NoReturn
+
+import h11
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
+
+from daemon.transport.https import USER_AGENT
+from daemon.transport.wire import RECEIVE_SIZE, Wire
+
+MAX_MESSAGE_SIZE: Final = 16 * 1024 * 1024
+
+# Messages decoded and not yet taken. A consumer this far behind has stopped; ending the session is then the only
+# honest answer, since what it would read is old.
+RECEIVE_QUEUE_LIMIT: Final = 8192
+
+# The same in bytes: four messages of the largest size.
+RECEIVE_BACKLOG_LIMIT: Final = 4 * MAX_MESSAGE_SIZE
+
+# trio-websocket's reader stops, pongs included, when its queue is full. The queue is looked at once per RECEIVE_SIZE
+# bytes, and the shortest frame has two bytes; with room for two such reads beyond the limit it is never full.
+_QUEUE_SIZE: Final = RECEIVE_QUEUE_LIMIT + RECEIVE_SIZE
+
+# How long leaving a session may wait for the peer's close frame. A polite peer answers in one round trip.
+CLOSE_TIMEOUT_S: Final = 0.5
+
+# How long a refusal's body is waited for once its head is there: it only explains, and some never end.
+REFUSAL_BODY_WAIT_S: Final = 0.25
+REFUSAL_BODY_LIMIT: Final = 64 * 1024
+
+# Pings without an answer at one time. A peer that owes more than this many is not coming back.
+PING_LIMIT: Final = 8
+
+# Mask keys drawn at a time: one call to the entropy source per 1,024 frames.
+_KEY_BLOCK_SIZE: Final = 4096
+
+_HEADS: Final = [bytes((0x81, 0x80 | length)) for length in range(126)]  # FIN + text, masked, 7-bit length
+
+
+class SessionEnded(Exception):
+    """The session is over, or never began. Whatever was written and not answered may have arrived.
+
+    reason: for people. close_code: from the close frame that ended the session, None when there was none.
+    """
+
+    def __init__(self, reason: str, close_code: int | None = None) -> None:
+        super().__init__(reason, close_code)
+        self.reason = reason
+        self.close_code = close_code
+
+    def __str__(self) -> str:
+        return self.reason if self.close_code is None else f"{self.reason} ({self.close_code})"
+
+
+class HandshakeRefused(SessionEnded):
+    """The peer answered the opening handshake with an HTTP status other than 101.
+
+    headers: names in lower case. body: its first REFUSAL_BODY_LIMIT bytes, as far as they came promptly.
+    """
+
+    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        super().__init__(f"handshake refused with HTTP status {status}")
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class TextFramer:
+    """Builds masked client text frames (RFC 6455 sections 5.2 and 5.3)."""
+
+    def __init__(self, entropy: Callable[[int], bytes]) -> None:
+        """entropy: that many unpredictable bytes. A guessable mask key lets a payload forge traffic for proxies."""
+        self._entropy = entropy
+        self._keys = b""
+        self._next_key = 0
+
+    def frame(self, payload: bytes) -> bytes:
+        """One unfragmented text frame; `payload` is UTF-8 by the caller's word."""
+        start = self._next_key
+        if start == len(self._keys):
+            self._keys = self._entropy(_KEY_BLOCK_SIZE)
+            start = 0
+        self._next_key = start + 4
+        key = self._keys[start : start + 4]
+        length = len(payload)
+        if length < 126:
+            head = _HEADS[length]
+        elif length < 65536:
+            head = b"\x81\xfe" + length.to_bytes(2, "big")
+        else:
+            head = b"\x81\xff" + length.to_bytes(8, "big")
+        # One exclusive-or of two long integers masks the whole payload without a Python loop.
+        mask = int.from_bytes((key * (length // 4 + 1))[:length], "little")
+        return head + key + (int.from_bytes(payload, "little") ^ mask).to_bytes(length, "little")
+
+
+class _Tap(trio.abc.Stream):
+    """The stream that trio-websocket is given: it lets through only what the library handles well.
+
+    * During the handshake it holds the answer back until it is known to be a 101. A refusal, an end of stream or
+      garbage is recorded here; the library would report some of those late, wrongly or never.
+    * It never waits for a slow peer in a send, so that the library's reader goes on reading; the session's writer
+      finishes what the kernel did not take.
+    * It ends the session when nobody takes the messages, before the library's queue is full.
+    """
+
+    def __init__(self, wire: Wire, handshake_over: trio.Event) -> None:
+        self._wire = wire
+        self._handshake_over = handshake_over
+        self._opened = False
+        self._since_look = 0
+        self._untaken = 0
+        self.failure: SessionEnded | None = None
+        self.queued: Callable[[], int] = int  # messages in the queue; none before there is one
+
+    def fail(self, failure: SessionEnded) -> None:
+        """Record the first cause, end the wire, and let whoever waits for the handshake see it."""
+        if self.failure is None:
+            self.failure = failure
+        self._wire.abort()
+        self._handshake_over.set()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        try:
+            if not self._opened:
+                return await self._receive_answer()
+            data = await self._wire.receive_some(max_bytes)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self.fail(SessionEnded(f"connection lost: {error}"))
+            raise
+        if not data:
+            self._handshake_over.set()
+        self._since_look += len(data)
+        if self._since_look >= RECEIVE_SIZE:
+            self._look_at_queue()
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await trio.lowlevel.checkpoint()
+        try:
+            self._wire.write_now(bytes(data))
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self.fail(SessionEnded(f"connection lost: {error}"))
+            raise
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        # The library closes by itself on an invalid handshake answer and at the end of a close handshake.
+        self._handshake_over.set()
+        await self._wire.aclose()
+
+    def _look_at_queue(self) -> None:
+        # The scheduler has gone round since the last message was queued, so a consumer that keeps up has taken it.
+        queued = self.queued()
+        self._untaken = self._untaken + self._since_look if queued else 0
+        self._since_look = 0
+        if queued > RECEIVE_QUEUE_LIMIT or self._untaken > RECEIVE_BACKLOG_LIMIT:
+            self.fail(SessionEnded("nobody takes the messages that arrive"))
+
+    async def _receive_answer(self) -> bytes:
+        """Everything that has arrived, once it starts with a complete 101. Anything else fails the handshake."""
+        answer = bytearray()
+        parser = h11.Connection(h11.CLIENT)
+        # The parser must know that an upgrade was asked for; these bytes go nowhere.
+        parser.send(h11.Request(method="GET", target="/", headers=[("Host", ""), ("Upgrade", "websocket")]))
+        parser.send(h11.EndOfMessage())
+        while True:
+            try:
+                event = parser.next_event()
+            except h11.RemoteProtocolError as error:
+                raise self._refuse(SessionEnded(f"unreadable answer to the handshake: {error}")) from error
+            if event is h11.NEED_DATA:
+                data = await self._wire.receive_some(RECEIVE_SIZE)
+                if not data:
+                    raise self._refuse(SessionEnded("closed by the peer during the handshake"))
+                answer += data
+                parser.receive_data(data)
+            elif isinstance(event, h11.InformationalResponse) and event.status_code == 101:
+                self._opened = True
+                return bytes(answer)
+            elif isinstance(event, h11.Response):
+                body = await self._refusal_body(parser)
+                raise self._refuse(HandshakeRefused(event.status_code, list(event.headers), body))
+
+    async def _refusal_body(self, parser: h11.Connection) -> bytes:
+        body = bytearray()
+        # A body may be unlimited, unreadable or cut off: what has come by then is what there is.
+        with trio.move_on_after(REFUSAL_BODY_WAIT_S), suppress(h11.RemoteProtocolError, trio.BrokenResourceError):
+            while len(body) < REFUSAL_BODY_LIMIT:
+                event = parser.next_event()
+                if event is h11.NEED_DATA:
+                    parser.receive_data(await self._wire.receive_some(RECEIVE_SIZE))
+                elif isinstance(event, h11.Data):
+                    body += event.data
+                else:
+                    break
+        return bytes(body[:REFUSAL_BODY_LIMIT])
+
+    def _refuse(self, failure: SessionEnded) -> trio.BrokenResourceError:
+        self.fail(failure)
+        return trio.BrokenResourceError(failure.reason)
+
+
+class WebSocket:
+    """An open session. Made by `connect_websocket`, and of no use after its block.
+
+    One task receives; any task may send.
+    """
+
+    def __init__(
+        self, connection: WebSocketConnection, tap: _Tap, wire: Wire, framer: TextFramer, nursery: trio.Nursery
+    ) -> None:
+        self._connection = connection
+        self._tap = tap
+        self._wire = wire
+        self._framer = framer
+        self._nursery = nursery
+        self._inbox = inbox(connection)
+        self._ended: SessionEnded | None = None
+        self._pings_out: set[trio.Event] = set()
+        self._ping_number = count()
+        tap.queued = self._queued
+
+    @property
+    def handshake_headers(self) -> list[tuple[bytes, bytes]]:
+        """Headers of the peer's 101 answer, names in lower case."""
+        return list(self._connection.handshake_headers)
+
+    @property
+    def is_open(self) -> bool:
+        """False as soon as this side knows of an end: a close frame, a lost stream, `abandon`."""
+        return self._ended is None and self._connection.closed is None and self._tap.failure is None
+
+    @property
+    def has_backlog(self) -> bool:
+        """True while the peer has not taken everything that was sent."""
+        return self._wire.has_backlog
+
+    def send_now(self, payload: bytes) -> None:
+        """Send one text message (UTF-8) in this step.
+
+        Raises SessionEnded. When `is_open` was true before the call, the message may have left all the same.
+        """
+        if self._ended is not None or self._connection.closed is not None:
+            self._raise_ended()
+        try:
+            self._wire.write_now(self._framer.frame(payload))
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self._raise_lost(error)
+
+    def send_many_now(self, payloads: Sequence[bytes]) -> None:
+        """Send text messages in this step and in this order, with one write to the wire. Raises as `send_now` does."""
+        if self._ended is not None or self._connection.closed is not None:
+            self._raise_ended()
+        frame = self._framer.frame
+        try:
+            self._wire.write_now(b"".join([frame(payload) for payload in payloads]))
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self._raise_lost(error)
+
+    async def receive(self) -> str | bytes:
+        """The next message. Messages that came before the end are still given; then SessionEnded is raised."""
+        try:
+            return await self._connection.get_message()
+        except ConnectionClosed:
+            self._raise_ended()
+
+    def receive_nowait(self) -> str | bytes | None:
+        """The next message if one is already decoded, else None. Raises SessionEnded as `receive` does.
+
+        After each `receive`, a few of these save a scheduler round per message in a burst. Whoever calls it in a loop
+        must bound the loop, or a flooding peer starves the other tasks.
+        """
+        try:
+            return self._inbox.receive_nowait()
+        except trio.WouldBlock:
+            return None
+        except (trio.EndOfChannel, trio.ClosedResourceError):
+            self._raise_ended()
+
+    async def ping(self, timeout_s: float) -> float:
+        """Send a ping and return the seconds until its pong (or a later one) came.
+
+        Raises trio.TooSlowError after `timeout_s`, which does not end the session, and SessionEnded.
+        """
+        self._raise_if_ended()
+        if len(self._pings_out) >= PING_LIMIT:
+            self.abandon(f"{PING_LIMIT} pings without an answer")
+            self._raise_ended()
+        over = trio.Event()
+        self._pings_out.add(over)
+        sent = trio.current_time()
+        # In a task of its own: a cancelled ping of the library stays in its table for ever, and one that is
+        # outstanding when the peer goes is never woken. This task ends with the pong or with the session.
+        self._nursery.start_soon(self._await_pong, next(self._ping_number).to_bytes(8, "big"), over)
+        with trio.fail_after(timeout_s):
+            await over.wait()
+        self._raise_if_ended()
+        return trio.current_time() - sent
+
+    def abandon(self, reason: str) -> None:
+        """End the session by our own verdict (silence, say), in this step and without a close handshake.
+
+        The task that receives gets what is already decoded, then SessionEnded(reason).
+        """
+        self._end(SessionEnded(reason))
+
+    async def _await_pong(self, payload: bytes, over: trio.Event) -> None:
+        with suppress(ConnectionClosed):
+            await self._connection.ping(payload)
+            self._pings_out.discard(over)
+            over.set()
+
+    async def _finish_writes(self) -> None:
+        """Take to the kernel what it did not take at once; ends with the wire."""
+        try:
+            while True:
+                await self._wire.wait_backlog()
+                await self._wire.drain()
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self._end(SessionEnded(f"connection lost: {error}"))
+
+    def _queued(self) -> int:
+        return self._inbox.statistics().current_buffer_used
+
+    def _raise_if_ended(self) -> None:
+        if not self.is_open:
+            self._raise_ended()
+
+    def _raise_lost(self, error: Exception) -> NoReturn:
+        self._end(SessionEnded(f"connection lost: {error}"))
+        self._raise_ended()
+
+    def _raise_ended(self) -> NoReturn:
+        """A fresh exception each time: several tasks may raise it, and a traceback belongs to one."""
+        self._end(SessionEnded("the session is over"))
+        assert self._ended is not None
+        raise SessionEnded(self._ended.reason, self._ended.close_code)
+
+    def _end(self, otherwise: SessionEnded) -> None:
+        """Make the end known to every waiter. The cause is what was seen first; `otherwise` when nothing was."""
+        if self._ended is not None:
+            return
+        closed = self._connection.closed
+        # trio-websocket says 1006 when no close frame came: a local invention that is never on the wire.
+        if closed is not None and closed.code != 1006:
+            self._ended = SessionEnded(f"closed: {closed.reason or closed.name}", closed.code)
+        else:
+            self._ended = self._tap.failure or otherwise
+        self._wire.abort()  # wakes the reader, which then wakes whoever receives
+        for over in self._pings_out:
+            over.set()
+
+
+def inbox(connection: WebSocketConnection) -> trio.MemoryReceiveChannel[str | bytes]:
+    """The library's queue of decoded messages: the one private name we lean on, to take a burst without a scheduler
+    round per message. tests/transport/test_websocket.py fails when a new version no longer has it.
+    """
+    channel: trio.MemoryReceiveChannel[str | bytes] = connection._recv_channel
+    return channel
+
+
+@asynccontextmanager
+async def connect_websocket(
+    wire: Wire,
+    host: str,
+    resource: str,
+    *,
+    headers: list[tuple[bytes, bytes]],
+    entropy: Callable[[int], bytes],
+    handshake_timeout_s: float,
+    max_message_size: int = MAX_MESSAGE_SIZE,
+) -> AsyncIterator[WebSocket]:
+    """Open a session over `wire`, which belongs to it from here on: the wire is closed however this ends.
+
+    host: value of the Host header (with the port unless it is the default one). resource: path and query.
+    headers: added to the handshake; User-Agent is added when missing. entropy: n unpredictable bytes (mask keys).
+    max_message_size: in bytes of a binary and characters of a text message; a longer one ends the session with 1009.
+
+    Raises HandshakeRefused when the peer answers with another status than 101, SessionEnded when it does not answer
+    within `handshake_timeout_s`, closes, or answers nonsense. The block's own exceptions pass through unwrapped; a
+    session that ends inside the block is seen by its users as SessionEnded and cancels nothing.
+    Leaving takes CLOSE_TIMEOUT_S at most, whatever the peer does, also when cancelled.
+    """
+    if not any(name.lower() == b"user-agent" for name, _ in headers):
+        headers = [*headers, (b"User-Agent", USER_AGENT)]
+    handshake_over = trio.Event()
+    tap = _Tap(wire, handshake_over)
+    opened: list[WebSocketConnection] = []
+
+    async def read() -> None:
+        """Host the library's reader. Its faults end the session, never the program: they are the peer's doing."""
+        try:
+            async with trio.open_nursery() as reader:
+                opened.append(
+                    await wrap_client_stream(
+                        reader,
+                        tap,  # type: ignore[arg-type]  # any stream will do; the annotation names trio's own
+                        host,
+                        resource,
+                        extra_headers=headers,
+                        message_queue_size=_QUEUE_SIZE,
+                        max_message_size=max_message_size,
+                        receive_buffer_size=RECEIVE_SIZE,
+                    )
+                )
+                handshake_over.set()
+        except* Exception as faults:
+            tap.fail(SessionEnded(f"protocol fault: {faults.exceptions[0]!r}"))
+        finally:
+            handshake_over.set()
+            if socket is not None:
+                socket._end(SessionEnded("closed by the peer without a close frame"))
+
+    socket: WebSocket | None = None
+    failure: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read, name="websocket reader")
+            with trio.move_on_after(handshake_timeout_s) as patience:
+                await handshake_over.wait()
+            try:
+                if not opened:
+                    if patience.cancelled_caught:
+                        raise SessionEnded(f"no answer to the handshake in {handshake_timeout_s} s")
+                    raise tap.failure or SessionEnded("the answer to the handshake is not valid")
+                socket = WebSocket(opened[0], tap, wire, TextFramer(entropy), nursery)
+                nursery.start_soon(socket._finish_writes, name="websocket writer")
+                yield socket
+            # Kept and raised outside: through the nursery it would come out wrapped in a group.
+            except BaseException as error:
+                failure = error
+            if socket is not None and socket.is_open:
+                with trio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
+                    await opened[0].aclose()
+            if socket is not None:
+                socket._end(SessionEnded("closed by this side"))
+            nursery.cancel_scope.cancel()
+    finally:
+        wire.abort()
+    if failure is not None:
+        raise failure
