@@ -19,7 +19,17 @@ FRESH_NS = 2_000_000_000
 class Row:
     """One order. `touched_ns` is when we last heard of it, on the monotonic clock."""
 
-    __slots__ = ("cl_ord_id", "filled_qty", "opened_s", "order_id", "reason", "status", "symbol", "touched_ns", "userref")
+    __slots__ = (
+        "cl_ord_id",
+        "filled_qty",
+        "opened_s",
+        "order_id",
+        "reason",
+        "status",
+        "symbol",
+        "touched_ns",
+        "userref",
+    )
 
     def __init__(self, order_id: str, now_ns: int) -> None:
         self.order_id = order_id
@@ -39,7 +49,7 @@ class Row:
 
 
 class Resting:
-    """The orders of one venue's account. Open ones are always kept; ended ones up to a limit, oldest forgotten first."""
+    """The orders of one venue's account. Open ones are always kept, ended ones up to a limit."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -1,0 +1,1221 @@
+"""Everything that is being cancelled at one venue: from the command to its one outcome.
+
+A *pursuit* goes after one order (or, by userref or cancel-all, after a family of orders) for every client that asked
+for it. It holds the attempts that were made, what the venue said to each, and when to do what next. All methods are
+plain calls that take the time as an argument and leave what is to be done in `effects`; the caller carries those out
+in the order in which they stand. Nothing here waits, reads a clock, or knows how a venue spells things.
+
+What must never happen here: an order reported off the book because of silence, because of an absence, or because a
+second way of asking did not find it; a userref sent again while the first sending may have worked; two answers for
+one ticket; a ticket without an answer at its deadline.
+"""
+
+import heapq
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from ..contract.evidence import (
+    CancelAck,
+    CancelAllAck,
+    CancelReject,
+    Evidence,
+    Fault,
+    Mode,
+    Orders,
+    RestAnswer,
+    RestCanceled,
+    RestFailed,
+    RestOrders,
+)
+from ..contract.ids import Reqid, Target, Venue
+from ..contract.outcomes import (
+    Acked,
+    Canceled,
+    Closed,
+    NotOpen,
+    Outcome,
+    Refused,
+    Rejected,
+    RejectClass,
+    Route,
+    Settlement,
+    Unknown,
+)
+from .inflight import Attempt, Inflight, Reqids
+from .resting import Resting, Row
+from .routing import ATTEMPT_LIMIT, REASK_MS, REST, RETRY_MS, RULES, Lane, Reaction, route_of
+
+MS = 1_000_000
+
+CALL_LIMIT = 50
+"""Most orders in one CancelOrderBatch or QueryOrders call. Source: Spot REST pages."""
+
+FAR_NS = 2**63 - 1
+"""No time: later than any deadline."""
+
+
+class Policy(NamedTuple):
+    """How patient the pursuits of a venue are; nanoseconds."""
+
+    hedge_ns: int
+    overtake_ns: int
+    late_ns: int
+    late_limit: int
+
+
+class Send(NamedTuple):
+    """Write one cancel on a WebSocket lane."""
+
+    lane: Lane
+    reqid: Reqid
+    target: Target
+
+
+class RestReady(NamedTuple):
+    """There is a call for the REST lane: ask `next_call`."""
+
+
+class Answer(NamedTuple):
+    """The one answer for a ticket."""
+
+    ticket: Any
+    settlement: Settlement
+
+
+class Late(NamedTuple):
+    """The venue settled a pursuit after its ticket had been answered `unknown`."""
+
+    ticket: Any
+    settlement: Settlement
+
+
+class Ended(NamedTuple):
+    """An order ended, whoever ended it."""
+
+    row: Row
+
+
+class RenewToken(NamedTuple):
+    """The lane's token is dead: fetch a new one, then call `token_renewed`."""
+
+    lane: Lane
+
+
+class Redial(NamedTuple):
+    """The lane is of no more use as it is: drop it and dial again."""
+
+    lane: Lane
+    why: str
+
+
+class Alert(NamedTuple):
+    """Something an operator should know, with what to do about it."""
+
+    what: str
+    do: str
+
+
+Effect: TypeAlias = Send | RestReady | Answer | Late | Ended | RenewToken | Redial | Alert
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """One REST call. `form` says which: cancel one target, a batch of order ids, everything, or ask for states."""
+
+    form: str
+    target: Target | None = None
+    order_ids: tuple[str, ...] = ()
+    attempts: tuple[Any, ...] = ()
+    pursuits: tuple[Any, ...] = ()
+
+
+class Counts(msgspec.Struct):
+    """What happened, for status and telemetry."""
+
+    hedged: int = 0
+    retried: int = 0
+    stray_acks: int = 0
+    repeated_acks: int = 0
+    late: int = 0
+    unattributed: int = 0
+    queries: int = 0
+    batches: int = 0
+
+
+class _Waiter:
+    """One ticket's interest in a pursuit."""
+
+    __slots__ = ("deadline_ns", "proof", "target", "ticket")
+
+    def __init__(self, ticket: Any, target: Target, proof: bool, deadline_ns: int) -> None:
+        self.ticket = ticket
+        self.target = target
+        self.proof = proof
+        self.deadline_ns = deadline_ns
+
+
+class _Pursuit:
+    """One order, or one family of orders, being cancelled.
+
+    What most cancels never touch stays a class attribute, so that a plain cancel costs few stores.
+    """
+
+    acked_ns: int | None = None
+    acked_route: Route = "none"
+    ambiguous = False
+    """An attempt may have taken effect without our having heard of it."""
+    answered_unknown: tuple[_Waiter, ...] = ()
+    asked = False
+    """A query for this order was made."""
+    asking = False
+    """A query for this order is queued or on its way."""
+    attempts = 0
+    absent = False
+    """A query found no such order."""
+    children: "dict[str, Settlement | None] | None" = None
+    count: int | None = None
+    done = False
+    error: str | None = None
+    first_sent_ns: int | None = None
+    meant: "set[str] | None" = None
+    """Families: the orders it is after, as the order stream knew them when it was asked."""
+    oks = 0
+    query_ns = FAR_NS
+    queued = False
+    reasks = 0
+    refused: frozenset[Lane] = frozenset()
+    reject_class: RejectClass | None = None
+    retries = 0
+    retry_ns = FAR_NS
+    scheduled_ns = FAR_NS
+    silent_ns = FAR_NS
+    single = False
+    """Not to be put into a batch again."""
+    token_tries = 0
+    tried: tuple[Lane, ...] = ()
+    unknowns = 0
+    """How often the venue said that it knows no such open order."""
+
+    def __init__(self, target: Target, waiter: _Waiter) -> None:
+        self.key = target
+        self.wire = target
+        self.waiters = [waiter]
+        self.deadline_ns = waiter.deadline_ns
+        self.pending: dict[Lane, Attempt[_Pursuit]] = {}
+
+    @property
+    def family(self) -> bool:
+        return self.meant is not None
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        return tuple(dict.fromkeys(map(route_of, self.tried)))
+
+
+class _Child(NamedTuple):
+    """The ticket of a family for one of its orders."""
+
+    parent: _Pursuit
+    order_id: str
+
+
+class Pursuits:
+    """The pursuits of one venue. `effects` is filled by every method and emptied by the caller."""
+
+    def __init__(self, venue: Venue, policy: Policy, reqids: Reqids, resting: Resting) -> None:
+        self.venue = venue
+        self.resting = resting
+        self.effects: list[Effect] = []
+        self.counts = Counts()
+        self.mode: Mode = "unknown"
+        self._policy = policy
+        self._inflight: Inflight[_Pursuit] = Inflight(reqids, memory_ns=policy.late_ns, limit=policy.late_limit)
+        self._active: dict[Target, _Pursuit] = {}
+        self._families: dict[Target, _Pursuit] = {}
+        self._doubtful: dict[Target, _Pursuit] = {}
+        self._held: dict[Target, _Pursuit] = {}
+        self._throttled: dict[Target, _Pursuit] = {}
+        self._live: list[Lane] = []
+        self._stale: dict[Lane, list[_Pursuit]] = {}
+        self._closed_until: dict[Lane, int] = {}
+        self._rest_queue: dict[Target, _Pursuit] = {}
+        self._queries: dict[Target, _Pursuit] = {}
+        self._rest_error = "REST was not reached yet"
+        self._heap: list[tuple[int, int, _Pursuit]] = []
+        self._tick = 0
+
+    # ---------------------------------------------------------------- asking
+
+    @property
+    def active(self) -> int:
+        """How many pursuits are not settled."""
+        return len(self._active)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is pursued, awaited or queued."""
+        return not (self._active or self._held or self._rest_queue or self._queries or self._inflight.waiting)
+
+    def submit(self, ticket: Any, target: Target, proof: bool, deadline_ns: int, now_ns: int) -> None:
+        """Go after `target` for `ticket`: exactly one Answer follows, at the deadline at the latest."""
+        key = target
+        if target.kind == "cl_ord_id":
+            order_id = self.resting.open_as(str(target.value))
+            if order_id is not None:
+                key = Target("order_id", order_id)
+        waiter = _Waiter(ticket, target, proof, deadline_ns)
+        if key.kind == "order_id":
+            row = self.resting.get(str(key.value))
+            if row is not None and row.ended:
+                self._answer_ended(waiter, row, now_ns)
+                return
+        pursuit = self._active.get(key)
+        if pursuit is not None:
+            self._join(pursuit, waiter, now_ns)
+            return
+        pursuit = self._active[key] = _Pursuit(key, waiter)
+        if key.kind == "userref":
+            pursuit.meant = set(self.resting.open_under(int(key.value)))
+            self._families[key] = pursuit
+        elif key.kind == "all":
+            pursuit.meant = set(self.resting.open_ids())
+            self._families[key] = pursuit
+        self._advance(pursuit, now_ns)
+        self._schedule(pursuit)
+
+    def submit_batch(self, tickets: Sequence[tuple[Any, Target]], proof: bool, deadline_ns: int, now_ns: int) -> None:
+        """Go after many orders at once, by REST batch: for orders whose single cancels the rate budget cannot bear."""
+        usable = self._usable(REST, now_ns) and self.mode != "maintenance"
+        for ticket, target in tickets:
+            key = target
+            if target.kind == "cl_ord_id" and (order_id := self.resting.open_as(str(target.value))) is not None:
+                key = Target("order_id", order_id)
+            row = self.resting.get(str(key.value)) if key.kind == "order_id" else None
+            if not usable or key.kind != "order_id" or key in self._active or (row is not None and row.ended):
+                self.submit(ticket, target, proof, deadline_ns, now_ns)
+                continue
+            pursuit = self._active[key] = _Pursuit(key, _Waiter(ticket, target, proof, deadline_ns))
+            self._send(pursuit, REST, now_ns)
+            self._schedule(pursuit)
+
+    def _join(self, pursuit: _Pursuit, waiter: _Waiter, now_ns: int) -> None:
+        if pursuit.acked_ns is not None and not waiter.proof:
+            self._answer(pursuit, waiter, Acked(), pursuit.acked_route, pursuit.acked_ns)
+            return
+        pursuit.waiters.append(waiter)
+        if waiter.deadline_ns < pursuit.deadline_ns:
+            pursuit.deadline_ns = waiter.deadline_ns
+        self._schedule(pursuit)
+
+    # ---------------------------------------------------------------- lanes
+
+    def session_up(self, lane: Lane, now_ns: int) -> None:
+        """A WebSocket lane is authenticated and subscribed."""
+        if lane not in self._live:
+            self._live.append(lane)
+        self._stale.pop(lane, None)
+        self._closed_until.pop(lane, None)
+        for pursuit in [p for p in self._active.values() if not p.pending and p.acked_ns is None]:
+            if pursuit.children is None and not pursuit.unknowns and pursuit.key not in self._held:
+                self._rest_queue.pop(pursuit.key, None)
+                pursuit.queued = False
+                pursuit.retry_ns = FAR_NS
+                if pursuit.attempts:
+                    self._again(pursuit, now_ns)
+                else:
+                    self._advance(pursuit, now_ns)
+                self._schedule(pursuit)
+
+    def session_down(self, lane: Lane, now_ns: int) -> None:
+        """A WebSocket lane is lost: what was in flight on it goes to another route in this same step."""
+        if lane in self._live:
+            self._live.remove(lane)
+        waiting_for_token = self._stale.pop(lane, [])
+        lost = [attempt.of for attempt in self._inflight.lost(lane, now_ns)]
+        for pursuit in lost:
+            del pursuit.pending[lane]
+            pursuit.ambiguous = True
+        if not self._live and self.mode == "maintenance":
+            # Nobody is left to tell us that it is over, so the routes are asked instead.
+            self.mode_changed("unknown", now_ns)
+        for pursuit in dict.fromkeys(lost + waiting_for_token):
+            if not pursuit.done and pursuit.acked_ns is None:
+                self._elsewhere(pursuit, now_ns)
+                self._schedule(pursuit)
+
+    def prefer(self, lane: Lane) -> None:
+        """Make a live lane the one that is used first."""
+        if lane in self._live:
+            self._live.remove(lane)
+            self._live.insert(0, lane)
+
+    @property
+    def live(self) -> tuple[Lane, ...]:
+        """The live WebSocket lanes, the active one first."""
+        return tuple(self._live)
+
+    def token_renewed(self, lane: Lane, now_ns: int) -> None:
+        """The lane has a new token: whoever waited for it tries once more."""
+        for pursuit in self._stale.pop(lane, []):
+            if not pursuit.done and pursuit.acked_ns is None and lane not in pursuit.pending:
+                self._send(pursuit, lane if lane in self._live else REST, now_ns)
+                self._schedule(pursuit)
+
+    def token_failed(self, lane: Lane, now_ns: int) -> None:
+        """No new token could be had: whoever waited for it goes elsewhere."""
+        for pursuit in self._stale.pop(lane, []):
+            if not pursuit.done and pursuit.acked_ns is None:
+                pursuit.refused |= {lane}
+                self._elsewhere(pursuit, now_ns)
+                self._schedule(pursuit)
+
+    def mode_changed(self, mode: Mode, now_ns: int) -> None:
+        """The venue announced its trading mode. What waited for the end of maintenance leaves in this step."""
+        was, self.mode = self.mode, mode
+        if was == "maintenance" and mode != "maintenance":
+            held, self._held = self._held, {}
+            for pursuit in held.values():
+                self._advance(pursuit, now_ns)
+                self._schedule(pursuit)
+
+    # ---------------------------------------------------------------- what sessions hear
+
+    def evidence(self, lane: Lane, evidence: Evidence, now_ns: int) -> None:
+        """Take in what a WebSocket lane was told. Anything that says nothing about a cancel changes nothing."""
+        kind = type(evidence)
+        if kind is CancelAck:
+            self._on_ack(evidence, now_ns)  # type: ignore[arg-type]
+        elif kind is Orders:
+            witnesses = any(other != lane for other in self._live)
+            self.orders(evidence, now_ns, complete=not witnesses)  # type: ignore[arg-type]
+        elif kind is CancelReject:
+            self._on_reject(evidence, now_ns)  # type: ignore[arg-type]
+        elif kind is CancelAllAck:
+            self._on_all(evidence, now_ns)  # type: ignore[arg-type]
+
+    def orders(self, orders: Orders, now_ns: int, *, complete: bool) -> None:
+        """Take in order states from a stream. `complete`: no other stream would have told what a snapshot lacks."""
+        if orders.snapshot:
+            self._changed(self.resting.replace(orders.orders, now_ns, complete=complete), "stream", now_ns)
+            return
+        for state in orders.orders:
+            row = self.resting.apply(state, now_ns)
+            if row is not None:
+                self._changed((row,), "stream", now_ns)
+
+    def _on_ack(self, ack: CancelAck, now_ns: int) -> None:
+        attempt = self._inflight.find(ack.reqid)
+        if attempt is None:
+            self.counts.stray_acks += 1
+            return
+        pursuit = attempt.of
+        if pursuit.done:
+            self._late_or_repeated(pursuit, attempt, now_ns)
+            return
+        if pursuit.meant is not None:
+            pursuit.oks += 1
+            # Acks do not name their order, so a family is accepted only when as many came as orders were known.
+            if pursuit.children is None and pursuit.oks >= len(pursuit.meant):
+                self._close_attempt(pursuit, attempt, now_ns)
+                self._accepted(pursuit, "ws", now_ns)
+            return
+        if not attempt.waiting:
+            self.counts.repeated_acks += 1
+            if pursuit.acked_ns is not None:
+                return
+        self._close_attempt(pursuit, attempt, now_ns)
+        self._accepted(pursuit, "ws", now_ns)
+
+    def _on_reject(self, reject: CancelReject, now_ns: int) -> None:
+        attempt = self._inflight.find(reject.reqid)
+        if attempt is None:
+            self.counts.stray_acks += 1
+            return
+        pursuit = attempt.of
+        if pursuit.done or not attempt.waiting:
+            self.counts.repeated_acks += 1
+            if pursuit.key.kind == "userref" and attempt.waiting and reject.fault is not Fault.NOT_OPEN:
+                self.effects.append(
+                    Alert(
+                        f"an order under userref {pursuit.key.value} was refused after others had been accepted",
+                        f"see what still rests under it: {reject.error}",
+                    )
+                )
+            return
+        self._close_attempt(pursuit, attempt, now_ns)
+        self._refused(pursuit, attempt.lane, reject.fault, reject.error, now_ns)
+        self._schedule(pursuit)
+
+    def _on_all(self, ack: CancelAllAck, now_ns: int) -> None:
+        attempt = self._inflight.find(ack.reqid)
+        if attempt is None:
+            self.counts.stray_acks += 1
+            return
+        pursuit = attempt.of
+        if pursuit.done or not attempt.waiting:
+            self.counts.repeated_acks += 1
+            return
+        self._close_attempt(pursuit, attempt, now_ns)
+        pursuit.count = ack.count
+        self._accepted(pursuit, "ws", now_ns)
+
+    def _late_or_repeated(self, pursuit: _Pursuit, attempt: Attempt[_Pursuit], now_ns: int) -> None:
+        if self._doubtful.pop(pursuit.key, None) is None:
+            self.counts.repeated_acks += 1
+            return
+        self._tell_late(pursuit, Acked(), route_of(attempt.lane), now_ns)
+
+    def _tell_late(self, pursuit: _Pursuit, outcome: Outcome, route: Route, now_ns: int) -> None:
+        waiters, pursuit.answered_unknown = pursuit.answered_unknown, ()
+        for waiter in waiters:
+            settlement = self._settlement(pursuit, waiter, outcome, route, now_ns)
+            if type(waiter.ticket) is _Child:
+                self._child_late(waiter.ticket, settlement, now_ns)
+            else:
+                self.counts.late += 1
+                self.effects.append(Late(waiter.ticket, settlement))
+
+    # ---------------------------------------------------------------- what REST hears
+
+    def next_call(self, now_ns: int) -> Call | None:
+        """The next REST call, most urgent first; None when there is none. Its attempts count as sent from here on."""
+        if not self._usable(REST, now_ns):
+            return None
+        while self._rest_queue:
+            pursuit = self._rest_queue.pop(next(iter(self._rest_queue)))
+            pursuit.queued = False
+            if not self._wants(pursuit, REST):
+                continue
+            if pursuit.wire.kind != "order_id" or pursuit.single:
+                attempt = self._open(pursuit, REST, now_ns)
+                form = "all" if pursuit.wire.kind == "all" else "cancel"
+                return Call(form=form, target=pursuit.wire, attempts=(attempt,))
+            batch = [pursuit]
+            for other in list(self._rest_queue.values()):
+                if len(batch) == CALL_LIMIT:
+                    break
+                if other.wire.kind == "order_id" and not other.single:
+                    del self._rest_queue[other.key]
+                    other.queued = False
+                    if self._wants(other, REST):
+                        batch.append(other)
+            attempts = tuple(self._open(member, REST, now_ns) for member in batch)
+            if len(batch) == 1:
+                return Call(form="cancel", target=pursuit.wire, attempts=attempts)
+            self.counts.batches += 1
+            return Call(form="batch", order_ids=tuple(str(p.wire.value) for p in batch), attempts=attempts)
+        return self._next_query()
+
+    def _next_query(self) -> Call | None:
+        asked: list[_Pursuit] = []
+        for pursuit in list(self._queries.values()):
+            if pursuit.done:
+                del self._queries[pursuit.key]
+                pursuit.asking = False
+            elif pursuit.wire.kind != "order_id":
+                if not asked:
+                    del self._queries[pursuit.key]
+                    self.counts.queries += 1
+                    return Call(form="open_orders", target=pursuit.wire, pursuits=(pursuit,))
+            elif len(asked) < CALL_LIMIT and not (asked and pursuit.single):
+                del self._queries[pursuit.key]
+                asked.append(pursuit)
+                if pursuit.single:
+                    break
+        if not asked:
+            return None
+        self.counts.queries += 1
+        return Call(form="query", order_ids=tuple(str(p.wire.value) for p in asked), pursuits=tuple(asked))
+
+    def call_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
+        """A REST call came to an HTTP answer, readable or not."""
+        match call.form:
+            case "cancel" | "all":
+                self._cancel_answered(call.attempts[0], answer, now_ns)
+            case "batch":
+                self._batch_answered(call, answer, now_ns)
+            case _:
+                self._query_answered(call, answer, now_ns)
+
+    def call_failed(self, call: Call, left: bool, why: str, now_ns: int) -> None:
+        """A REST call came to no answer. left: whether any byte of it may have reached the venue."""
+        self._rest_error = why
+        for attempt in call.attempts:
+            pursuit = attempt.of
+            self._close_attempt(pursuit, attempt, now_ns)
+            if pursuit.done or pursuit.acked_ns is not None:
+                continue
+            if left:
+                pursuit.ambiguous = True
+            else:
+                pursuit.attempts -= 1
+                if pursuit.attempts == 0:
+                    pursuit.first_sent_ns = None
+                    pursuit.tried = ()
+            self._elsewhere(pursuit, now_ns)
+            self._schedule(pursuit)
+        for pursuit in call.pursuits:
+            self._query_failed(pursuit, now_ns)
+
+    def _cancel_answered(self, attempt: Attempt[_Pursuit], answer: RestAnswer, now_ns: int) -> None:
+        pursuit = attempt.of
+        self._close_attempt(pursuit, attempt, now_ns)
+        match answer:
+            case RestCanceled(count=count) if count > 0 or pursuit.key.kind == "all":
+                if pursuit.done:
+                    self._late_or_repeated(pursuit, attempt, now_ns)
+                    return
+                pursuit.count = count
+                if pursuit.key.kind == "userref" and pursuit.meant is not None and count < len(pursuit.meant):
+                    self._split(pursuit, now_ns)
+                else:
+                    self._accepted(pursuit, "rest", now_ns)
+            case _ if pursuit.done or pursuit.acked_ns is not None:
+                return
+            case RestCanceled():
+                # No order was cancelled and no error was named: as good as "no such open order".
+                self._refused(pursuit, REST, Fault.NOT_OPEN, "count 0", now_ns)
+            case RestFailed(fault=fault, error=error):
+                self._refused(pursuit, REST, fault, error, now_ns)
+            case _:
+                self._doubt(pursuit, answer, now_ns)
+        self._schedule(pursuit)
+
+    def _doubt(self, pursuit: _Pursuit, answer: RestAnswer, now_ns: int) -> None:
+        pursuit.ambiguous = True
+        pursuit.error = getattr(answer, "why", "an answer to another question")
+        self._elsewhere(pursuit, now_ns)
+
+    def _batch_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
+        attempts: Iterable[Attempt[_Pursuit]] = call.attempts
+        whole = isinstance(answer, RestCanceled) and answer.count >= len(call.attempts)
+        for attempt in attempts:
+            pursuit = attempt.of
+            self._close_attempt(pursuit, attempt, now_ns)
+            if pursuit.done:
+                if whole:
+                    self._late_or_repeated(pursuit, attempt, now_ns)
+                continue
+            if pursuit.acked_ns is not None:
+                continue
+            match answer:
+                case RestCanceled() if whole:
+                    self._accepted(pursuit, "rest", now_ns)
+                case RestCanceled():
+                    # Fewer than asked, and nobody says which: each one is looked up, and asked for alone if it rests.
+                    pursuit.ambiguous = pursuit.single = True
+                    self._ask(pursuit)
+                    pursuit.retry_ns = now_ns + self._policy.hedge_ns
+                case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID):
+                    # One bad id may have spoiled the batch, so none of them is known to be refused.
+                    pursuit.single = True
+                    self._elsewhere(pursuit, now_ns)
+                case RestFailed(fault=fault, error=error):
+                    self._refused(pursuit, REST, fault, error, now_ns)
+                case _:
+                    self._doubt(pursuit, answer, now_ns)
+            self._schedule(pursuit)
+
+    def _query_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
+        match answer:
+            case RestOrders(orders=orders):
+                for pursuit in call.pursuits:
+                    pursuit.asking = False
+                changed = [row for state in orders if (row := self.resting.apply(state, now_ns)) is not None]
+                self._changed(changed, "rest", now_ns)
+                told = {state.order_id for state in orders}
+                for pursuit in call.pursuits:
+                    if not pursuit.done:
+                        self._queried(pursuit, told, now_ns)
+                        self._schedule(pursuit)
+            case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID) if call.form == "query":
+                for pursuit in call.pursuits:
+                    pursuit.asking = False
+                    if pursuit.done:
+                        continue
+                    if len(call.pursuits) == 1:
+                        self._queried(pursuit, frozenset(), now_ns)
+                    else:
+                        pursuit.single = True
+                        self._ask(pursuit)
+                    self._schedule(pursuit)
+            case _:
+                for pursuit in call.pursuits:
+                    self._query_failed(pursuit, now_ns)
+
+    def _queried(self, pursuit: _Pursuit, told: set[str] | frozenset[str], now_ns: int) -> None:
+        """A query for this pursuit was answered; rows that ended have settled theirs already."""
+        if pursuit.family:
+            self._family_queried(pursuit, told, now_ns)
+            return
+        order_id = str(pursuit.wire.value)
+        if order_id not in told:
+            pursuit.absent = True
+            if pursuit.unknowns and pursuit.acked_ns is None:
+                self._resolve(pursuit, now_ns)
+            return
+        row = self.resting.get(order_id)
+        if row is not None and row.ended:
+            self._settle_by_row(pursuit, row, "rest", now_ns)
+        elif pursuit.acked_ns is not None:
+            pursuit.query_ns = now_ns + self._policy.hedge_ns
+        elif not pursuit.pending and not pursuit.queued:
+            # It rests although we were told otherwise, or were told nothing: asking again is what is left to do.
+            self._again(pursuit, now_ns)
+
+    def _family_queried(self, pursuit: _Pursuit, told: set[str] | frozenset[str], now_ns: int) -> None:
+        assert pursuit.meant is not None
+        resting = {i for i in told if (row := self.resting.get(i)) is not None and not row.ended}
+        if pursuit.acked_ns is not None:
+            if not resting:
+                self._settle(pursuit, Canceled(), "rest", now_ns)
+            else:
+                pursuit.query_ns = now_ns + self._policy.hedge_ns
+        elif resting and pursuit.children is None:
+            pursuit.meant |= resting
+            self._split(pursuit, now_ns)
+
+    def _query_failed(self, pursuit: _Pursuit, now_ns: int) -> None:
+        pursuit.asking = False
+        if not pursuit.done:
+            pursuit.query_ns = now_ns + self._policy.hedge_ns
+            if pursuit.retry_ns == FAR_NS and pursuit.unknowns and not pursuit.pending:
+                self._resolve(pursuit, now_ns)
+            self._schedule(pursuit)
+
+    # ---------------------------------------------------------------- time
+
+    @property
+    def next_wake_ns(self) -> int:
+        """When `on_time` has something to do; FAR_NS when it has not."""
+        heap = self._heap
+        while heap and (heap[0][2].done or heap[0][0] != heap[0][2].scheduled_ns):
+            heapq.heappop(heap)
+        return heap[0][0] if heap else FAR_NS
+
+    def on_time(self, now_ns: int) -> None:
+        """Do what is due: hedge, retry, query, and answer whoever's deadline has come."""
+        while self.next_wake_ns <= now_ns:
+            pursuit = heapq.heappop(self._heap)[2]
+            pursuit.scheduled_ns = FAR_NS
+            self._due(pursuit, now_ns)
+        self._inflight.forget(now_ns)
+
+    def _due(self, pursuit: _Pursuit, now_ns: int) -> None:
+        if pursuit.deadline_ns <= now_ns:
+            self._expire(pursuit, now_ns)
+        if not pursuit.done and pursuit.query_ns <= now_ns:
+            pursuit.query_ns = FAR_NS
+            self._ask(pursuit)
+        if not pursuit.done and pursuit.retry_ns <= now_ns:
+            pursuit.retry_ns = FAR_NS
+            self._throttled.pop(pursuit.key, None)
+            if pursuit.acked_ns is None:
+                self.counts.retried += 1
+                self._again(pursuit, now_ns)
+        if not pursuit.done and pursuit.silent_ns <= now_ns:
+            pursuit.silent_ns = FAR_NS
+            self._hedge(pursuit, now_ns)
+        self._schedule(pursuit)
+
+    def _schedule(self, pursuit: _Pursuit) -> None:
+        if pursuit.done:
+            return
+        due = min(pursuit.deadline_ns, pursuit.silent_ns, pursuit.retry_ns, pursuit.query_ns)
+        if due < pursuit.scheduled_ns:
+            pursuit.scheduled_ns = due
+            self._tick += 1
+            heapq.heappush(self._heap, (due, self._tick, pursuit))
+
+    def _expire(self, pursuit: _Pursuit, now_ns: int) -> None:
+        due = [waiter for waiter in pursuit.waiters if waiter.deadline_ns <= now_ns]
+        pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter.deadline_ns > now_ns]
+        for waiter in due:
+            outcome = self._verdict(pursuit)
+            if isinstance(outcome, Unknown):
+                pursuit.answered_unknown += (waiter,)
+            self._answer(pursuit, waiter, outcome, "none", None)
+        if pursuit.waiters:
+            pursuit.deadline_ns = min(waiter.deadline_ns for waiter in pursuit.waiters)
+        else:
+            self._finish(pursuit, now_ns)
+
+    def _verdict(self, pursuit: _Pursuit) -> Outcome:
+        """What can honestly be said at the deadline."""
+        if pursuit.attempts == 0 and pursuit.children is None:
+            if self.mode == "maintenance":
+                return Refused("no_route", f"{self.venue} is in maintenance: it takes no cancels")
+            return Refused("no_route", f"no {self.venue} session is up, and {self._rest_error}")
+        if pursuit.children is not None:
+            return self._combined(pursuit)
+        if pursuit.acked_ns is not None:
+            pursuit.error = "accepted by the venue, but no proof came before the deadline"
+            return Unknown(pursuit.routes)
+        if pursuit.pending or pursuit.ambiguous:
+            return Unknown(pursuit.routes)
+        row = self._row(pursuit)
+        if pursuit.unknowns and (row is None or row.status != "open"):
+            return NotOpen()
+        if pursuit.reject_class is not None and not pursuit.unknowns:
+            return Rejected(pursuit.reject_class)
+        return Unknown(pursuit.routes)
+
+    # ---------------------------------------------------------------- going after it
+
+    def _usable(self, lane: Lane, now_ns: int) -> bool:
+        if lane not in self._closed_until:
+            return True
+        if self._closed_until[lane] > now_ns:
+            return False
+        del self._closed_until[lane]
+        return True
+
+    def _next_route(self, pursuit: _Pursuit, now_ns: int, *, untried: bool) -> Lane | None:
+        """The next route of the plan: active session, other session, REST; untried ones before tried ones."""
+        tried = None
+        for lane in (*self._live, REST):
+            if lane in pursuit.pending or lane in pursuit.refused or lane in self._stale:
+                continue
+            if not self._usable(lane, now_ns) or (lane == REST and pursuit.queued):
+                continue
+            if lane not in pursuit.tried:
+                return lane
+            if tried is None:
+                tried = lane
+        return None if untried else tried
+
+    def _advance(self, pursuit: _Pursuit, now_ns: int) -> None:
+        """Send it by the best route there is now; when there is none, try again soon."""
+        if self.mode == "maintenance":
+            self._held[pursuit.key] = pursuit
+            return
+        live = self._live
+        lane: Lane | None
+        if live and not pursuit.tried and not self._stale and not self._closed_until:
+            lane = live[0]
+        else:
+            lane = self._next_route(pursuit, now_ns, untried=False)
+        if lane is None or pursuit.attempts >= ATTEMPT_LIMIT:
+            self._later(pursuit, now_ns)
+        else:
+            self._send(pursuit, lane, now_ns)
+
+    def _later(self, pursuit: _Pursuit, now_ns: int) -> None:
+        pause = RETRY_MS[min(pursuit.retries, len(RETRY_MS) - 1)]
+        pursuit.retries += 1
+        pursuit.retry_ns = now_ns + pause * MS
+
+    def _send(self, pursuit: _Pursuit, lane: Lane, now_ns: int) -> None:
+        pursuit.silent_ns = now_ns + self._policy.hedge_ns
+        if lane == REST:
+            if not pursuit.queued and REST not in pursuit.pending:
+                pursuit.queued = True
+                self._rest_queue[pursuit.key] = pursuit
+                self.effects.append(RestReady())
+            return
+        attempt = self._open(pursuit, lane, now_ns)
+        self.effects.append(Send(lane, attempt.reqid, pursuit.wire))
+
+    def _open(self, pursuit: _Pursuit, lane: Lane, now_ns: int) -> Attempt[_Pursuit]:
+        attempt = self._inflight.open(pursuit, lane, now_ns)
+        pursuit.pending[lane] = attempt
+        pursuit.attempts += 1
+        pursuit.silent_ns = now_ns + self._policy.hedge_ns
+        if pursuit.first_sent_ns is None:
+            pursuit.first_sent_ns = now_ns
+        if lane not in pursuit.tried:
+            pursuit.tried = (*pursuit.tried, lane)
+        return attempt
+
+    def _wants(self, pursuit: _Pursuit, lane: Lane) -> bool:
+        return not pursuit.done and pursuit.acked_ns is None and lane not in pursuit.pending
+
+    def _close_attempt(self, pursuit: _Pursuit, attempt: Attempt[_Pursuit], now_ns: int) -> None:
+        self._inflight.settle(attempt, now_ns)
+        if pursuit.pending.get(attempt.lane) is attempt:
+            del pursuit.pending[attempt.lane]
+
+    def _hedge(self, pursuit: _Pursuit, now_ns: int) -> None:
+        """Silence: a second route beside the first. The first is not given up, and nothing is concluded."""
+        if pursuit.acked_ns is not None:
+            return
+        if pursuit.key.kind == "userref" and pursuit.attempts:
+            self._split(pursuit, now_ns)
+            return
+        lane = self._next_route(pursuit, now_ns, untried=True)
+        if lane is not None and self.mode != "maintenance":
+            self.counts.hedged += 1
+            self._send(pursuit, lane, now_ns)
+        else:
+            # Every route is silent. The order's state may still be had.
+            self._ask(pursuit)
+
+    def _elsewhere(self, pursuit: _Pursuit, now_ns: int) -> None:
+        """An attempt is over without a verdict: on to the next route now, or to any route after a pause."""
+        if pursuit.key.kind == "userref" and pursuit.ambiguous:
+            self._split(pursuit, now_ns)
+            return
+        lane = self._next_route(pursuit, now_ns, untried=True)
+        if lane is not None and self.mode != "maintenance" and pursuit.attempts < ATTEMPT_LIMIT:
+            self._send(pursuit, lane, now_ns)
+        elif not pursuit.pending:
+            self._later(pursuit, now_ns)
+
+    def _again(self, pursuit: _Pursuit, now_ns: int) -> None:
+        """Ask once more, by the active session when there is one."""
+        if pursuit.key.kind == "userref" and pursuit.ambiguous:
+            self._split(pursuit, now_ns)
+            return
+        if pursuit.pending or pursuit.queued:
+            return
+        if self.mode == "maintenance":
+            self._held[pursuit.key] = pursuit
+            return
+        if pursuit.attempts >= ATTEMPT_LIMIT:
+            return
+        for lane in (*self._live, REST):
+            if lane not in pursuit.refused and lane not in self._stale and self._usable(lane, now_ns):
+                self._send(pursuit, lane, now_ns)
+                return
+        self._later(pursuit, now_ns)
+
+    def _ask(self, pursuit: _Pursuit) -> None:
+        """Have the order's state asked for over REST. A client order id has none until its order id is known."""
+        if pursuit.asking or pursuit.wire.kind == "cl_ord_id":
+            return
+        pursuit.asking = pursuit.asked = True
+        self._queries[pursuit.key] = pursuit
+        self.effects.append(RestReady())
+
+    # ---------------------------------------------------------------- answers
+
+    def _accepted(self, pursuit: _Pursuit, route: Route, now_ns: int) -> None:
+        """The venue took the cancel. Whoever waits for proof goes on waiting."""
+        pursuit.acked_ns = now_ns
+        pursuit.acked_route = route
+        pursuit.retry_ns = pursuit.silent_ns = FAR_NS
+        if self._held or self._throttled:
+            self._held.pop(pursuit.key, None)
+            self._throttled.pop(pursuit.key, None)
+        waiters = pursuit.waiters
+        if len(waiters) == 1 and not waiters[0].proof:
+            # The plain case, and nearly all of them.
+            self._answer(pursuit, waiters[0], Acked(), route, now_ns)
+            pursuit.waiters = []
+            self._finish(pursuit, now_ns)
+            return
+        pursuit.waiters = [waiter for waiter in waiters if waiter.proof]
+        for waiter in waiters:
+            if not waiter.proof:
+                self._answer(pursuit, waiter, Acked(), route, now_ns)
+        if not pursuit.waiters:
+            self._finish(pursuit, now_ns)
+            return
+        pursuit.deadline_ns = min(waiter.deadline_ns for waiter in pursuit.waiters)
+        if pursuit.meant is not None and self._none_open(pursuit.meant):
+            self._settle(pursuit, Canceled(), "stream", now_ns)
+            return
+        pursuit.query_ns = now_ns + self._policy.hedge_ns
+        self._schedule(pursuit)
+
+    def _none_open(self, order_ids: set[str]) -> bool:
+        """Whether all of them are known to have ended; of an empty set nothing is known."""
+        return bool(order_ids) and all((row := self.resting.get(i)) is not None and row.ended for i in order_ids)
+
+    def _refused(self, pursuit: _Pursuit, lane: Lane, fault: Fault, error: str, now_ns: int) -> None:
+        """The venue answered this request with an error."""
+        rule = RULES[fault]
+        pursuit.error = error
+        if rule.closes_ms:
+            self._closed_until[lane] = now_ns + rule.closes_ms * MS
+        if pursuit.acked_ns is not None:
+            return
+        pursuit.reject_class = rule.reject_class
+        pursuit.ambiguous = pursuit.ambiguous or rule.ambiguous
+        if pursuit.key.kind == "userref" and (pursuit.oks or pursuit.meant or rule.ambiguous):
+            # Some of the family may be done and this refusal does not say whose it is: each is asked for by its own id.
+            self._split(pursuit, now_ns)
+            return
+        if fault is Fault.NOT_OPEN and pursuit.key.kind != "all":
+            pursuit.unknowns += 1
+            self._resolve(pursuit, now_ns)
+            return
+        match rule.reaction:
+            case Reaction.AGAIN:
+                if fault is Fault.THROTTLED and self._batch_throttled(pursuit, now_ns):
+                    return
+                self._again_at(pursuit, now_ns + rule.pause_ms * MS, now_ns)
+            case Reaction.ELSEWHERE:
+                other = self._next_route(pursuit, now_ns, untried=True)
+                if other is not None:
+                    self._send(pursuit, other, now_ns)
+                else:
+                    self._again_at(pursuit, now_ns + rule.pause_ms * MS, now_ns)
+            case Reaction.NEW_TOKEN if lane != REST and pursuit.token_tries == 0:
+                pursuit.token_tries = 1
+                waiting = self._stale.get(lane)
+                if waiting is None:
+                    self._stale[lane] = [pursuit]
+                    self.effects.append(RenewToken(lane))
+                else:
+                    waiting.append(pursuit)
+            case _:
+                if rule.reaction is Reaction.NEW_TOKEN and lane != REST:
+                    self.effects.append(Redial(lane, error))
+                pursuit.refused |= {lane}
+                other = self._next_route(pursuit, now_ns, untried=True)
+                if other is not None:
+                    self._send(pursuit, other, now_ns)
+                else:
+                    self._reject_if_final(pursuit, now_ns)
+
+    def _again_at(self, pursuit: _Pursuit, at_ns: int, now_ns: int) -> None:
+        """Plan one more try, unless nobody will be waiting by then: then the refusal is the answer."""
+        if pursuit.pending or pursuit.queued or any(waiter.deadline_ns > at_ns for waiter in pursuit.waiters):
+            pursuit.retry_ns = at_ns
+            pursuit.silent_ns = FAR_NS
+        else:
+            self._reject_if_final(pursuit, now_ns)
+
+    def _reject_if_final(self, pursuit: _Pursuit, now_ns: int) -> None:
+        """Answer with the refusal when it is all that can still come; after an ambiguous attempt it never is."""
+        if pursuit.pending or pursuit.queued or pursuit.retry_ns != FAR_NS:
+            return
+        if pursuit.ambiguous or pursuit.unknowns:
+            self._ask(pursuit)
+            return
+        assert pursuit.reject_class is not None
+        self._settle(pursuit, Rejected(pursuit.reject_class), route_of(pursuit.tried[-1]), now_ns)
+
+    def _batch_throttled(self, pursuit: _Pursuit, now_ns: int) -> bool:
+        """Two or more orders over the pair's ceiling go as one REST batch, which the venue takes also then."""
+        if pursuit.wire.kind != "order_id" or REST in pursuit.refused or not self._usable(REST, now_ns):
+            return False
+        self._throttled[pursuit.key] = pursuit
+        if len(self._throttled) < 2:
+            return False
+        throttled, self._throttled = self._throttled, {}
+        for member in throttled.values():
+            if self._wants(member, REST):
+                member.retry_ns = FAR_NS
+                self._send(member, REST, now_ns)
+                self._schedule(member)
+        return True
+
+    def _resolve(self, pursuit: _Pursuit, now_ns: int) -> None:
+        """The venue knows no such open order. Find out which kind of not knowing it is.
+
+        It may have ended, it may never have been, it may not be there yet, and it may have been ended by an attempt of
+        ours whose answer we lost.
+        """
+        row = self._row(pursuit)
+        if row is not None and row.ended:
+            self._settle_by_row(pursuit, row, "stream", now_ns)
+            return
+        seen_open = row is not None and row.status == "open"
+        if seen_open or not pursuit.asked:
+            self._ask(pursuit)
+        if pursuit.pending or pursuit.queued:
+            return
+        if seen_open:
+            # The order stream and the answer contradict each other: one of them is behind.
+            self._reask(pursuit, FAR_NS, now_ns)
+            return
+        assert pursuit.first_sent_ns is not None
+        until_ns = pursuit.first_sent_ns + self._policy.overtake_ns
+        if now_ns < until_ns:
+            self._reask(pursuit, until_ns, now_ns)
+        elif not pursuit.asking:
+            confirmed = pursuit.absent or not pursuit.ambiguous
+            outcome = NotOpen() if confirmed else Closed(None, None, "unconfirmed")
+            self._settle(pursuit, outcome, route_of(pursuit.tried[-1]), now_ns)
+
+    def _reask(self, pursuit: _Pursuit, until_ns: int, now_ns: int) -> None:
+        pause = REASK_MS[min(pursuit.reasks, len(REASK_MS) - 1)] * MS
+        pursuit.reasks += 1
+        pursuit.retry_ns = min(now_ns + pause, until_ns)
+        pursuit.silent_ns = FAR_NS
+
+    # ---------------------------------------------------------------- families
+
+    def _split(self, pursuit: _Pursuit, now_ns: int) -> None:
+        """Go after each order of a family by its own id, because the family's request must not be sent again."""
+        assert pursuit.meant is not None
+        if pursuit.children is not None:
+            return
+        pursuit.retry_ns = pursuit.silent_ns = FAR_NS
+        resting = [i for i in sorted(pursuit.meant) if (row := self.resting.get(i)) is None or not row.ended]
+        if not resting:
+            if pursuit.meant:
+                self._settle(pursuit, Canceled(), "stream", now_ns)
+            else:
+                # Nothing is known to rest under it; a list of open orders may tell what it meant.
+                self._ask(pursuit)
+            return
+        pursuit.children = dict.fromkeys(resting)
+        proof = any(waiter.proof for waiter in pursuit.waiters)
+        deadline_ns = max(waiter.deadline_ns for waiter in pursuit.waiters)
+        for order_id in resting:
+            self.submit(_Child(pursuit, order_id), Target("order_id", order_id), proof, deadline_ns, now_ns)
+
+    def _child_answered(self, child: _Child, settlement: Settlement, now_ns: int | None) -> None:
+        parent = child.parent
+        assert parent.children is not None
+        parent.children[child.order_id] = settlement
+        parent.attempts += settlement.attempts
+        if parent.done or any(answer is None for answer in parent.children.values()):
+            return
+        parent.error = next((s.error for s in parent.children.values() if s is not None and s.error), parent.error)
+        self._settle(parent, self._combined(parent), settlement.route, now_ns)
+
+    def _child_late(self, child: _Child, settlement: Settlement, now_ns: int) -> None:
+        """A family that was answered `unknown` is told of late once all of its orders are."""
+        parent = child.parent
+        assert parent.children is not None
+        parent.children[child.order_id] = settlement
+        outcome = self._combined(parent)
+        if not isinstance(outcome, Unknown) and self._doubtful.pop(parent.key, None) is not None:
+            self._tell_late(parent, outcome, settlement.route, now_ns)
+
+    def _combined(self, pursuit: _Pursuit) -> Outcome:
+        """The most careful of the children's outcomes: what holds for all of them."""
+        assert pursuit.children is not None
+        outcomes = [Unknown(pursuit.routes) if s is None else s.outcome for s in pursuit.children.values()]
+        for kind in (Unknown, Rejected, Refused, Acked, Canceled, Closed, NotOpen):
+            for outcome in outcomes:
+                if isinstance(outcome, kind):
+                    return Canceled() if kind is Canceled and len(outcomes) > 1 else outcome
+        raise AssertionError("a family without children was combined")
+
+    # ---------------------------------------------------------------- order states
+
+    def _changed(self, rows: Iterable[Row], route: Route, now_ns: int) -> None:
+        for row in rows:
+            if row.ended:
+                self.effects.append(Ended(row))
+                self._ended(row, route, now_ns)
+            elif row.status == "gone":
+                pursuit = self._active.get(Target("order_id", row.order_id))
+                if pursuit is not None:
+                    self._ask(pursuit)
+            else:
+                self._opened(row, now_ns)
+
+    def _ended(self, row: Row, route: Route, now_ns: int) -> None:
+        keys = [Target("order_id", row.order_id)]
+        if row.cl_ord_id is not None:
+            keys.append(Target("cl_ord_id", row.cl_ord_id))
+        for key in keys:
+            pursuit = self._active.get(key)
+            if pursuit is not None:
+                self._settle_by_row(pursuit, row, route, now_ns)
+            elif (doubtful := self._doubtful.pop(key, None)) is not None:
+                self._tell_late(doubtful, _ending(doubtful, row), route, now_ns)
+        for family in list(self._families.values()):
+            assert family.meant is not None
+            if row.order_id in family.meant and family.acked_ns is not None and self._none_open(family.meant):
+                self._settle(family, Canceled(), route, now_ns)
+
+    def _opened(self, row: Row, now_ns: int) -> None:
+        """An order appeared. If a cancel for it came too early, this is the moment to repeat it."""
+        keys = [Target("order_id", row.order_id)]
+        if row.cl_ord_id is not None:
+            keys.append(Target("cl_ord_id", row.cl_ord_id))
+        for key in keys:
+            pursuit = self._active.get(key)
+            if pursuit is None:
+                continue
+            pursuit.wire = keys[0]
+            if pursuit.unknowns and pursuit.acked_ns is None and not pursuit.pending:
+                pursuit.retry_ns = FAR_NS
+                self._again(pursuit, now_ns)
+                self._schedule(pursuit)
+        if row.userref is not None:
+            family = self._families.get(Target("userref", row.userref))
+            if family is not None and family.unknowns and family.acked_ns is None and not family.pending:
+                family.retry_ns = FAR_NS
+                self._again(family, now_ns)
+                self._schedule(family)
+
+    def _row(self, pursuit: _Pursuit) -> Row | None:
+        return self.resting.get(str(pursuit.wire.value)) if pursuit.wire.kind == "order_id" else None
+
+    def _settle_by_row(self, pursuit: _Pursuit, row: Row, route: Route, now_ns: int) -> None:
+        self._settle(pursuit, _ending(pursuit, row), route, now_ns)
+
+    # ---------------------------------------------------------------- the one answer
+
+    def _settle(self, pursuit: _Pursuit, outcome: Outcome, route: Route, now_ns: int | None) -> None:
+        waiters, pursuit.waiters = pursuit.waiters, []
+        for waiter in waiters:
+            if isinstance(outcome, Unknown):
+                pursuit.answered_unknown += (waiter,)
+            self._answer(pursuit, waiter, outcome, route, now_ns)
+        self._finish(pursuit, now_ns)
+
+    def _finish(self, pursuit: _Pursuit, now_ns: int | None) -> None:
+        if pursuit.done:
+            return
+        pursuit.done = True
+        key = pursuit.key
+        del self._active[key]
+        if pursuit.meant is not None:
+            del self._families[key]
+        if pursuit.queued:
+            self._rest_queue.pop(key, None)
+        if pursuit.asking:
+            self._queries.pop(key, None)
+        if self._held or self._throttled:
+            self._held.pop(key, None)
+            self._throttled.pop(key, None)
+        for attempt in list(pursuit.pending.values()):
+            self._close_attempt(pursuit, attempt, now_ns or attempt.sent_ns)
+        if pursuit.answered_unknown:
+            self._doubtful[key] = pursuit
+            if len(self._doubtful) > self._policy.late_limit:
+                del self._doubtful[next(iter(self._doubtful))]
+
+    def _answer(
+        self, pursuit: _Pursuit, waiter: _Waiter, outcome: Outcome, route: Route, answered_ns: int | None
+    ) -> None:
+        settlement = self._settlement(pursuit, waiter, outcome, route, answered_ns)
+        if type(waiter.ticket) is _Child:
+            self._child_answered(waiter.ticket, settlement, answered_ns)
+        else:
+            self.effects.append(Answer(waiter.ticket, settlement))
+
+    def _answer_ended(self, waiter: _Waiter, row: Row, now_ns: int) -> None:
+        """The order is known to have ended before anybody asked: nothing is sent."""
+        pursuit = _Pursuit(Target("order_id", row.order_id), waiter)
+        self._answer(pursuit, waiter, _ending(pursuit, row), "stream", now_ns)
+
+    def _settlement(
+        self, pursuit: _Pursuit, waiter: _Waiter, outcome: Outcome, route: Route, answered_ns: int | None
+    ) -> Settlement:
+        refused = type(outcome) is Refused
+        wire = pursuit.wire
+        settlement = Settlement(
+            venue=self.venue,
+            target=waiter.target,
+            outcome=outcome,
+            route=route,
+            attempts=pursuit.attempts,
+            sent_ns=None if refused else pursuit.first_sent_ns,
+            answered_ns=answered_ns,
+            error=None if refused or type(outcome) is Acked else pursuit.error,
+            order_id=str(wire.value) if wire.kind == "order_id" else None,
+        )
+        if wire.kind != "all":
+            return settlement
+        residual = tuple(i for i in self.resting.open_ids() if pursuit.meant is not None and i in pursuit.meant)
+        proved = isinstance(outcome, Canceled)
+        return msgspec.structs.replace(settlement, count=pursuit.count, residual=() if proved else residual)
+
+
+def _ending(pursuit: _Pursuit, row: Row) -> Outcome:
+    """How an ended order is reported to whoever pursued it: as canceled if a cancel of ours may have done it."""
+    if row.status == "canceled" and pursuit.first_sent_ns is not None:
+        return Canceled(row.filled_qty)
+    assert row.status not in ("open", "gone")
+    return Closed(row.status, row.filled_qty)
