@@ -1,0 +1,520 @@
+"""Small durable files in one directory: atomic replace, append with fdatasync, a single-instance lock.
+
+Anything that can block on the disk has an async form that runs in a thread under a time limit, so that a disk that
+hangs cannot hang the loop. What the files mean is not known here.
+"""
+
+import contextlib
+import fcntl
+import os
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Self
+
+import trio
+
+DISK_TIMEOUT_S: Final = 5.0  # real disks take 1 to 50 ms; past this the disk hangs and the caller must know
+DISK_THREADS_LIMIT: Final = 4
+READ_LIMIT_BYTES: Final = 64 << 20
+WRITE_LIMIT_BYTES: Final = 16 << 20  # of one replace or one append
+PRIVATE_LIMIT_BYTES: Final = 64 << 10
+PID_LIMIT_BYTES: Final = 32
+
+_FILE_MODE: Final = 0o600
+_DIRECTORY_MODE: Final = 0o700
+_NEW: Final = ".new"
+
+
+class DiskFailed(Exception):
+    """The disk, or what lies on it, did not allow what was asked; nothing is promised about `path` now."""
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(f"{path}: {detail}")
+        self.path = path
+        self.detail = detail
+
+
+class AlreadyLocked(Exception):
+    """Another process holds the lock; `pid_text` is what it wrote into the file, for people only, maybe empty."""
+
+    def __init__(self, path: Path, pid_text: str) -> None:
+        super().__init__(f"{path}: held by process {pid_text or 'unknown'}")
+        self.path = path
+        self.pid_text = pid_text
+
+
+class TooOpen(Exception):
+    """Others than the owner could read or change the file; it must not be used."""
+
+    def __init__(self, path: Path, mode: int) -> None:
+        super().__init__(f"{path}: mode {mode:04o} lets others in, 0600 or stricter is needed")
+        self.path = path
+        self.mode = mode
+
+
+class Lock:
+    """An exclusive lock held by this process until `release` or the end of the process, however it ends."""
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self._release: Callable[[], None] | None = release
+
+    def release(self) -> None:
+        """Give the lock back; calling it again does nothing."""
+        release, self._release = self._release, None
+        if release is not None:
+            release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class _Attempt:
+    """One write that runs in a thread; `abandoned` once nobody waits for it any more."""
+
+    __slots__ = ("abandoned",)
+
+    def __init__(self) -> None:
+        self.abandoned = False
+
+
+class Directory:
+    """Files directly inside `root`, which must exist; nothing here creates it.
+
+    Names are plain file names. Of two writes to this directory that overlap, the one asked for first happens first,
+    also when the first was given up because the disk hung.
+    """
+
+    def __init__(self, root: Path | str, *, timeout_s: float = DISK_TIMEOUT_S) -> None:
+        self.root = Path(root)
+        self._timeout_s = timeout_s
+        self._threads = trio.CapacityLimiter(DISK_THREADS_LIMIT)
+        # The trio locks keep the order of the callers. The thread locks keep it even behind a write that was given up
+        # and whose thread still hangs in the kernel.
+        self._replace_turn, self._append_turn = trio.Lock(), trio.Lock()
+        self._replacing, self._appending = threading.Lock(), threading.Lock()
+
+    def check(self) -> None:
+        """Raises DiskFailed unless `root` is a directory that we may write to and strangers may not.
+
+        Also removes the unfinished files that crashed processes left behind.
+        """
+        try:
+            found = self.root.stat()
+            if not stat.S_ISDIR(found.st_mode):
+                raise DiskFailed(self.root, "is not a directory")
+            if found.st_mode & stat.S_IWOTH:
+                raise DiskFailed(self.root, f"mode {stat.S_IMODE(found.st_mode):04o} lets everybody write")
+            if not os.access(self.root, os.R_OK | os.W_OK | os.X_OK):
+                raise DiskFailed(self.root, "this user may not read and write there")
+            for leftover in self.root.glob(f".*{_NEW}"):
+                writer = leftover.name.removesuffix(_NEW).rpartition(".")[2]
+                if not Path("/proc", writer).exists():
+                    leftover.unlink(missing_ok=True)
+        except OSError as error:
+            raise _failed(self.root, error) from error
+
+    def subdirectory(self, name: str) -> "Directory":
+        """The directory `name` inside this one, made with mode 0700, durably, when it is missing."""
+        path = self._path(name)
+        try:
+            path.mkdir(_DIRECTORY_MODE)
+        except FileExistsError:
+            if not path.is_dir():
+                raise DiskFailed(path, "is not a directory") from None
+        except OSError as error:
+            raise _failed(path, error) from error
+        else:
+            self._locked(self._replacing, self.root, _Attempt(), lambda: _sync_directory(self.root))
+        return Directory(path, timeout_s=self._timeout_s)
+
+    def names(self) -> list[str]:
+        """The names of the files here, sorted, without those that begin with a dot. Raises DiskFailed."""
+        try:
+            return sorted(name for name in os.listdir(self.root) if not name.startswith("."))
+        except OSError as error:
+            raise _failed(self.root, error) from error
+
+    def exists(self, name: str) -> bool:
+        """Whether anything lies at `name`, whatever it is. Raises DiskFailed when that cannot be told."""
+        path = self._path(name)
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _failed(path, error) from error
+        return True
+
+    def size(self, name: str) -> int | None:
+        """Size in bytes; None when there is no such file. Raises DiskFailed."""
+        path = self._path(name)
+        try:
+            return path.stat().st_size
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _failed(path, error) from error
+
+    def read(self, name: str, *, limit_bytes: int = READ_LIMIT_BYTES) -> bytes | None:
+        """The file's content; None when there is no such file.
+
+        Raises DiskFailed for everything else: not readable, not a regular file, larger than `limit_bytes`.
+        """
+        try:
+            return _read_regular(self._path(name), limit_bytes)[0]
+        except FileNotFoundError:
+            return None
+
+    def replace_now(self, name: str, data: bytes) -> None:
+        """As `replace`, in this thread and as long as the disk takes: for start-up and one-shot programs."""
+        path = self._path(name)
+        _check_size(data)
+        self._locked(self._replacing, path, _Attempt(), lambda: _replace(path, data))
+
+    async def replace(self, name: str, data: bytes) -> None:
+        """Make `data` the content of `name`, whole or not at all, durable on return; mode 0600.
+
+        Raises DiskFailed. After a timeout the old or the new content may be there, but never over that of a later
+        replace. A cancelled caller leaves the same doubt.
+        """
+        path = self._path(name)
+        _check_size(data)
+        await self._in_thread(self._replace_turn, self._replacing, path, lambda: _replace(path, data))
+
+    def append_now(self, name: str, data: bytes) -> None:
+        """As `append`, in this thread and as long as the disk takes."""
+        path = self._path(name)
+        _check_size(data)
+        self._locked(self._appending, path, _Attempt(), lambda: _append(path, data))
+
+    async def append(self, name: str, data: bytes) -> None:
+        """Add `data` to the end of `name`, durable on return; the file is made, with mode 0600, when it is missing.
+
+        Raises DiskFailed. On a full disk what had been written of `data` is taken back.
+        """
+        path = self._path(name)
+        _check_size(data)
+        await self._in_thread(self._append_turn, self._appending, path, lambda: _append(path, data))
+
+    def remove_now(self, name: str) -> None:
+        """Remove the file durably; nothing happens when there is none. Raises DiskFailed."""
+        path = self._path(name)
+        self._locked(self._replacing, path, _Attempt(), lambda: _remove(path))
+
+    async def remove(self, name: str) -> None:
+        """As `remove_now`, in a thread and within the time limit."""
+        path = self._path(name)
+        await self._in_thread(self._replace_turn, self._replacing, path, lambda: _remove(path))
+
+    def lock(self, name: str) -> Lock:
+        """Take the exclusive lock on the file `name`, without waiting; the file then holds our pid.
+
+        The kernel frees it when the process ends, so a crash leaves nothing to clean up. The file itself stays:
+        removing it would let two processes hold locks on two files of the same name.
+        Raises AlreadyLocked when another process (or another call here) holds it, DiskFailed.
+        """
+        path = self._path(name)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+        except OSError as error:
+            raise _failed(path, error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with open(descriptor, "rb") as file:
+                pid_text = file.read(PID_LIMIT_BYTES).decode("ascii", "replace").strip()
+            raise AlreadyLocked(path, pid_text) from None
+        except OSError as error:
+            os.close(descriptor)
+            raise _failed(path, error) from error
+        # A full disk takes no pid. The pid is for people; the lock is what counts, and it is held.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        return Lock(lambda: os.close(descriptor))
+
+    def _path(self, name: str) -> Path:
+        if not name or name.startswith(".") or "/" in name or "\0" in name:
+            raise ValueError(f"not a plain file name: {name!r}")
+        return self.root / name
+
+    def _locked(self, lock: threading.Lock, path: Path, attempt: _Attempt, write: Callable[[], None]) -> None:
+        if not lock.acquire(timeout=self._timeout_s):
+            raise DiskFailed(path, f"an earlier write has not ended within {self._timeout_s} s")
+        try:
+            # Given up while it waited for its turn: a later write may have been made since.
+            if not attempt.abandoned:
+                write()
+        except OSError as error:
+            raise _failed(path, error) from error
+        finally:
+            lock.release()
+
+    async def _in_thread(
+        self, turn: trio.Lock, lock: threading.Lock, path: Path, write: Callable[[], None]
+    ) -> None:
+        attempt = _Attempt()
+        try:
+            with trio.fail_after(self._timeout_s):
+                async with turn:
+                    await trio.to_thread.run_sync(
+                        self._locked, lock, path, attempt, write, abandon_on_cancel=True, limiter=self._threads
+                    )
+        except trio.TooSlowError:
+            raise DiskFailed(path, f"the disk has not answered within {self._timeout_s} s") from None
+        finally:
+            attempt.abandoned = True
+
+
+class DiskFaults:
+    """What goes wrong with a simulated disk; shared by a `MemoryDirectory` and its subdirectories."""
+
+    def __init__(self) -> None:
+        self.detail: str | None = None  # set: every write raises DiskFailed with this text
+        self.hangs = False  # async writes begin, show to readers, and are never synced
+        self.sync_s = 0.0  # how long an async write takes to become durable
+
+
+class MemoryDirectory(Directory):
+    """Keeps the promises of `Directory` in memory, without threads, for simulations.
+
+    The crash model: readers see a write at once, as through the page cache, but only what was synced, which an async
+    write is when it returns, survives `crash`. A test keeps the object and hands it to the next life of the process.
+    """
+
+    def __init__(self, root: Path | str = "/memory", *, timeout_s: float = DISK_TIMEOUT_S) -> None:
+        super().__init__(root, timeout_s=timeout_s)
+        self.faults = DiskFaults()
+        self._seen: dict[str, bytes] = {}
+        self._durable: dict[str, bytes] = {}
+        self._children: dict[str, MemoryDirectory] = {}
+        self._locks: dict[str, object] = {}
+        self._life = object()  # another one after each crash
+
+    def crash(self, *, power_lost: bool = True) -> None:
+        """End the process's life: locks are free, writes under way never finish.
+
+        power_lost: the machine went with it and only what was synced is left; else the page cache is kept, as after
+        kill -9.
+        """
+        self._life = object()
+        self._locks.clear()
+        # Whoever waited for a turn died with the process.
+        self._replace_turn, self._append_turn = trio.Lock(), trio.Lock()
+        if power_lost:
+            self._seen = dict(self._durable)
+        else:
+            self._durable = dict(self._seen)
+        for child in self._children.values():
+            child.crash(power_lost=power_lost)
+
+    def check(self) -> None:
+        pass
+
+    def subdirectory(self, name: str) -> "MemoryDirectory":
+        path = self._path(name)
+        if name not in self._children:
+            self._children[name] = MemoryDirectory(path, timeout_s=self._timeout_s)
+            self._children[name].faults = self.faults
+        return self._children[name]
+
+    def names(self) -> list[str]:
+        return sorted(self._seen.keys() | self._children.keys())
+
+    def exists(self, name: str) -> bool:
+        self._path(name)
+        return name in self._seen or name in self._children
+
+    def size(self, name: str) -> int | None:
+        self._path(name)
+        return len(self._seen[name]) if name in self._seen else None
+
+    def read(self, name: str, *, limit_bytes: int = READ_LIMIT_BYTES) -> bytes | None:
+        path = self._path(name)
+        content = self._seen.get(name)
+        if content is not None and len(content) > limit_bytes:
+            raise DiskFailed(path, f"is larger than {limit_bytes} bytes")
+        return content
+
+    def replace_now(self, name: str, data: bytes) -> None:
+        self._begin(name, data)
+        self._show(name, data)
+        self._settle(name)
+
+    async def replace(self, name: str, data: bytes) -> None:
+        await self._write(self._replace_turn, name, lambda: data)
+
+    def append_now(self, name: str, data: bytes) -> None:
+        self._begin(name, data)
+        self._show(name, self._seen.get(name, b"") + data)
+        self._settle(name)
+
+    async def append(self, name: str, data: bytes) -> None:
+        await self._write(self._append_turn, name, lambda: self._seen.get(name, b"") + data)
+
+    def remove_now(self, name: str) -> None:
+        self._begin(name, b"")
+        self._show(name, None)
+        self._settle(name)
+
+    async def remove(self, name: str) -> None:
+        await self._write(self._replace_turn, name, lambda: None)
+
+    def lock(self, name: str) -> Lock:
+        path = self._path(name)
+        if name in self._locks:
+            raise AlreadyLocked(path, "simulated")
+        mine = self._locks[name] = object()
+
+        def release() -> None:
+            if self._locks.get(name) is mine:
+                del self._locks[name]
+
+        return Lock(release)
+
+    async def _write(self, turn: trio.Lock, name: str, content: Callable[[], bytes | None]) -> None:
+        life = self._life
+        try:
+            with trio.fail_after(self._timeout_s):
+                async with turn:
+                    new = content()
+                    self._begin(name, new or b"")
+                    if life is self._life:
+                        self._show(name, new)
+                    if self.faults.hangs:
+                        await trio.sleep_forever()
+                    await trio.sleep(self.faults.sync_s)
+        except trio.TooSlowError:
+            raise DiskFailed(self._path(name), f"the disk has not answered within {self._timeout_s} s") from None
+        if life is self._life:
+            self._settle(name)
+
+    def _begin(self, name: str, data: bytes) -> None:
+        path = self._path(name)
+        _check_size(data)
+        if self.faults.detail is not None:
+            raise DiskFailed(path, self.faults.detail)
+
+    def _show(self, name: str, content: bytes | None) -> None:
+        if content is None:
+            self._seen.pop(name, None)
+        else:
+            self._seen[name] = content
+
+    def _settle(self, name: str) -> None:
+        if name in self._seen:
+            self._durable[name] = self._seen[name]
+        else:
+            self._durable.pop(name, None)
+
+
+def read_private(path: Path | str, *, trusted_directory: bool = False) -> bytes:
+    """The content of a file that nobody but its owner may read or write.
+
+    trusted_directory: the file lies where systemd puts a service's credentials; there mode 0440 or stricter is fine
+    as long as the file belongs to root or to us, since the directory itself is closed to others.
+    Raises TooOpen; DiskFailed when it is missing, not a regular file, or larger than PRIVATE_LIMIT_BYTES.
+    """
+    path = Path(path)
+    try:
+        content, found = _read_regular(path, PRIVATE_LIMIT_BYTES)
+    except FileNotFoundError as error:
+        raise _failed(path, error) from error
+    mode = stat.S_IMODE(found.st_mode)
+    private = mode & 0o077 == 0
+    systemd_made = trusted_directory and mode & ~0o440 == 0 and found.st_uid in (0, os.geteuid())
+    if not private and not systemd_made:
+        raise TooOpen(path, mode)
+    return content
+
+
+def _read_regular(path: Path, limit_bytes: int) -> tuple[bytes, os.stat_result]:
+    """Content and status of the very file that was opened. Raises FileNotFoundError, DiskFailed."""
+    try:
+        # NONBLOCK: a pipe in the file's place must not hang us.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(descriptor, "rb", buffering=0) as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise DiskFailed(path, "is not a regular file")
+            parts: list[bytes] = []
+            room = limit_bytes + 1
+            while room > 0 and (part := file.read(room)):
+                parts.append(part)
+                room -= len(part)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _failed(path, error) from error
+    if room <= 0:
+        raise DiskFailed(path, f"is larger than {limit_bytes} bytes")
+    return b"".join(parts), found
+
+
+def _replace(path: Path, data: bytes) -> None:
+    # The pid keeps two processes apart that replace the same file at the same time.
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}{_NEW}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        with open(os.open(unfinished, flags, _FILE_MODE), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise
+    _sync_directory(path.parent)
+
+
+def _append(path: Path, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, _FILE_MODE)
+    try:
+        start = os.fstat(descriptor).st_size
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(descriptor, data[written:])
+        except OSError:
+            # Full disk: half a record would spoil the next one. Only when nobody else has appended meanwhile.
+            if written and os.fstat(descriptor).st_size == start + written:
+                os.ftruncate(descriptor, start)
+            raise
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+    if start == 0:
+        _sync_directory(path.parent)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    """A new name, or one that is gone, is durable only when its directory is."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check_size(data: bytes) -> None:
+    if len(data) > WRITE_LIMIT_BYTES:
+        raise ValueError(f"{len(data)} bytes are more than one write may have ({WRITE_LIMIT_BYTES})")
+
+
+def _failed(path: Path, error: OSError) -> DiskFailed:
+    return DiskFailed(path, error.strerror or str(error))
