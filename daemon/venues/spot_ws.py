@@ -1,0 +1,282 @@
+"""Spot WebSocket v1: cancels and subscriptions to frames, frames to evidence.
+
+Nothing here remembers anything: which order an answer is about is the in-flight table's knowledge, because v1 tells
+only the request id. Source of all shapes: Spot WebSocket v1 pages "Cancel Order", "Cancel All Orders", "Cancel All
+Orders After", "Open Orders", "Ping", "System Status", "Subscription Status".
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal, TypeAlias, assert_never, get_args
+
+import msgspec
+
+from ..contract.evidence import (
+    CancelAck,
+    CancelAllAck,
+    CancelReject,
+    Evidence,
+    Heartbeat,
+    Irrelevant,
+    ModeChanged,
+    Orders,
+    OrderState,
+    Pong,
+    Subscribed,
+    SubscriptionLost,
+    TimerAck,
+    Unattributed,
+    Unreadable,
+)
+from ..contract.ids import REQID_LIMIT, Reqid, Target
+from ..credentials import Secret
+from .faults import TEXT_CHARS, fault_of
+from .spot_values import UNREADABLE, Order, count_of, instant_s, mode_of, number_of, order_state, why
+
+IDS_PER_FRAME: Final = 50
+"""Most ids in one cancel_many_frame. The page names no bound; 50 is the one of the batch calls."""
+
+_CHANNEL: Final = "openOrders"
+_to_json: Final = msgspec.json.Encoder().encode
+
+
+def cancel_frame(token: Secret[str], reqid: Reqid, target: Target) -> bytes:
+    """The request that cancels what `target` names: one order, or by userref every order that bears it.
+
+    `target` has passed ids.fault_of and `token` spot_rest.decode_token: their characters need no escaping, which
+    makes this a concatenation of under a microsecond. Only a cl_ord_id may hold quotes, so it goes through the encoder.
+    It stands alone: the page calls txid required and does not say whether an empty or a foreign one may be beside it.
+    """
+    if target.kind == "cl_ord_id":
+        head = f'{{"event":"cancelOrder","reqid":{reqid},"token":"{token.reveal()}","cl_ord_id":['
+        return head.encode() + _to_json(target.value) + b"]}"
+    return f'{{"event":"cancelOrder","reqid":{reqid},"token":"{token.reveal()}","txid":["{target.value}"]}}'.encode()
+
+
+def cancel_many_frame(token: Secret[str], reqid: Reqid, order_ids: Sequence[str]) -> bytes:
+    """One request for 1..IDS_PER_FRAME different orders. Acks name no order: an error among them cannot be placed."""
+    ids = '","'.join(order_ids)
+    return f'{{"event":"cancelOrder","reqid":{reqid},"token":"{token.reveal()}","txid":["{ids}"]}}'.encode()
+
+
+def cancel_all_frame(token: Secret[str], reqid: Reqid) -> bytes:
+    """The request that cancels every order of the account."""
+    return f'{{"event":"cancelAll","reqid":{reqid},"token":"{token.reveal()}"}}'.encode()
+
+
+def timer_frame(token: Secret[str], reqid: Reqid, timeout_s: int) -> bytes:
+    """The request that arms or renews the account's cancel-all timer (1..86399 s), or with 0 disarms it."""
+    return (
+        f'{{"event":"cancelAllOrdersAfter","reqid":{reqid},"timeout":{timeout_s},"token":"{token.reveal()}"}}'.encode()
+    )
+
+
+def subscribe_frame(token: Secret[str], reqid: Reqid) -> bytes:
+    """The request for the order stream. It keeps the socket alive too: one without a private subscription is closed.
+
+    `reqid` stands at the top level, as captures show it, although the page lists it inside `subscription`.
+    """
+    return (
+        f'{{"event":"subscribe","reqid":{reqid},"subscription":'
+        f'{{"name":"{_CHANNEL}","ratecounter":true,"token":"{token.reveal()}"}}}}'
+    ).encode()
+
+
+def ping_frame(reqid: Reqid) -> bytes:
+    """The application ping; its pong names the same reqid."""
+    return f'{{"event":"ping","reqid":{reqid}}}'.encode()
+
+
+# The venue's shapes. A field that decides (event, status) is strict and fails the decoding; the others take any type,
+# because a reqid as text must make an ack that matches nothing rather than a frame that cannot be read.
+
+
+class _CancelOrderStatus(msgspec.Struct, gc=False, tag_field="event", tag="cancelOrderStatus"):
+    status: Literal["ok", "error"]
+    reqid: Any = None
+    errorMessage: Any = None
+    txid: Any = None
+
+
+class _CancelAllStatus(msgspec.Struct, gc=False, tag_field="event", tag="cancelAllStatus"):
+    status: Literal["ok", "error"]
+    reqid: Any = None
+    reqId: Any = None
+    errorMessage: Any = None
+    count: Any = None
+
+
+class _TimerStatus(msgspec.Struct, gc=False, tag_field="event", tag="cancelAllOrdersAfterStatus"):
+    status: Literal["ok", "error"]
+    reqid: Any = None
+    errorMessage: Any = None
+    triggerTime: Any = None
+
+
+class _SubscriptionStatus(msgspec.Struct, gc=False, tag_field="event", tag="subscriptionStatus"):
+    status: Literal["subscribed", "ok", "unsubscribed", "error"]
+    reqid: Any = None
+    errorMessage: Any = None
+    channelName: Any = None
+    subscription: Any = None
+
+
+class _SystemStatus(msgspec.Struct, gc=False, tag_field="event", tag="systemStatus"):
+    status: str
+
+
+class _Heartbeat(msgspec.Struct, gc=False, tag_field="event", tag="heartbeat"):
+    pass
+
+
+class _Pong(msgspec.Struct, gc=False, tag_field="event", tag="pong"):
+    reqid: Any = None
+
+
+class _Error(msgspec.Struct, gc=False, tag_field="event", tag="error"):
+    reqid: Any = None
+    errorMessage: Any = None
+
+
+class _Stream(msgspec.Struct, gc=False):
+    sequence: Any = None
+
+
+_Event: TypeAlias = (
+    _CancelOrderStatus
+    | _CancelAllStatus
+    | _TimerStatus
+    | _SubscriptionStatus
+    | _SystemStatus
+    | _Heartbeat
+    | _Pong
+    | _Error
+)
+_ChannelData: TypeAlias = tuple[list[dict[str, Order]], str, _Stream]
+
+_decode: Final = msgspec.json.Decoder(_Event | _ChannelData).decode
+_decode_loosely: Final = msgspec.json.Decoder().decode
+_EVENTS: Final = frozenset(event.__struct_config__.tag for event in get_args(_Event))
+
+
+def decode(frame: str | bytes) -> Evidence:
+    """One text frame to one piece of evidence.
+
+    Never raises on venue data: what cannot be read is Unreadable, what does not concern cancels is Irrelevant. An ok
+    is an ack only when it names its request and carries no error beside it.
+    """
+    try:
+        message: _Event | _ChannelData = _decode(frame)
+    except UNREADABLE as error:
+        return _foreign(frame, error)
+    # The acks come first: between them and the waiting strategy stands this function.
+    if type(message) is _CancelOrderStatus:
+        reqid = _reqid(message.reqid)
+        if message.status == "ok" and reqid is not None and not message.errorMessage:
+            return CancelAck(reqid, None if message.txid is None else _echoed(message.txid))
+        return _no_ack(message.status, reqid, message.errorMessage)
+    return _orders(message) if isinstance(message, tuple) else _answer(message)
+
+
+def _answer(message: _Event) -> Evidence:
+    match message:
+        case _Heartbeat():
+            return Heartbeat()
+        case _Pong(reqid=reqid):
+            return Pong(_reqid(reqid))
+        case _SystemStatus(status=status):
+            return ModeChanged(mode_of(status))
+        case _SubscriptionStatus():
+            return _subscription(message)
+        case _CancelAllStatus(status=status, errorMessage=error):
+            # One client was told `reqId` here. Source: ccxt, pro/kraken.
+            reqid = _reqid(message.reqid) or _reqid(message.reqId)
+            if status == "ok" and reqid is not None and not error:
+                return CancelAllAck(reqid, count_of(message.count))
+            return _no_ack(status, reqid, error)
+        case _TimerStatus(status=status, errorMessage=error):
+            reqid = _reqid(message.reqid)
+            if status == "ok" and reqid is not None and not error:
+                return _timer(reqid, message.triggerTime)
+            return _no_ack(status, reqid, error)
+        case _CancelOrderStatus(status=status, reqid=reqid, errorMessage=error):
+            return _no_ack(status, _reqid(reqid), error)
+        case _Error(reqid=reqid, errorMessage=error):
+            return _no_ack("error", _reqid(reqid), error)
+        case _:
+            assert_never(message)
+
+
+def _no_ack(status: str, reqid: Reqid | None, error: object) -> Evidence:
+    if status == "ok":
+        return Unreadable("ok beside an error" if error else "ok that names no request of ours")
+    text = _error_text(error)
+    if reqid is None:
+        return Unattributed(fault_of(text), text)
+    return CancelReject(reqid, fault_of(text), text)
+
+
+def _timer(reqid: Reqid, trigger: object) -> Evidence:
+    if trigger == "0":
+        return TimerAck(reqid, None)
+    trigger_s = instant_s(trigger)
+    return Unreadable("a timer ack without its time") if trigger_s is None else TimerAck(reqid, trigger_s)
+
+
+def _subscription(message: _SubscriptionStatus) -> Evidence:
+    details = message.subscription if isinstance(message.subscription, dict) else {}
+    # A refusal may come without channelName. Source: knowm/XChange issue 3683.
+    channel = details.get("name") or message.channelName
+    if channel is not None and channel != _CHANNEL:
+        return Irrelevant()
+    reqid, text = _reqid(message.reqid), _error_text(message.errorMessage)
+    if message.status in ("unsubscribed", "error"):
+        return SubscriptionLost(reqid, fault_of(text), text or message.status)
+    if text or (channel is None and reqid is None):
+        return Unreadable("subscribed beside an error" if text else "subscribed that names neither channel nor request")
+    return Subscribed(reqid, number_of(details.get("maxratecount")))
+
+
+def _orders(message: _ChannelData) -> Evidence:
+    records, channel, stream = message
+    if channel != _CHANNEL:
+        return Irrelevant()
+    states: list[OrderState] = []
+    for record in records:
+        for order_id, order in record.items():
+            state = order_state(order_id, order, with_symbol=True)
+            if state is None:
+                return Unreadable("an order whose id is no order id")
+            states.append(state)
+    sequence = stream.sequence if type(stream.sequence) is int else None
+    return Orders(tuple(states), sequence == 1, sequence)
+
+
+def _foreign(frame: str | bytes, error: Exception) -> Evidence:
+    """Tell a message that is not for us (an event or channel we do not follow) from one that is broken."""
+    try:
+        message = _decode_loosely(frame)
+    except UNREADABLE:
+        return Unreadable(why(error))
+    match message:
+        case {"event": str(event)} if event not in _EVENTS:
+            return Irrelevant()
+        case [_, *_, str(channel), _] if channel != _CHANNEL:
+            return Irrelevant()
+        case _:
+            return Unreadable(why(error))
+
+
+def _reqid(value: object) -> Reqid | None:
+    # `type is`: True is an int to isinstance, and a text or a float of the right value is an echo of somebody else's.
+    return Reqid(value) if type(value) is int and 0 < value <= REQID_LIMIT else None
+
+
+def _echoed(txid: object) -> str | None:
+    """The order id in an ack of the kind that echoes it, as text or as a list of one; acks of today mostly do not."""
+    if isinstance(txid, list) and len(txid) == 1:
+        txid = txid[0]
+    return txid if isinstance(txid, str) else None
+
+
+def _error_text(value: object) -> str:
+    return value[:TEXT_CHARS] if isinstance(value, str) else ""
