@@ -1,0 +1,101 @@
+"""Nonces of one API key: strictly increasing across restarts, crashes, lost files and clocks that step back.
+
+A nonce that is not above the last one is refused, and enough refusals lock the key out. So a mark is kept on disk that
+no nonce may pass before it is durable: after a crash everything up to the mark counts as used. The mark is reserved a
+minute ahead, so that no draw ever waits for the disk. The file itself is read and written by others.
+"""
+
+import re
+import zlib
+from typing import Final
+
+BLOCK_NS: Final = 60 * 10**9
+"""How far above the clock a mark is reserved; renewed when half of it is used, which leaves a disk 30 s."""
+
+DRAWS_AHEAD: Final = 1_000_000
+"""Nonces reserved at least, for when they run ahead of the clock and count up one by one; years of REST calls."""
+
+MARGIN_NS: Final = 24 * 3600 * 10**9
+"""Head start where the last nonce is not known: more than any wrong time zone or restored clock is off. A larger one
+would buy nothing, and nonces drawn ahead of the clock do no harm."""
+
+NONCE_LIMIT: Final = 2**64 - 1
+"""Largest nonce Kraken takes. Source: Spot REST "Authentication"."""
+
+
+class Nonces:
+    """The one source of nonces for a key. Times are wall-clock nanoseconds: a nonce must outlive the process.
+
+    stored: what `parse_mark` read from the state file; None when it is absent or unreadable, which costs MARGIN_NS.
+
+    Whoever owns the file asks `mark_to_store` after construction and now and then after draws, makes the mark durable
+    and says so with `stored`. A disk that fails stops nothing: nonces go on from memory, `covered` turns false, and
+    only a crash together with a clock that steps back could then repeat one.
+    """
+
+    def __init__(self, stored: int | None, now_ns: int) -> None:
+        self._now_ns = now_ns
+        self._last = now_ns + MARGIN_NS if stored is None else stored
+        self._mark = self._last
+
+    def draw(self, now_ns: int) -> int:
+        """The next nonce, above every earlier one of this key.
+
+        It follows the clock, so that the key stays usable by hand, but never past the durable mark: above it, and
+        while the clock is behind, nonces count up one by one inside what is reserved.
+        """
+        self._now_ns = now_ns
+        self._last = now_ns if self._last < now_ns <= self._mark else self._last + 1
+        return self._last
+
+    def mark_to_store(self) -> int | None:
+        """The mark to make durable now; None when enough is reserved. Asking again gives it again until `stored`."""
+        if self._mark >= self._reach(2):
+            return None
+        return self._reach(1)
+
+    def stored(self, mark: int) -> None:
+        """`mark` is durable: nonces up to it may be drawn."""
+        self._mark = max(self._mark, mark)
+
+    def overtaken(self, now_ns: int) -> bool:
+        """The venue has seen a higher nonce: jump ahead, once, and tell whether that changed anything.
+
+        False when we are that far ahead already: another program uses the key, or it was used with a finer scale. That
+        is for people to mend, and further jumps would only use up the numbers.
+        """
+        self._now_ns = now_ns
+        if self._last >= now_ns + MARGIN_NS // 2:
+            return False
+        self._last = now_ns + MARGIN_NS
+        return True
+
+    @property
+    def covered(self) -> bool:
+        """Whether the last nonce is one that the file would make us skip after a crash."""
+        return self._last <= self._mark
+
+    def _reach(self, share: int) -> int:
+        """How far a mark reaches with 1/share of the reserve left."""
+        return max(self._now_ns + BLOCK_NS // share, self._last + DRAWS_AHEAD // share)
+
+
+_FILE: Final = re.compile(rb"(\d{1,20}) ([0-9a-f]{8})\n\Z")
+
+
+def format_mark(mark: int) -> bytes:
+    """A mark as the state file holds it: digits, a space, their CRC-32, a line end."""
+    digits = b"%d" % mark
+    return b"%b %08x\n" % (digits, zlib.crc32(digits))
+
+
+def parse_mark(content: bytes | None) -> int | None:
+    """The mark in a state file's content; None for no file and for any content that format_mark did not write whole.
+
+    The checksum is there because a flipped or missing digit would still be a number, and a lower one is a lockout.
+    """
+    match = None if content is None else _FILE.match(content)
+    if match is None or int(match[2], 16) != zlib.crc32(match[1]):
+        return None
+    mark = int(match[1])
+    return mark if mark <= NONCE_LIMIT else None
