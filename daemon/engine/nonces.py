@@ -41,11 +41,12 @@ class Nonces:
     def draw(self, now_ns: int) -> int:
         """The next nonce, above every earlier one of this key.
 
-        It follows the clock, so that the key stays usable by hand, but never past the durable mark: above it, and
+        It follows the clock, so that the numbers stay meaningful, but keeps clear of the durable mark: near it, and
         while the clock is behind, nonces count up one by one inside what is reserved.
         """
         self._now_ns = now_ns
-        self._last = now_ns if self._last < now_ns <= self._mark else self._last + 1
+        follows = self._last < now_ns <= self._mark - DRAWS_AHEAD // 2
+        self._last = now_ns if follows else self._last + 1
         return self._last
 
     def mark_to_store(self) -> int | None:
@@ -58,17 +59,15 @@ class Nonces:
         """`mark` is durable: nonces up to it may be drawn."""
         self._mark = max(self._mark, mark)
 
-    def overtaken(self, now_ns: int) -> bool:
-        """The venue has seen a higher nonce: jump ahead, once, and tell whether that changed anything.
+    def overtaken(self, now_ns: int) -> None:
+        """The venue has seen a higher nonce: jump above whatever another user of the key can have drawn.
 
-        False when we are that far ahead already: another program uses the key, or it was used with a finer scale. That
-        is for people to mend, and further jumps would only use up the numbers.
+        That is most often `panic`, which counts on from the stored mark, or a clock that was ahead: hence the margin,
+        measured from the clock so that repeated jumps do not pile it up. For one refused request, one jump and one
+        retry; a second refusal means a foreign program on the key or a finer scale, which is for people to mend.
         """
         self._now_ns = now_ns
-        if self._last >= now_ns + MARGIN_NS // 2:
-            return False
-        self._last = now_ns + MARGIN_NS
-        return True
+        self._last = max(now_ns + MARGIN_NS, max(self._last, self._mark) + 2 * DRAWS_AHEAD)
 
     @property
     def covered(self) -> bool:

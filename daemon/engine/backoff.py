@@ -1,0 +1,118 @@
+"""When to dial again: delays of one session, and the budget of attempts that all sessions of a host share."""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from ..contract.evidence import Mode
+
+FREE_TRIES: Final = 3
+"""Tries without a delay: most drops are single ones, and every second without a session is one without cancels."""
+
+FIRST_S: Final = 1.0
+LONGEST_S: Final = 30.0
+"""The delay after the free tries, doubled each time, and where the doubling ends."""
+
+MAINTENANCE_FLOOR_S: Final = 5.0
+"""Least delay while the venue is in maintenance or has just left it. Source: Spot WebSocket "Introduction"."""
+
+STABLE_NS: Final = 60 * 10**9
+"""How long a session has to live before earlier failures are forgiven. Shorter, and a venue that admits and then drops
+us every few seconds would be dialled without delay until it bans the address."""
+
+SPREAD_S: Final = 1.0
+"""Over how long a reconnect that may be immediate is spread, since everyone was dropped in the same second."""
+
+BANNED_S: Final = 600.0
+"""How long Cloudflare keeps an address out that dialled too often. Source: Spot WebSocket "Introduction"."""
+
+REFUSED_S: Final = 60.0
+"""Delay after a refusal that only people or a new token can change."""
+
+
+class Rule(NamedTuple):
+    """What a close code or a refused upgrade asks for. `spread`: the first time, dial at once but not all together."""
+
+    least_s: float
+    alarm: bool = False
+    spread: bool = False
+
+
+RULES: Final[Mapping[int, Rule]] = {
+    # WebSocket close codes.
+    1008: Rule(REFUSED_S, alarm=True),  # policy violation: the official SDK gives up here, a daemon must not
+    1012: Rule(0.0, spread=True),  # service restart
+    1013: Rule(1.0),  # try again later
+    # HTTP statuses of a refused upgrade.
+    400: Rule(REFUSED_S, alarm=True),
+    401: Rule(REFUSED_S, alarm=True),
+    403: Rule(BANNED_S, alarm=True),
+    404: Rule(REFUSED_S, alarm=True),
+    429: Rule(BANNED_S, alarm=True),
+}
+"""Causes that ask for more than the usual delay. Close codes have four digits, HTTP statuses three: no clash."""
+
+_USUAL: Final = Rule(0.0)
+
+
+class Backoff:
+    """The delays of one session. Not the attempts of a host: `ConnectBudget` counts those."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._live_ns: int | None = None
+
+    def live(self, now_ns: int) -> None:
+        """The session was admitted."""
+        self._live_ns = now_ns
+
+    def delay_s(self, now_ns: int, uniform: float, *, mode: Mode = "online", cause: int | None = None) -> float:
+        """The session was lost or could not be opened: how long to wait before dialling again.
+
+        uniform: drawn afresh from 0..1; the delay is spread over its whole length with it. mode: the venue's last
+        announced. cause: the close code or the HTTP status of the refusal, where there was one.
+        """
+        if self._live_ns is not None and now_ns - self._live_ns >= STABLE_NS:
+            self._failures = 0
+        self._live_ns = None
+        rule = RULES.get(cause, _USUAL) if cause is not None else _USUAL
+        self._failures += 1
+        tries = self._failures - FREE_TRIES
+        if tries <= 0:
+            # A venue that restarts again and again falls back to the usual delays, or the budget would be gone.
+            delay_s = SPREAD_S * uniform if rule.spread else 0.0
+        else:
+            # The exponent is bounded: after a weekend of failures 2.0**n would overflow.
+            delay_s = min(LONGEST_S, FIRST_S * 2.0 ** min(tries - 1, 16)) * uniform
+        floor_s = max(rule.least_s, MAINTENANCE_FLOOR_S if mode in ("maintenance", "cancel_only") else 0.0)
+        # A floor is spread too, upwards: else all that were dropped together would come back together.
+        return delay_s if floor_s == 0.0 else max(delay_s, floor_s + SPREAD_S * uniform)
+
+
+def is_alarming(cause: int | None) -> bool:
+    """Whether people should hear of a close code or of the HTTP status of a refused upgrade."""
+    return cause is not None and RULES.get(cause, _USUAL).alarm
+
+
+CONNECT_LIMIT: Final = 120
+CONNECT_WINDOW_NS: Final = 600 * 10**9
+"""Connection attempts per rolling window. The address is banned at about 150; Kraken's own clients stop at 120.
+Source: Spot WebSocket "Introduction"; krakenfx/kraken-api-sdk."""
+
+
+class ConnectBudget:
+    """The attempts of all sessions together, on one address. Times are monotonic nanoseconds."""
+
+    def __init__(self, limit: int = CONNECT_LIMIT, window_ns: int = CONNECT_WINDOW_NS) -> None:
+        self._window_ns = window_ns
+        self._attempts: deque[int] = deque(maxlen=limit)
+
+    def take(self, now_ns: int) -> int:
+        """Book an attempt now and return 0, or book none and return the nanoseconds until one is free."""
+        attempts = self._attempts
+        if len(attempts) == attempts.maxlen:
+            wait_ns = attempts[0] + self._window_ns - now_ns
+            if wait_ns > 0:
+                return wait_ns
+        attempts.append(now_ns)
+        return 0

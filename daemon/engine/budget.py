@@ -1,0 +1,167 @@
+"""The venue's rate counters mirrored: which form a set of cancels should take, and whether a query can be afforded.
+
+A mirror and no more: strategies add and cancel past us, so it can only be too optimistic. It therefore never refuses a
+cancel; the venue may, and that answer is handled where it arrives.
+Source: Spot "Rate limits" guide (trading engine); Spot REST "Rate limits" guide (calls).
+"""
+
+from collections.abc import Iterable
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+Form: TypeAlias = Literal["single", "batch", "all"]
+"""One request per order, one for all that are named, or one for everything that is open."""
+
+
+class Tier(NamedTuple):
+    """One verification tier: thresholds, and how much of each counter decays per second."""
+
+    ceiling: float
+    decay: float
+    rest_ceiling: float
+    rest_decay: float
+
+
+STARTER: Final = Tier(60, 1.0, 15, 0.33)
+INTERMEDIATE: Final = Tier(125, 2.34, 20, 0.5)
+PRO: Final = Tier(180, 3.75, 20, 1.0)
+TIERS: Final = (STARTER, INTERMEDIATE, PRO)
+
+AGE_COSTS: Final = ((5.0, 8), (10.0, 6), (15.0, 5), (45.0, 4), (90.0, 2), (300.0, 1))
+"""What a cancel adds to its pair's counter: the first row whose age (seconds, exclusive) is not reached; then 0."""
+
+YOUNGEST_COST: Final = AGE_COSTS[0][1]
+
+PAIRS_LIMIT: Final = 2_000
+"""Most pairs counted separately; Spot lists about 1,500. What comes beyond is counted together."""
+
+_SHARED: Final = ""
+"""The counter of orders whose pair is not known. No pair has this name."""
+
+
+def tier_of(ceiling: float | None) -> Tier:
+    """The tier whose threshold the venue told on subscribing; the highest one not above it, Starter when not told.
+
+    Large accounts can have raised thresholds that are in no table: such a one gets its own threshold with the decay of
+    the tier below it, which errs towards batches.
+    """
+    tier = next((tier for tier in reversed(TIERS) if ceiling is not None and tier.ceiling <= ceiling), STARTER)
+    return tier if ceiling is None or ceiling <= tier.ceiling else tier._replace(ceiling=ceiling)
+
+
+def cost(age_s: float | None) -> int:
+    """What cancelling an order of this age adds to its pair's counter. An age that cannot be is taken for none."""
+    if age_s is None or not age_s >= 0.0:
+        return YOUNGEST_COST
+    return next((points for below_s, points in AGE_COSTS if age_s < below_s), 0)
+
+
+class _Counter:
+    """A number that decays at a steady rate down to 0."""
+
+    __slots__ = ("_at_ns", "_level")
+
+    def __init__(self, now_ns: int) -> None:
+        self._level = 0.0
+        self._at_ns = now_ns
+
+    def level(self, now_ns: int, decay: float) -> float:
+        return max(0.0, self._level - decay * max(0, now_ns - self._at_ns) / 1e9)
+
+    def add(self, points: float, now_ns: int, decay: float) -> None:
+        self._level = self.level(now_ns, decay) + points
+        self._at_ns = now_ns
+
+
+class Budget:
+    """The trading engine's counter of each pair. Times are monotonic nanoseconds."""
+
+    def __init__(self, ceiling: float | None = None) -> None:
+        self._tier = tier_of(ceiling)
+        self._counters: dict[str, _Counter] = {}
+
+    def __len__(self) -> int:
+        """How many counters are kept."""
+        return len(self._counters)
+
+    def told(self, ceiling: float | None) -> None:
+        """The venue told the account's threshold (`Subscribed.rate_ceiling`); None changes nothing."""
+        if ceiling is not None:
+            self._tier = tier_of(ceiling)
+
+    def charge(self, symbol: str | None, points: float, now_ns: int) -> None:
+        """Cancels worth `points` were sent for a pair (None: not known)."""
+        if points > 0:
+            self._counter(symbol, now_ns).add(points, now_ns, self._tier.decay)
+
+    def room(self, symbol: str | None, now_ns: int) -> float:
+        """How many points the pair's counter can still take; negative when it is over its threshold.
+
+        Points of unknown pair may have been this pair's: they count against every one.
+        """
+        level = sum(
+            counter.level(now_ns, self._tier.decay)
+            for name in {symbol or _SHARED, _SHARED}
+            if (counter := self._counters.get(name)) is not None
+        )
+        return self._tier.ceiling - level
+
+    def form(self, orders: Iterable[tuple[str | None, float | None]], now_ns: int, *, everything: bool = False) -> Form:
+        """How to send the cancels of `orders`, each a pair's symbol and an age in seconds, None where not known.
+
+        "single" as long as every pair has room, since only single answers can be told apart; else "batch", which is
+        accepted above the threshold too. everything: the orders are all that is open on the account; "all" is chosen
+        only then, because it would take others along.
+        """
+        points: dict[str | None, int] = {}
+        orders_count = 0
+        for symbol, age_s in orders:
+            orders_count += 1
+            points[symbol] = points.get(symbol, 0) + cost(age_s)
+        # Unknown pairs may turn out to be any of the others.
+        unknown = points.get(None, 0)
+        if orders_count < 2 or all(
+            self.room(symbol, now_ns) >= asked + (unknown if symbol is not None else 0)
+            for symbol, asked in points.items()
+            if asked + unknown > 0
+        ):
+            return "single"
+        return "all" if everything else "batch"
+
+    def _counter(self, symbol: str | None, now_ns: int) -> _Counter:
+        name = symbol or _SHARED
+        counter = self._counters.get(name)
+        if counter is not None:
+            return counter
+        if len(self._counters) >= PAIRS_LIMIT:
+            self._counters = {
+                kept: counter
+                for kept, counter in self._counters.items()
+                if kept == _SHARED or counter.level(now_ns, self._tier.decay) > 0
+            }
+            if len(self._counters) >= PAIRS_LIMIT:
+                name = _SHARED
+        return self._counters.setdefault(name, _Counter(now_ns))
+
+
+class RestBudget:
+    """The REST call counter of one key: it decides on optional queries only. CancelOrder is exempt and not counted."""
+
+    def __init__(self, tier: Tier = PRO) -> None:
+        self._tier = tier
+        self._counter: _Counter | None = None
+
+    def told(self, ceiling: float | None) -> None:
+        """The venue told the account's trading threshold, which names the tier; None changes nothing."""
+        if ceiling is not None:
+            self._tier = tier_of(ceiling)
+
+    def charge(self, now_ns: int, calls: int = 1) -> None:
+        """Calls other than CancelOrder were sent."""
+        if self._counter is None:
+            self._counter = _Counter(now_ns)
+        self._counter.add(calls, now_ns, self._tier.rest_decay)
+
+    def affordable(self, now_ns: int, calls: int = 1, *, reserve: int = 0) -> bool:
+        """Whether this many calls fit with `reserve` more left for what cannot wait (tokens, cancel-all, batches)."""
+        level = 0.0 if self._counter is None else self._counter.level(now_ns, self._tier.rest_decay)
+        return level + calls + reserve <= self._tier.rest_ceiling
