@@ -20,6 +20,7 @@ from typing import Final, NoReturn
 import h11
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
+from wsproto.utilities import LocalProtocolError
 
 from daemon.transport.https import USER_AGENT
 from daemon.transport.wire import RECEIVE_SIZE, Wire
@@ -144,8 +145,6 @@ class _Tap(trio.abc.Stream):
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self.fail(SessionEnded(f"connection lost: {error}"))
             raise
-        if not data:
-            self._handshake_over.set()
         self._since_look += len(data)
         if self._since_look >= RECEIVE_SIZE:
             self._look_at_queue()
@@ -161,6 +160,15 @@ class _Tap(trio.abc.Stream):
 
     async def wait_send_all_might_not_block(self) -> None:
         await trio.lowlevel.checkpoint()
+
+    async def finish_writes(self) -> None:
+        """Take to the kernel what it did not take at once; ends with the wire."""
+        try:
+            while True:
+                await self._wire.wait_backlog()
+                await self._wire.drain()
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            self.fail(SessionEnded(f"connection lost: {error}"))
 
     async def aclose(self) -> None:
         # The library closes by itself on an invalid handshake answer and at the end of a close handshake.
@@ -233,7 +241,9 @@ class WebSocket:
         self._wire = wire
         self._framer = framer
         self._nursery = nursery
-        self._inbox = inbox(connection)
+        # The one private name we lean on: taking a burst from the library's queue without a scheduler round for each
+        # message. pyproject.toml pins the library below its next minor version, and a test holds it to this.
+        self._inbox: trio.MemoryReceiveChannel[str | bytes] = connection._recv_channel
         self._ended: SessionEnded | None = None
         self._pings_out: set[trio.Event] = set()
         self._ping_number = count()
@@ -324,19 +334,18 @@ class WebSocket:
         self._end(SessionEnded(reason))
 
     async def _await_pong(self, payload: bytes, over: trio.Event) -> None:
-        with suppress(ConnectionClosed):
+        with suppress(ConnectionClosed, LocalProtocolError):
             await self._connection.ping(payload)
             self._pings_out.discard(over)
             over.set()
 
-    async def _finish_writes(self) -> None:
-        """Take to the kernel what it did not take at once; ends with the wire."""
-        try:
-            while True:
-                await self._wire.wait_backlog()
-                await self._wire.drain()
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            self._end(SessionEnded(f"connection lost: {error}"))
+    async def _leave(self) -> None:
+        """Say goodbye if anybody is there to hear it, then end. Bounded, also when cancelled."""
+        if self.is_open:
+            self._ended = SessionEnded("closed by this side")
+            with trio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
+                await self._connection.aclose()
+        self._end(SessionEnded("closed by this side"))
 
     def _queued(self) -> int:
         return self._inbox.statistics().current_buffer_used
@@ -357,25 +366,16 @@ class WebSocket:
 
     def _end(self, otherwise: SessionEnded) -> None:
         """Make the end known to every waiter. The cause is what was seen first; `otherwise` when nothing was."""
-        if self._ended is not None:
-            return
-        closed = self._connection.closed
-        # trio-websocket says 1006 when no close frame came: a local invention that is never on the wire.
-        if closed is not None and closed.code != 1006:
-            self._ended = SessionEnded(f"closed: {closed.reason or closed.name}", closed.code)
-        else:
-            self._ended = self._tap.failure or otherwise
+        if self._ended is None:
+            closed = self._connection.closed
+            # trio-websocket says 1006 when no close frame came: a local invention that is never on the wire.
+            if closed is not None and closed.code != 1006:
+                self._ended = SessionEnded(f"closed: {closed.reason or closed.name}", closed.code)
+            else:
+                self._ended = self._tap.failure or otherwise
         self._wire.abort()  # wakes the reader, which then wakes whoever receives
         for over in self._pings_out:
             over.set()
-
-
-def inbox(connection: WebSocketConnection) -> trio.MemoryReceiveChannel[str | bytes]:
-    """The library's queue of decoded messages: the one private name we lean on, to take a burst without a scheduler
-    round per message. tests/transport/test_websocket.py fails when a new version no longer has it.
-    """
-    channel: trio.MemoryReceiveChannel[str | bytes] = connection._recv_channel
-    return channel
 
 
 @asynccontextmanager
@@ -435,26 +435,23 @@ async def connect_websocket(
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(read, name="websocket reader")
-            with trio.move_on_after(handshake_timeout_s) as patience:
-                await handshake_over.wait()
+            nursery.start_soon(tap.finish_writes, name="websocket writer")
             try:
+                with trio.move_on_after(handshake_timeout_s):
+                    await handshake_over.wait()
                 if not opened:
-                    if patience.cancelled_caught:
-                        raise SessionEnded(f"no answer to the handshake in {handshake_timeout_s} s")
-                    raise tap.failure or SessionEnded("the answer to the handshake is not valid")
+                    silence = SessionEnded(f"no answer to the handshake in {handshake_timeout_s} s")
+                    nonsense = SessionEnded("the answer to the handshake is not valid")
+                    raise tap.failure or (nonsense if handshake_over.is_set() else silence)
                 socket = WebSocket(opened[0], tap, wire, TextFramer(entropy), nursery)
-                nursery.start_soon(socket._finish_writes, name="websocket writer")
                 yield socket
-            # Kept and raised outside: through the nursery it would come out wrapped in a group.
             except BaseException as error:
                 failure = error
-            if socket is not None and socket.is_open:
-                with trio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
-                    await opened[0].aclose()
             if socket is not None:
-                socket._end(SessionEnded("closed by this side"))
+                await socket._leave()
             nursery.cancel_scope.cancel()
     finally:
         wire.abort()
-    if failure is not None:
-        raise failure
+        # Raised out here because the nursery would wrap it in a group, or drop it for a cancellation of its own.
+        if failure is not None:
+            raise failure

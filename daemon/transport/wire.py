@@ -66,7 +66,10 @@ class Wire(trio.abc.Stream):
 
     @abstractmethod
     def abort(self) -> None:
-        """End the stream in this step, without any farewell. Wakes every task that waits on it. Idempotent."""
+        """Close in this step, without any farewell. Wakes every task that waits on it. Idempotent.
+
+        What the kernel has taken is still delivered; the backlog is not.
+        """
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """`write_now`, then `drain`. A cancelled call has written everything or will have it drained by others."""
@@ -236,7 +239,7 @@ class _Pipe:
         self.capacity = capacity
         self.held = bytearray()
         self.ended = False  # the writer closed: what is held can still be read
-        self.lost = False  # either side aborted: what is held is gone
+        self.lost = False  # the reader closed, or the connection was reset: what is held is gone
         self.arrived = trio.lowlevel.ParkingLot()
         self.room = trio.lowlevel.ParkingLot()
 
@@ -248,15 +251,14 @@ class _Pipe:
 class MemoryWire(BackloggedWire):
     """A Wire that ends in another MemoryWire of the same process: no socket, no thread, so virtual time is exact.
 
-    It fills up like a socket does: when the peer has not read `capacity` bytes, the rest is backlog.
-    `aclose` is orderly (the peer reads to the end of stream); `abort` is a reset (the peer loses what was on the way).
+    It fills up like a socket does: when the peer has not read `capacity` bytes, the rest is backlog. And it ends like
+    one: after `aclose` or `abort` the peer still reads what was on the way, after `reset` it does not.
     """
 
     def __init__(self, incoming: _Pipe, outgoing: _Pipe) -> None:
         super().__init__()
         self._incoming = incoming
         self._outgoing = outgoing
-        self._orderly = False
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         await trio.lowlevel.checkpoint()
@@ -269,9 +271,13 @@ class MemoryWire(BackloggedWire):
     def receive_nowait(self) -> bytes | None:
         return self._take(RECEIVE_SIZE)
 
-    async def aclose(self) -> None:
-        self._orderly = True
-        await super().aclose()
+    def reset(self) -> None:
+        """End the connection as a reset does: both ends are broken at once, and what was on the way is lost."""
+        for pipe in (self._incoming, self._outgoing):
+            pipe.lost = True
+            pipe.held.clear()
+            pipe.wake()
+        self._break("connection reset")
 
     def _take(self, max_bytes: int) -> bytes | None:
         self._raise_if_over()
@@ -302,13 +308,10 @@ class MemoryWire(BackloggedWire):
             self._raise_if_over()
 
     def _release(self) -> None:
-        # Nobody reads here any more, so the peer's writes fail either way; only an orderly close lets it read on.
+        # Nobody reads here any more, so the peer's writes fail from now on.
         self._incoming.lost = True
         self._incoming.held.clear()
         self._outgoing.ended = True
-        if not self._orderly:
-            self._outgoing.lost = True
-            self._outgoing.held.clear()
         self._incoming.wake()
         self._outgoing.wake()
 
