@@ -1,0 +1,117 @@
+"""One DEALER towards the daemon, the clock and the process id: everything of the client that touches the machine."""
+
+import os
+import struct
+import time
+from typing import Final
+
+import zmq
+
+from .requests import IN_FLIGHT_LIMIT
+
+PREFIX_BYTES: Final = 6
+"""Random bytes in an id's prefix: enough that the ids of all processes of a machine never meet."""
+
+_EVENT: Final = struct.Struct("=H")
+
+
+def monotonic_ns() -> int:
+    """CLOCK_MONOTONIC, the clock that the daemon compares `sent_ns` with."""
+    return time.monotonic_ns()
+
+
+def fresh_prefix() -> str:
+    """A prefix for command ids that no other client has."""
+    return os.urandom(PREFIX_BYTES).hex()
+
+
+class Link:
+    """A DEALER connected to one endpoint. Not for several threads, and not for use after a fork.
+
+    It has the identity that libzmq gives it: a chosen one can be taken twice, and the second is ignored in silence.
+    Raises ValueError where the endpoint is none.
+
+    slice_ms: the longest that one blocking receive may take.
+    """
+
+    def __init__(self, endpoint: str, *, slice_ms: int = 0) -> None:
+        self.endpoint = endpoint
+        self._slice_ms = slice_ms
+        self._pid = os.getpid()
+        # One context per client: closing it waits for nobody else's sockets.
+        self._context = zmq.Context()
+        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.DEALER)
+        # Without a daemon nothing is queued: a cancel either goes to a live connection or stays with us, so that
+        # "never left this process" can be said truly. What was queued to a connection dies with it.
+        self._socket.immediate = True
+        # A closed client sends nothing more, and the process ends at once.
+        self._socket.linger = 0
+        self._socket.sndhwm = IN_FLIGHT_LIMIT
+        self._socket.rcvhwm = IN_FLIGHT_LIMIT
+        # Set once: a timeout on the socket costs the caller nothing, a poller per call a few microseconds.
+        self._socket.rcvtimeo = slice_ms
+        self._monitor: zmq.Socket[bytes] = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        try:
+            self._socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ValueError(f"endpoint {endpoint!r}: {error.strerror}") from None
+
+    def check_process(self) -> None:
+        """Raises RuntimeError in a forked child: libzmq's I/O thread stayed with the parent, so a send goes nowhere."""
+        if os.getpid() != self._pid:
+            raise RuntimeError("a client does not survive fork(); make a new one in each process")
+
+    def send(self, payload: bytes) -> bool:
+        """Hand one command to the connection; False when there is none, or no room. Never waits."""
+        try:
+            self._socket.send(payload, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def receive(self) -> bytes | None:
+        """The next frame that is here, or None. Never waits. A reply has one frame; others are told apart by nobody."""
+        try:
+            return self._socket.recv(zmq.NOBLOCK)
+        except zmq.Again:
+            return None
+
+    def receive_within(self) -> bytes | None:
+        """The next frame, or None when none came within `slice_ms`. Blocks this thread."""
+        try:
+            return self._socket.recv()
+        except zmq.Again:
+            return None
+
+    def receive_or_room(self) -> bytes | None:
+        """As `receive_within`, but returns None at once when a command can be sent."""
+        self._socket.poll(self._slice_ms, zmq.POLLIN | zmq.POLLOUT)
+        return self.receive()
+
+    def has_frame(self) -> bool:
+        """Whether a frame waits. Reading this takes the edge off the socket's descriptor: receive when it says so."""
+        return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+    def was_lost(self) -> bool:
+        """Whether a connection ended since the last time this was asked. Never waits."""
+        lost = False
+        while True:
+            try:
+                event = self._monitor.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return lost
+            lost = lost or _EVENT.unpack_from(event[0])[0] == zmq.EVENT_DISCONNECTED
+
+    def descriptors(self) -> tuple[int, int]:
+        """The edge-triggered descriptors of the frames and of the connection's events."""
+        return self._socket.fileno(), self._monitor.fileno()
+
+    def close(self) -> None:
+        """Close at once, dropping what was not sent. Again, or in a forked child, it does nothing."""
+        if self._socket.closed or os.getpid() != self._pid:
+            return
+        self._socket.disable_monitor()
+        self._monitor.close(linger=0)
+        self._socket.close(linger=0)
+        self._context.term()
