@@ -37,8 +37,8 @@ from ..contract.outcomes import (
     NotOpen,
     Outcome,
     Refused,
-    Rejected,
     RejectClass,
+    Rejected,
     Route,
     Settlement,
     Unknown,
@@ -478,6 +478,11 @@ class Pursuits:
 
     # ---------------------------------------------------------------- what REST hears
 
+    @property
+    def wants_call(self) -> bool:
+        """Whether `next_call` may have something: cheap, and never wrong when it says no."""
+        return bool(self._rest_queue or self._queries)
+
     def next_call(self, now_ns: int) -> Call | None:
         """The next REST call, most urgent first; None when there is none. Its attempts count as sent from here on."""
         if not self._usable(REST, now_ns):
@@ -701,6 +706,14 @@ class Pursuits:
             pursuit.scheduled_ns = FAR_NS
             self._due(pursuit, now_ns)
         self._inflight.forget(now_ns)
+
+    def give_up(self, now_ns: int) -> None:
+        """Answer everybody now with what can honestly be said: the process is about to end."""
+        for pursuit in list(self._active.values()):
+            if not pursuit.done:
+                for waiter in pursuit.waiters:
+                    waiter.deadline_ns = min(waiter.deadline_ns, now_ns)
+                self._expire(pursuit, now_ns)
 
     def _due(self, pursuit: _Pursuit, now_ns: int) -> None:
         if pursuit.deadline_ns <= now_ns:
@@ -1217,5 +1230,5 @@ def _ending(pursuit: _Pursuit, row: Row) -> Outcome:
     """How an ended order is reported to whoever pursued it: as canceled if a cancel of ours may have done it."""
     if row.status == "canceled" and pursuit.first_sent_ns is not None:
         return Canceled(row.filled_qty)
-    assert row.status not in ("open", "gone")
+    assert row.status != "open" and row.status != "gone"  # noqa: PT018 - one condition, and mypy narrows by it
     return Closed(row.status, row.filled_qty)
