@@ -378,9 +378,12 @@ def test_a_refusal_of_what_names_no_order_is_raised(path: Path) -> None:
     def answer(command: Command) -> Iterator[Reply]:
         yield refused(command, "unsupported")
 
-    with StubDaemon(path, answer) as daemon, Client(daemon.endpoint) as client:
-        with pytest.raises(CommandRefused) as caught:
-            client.rearm()
+    with (
+        StubDaemon(path, answer) as daemon,
+        Client(daemon.endpoint) as client,
+        pytest.raises(CommandRefused) as caught,
+    ):
+        client.rearm()
     assert caught.value.reason == "unsupported"
 
 
@@ -390,9 +393,9 @@ def test_what_is_no_cancel_is_an_error_here_and_is_not_sent(path: Path) -> None:
             client.cancel("spot")
         with pytest.raises(ValueError, match="exactly one"):
             client.cancel("spot", order_id="A-B", userref=3)
-        with pytest.raises(ValueError, match="1..500"):
+        with pytest.raises(ValueError, match="a batch has 1"):
             client.cancel_batch("spot", [])
-        with pytest.raises(ValueError, match="1..500"):
+        with pytest.raises(ValueError, match="a batch has 1"):
             client.cancel_batch("spot", [OrderRef(userref=1)] * 501)
         with pytest.raises(ValueError, match="bytes"):
             client.cancel("spot", cl_ord_id="x" * 200_000)
