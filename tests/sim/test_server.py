@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from tests.sim.callers import Http, Rest, WebSocket, kraken
+from tests.sim.callers import Rest, WebSocket, kraken
 
 
 async def test_a_cancel_runs_from_token_to_proof(autojump_clock: trio.testing.MockClock) -> None:
@@ -14,7 +14,9 @@ async def test_a_cancel_runs_from_token_to_proof(autojump_clock: trio.testing.Mo
         rest = Rest.dial(venue, nursery)
         token = await rest.token()
         ws = await WebSocket.dial(venue, nursery)
-        status = await ws.ask({"event": "subscribe", "reqid": 1, "subscription": {"name": "openOrders", "token": token}})
+        status = await ws.ask(
+            {"event": "subscribe", "reqid": 1, "subscription": {"name": "openOrders", "token": token}}
+        )
         assert status["status"] == "subscribed"
         assert list((await ws.get())[0][0]) == [txid]
         ack = await ws.ask({"event": "cancelOrder", "reqid": 2, "token": token, "txid": [txid]})
