@@ -1,0 +1,333 @@
+"""The composition root: builds every part and opens every nursery. README.md draws the tree that `serve` opens.
+
+Nesting is shutdown order. The desk ends first, so that replies go out before sessions close; the ground ends last.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import trio
+
+from . import __version__
+from .contract.ids import Venue
+from .credentials import BadCredentials, Credentials, Keys, load
+from .engine.backoff import ConnectBudget
+from .engine.budget import Budget
+from .engine.inflight import Reqids
+from .engine.nonces import Nonces, format_mark, parse_mark
+from .engine.pursuits import MS, Policy, Pursuits
+from .engine.resting import Resting
+from .settings import (
+    DRAIN_ON_STOP_S,
+    LATE_LIMIT,
+    LATE_WINDOW_S,
+    REST_SCHEMES,
+    RESTING_LIMIT,
+    WEBSOCKET_SCHEMES,
+    BadSettings,
+    Settings,
+    address_of,
+    parse,
+)
+from .tasks import watchdog
+from .tasks.dispatcher import Dispatcher
+from .tasks.events import Events
+from .tasks.gateway import Gateway
+from .tasks.rest_lane import RestLane
+from .tasks.session import Parts, Session
+from .tasks.spot import SpotRest
+from .tasks.telemetry import Histogram
+from .transport.clock import Clock
+from .transport.disk import AlreadyLocked, Directory, DiskFailed
+from .transport.entropy import Entropy
+from .transport.network import Network
+from .transport.notify import Notifier
+from .transport.signals import Signal, SignalSource, open_signals
+from .transport.tls import client_context
+from .transport.world import World
+from .transport.zeromq import BindFailed, Bus
+from .venues import spot_rest, spot_ws
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+FIRST_TRY_S: Final = 8.0
+"""How long READY waits for each venue's first try: a venue that is down must not keep the kill switch away."""
+
+FAREWELL_S: Final = 0.2
+"""Between the last reply and closing the sockets: libzmq hands replies over in a thread of its own."""
+
+
+class StartFailed(Exception):
+    """The daemon cannot start; the text is one line that names the thing and the mend."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """One venue: its sessions, its REST lane, and the dispatcher that everything meets in."""
+
+    dispatcher: Dispatcher
+    sessions: list[Session]
+    rest: RestLane
+
+    @property
+    def state(self) -> str:
+        """`up` with a live session, `degraded` with REST alone or with fewer sessions than meant, else `down`."""
+        live = len(self.dispatcher.pursuits.live)
+        if live == len(self.sessions):
+            return "up"
+        return "degraded" if live or self.rest.status()["state"] == "up" else "down"
+
+    def status(self) -> dict[str, Any]:
+        """This venue for the `status` reply."""
+        return {
+            "state": self.state,
+            "mode": self.dispatcher.pursuits.mode,
+            "sessions": [session.status() for session in self.sessions],
+            "rest": self.rest.status(),
+            "open_orders": len(self.dispatcher.pursuits.resting),
+        }
+
+    def line(self) -> str:
+        """This venue for the service manager's status line."""
+        sessions = " ".join(f"{session.name}={session.state.value}" for session in self.sessions)
+        return f"{self.dispatcher.venue} {self.state} ({sessions})"
+
+
+class Daemon:
+    """Every part of the running daemon; `serve` gives it life."""
+
+    def __init__(self, settings: Settings, credentials: Credentials, world: World) -> None:
+        """Take the locks, read the state, bind the sockets. Raises StartFailed; then nothing is left behind."""
+        self.settings = settings
+        self.world = world
+        self.state = "starting"
+        try:
+            self._directory = world.directory(settings.state.dir)
+            self._directory.check()
+            self._locks = [self._directory.lock("lock"), *self._socket_locks()]
+            self.events = Events(
+                world.bus.publisher(settings.gateway.events, mode=settings.gateway.mode), world.clock
+            )
+            commands = world.bus.router(settings.gateway.commands, mode=settings.gateway.mode)
+            control = world.bus.router(settings.gateway.control, mode=settings.gateway.control_mode)
+            # Milliseconds since 1970 as the high part: a reqid is never met again, not even after a restart.
+            self._reqids = Reqids(world.clock.utc_ns() // MS * 1000)
+            self.desks: dict[Venue, Desk] = {}
+            if settings.spot.enabled:
+                assert credentials.spot is not None
+                self.desks["spot"] = self._spot(credentials.spot)
+        except AlreadyLocked as held:
+            raise StartFailed(f"{held}; stop that instance, or give this one its own state.dir and sockets") from None
+        except (DiskFailed, BindFailed, ValueError) as error:
+            raise StartFailed(f"{error}") from None
+        self.gateway = Gateway(
+            commands,
+            control,
+            {venue: desk.dispatcher for venue, desk in self.desks.items()},
+            world.clock,
+            self.events,
+            self.status,
+            deadline_ms=settings.gateway.deadline_ms,
+        )
+
+    def _socket_locks(self) -> list[Any]:
+        """A second bind would take the address from a running daemon without a word, so each socket has a lock too."""
+        locks = []
+        for endpoint in (self.settings.gateway.commands, self.settings.gateway.control, self.settings.gateway.events):
+            path = Path(endpoint.removeprefix("ipc://"))
+            locks.append(self.world.directory(str(path.parent)).lock(f"{path.name}.lock"))
+        return locks
+
+    def _spot(self, keys: Keys) -> Desk:
+        spot = self.settings.spot
+        world = self.world
+        policy = Policy(
+            hedge_ns=spot.hedge_after_ms * MS,
+            overtake_ns=spot.overtake_ms * MS,
+            late_ns=int(LATE_WINDOW_S * 1e9),
+            late_limit=LATE_LIMIT,
+        )
+        pursuits = Pursuits("spot", policy, self._reqids, Resting(RESTING_LIMIT))
+        dispatcher = Dispatcher("spot", pursuits, world.clock, self.events, Budget())
+        rest = RestLane(
+            "spot",
+            address_of(spot.rest_url, REST_SCHEMES, "spot.rest_url"),
+            SpotRest(spot_rest.Keys(keys.key, keys.secret)),
+            world,
+            self._directory,
+            self._nonces("spot"),
+            dispatcher,
+            self.events,
+            exclusive_s=spot.hedge_after_ms / 1000,
+        )
+        dispatcher.attach_rest(rest.wake)
+        parts = Parts(
+            "spot",
+            address_of(spot.ws_url, WEBSOCKET_SCHEMES, "spot.ws_url"),
+            spot_ws,
+            world,
+            rest,
+            dispatcher,
+            self.events,
+            ConnectBudget(),
+            self._reqids,
+            Histogram(),
+        )
+        sessions = [Session(parts, lane) for lane in range(spot.sessions)]
+        for session in sessions:
+            dispatcher.attach(session.lane, session)
+        return Desk(dispatcher, sessions, rest)
+
+    def _nonces(self, venue: Venue) -> Nonces:
+        """Nonces that lie above every one that may have been used, also by a process that crashed."""
+        name = f"nonce-{venue}"
+        nonces = Nonces(parse_mark(self._directory.read(name)), self.world.clock.utc_ns())
+        mark = nonces.mark_to_store()
+        if mark is not None:
+            self._directory.replace_now(name, format_mark(mark))
+            nonces.stored(mark)
+        return nonces
+
+    # ---------------------------------------------------------------- what is shown
+
+    def status(self, detail: bool) -> dict[str, Any]:
+        """The members of a `status` reply."""
+        gateway = self.gateway
+        shown: dict[str, Any] = {
+            "version": __version__,
+            "state": self.state,
+            "in_flight": gateway.in_flight,
+            "venues": {venue: desk.status() for venue, desk in self.desks.items()},
+            "kill": {"latched": False},
+            "leases": [],
+            "deadman": {},
+            "alerts": self.events.alerts,
+        }
+        if detail:
+            shown["detail"] = {
+                "refusals": gateway.refusals,
+                "replayed": gateway.replayed,
+                "forgotten_ids": gateway.forgotten,
+                "undelivered_replies": gateway.undelivered,
+                "dropped_events": self.events.dropped,
+                "answer_times": gateway.answer_times.summary(),
+                "queue_times": gateway.queue_times.summary(),
+                "venues": {venue: desk.dispatcher.detail() for venue, desk in self.desks.items()},
+            }
+        return shown
+
+    def _line(self) -> str:
+        return f"{self.state}, {self.gateway.in_flight} in flight; " + "; ".join(d.line() for d in self.desks.values())
+
+    # ---------------------------------------------------------------- life
+
+    async def serve(self, signals: SignalSource, notifier: Notifier, *, ready: trio.Event | None = None) -> None:
+        """Run until told to stop, then answer what is in flight and close. `ready` is set when READY is told."""
+        stop = trio.Event()
+        try:
+            async with trio.open_nursery() as ground:
+                ground.start_soon(self._heed_signals, signals, stop, name="signals")
+                ground.start_soon(watchdog.tell_status, notifier, self._line, name="status line")
+                ground.start_soon(watchdog.keep_alive, notifier, self._beats, name="watchdog")
+                async with trio.open_nursery() as venues:
+                    for desk in self.desks.values():
+                        venues.start_soon(desk.rest.run, name=f"{desk.dispatcher.venue} REST lane")
+                        for session in desk.sessions:
+                            venues.start_soon(session.run, name=f"session {session.name}")
+                    async with trio.open_nursery() as front:
+                        for desk in self.desks.values():
+                            front.start_soon(desk.dispatcher.run, name=f"{desk.dispatcher.venue} dispatcher")
+                        front.start_soon(self.gateway.run, name="gateway")
+                        front.start_soon(self._announce, notifier, ready, name="announcer")
+                        await stop.wait()
+                        notifier.stopping()
+                        await self._drain()
+                        front.cancel_scope.cancel()
+                    venues.cancel_scope.cancel()
+                ground.cancel_scope.cancel()
+        finally:
+            with trio.CancelScope(shield=True):
+                await self.world.bus.aclose()
+            for lock in self._locks:
+                lock.release()
+
+    async def _announce(self, notifier: Notifier, ready: trio.Event | None) -> None:
+        """READY once the gateway is bound, which it is, and every enabled venue had its first try."""
+        with trio.move_on_after(FIRST_TRY_S):
+            for desk in self.desks.values():
+                await desk.rest.tried.wait()
+                for session in desk.sessions:
+                    await session.tried.wait()
+        self.state = "serving"
+        log.info("ready", venues={venue: desk.state for venue, desk in self.desks.items()})
+        notifier.ready()
+        if ready is not None:
+            ready.set()
+
+    async def _drain(self) -> None:
+        self.state = "draining"
+        log.info("draining", in_flight=self.gateway.in_flight)
+        with trio.move_on_after(DRAIN_ON_STOP_S) as patience:
+            await self.gateway.drained()
+        if patience.cancelled_caught:
+            for desk in self.desks.values():
+                desk.dispatcher.give_up()
+        await trio.sleep(FAREWELL_S)
+
+    async def _heed_signals(self, signals: SignalSource, stop: trio.Event) -> None:
+        while True:
+            match await signals.receive():
+                case Signal.TERMINATE | Signal.INTERRUPT:
+                    stop.set()
+                case other:
+                    log.warning("signal not served", signal=other.name)
+
+    def _beats(self) -> list[int]:
+        return [self.gateway.beats, *(desk.dispatcher.beats for desk in self.desks.values())]
+
+
+def real_world(settings: Settings) -> World:
+    """The machine's own clock, network, sockets and files."""
+    network = Network()
+    context = client_context(settings.tls.ca_file or None)
+    return World(
+        clock=Clock(),
+        entropy=Entropy(),
+        dial=partial(network.dial, tls=context),
+        bus=Bus(),
+        directory=Directory,
+    )
+
+
+def read_settings(path: str) -> Settings:
+    """A configuration file. Raises BadSettings."""
+    try:
+        return parse(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSettings(f"{path}: {error}") from None
+    except BadSettings as error:
+        raise BadSettings(f"{path}: {error}") from None
+
+
+async def _run(settings: Settings, credentials: Credentials, environ: Mapping[str, str]) -> None:
+    async with open_signals() as signals:
+        daemon = Daemon(settings, credentials, real_world(settings))
+        await daemon.serve(signals, Notifier(environ))
+
+
+def main(path: str) -> int:
+    """`canceld run`: until stopped. Exit status 0 after a clean stop, 2 when it cannot start."""
+    try:
+        settings = read_settings(path)
+        credentials = load(settings, os.environ)
+        trio.run(_run, settings, credentials, os.environ)
+    except (BadSettings, BadCredentials, StartFailed) as error:
+        print(f"canceld: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,239 @@
+"""Carries out what the engine decides for one venue: writes frames, wakes the REST lane, hands answers back.
+
+Between a command and its frame on the socket there is no task, scope, queue or await: `submit` decides, `perform`
+writes. Deadlines, hedges and retries of all pursuits hang on one alarm.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+import structlog
+import trio
+
+from ..contract.evidence import Evidence, Mode, Subscribed
+from ..contract.ids import Reqid, Target, Venue
+from ..contract.outcomes import Settlement
+from ..engine.budget import Budget, cost
+from ..engine.pursuits import (
+    FAR_NS,
+    Alert,
+    Answer,
+    Ended,
+    Late,
+    Pursuits,
+    Redial,
+    RenewToken,
+    RestReady,
+    Send,
+)
+from ..engine.routing import Lane
+from ..transport.clock import Clock
+from .events import Events
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+ALARM_SLACK_S: Final = 0.000_05
+"""The alarm goes off this much late, so that it never goes off a rounding error early and finds nothing due."""
+
+
+class SessionPort(Protocol):
+    """What the dispatcher needs of a WebSocket session."""
+
+    name: str
+
+    def write_cancels(self, cancels: Sequence[tuple[Reqid, Target]]) -> bool:
+        """Write one frame per cancel, all in one write. False when the session is over: the frames may have left."""
+        ...
+
+    def renew_token(self) -> None:
+        """Have a new token fetched."""
+        ...
+
+    def redial(self, why: str) -> None:
+        """Drop the connection and dial again."""
+        ...
+
+
+class Owner(Protocol):
+    """Who asked: what a ticket must be able to take."""
+
+    def answered(self, settlement: Settlement) -> None:
+        """The one answer."""
+        ...
+
+    def late(self, settlement: Settlement) -> None:
+        """What the venue said after an `unknown`."""
+        ...
+
+
+class Dispatcher:
+    """One venue's hand. All methods are plain calls; `run` is the alarm's task."""
+
+    def __init__(self, venue: Venue, pursuits: Pursuits, clock: Clock, events: Events, budget: Budget) -> None:
+        self.venue = venue
+        self.pursuits = pursuits
+        self._budget = budget
+        self._clock = clock
+        self._events = events
+        self._sessions: dict[Lane, SessionPort] = {}
+        self._wake_rest: Callable[[], None] = _nobody
+        self._alarm: trio.CancelScope | None = None
+        self._armed_ns = FAR_NS
+        self.beats = 0
+
+    def attach(self, lane: Lane, session: SessionPort) -> None:
+        """Make a session known under its lane."""
+        self._sessions[lane] = session
+
+    def attach_rest(self, wake: Callable[[], None]) -> None:
+        """Make the REST lane known; `wake` tells it that there may be a call for it."""
+        self._wake_rest = wake
+
+    # ---------------------------------------------------------------- from the gateway
+
+    def submit(self, owner: Owner, target: Target, proof: bool, deadline_ns: int, now_ns: int) -> None:
+        """Take a cancel in. Nothing leaves before `perform`, so that a burst leaves in one write."""
+        self.pursuits.submit(owner, target, proof, deadline_ns, now_ns)
+
+    def submit_batch(
+        self, owners: Sequence[tuple[Owner, Target]], proof: bool, deadline_ns: int, now_ns: int
+    ) -> None:
+        """Take many cancels in, in the form that the rate budget can bear: a batch is taken above the ceiling too."""
+        orders = [self._price(target) for _, target in owners if target.kind == "order_id"]
+        if len(orders) > 1 and self._budget.form(orders, now_ns) == "batch":
+            self.pursuits.submit_batch(owners, proof, deadline_ns, now_ns)
+            return
+        for owner, target in owners:
+            self.pursuits.submit(owner, target, proof, deadline_ns, now_ns)
+
+    def _price(self, target: Target) -> tuple[str | None, float | None]:
+        """Pair and age of an order: what the venue's counter charges a cancel by."""
+        row = self.pursuits.resting.get(str(target.value)) if target.kind == "order_id" else None
+        if row is None:
+            return None, None
+        return row.symbol, None if row.opened_s is None else self._clock.utc_ns() / 1e9 - row.opened_s
+
+    # ---------------------------------------------------------------- from the sessions and the REST lane
+
+    def heard(self, lane: Lane, evidence: Sequence[Evidence]) -> None:
+        """Take in what a session read, in its sequence, and act on it."""
+        now_ns = self._clock.monotonic_ns()
+        for one in evidence:
+            self.pursuits.evidence(lane, one, now_ns)
+            if type(one) is Subscribed:
+                self._budget.told(one.rate_ceiling)
+        self.perform()
+
+    def session_up(self, lane: Lane) -> None:
+        """A session can take cancels."""
+        self.pursuits.session_up(lane, self._clock.monotonic_ns())
+        self.perform()
+
+    def session_down(self, lane: Lane) -> None:
+        """A session is over; what it had in flight moves on in this step."""
+        self.pursuits.session_down(lane, self._clock.monotonic_ns())
+        self.perform()
+
+    def token_renewed(self, lane: Lane, fresh: bool) -> None:
+        """A session has a new token, or (not fresh) could not get one."""
+        now_ns = self._clock.monotonic_ns()
+        if fresh:
+            self.pursuits.token_renewed(lane, now_ns)
+        else:
+            self.pursuits.token_failed(lane, now_ns)
+        self.perform()
+
+    def mode_changed(self, mode: Mode) -> None:
+        """The venue announced its trading mode."""
+        if mode != self.pursuits.mode:
+            log.info("venue mode", venue=self.venue, mode=mode, was=self.pursuits.mode)
+        self.pursuits.mode_changed(mode, self._clock.monotonic_ns())
+        self.perform()
+
+    # ---------------------------------------------------------------- acting
+
+    def perform(self) -> None:
+        """Do what the engine asked for: frames first, then answers, then what only tells."""
+        while effects := self.pursuits.effects:
+            self.pursuits.effects = []
+            first = effects[0]
+            if len(effects) == 1 and type(first) is Send:
+                self._write(first.lane, ((first.reqid, first.target),))
+                continue
+            writes: dict[Lane, list[tuple[Reqid, Target]]] = {}
+            for effect in effects:
+                if type(effect) is Send:
+                    writes.setdefault(effect.lane, []).append((effect.reqid, effect.target))
+            for lane, cancels in writes.items():
+                self._write(lane, cancels)
+            for effect in effects:
+                kind = type(effect)
+                if kind is Answer:
+                    effect.ticket.answered(effect.settlement)  # type: ignore[union-attr]
+                elif kind is not Send:
+                    self._tell(effect)
+        self._arm()
+
+    def _write(self, lane: Lane, cancels: Sequence[tuple[Reqid, Target]]) -> None:
+        if not self._sessions[lane].write_cancels(cancels):
+            # The frames may have left before the socket broke: the engine moves them on as it does with any loss.
+            self.pursuits.session_down(lane, self._clock.monotonic_ns())
+            return
+        now_ns = self._clock.monotonic_ns()
+        for _, target in cancels:
+            symbol, age_s = self._price(target)
+            self._budget.charge(symbol, cost(age_s), now_ns)
+
+    def give_up(self) -> None:
+        """Answer everything in flight with what can honestly be said now."""
+        self.pursuits.give_up(self._clock.monotonic_ns())
+        self.perform()
+
+    def detail(self) -> dict[str, Any]:
+        """Counters for a detailed status."""
+        return msgspec.structs.asdict(self.pursuits.counts)
+
+    def _tell(self, effect: Any) -> None:
+        match effect:
+            case RestReady():
+                self._wake_rest()
+            case Ended(row=row):
+                self._events.order(self.venue, row)
+            case Late(ticket=owner, settlement=settlement):
+                owner.late(settlement)
+            case RenewToken(lane=lane):
+                self._sessions[lane].renew_token()
+            case Redial(lane=lane, why=why):
+                self._sessions[lane].redial(why)
+            case Alert(what=what, do=do):
+                log.warning("alert", venue=self.venue, what=what, do=do)
+                self._events.alert("warning", what, do)
+
+    def _arm(self) -> None:
+        """Make the alarm go off earlier if something is due before it."""
+        if self._alarm is not None:
+            wake_ns = self.pursuits.next_wake_ns
+            if wake_ns < self._armed_ns:
+                self._armed_ns = wake_ns
+                self._alarm.deadline = self._trio_time(wake_ns)
+
+    def _trio_time(self, monotonic_ns: int) -> float:
+        if monotonic_ns == FAR_NS:
+            return float("inf")
+        return trio.current_time() + (monotonic_ns - self._clock.monotonic_ns()) / 1e9 + ALARM_SLACK_S
+
+    async def run(self) -> None:
+        """Keep the alarm: whenever something is due, do it."""
+        while True:
+            self._armed_ns = self.pursuits.next_wake_ns
+            with trio.CancelScope(deadline=self._trio_time(self._armed_ns)) as self._alarm:
+                await trio.sleep_forever()
+            self._alarm = None
+            self.beats += 1
+            self.pursuits.on_time(self._clock.monotonic_ns())
+            self.perform()
+
+
+def _nobody() -> None:
+    """Before a REST lane is attached there is nobody to wake."""

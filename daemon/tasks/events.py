@@ -1,0 +1,88 @@
+"""The event socket: what happened, for whoever listens. It never waits, and nobody's slowness reaches the daemon."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from ..contract.frames import outcome_map
+from ..contract.ids import CommandID, Venue
+from ..contract.outcomes import Settlement
+from ..engine.resting import Row
+from ..transport.clock import Clock, rfc3339
+from ..transport.zeromq import Publisher
+
+ALERT_PAUSE_NS: Final = 60_000_000_000
+"""At most one alert per condition in this time: a flood of alerts is read by nobody."""
+
+ALERTS_KEPT: Final = 100
+"""Most conditions remembered for status."""
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Events:
+    """Publishes to the topics of contract section 4, and remembers the latest alerts for `status`."""
+
+    def __init__(self, publisher: Publisher, clock: Clock) -> None:
+        self._publisher = publisher
+        self._clock = clock
+        self._alerts: dict[str, dict[str, Any]] = {}
+        self._alerted_ns: dict[str, int] = {}
+
+    @property
+    def alerts(self) -> list[dict[str, Any]]:
+        """The latest alert of each condition, oldest first."""
+        return list(self._alerts.values())
+
+    @property
+    def dropped(self) -> int:
+        """Events that some subscriber lost because it did not read."""
+        return self._publisher.dropped
+
+    def outcome(self, id: CommandID | None, received_ns: int, settlement: Settlement) -> None:
+        """A command was answered."""
+        self._publish(f"outcome.{settlement.venue}", outcome_map(id, received_ns, settlement))
+
+    def late(self, id: CommandID | None, received_ns: int, settlement: Settlement) -> None:
+        """The venue settled a command after it had been answered `unknown`."""
+        self._publish(f"late.{settlement.venue}", {**outcome_map(id, received_ns, settlement), "type": "late"})
+
+    def order(self, venue: Venue, row: Row) -> None:
+        """An order ended, whoever ended it."""
+        event: dict[str, Any] = {"type": "order", "venue": venue, "order_id": row.order_id, "state": row.status}
+        for name in ("cl_ord_id", "userref", "symbol", "filled_qty", "reason"):
+            value = getattr(row, name)
+            if value is not None:
+                event[name] = value
+        self._publish(f"order.{venue}", event)
+
+    def session(self, venue: Venue, name: str, state: str, why: str | None = None) -> None:
+        """A session changed its state."""
+        event: dict[str, Any] = {"type": "session", "venue": venue, "name": name, "state": state}
+        if why is not None:
+            event["why"] = why
+        self._publish(f"session.{venue}", event)
+
+    def alert(self, severity: str, what: str, do: str) -> None:
+        """Something for a person to act on: what it is, and what to do. Repeats within a minute are not sent."""
+        now_ns = self._clock.monotonic_ns()
+        event = {"type": "alert", "severity": severity, "what": what, "do": do}
+        self._alerts.pop(what, None)
+        self._alerts[what] = {**event, "ts": rfc3339(self._clock.utc_ns())}
+        if len(self._alerts) > ALERTS_KEPT:
+            del self._alerts[next(iter(self._alerts))]
+        if now_ns - self._alerted_ns.get(what, -ALERT_PAUSE_NS) < ALERT_PAUSE_NS:
+            return
+        if len(self._alerted_ns) >= ALERTS_KEPT:
+            del self._alerted_ns[next(iter(self._alerted_ns))]
+        self._alerted_ns[what] = now_ns
+        self._publish("alert", event)
+
+    def clear(self, what: str) -> None:
+        """A condition is over."""
+        self._alerts.pop(what, None)
+
+    def _publish(self, topic: str, event: Mapping[str, Any]) -> None:
+        body = {**event, "ts": rfc3339(self._clock.utc_ns()), "monotonic_ns": self._clock.monotonic_ns()}
+        self._publisher.publish_nowait(topic.encode(), _encode(body))

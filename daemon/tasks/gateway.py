@@ -1,0 +1,504 @@
+"""The front door: takes commands from the local sockets, admits or refuses them, and gives each its one reply.
+
+The reader decodes, admits and hands over in one step, so that a burst of commands leaves for the venue in one write.
+A reply that a client does not take is kept for it within bounds; nothing here waits for a client.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+import structlog
+import trio
+
+from ..contract.commands import Cancel, CancelAll, CancelBatch, Command, Ping, Rearm, Status
+from ..contract.frames import (
+    BATCH_BYTES,
+    MESSAGE_FRAMES,
+    Encoding,
+    Malformed,
+    decode_command,
+    encode,
+    encoding_of,
+    outcome_map,
+    refusal_map,
+    same_command,
+)
+from ..contract.ids import EVERYTHING, CommandID, Target, Venue
+from ..contract.outcomes import NAMES, RefusalReason, Refused, Settlement, Unknown
+from ..settings import (
+    DRAIN_LIMIT,
+    IN_FLIGHT_LIMIT,
+    OUTBOX_BYTES,
+    OUTBOX_REPLIES,
+    OUTBOX_TOTAL_BYTES,
+    REPLAY_LIMIT,
+    REPLAY_WINDOW_S,
+)
+from ..transport.clock import Clock
+from ..transport.zeromq import Message, Router, Sent
+from .dispatcher import Dispatcher
+from .events import Events
+from .telemetry import Histogram
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+MS: Final = 1_000_000
+OUTBOX_LOOK_S: Final = 0.02
+"""How often a kept reply is offered again while there is one."""
+
+Door = Literal["commands", "control"]
+
+
+class Wicket:
+    """One router with the replies that its clients have not taken yet."""
+
+    def __init__(self, door: Door, router: Router) -> None:
+        self.door = door
+        self.router = router
+        self.outbox: dict[bytes, deque[list[bytes]]] = {}
+        self.kept_bytes: dict[bytes, int] = {}
+
+
+class Asked:
+    """A command that was admitted, and where its reply goes. The dispatcher's ticket for a single cancel."""
+
+    __slots__ = ("command", "enveloped", "gateway", "identity", "joined", "message", "received_ns", "wicket")
+
+    def __init__(
+        self, gateway: "Gateway", wicket: Wicket, message: Message, enveloped: bool, command: Command, received_ns: int
+    ) -> None:
+        self.gateway = gateway
+        self.wicket = wicket
+        self.message = message
+        self.identity = message.identity
+        self.enveloped = enveloped
+        self.command = command
+        self.received_ns = received_ns
+        # Later askings of the same command while it is in flight: each gets its own reply when this one does.
+        self.joined: list[tuple[Wicket, bytes, bool, Encoding]] | None = None
+
+    @property
+    def encoding(self) -> Encoding:
+        return encoding_of(self.message.frames[-1])
+
+    def answered(self, settlement: Settlement) -> None:
+        """The one outcome of a cancel."""
+        self.gateway.settle(self, outcome_map(self.command.id, self.received_ns, settlement), settlement)
+
+    def late(self, settlement: Settlement) -> None:
+        """What the venue said after an `unknown`."""
+        self.gateway.late(self, settlement)
+
+
+class _Part:
+    """The dispatcher's ticket for one order of a batch, or for one venue of a cancel_all."""
+
+    __slots__ = ("asked", "place", "whole")
+
+    def __init__(self, whole: "_Whole", place: int) -> None:
+        self.whole = whole
+        self.place = place
+
+    def answered(self, settlement: Settlement) -> None:
+        self.whole.answered(self.place, settlement)
+
+    def late(self, settlement: Settlement) -> None:
+        self.whole.asked.gateway.late(self.whole.asked, settlement)
+
+
+class _Whole:
+    """A command with several outcomes: replied to when the last one is there."""
+
+    def __init__(self, asked: Asked, size: int) -> None:
+        self.asked = asked
+        self._settlements: list[Settlement | None] = [None] * size
+        self._missing = size
+
+    def answered(self, place: int, settlement: Settlement) -> None:
+        assert self._settlements[place] is None, "one order of a batch was answered twice"
+        self._settlements[place] = settlement
+        self._missing -= 1
+        if self._missing == 0:
+            self.asked.gateway.settle(self.asked, self._reply([s for s in self._settlements if s is not None]))
+
+    def _reply(self, settlements: list[Settlement]) -> dict[str, Any]:
+        asked = self.asked
+        if isinstance(asked.command, CancelBatch):
+            outcomes = [outcome_map(asked.command.id, asked.received_ns, settlement) for settlement in settlements]
+            return {"type": "batch", "id": asked.command.id, "venue": asked.command.venue, "outcomes": outcomes}
+        return {
+            "type": "all",
+            "id": asked.command.id,
+            "venues": {settlement.venue: _venue_outcome(settlement) for settlement in settlements},
+        }
+
+
+def _venue_outcome(settlement: Settlement) -> dict[str, Any]:
+    """One venue's part of the reply to a cancel_all."""
+    message = outcome_map(None, None, settlement)
+    for name in ("type", "id", "venue", "all"):
+        del message[name]
+    if settlement.count is not None:
+        message["count"] = settlement.count
+    message["residual"] = list(settlement.residual)
+    return message
+
+
+class _Remembered:
+    """One command id of one client: in flight while `reply` is None."""
+
+    __slots__ = ("asked", "command", "expires_ns", "reply")
+
+    def __init__(self, asked: Asked, expires_ns: int) -> None:
+        self.asked: Asked | None = asked
+        self.command = asked.command
+        self.reply: Mapping[str, Any] | None = None
+        self.expires_ns = expires_ns
+
+
+class Gateway:
+    """Both command sockets and everything between a message and its reply."""
+
+    def __init__(
+        self,
+        commands: Router,
+        control: Router,
+        desks: Mapping[Venue, Dispatcher],
+        clock: Clock,
+        events: Events,
+        status: Callable[[bool], dict[str, Any]],
+        *,
+        deadline_ms: int,
+    ) -> None:
+        """status: makes the members of a `status` reply; its argument says whether detail is wanted."""
+        self.beats = 0
+        self.in_flight = 0
+        self.draining = False
+        self.refusals = 0
+        self.replayed = 0
+        self.forgotten = 0
+        self.undelivered = 0
+        self.queue_times = Histogram()
+        self.answer_times = Histogram()
+        self._wickets = (Wicket("commands", commands), Wicket("control", control))
+        self._desks = desks
+        self._clock = clock
+        self._events = events
+        self._status = status
+        self._deadline_ns = deadline_ms * MS
+        self._remembered: OrderedDict[tuple[bytes, CommandID], _Remembered] = OrderedDict()
+        self._kept_bytes = 0
+        self._emptied = trio.Event()
+
+    # ---------------------------------------------------------------- tasks
+
+    async def run(self) -> None:
+        """Serve both sockets until cancelled."""
+        async with trio.open_nursery() as nursery:
+            for wicket in self._wickets:
+                nursery.start_soon(self._serve, wicket, name=f"gateway {wicket.door}")
+            nursery.start_soon(self._offer_kept, name="gateway outbox")
+
+    async def drained(self) -> None:
+        """Refuse new commands from now on, and return when the last one in flight is answered."""
+        self.draining = True
+        while self.in_flight:
+            self._emptied = trio.Event()
+            await self._emptied.wait()
+
+    async def _serve(self, wicket: Wicket) -> None:
+        router = wicket.router
+        while True:
+            taken = 0
+            while taken < DRAIN_LIMIT and (message := router.receive_nowait()) is not None:
+                taken += 1
+                self._take(wicket, message)
+            if taken:
+                for desk in self._desks.values():
+                    desk.perform()
+            self.beats += 1
+            await router.readable()
+
+    async def _offer_kept(self) -> None:
+        while True:
+            await trio.sleep(OUTBOX_LOOK_S)
+            for wicket in self._wickets:
+                for identity in list(wicket.outbox):
+                    self._offer(wicket, identity)
+            self._forget_old()
+
+    # ---------------------------------------------------------------- admission
+
+    def _take(self, wicket: Wicket, message: Message) -> None:
+        now_ns = self._clock.monotonic_ns()
+        frames = message.frames
+        if len(frames) == 1:
+            enveloped = False
+        elif len(frames) == 2 and not frames[0]:
+            enveloped = True
+        else:
+            self._refuse_frames(wicket, message)
+            return
+        payload = frames[-1]
+        command = decode_command(payload)
+        if type(command) is Malformed:
+            refusal = refusal_map(command.id, command.reason, command.detail)
+            self._refuse(wicket, message.identity, enveloped, encoding_of(payload), refusal)
+            return
+        asked = Asked(self, wicket, message, enveloped, command, now_ns)  # type: ignore[arg-type]
+        if type(command) is Cancel:
+            self._cancel(asked, command, now_ns)
+        else:
+            self._other(asked, now_ns)
+
+    def _refuse_frames(self, wicket: Wicket, message: Message) -> None:
+        """More or other frames than a payload, or REQ's empty frame and a payload."""
+        frames = message.frames
+        many = len(frames) > MESSAGE_FRAMES
+        detail = (
+            f"a message has at most {MESSAGE_FRAMES} frames"
+            if many
+            else "expected one payload frame, or an empty frame and a payload frame"
+        )
+        payload = next((frame for frame in frames if 0 < len(frame) <= BATCH_BYTES), b"")
+        told = decode_command(payload)
+        refusal = refusal_map(told.id, "too_large" if many else "invalid", detail)
+        self._refuse(wicket, message.identity, not frames[0], encoding_of(payload), refusal)
+
+    def _cancel(self, asked: Asked, command: Cancel, now_ns: int) -> None:
+        """Admit one cancel: the hot path."""
+        target = command.target
+        assert target is not None
+        desk = self._desks.get(command.venue)
+        deadline_ns = self._admit(asked, now_ns, target if desk is not None else None)
+        if deadline_ns is None:
+            return
+        if desk is None:
+            self._answer_at_once(asked, _not_enabled(asked.command.id, command.venue))
+            return
+        self.in_flight += 1
+        desk.submit(asked, target, command.until == "proof", deadline_ns, now_ns)
+
+    def _other(self, asked: Asked, now_ns: int) -> None:
+        match asked.command:
+            case Ping(id=id):
+                self._answer_at_once(asked, {"type": "pong", "id": id, "monotonic_ns": now_ns})
+            case Status(id=id, detail=detail):
+                self._answer_at_once(asked, {"type": "status", "id": id, **self._status(detail)})
+            case CancelBatch():
+                self._batch(asked, asked.command, now_ns)
+            case CancelAll():
+                self._all(asked, asked.command, now_ns)
+            case Rearm(id=id) if asked.wicket.door != "control":
+                detail_text = "type: rearm is taken on the control socket only"
+                self._answer_at_once(asked, refusal_map(id, "invalid", detail_text))
+            case command:
+                self._answer_at_once(
+                    asked, refusal_map(command.id, "unsupported", "type: this build has no kill switch and no leases")
+                )
+
+    def _batch(self, asked: Asked, command: CancelBatch, now_ns: int) -> None:
+        desk = self._desks.get(command.venue)
+        deadline_ns = self._admit(asked, now_ns, None)
+        if deadline_ns is None:
+            return
+        if desk is None:
+            self._answer_at_once(asked, _not_enabled(command.id, command.venue))
+            return
+        self.in_flight += 1
+        whole = _Whole(asked, len(command.orders))
+        parts: list[tuple[Any, Target]] = []
+        for place, order in enumerate(command.orders):
+            target = order.target
+            assert target is not None
+            parts.append((_Part(whole, place), target))
+        desk.submit_batch(parts, command.until == "proof", deadline_ns, now_ns)
+
+    def _all(self, asked: Asked, command: CancelAll, now_ns: int) -> None:
+        venues = list(self._desks) if command.venue is None else [command.venue]
+        deadline_ns = self._admit(asked, now_ns, None)
+        if deadline_ns is None:
+            return
+        if command.venue is not None and command.venue not in self._desks:
+            self._answer_at_once(asked, _not_enabled(command.id, command.venue))
+            return
+        self.in_flight += 1
+        whole = _Whole(asked, len(venues))
+        for place, venue in enumerate(venues):
+            self._desks[venue].submit(_Part(whole, place), EVERYTHING, command.until == "proof", deadline_ns, now_ns)
+
+    def _admit(self, asked: Asked, now_ns: int, target: Target | None) -> int | None:
+        """The deadline of a command that may go ahead; None when it was replayed, joined or refused.
+
+        target: of a well-formed cancel, whose refusal is an outcome; None for everything else.
+        """
+        command = asked.command
+        key = (asked.identity, command.id)
+        known = self._remembered.get(key)
+        if known is not None and known.expires_ns > now_ns:
+            self._repeat(asked, known)
+            return None
+        allowed_ns = self._deadline_ns if command.deadline_ms is None else command.deadline_ms * MS
+        start_ns = now_ns
+        if command.sent_ns is not None and command.sent_ns < now_ns:
+            start_ns = command.sent_ns
+            self.queue_times.record(now_ns - start_ns)
+        deadline_ns = start_ns + allowed_ns
+        if self.draining:
+            self._refuse_admission(asked, target, "draining", "the daemon is stopping; ask another or wait")
+        elif deadline_ns <= now_ns:
+            late_ms = (now_ns - deadline_ns) // MS
+            self._refuse_admission(asked, target, "expired", f"the deadline had passed {late_ms} ms before receipt")
+        elif self.in_flight >= IN_FLIGHT_LIMIT:
+            self._refuse_admission(asked, target, "overloaded", f"{IN_FLIGHT_LIMIT} commands are in flight")
+        else:
+            self._remembered[key] = _Remembered(asked, now_ns + REPLAY_WINDOW_S * 1_000_000_000)
+            if known is not None:
+                self._remembered.move_to_end(key)
+            if len(self._remembered) > REPLAY_LIMIT:
+                self._remembered.popitem(last=False)
+                self.forgotten += 1
+            return deadline_ns
+        return None
+
+    def _repeat(self, asked: Asked, known: _Remembered) -> None:
+        """The same id again: the stored reply, or a place beside the command in flight; for another command a no."""
+        if not same_command(known.command, asked.command):
+            detail = "id: taken by another command less than 15 minutes ago"
+            self._answer_at_once(asked, refusal_map(asked.command.id, "id_reused", detail))
+            return
+        self.replayed += 1
+        if known.reply is not None:
+            self._answer_at_once(asked, {**known.reply, "replayed": True})
+            return
+        assert known.asked is not None
+        place = (asked.wicket, asked.identity, asked.enveloped, asked.encoding)
+        if known.asked.joined is None:
+            known.asked.joined = [place]
+        else:
+            known.asked.joined.append(place)
+
+    def _refuse_admission(self, asked: Asked, target: Target | None, reason: RefusalReason, detail: str) -> None:
+        self.refusals += 1
+        command = asked.command
+        if target is not None and isinstance(command, Cancel):
+            settlement = Settlement(venue=command.venue, target=target, outcome=Refused(reason, detail))
+            self._answer_at_once(asked, outcome_map(command.id, asked.received_ns, settlement))
+        else:
+            self._answer_at_once(asked, refusal_map(command.id, reason, detail))
+
+    # ---------------------------------------------------------------- replies
+
+    def settle(self, asked: Asked, reply: Mapping[str, Any], settlement: Settlement | None = None) -> None:
+        """Give an admitted command its one reply, and remember it."""
+        self._send(asked.wicket, asked.identity, asked.enveloped, encode(reply, asked.encoding))
+        self.in_flight -= 1
+        if asked.joined is not None:
+            for wicket, identity, enveloped, encoding in asked.joined:
+                self._send(wicket, identity, enveloped, encode({**reply, "replayed": True}, encoding))
+        command = asked.command
+        key = (asked.identity, command.id)
+        known = self._remembered.get(key)
+        if known is not None and known.asked is asked:
+            if settlement is not None and type(settlement.outcome) is Refused:
+                # No byte left for it, so asking again with the same id is a fresh try.
+                del self._remembered[key]
+            else:
+                known.asked = None
+                known.reply = reply
+        now_ns = self._clock.monotonic_ns()
+        self.answer_times.record(now_ns - asked.received_ns)
+        if settlement is not None:
+            self._events.outcome(command.id, asked.received_ns, settlement)
+            self._log(asked, settlement)
+        if self.draining and not self.in_flight:
+            self._emptied.set()
+
+    def late(self, asked: Asked, settlement: Settlement) -> None:
+        """Tell the event socket what the venue said after the reply."""
+        self._events.late(asked.command.id, asked.received_ns, settlement)
+        log.info("late answer", id=asked.command.id, venue=settlement.venue, outcome=NAMES[type(settlement.outcome)])
+
+    def _log(self, asked: Asked, settlement: Settlement) -> None:
+        outcome = settlement.outcome
+        write = log.warning if isinstance(outcome, Unknown) else log.debug
+        write(
+            "answered",
+            id=asked.command.id,
+            venue=settlement.venue,
+            target=settlement.target.value,
+            outcome=NAMES[type(outcome)],
+            route=settlement.route,
+            attempts=settlement.attempts,
+            error=settlement.error,
+        )
+
+    def _answer_at_once(self, asked: Asked, reply: Mapping[str, Any]) -> None:
+        self._send(asked.wicket, asked.identity, asked.enveloped, encode(reply, asked.encoding))
+
+    def _refuse(
+        self, wicket: Wicket, identity: bytes, enveloped: bool, encoding: Encoding, refusal: Mapping[str, Any]
+    ) -> None:
+        self.refusals += 1
+        self._send(wicket, identity, enveloped, encode(refusal, encoding))
+
+    def _send(self, wicket: Wicket, identity: bytes, enveloped: bool, payload: bytes) -> None:
+        frames = [b"", payload] if enveloped else [payload]
+        if wicket.outbox and identity in wicket.outbox:
+            self._keep(wicket, identity, frames)
+            return
+        sent = wicket.router.send_nowait(identity, frames)
+        if sent is Sent.FULL:
+            self._keep(wicket, identity, frames)
+        elif sent is Sent.GONE:
+            self.undelivered += 1
+
+    def _keep(self, wicket: Wicket, identity: bytes, frames: list[bytes]) -> None:
+        """Keep a reply for a client that does not read. Past the bounds it is left to a replay."""
+        size = len(frames[-1])
+        kept = wicket.outbox.setdefault(identity, deque())
+        kept_bytes = wicket.kept_bytes.get(identity, 0)
+        if (
+            len(kept) >= OUTBOX_REPLIES
+            or kept_bytes + size > OUTBOX_BYTES
+            or self._kept_bytes + size > OUTBOX_TOTAL_BYTES
+        ):
+            self.undelivered += 1
+            self._events.alert(
+                "warning", "a client does not read its replies", "mend or stop it; its replies can be asked for again"
+            )
+            return
+        kept.append(frames)
+        wicket.kept_bytes[identity] = kept_bytes + size
+        self._kept_bytes += size
+
+    def _offer(self, wicket: Wicket, identity: bytes) -> None:
+        """Offer a client what was kept for it, until it is full again or gone."""
+        kept = wicket.outbox[identity]
+        while kept:
+            sent = wicket.router.send_nowait(identity, kept[0])
+            if sent is Sent.FULL:
+                return
+            if sent is Sent.GONE:
+                self.undelivered += len(kept)
+                kept.clear()
+                break
+            size = len(kept.popleft()[-1])
+            wicket.kept_bytes[identity] -= size
+            self._kept_bytes -= size
+        self._kept_bytes -= wicket.kept_bytes.pop(identity)
+        del wicket.outbox[identity]
+
+    def _forget_old(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        remembered = self._remembered
+        while remembered:
+            known = next(iter(remembered.values()))
+            if known.expires_ns > now_ns:
+                return
+            remembered.popitem(last=False)
+
+
+def _not_enabled(id: CommandID, venue: Venue) -> dict[str, Any]:
+    return refusal_map(id, "unsupported", f"venue: {venue} is not enabled in this daemon's configuration")

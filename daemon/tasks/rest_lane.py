@@ -1,0 +1,401 @@
+"""Keeps one REST endpoint warm, and makes the calls that the engine, the sessions and the kill want of it.
+
+Nonces of one key must arrive in order, so requests take turns. A turn ends with the answer, or when the venue has been
+silent for so long that waiting for it would hold up every other cancel; the silent request is then still awaited.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import structlog
+import trio
+
+from ..contract.evidence import Fault, RestAnswer, RestFailed, RestMode, RestToken
+from ..contract.ids import Venue
+from ..credentials import Secret
+from ..engine.nonces import Nonces, format_mark
+from ..engine.pursuits import Call
+from ..engine.routing import RULES
+from ..settings import Address
+from ..transport.disk import Directory, DiskFailed
+from ..transport.https import AnswerLost, HttpConnection, NotSent, Response
+from ..transport.network import DialFailed
+from ..transport.world import World
+from .dispatcher import Dispatcher
+from .events import Events
+from .session import TokenFailed
+from .telemetry import Histogram
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+WORKERS: Final = 3
+"""Calls that may be under way at once: one in its turn, two whose answers are overdue."""
+
+WARM: Final = 2
+"""Connections kept open: one for the next call, one for when that turns out dead."""
+
+CALL_TIMEOUT_S: Final = 2.5
+"""From the request to its whole answer; above the slowest honest answers, below a patient caller's deadline."""
+
+WARM_AFTER_S: Final = 15.0
+"""An idle connection is used for a cheap public call this often, below the idle limits of usual edges."""
+
+RENEW_AFTER_S: Final = 240.0
+"""Old connections are known to be refused without a reason after some five minutes."""
+
+WARM_LOOK_S: Final = 1.0
+IDLE_LOOK_S: Final = 1.0
+"""How often an idle worker looks for work nobody woke it for: calls that had to wait for the lane to reopen."""
+
+DIAL_PAUSE_S: Final = 0.2
+"""Least time between two failed dials; calls in between fail at once and take their other routes."""
+
+DIAL_TIMEOUT_S: Final = 8.0
+"""Above the bounds of the dial's own phases, which give the better message."""
+
+MARK_LOOK_S: Final = 0.5
+STALE_TRIES: Final = 3
+"""Connections tried for one call when each turns out to have been closed while idle."""
+
+
+class SignedRequest(Protocol):
+    """What a dialect builds."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]: ...
+
+
+Build = Callable[[int], SignedRequest]
+Decode = Callable[[int, bytes], RestAnswer]
+Plan = tuple[Build, Decode]
+
+
+class RestDialect(Protocol):
+    """What the lane needs of a venue dialect."""
+
+    def plan(self, call: Call) -> Plan:
+        """How to build the request of an engine's call from a nonce, and how to read its answer."""
+        ...
+
+    def token(self) -> Plan: ...
+
+    def mode(self) -> Plan: ...
+
+
+class CallFailed(Exception):
+    """No HTTP answer. left: whether a byte of the request may have reached the venue."""
+
+    def __init__(self, why: str, *, left: bool) -> None:
+        super().__init__(why)
+        self.why = why
+        self.left = left
+
+
+class RestLane:
+    """One venue's REST endpoint under one key."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        address: Address,
+        dialect: RestDialect,
+        world: World,
+        state: Directory,
+        nonces: Nonces,
+        dispatcher: Dispatcher,
+        events: Events,
+        *,
+        exclusive_s: float,
+    ) -> None:
+        """exclusive_s: how long a silent request keeps its turn."""
+        self.venue = venue
+        self.calls = 0
+        self.round_trips = Histogram()
+        self.tried = trio.Event()
+        self.last_error: str | None = None
+        self._address = address
+        self._dialect = dialect
+        self._world = world
+        self._state = state
+        self._nonces = nonces
+        self._dispatcher = dispatcher
+        self._events = events
+        self._exclusive_s = exclusive_s
+        self._turn = trio.Semaphore(1, max_value=1)
+        self._idle: list[tuple[HttpConnection, float]] = []
+        self._work_there = trio.Event()
+        self._closed_until_ns = 0
+        self._closed_why = ""
+        self._dial_failed_at = -DIAL_PAUSE_S
+        self._dial_fault = ""
+
+    def wake(self) -> None:
+        """There may be a call to make."""
+        self._work_there.set()
+
+    def status(self) -> dict[str, Any]:
+        """This lane for the `status` reply."""
+        warm = sum(connection.is_open for connection, _ in self._idle)
+        shown: dict[str, Any] = {"state": "up" if warm else "down", "warm": warm, "calls": self.calls}
+        if self._world.clock.monotonic_ns() < self._closed_until_ns:
+            shown["state"], shown["why"] = "closed", self._closed_why
+        elif not warm and self.last_error:
+            shown["why"] = self.last_error
+        if self.round_trips.count:
+            shown["round_trips"] = self.round_trips.summary()
+        return shown
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        try:
+            async with trio.open_nursery() as lane:
+                lane.start_soon(self._keep_mark, name=f"{self.venue} nonce mark")
+                lane.start_soon(self._keep_warm, name=f"{self.venue} REST keep-warm")
+                for number in range(WORKERS):
+                    lane.start_soon(self._work, name=f"{self.venue} REST worker {number}")
+        finally:
+            for connection, _ in self._idle:
+                with trio.CancelScope(shield=True):
+                    await connection.aclose()
+
+    # ---------------------------------------------------------------- calls
+
+    async def _work(self) -> None:
+        """Make the engine's calls."""
+        while True:
+            with trio.move_on_after(IDLE_LOOK_S):
+                await self._work_there.wait()
+            self._work_there = trio.Event()
+            while await self._work_once():
+                pass
+
+    async def _work_once(self) -> bool:
+        """Make the most urgent call; False when there is none."""
+        taken: list[Call] = []
+
+        def choose() -> Plan | None:
+            call = self._dispatcher.pursuits.next_call(self._world.clock.monotonic_ns())
+            if call is None:
+                return None
+            taken.append(call)
+            return self._dialect.plan(call)
+
+        if not self._dispatcher.pursuits.wants_call:
+            return False
+        try:
+            answer = await self._exchange(choose)
+        except CallFailed as failed:
+            self.last_error = failed.why
+            # Nothing was chosen when not even a connection could be had: the call that wanted it has failed, unsent.
+            call = taken[0] if taken else self._dispatcher.pursuits.next_call(self._world.clock.monotonic_ns())
+            if call is None:
+                return False
+            log.warning("REST call failed", venue=self.venue, form=call.form, left=failed.left, why=failed.why)
+            self._dispatcher.pursuits.call_failed(call, failed.left, failed.why, self._world.clock.monotonic_ns())
+            self._dispatcher.perform()
+            return True
+        if answer is None:
+            return False
+        if isinstance(answer, RestFailed):
+            log.info("REST refused", venue=self.venue, form=taken[0].form, fault=answer.fault.name, error=answer.error)
+        self._dispatcher.pursuits.call_answered(taken[0], answer, self._world.clock.monotonic_ns())
+        self._dispatcher.perform()
+        return True
+
+    async def fetch_token(self) -> tuple[Secret[str], float]:
+        """A fresh WebSocket token and its validity in seconds. Raises TokenFailed."""
+        try:
+            answer = await self._exchange(self._dialect.token)
+        except CallFailed as failed:
+            raise TokenFailed(failed.why) from None
+        if isinstance(answer, RestToken):
+            return Secret(answer.token), answer.expires_s
+        if isinstance(answer, RestFailed):
+            raise TokenFailed(answer.error, answer.fault)
+        raise TokenFailed(getattr(answer, "why", "not a token"))
+
+    async def _exchange(self, choose: Callable[[], Plan | None]) -> RestAnswer | None:
+        """Take a turn, then do what `choose` says at that moment; None when it says that there is nothing to do.
+
+        Raises CallFailed.
+        """
+        chosen: Plan | None = None
+        jumped = False
+        for _ in range(STALE_TRIES):
+            self._raise_if_closed()
+            connection = await self._connection()
+            await self._turn.acquire()
+            try:
+                chosen = chosen or choose()
+            except BaseException:
+                self._turn.release()
+                raise
+            if chosen is None:
+                self._turn.release()
+                self._idle.append((connection, trio.current_time()))
+                return None
+            build, decode = chosen
+            request = build(self._nonces.draw(self._world.clock.utc_ns()))
+            try:
+                response = await self._request(connection, request)
+            except NotSent as stale:
+                fault = stale.detail
+                continue
+            except AnswerLost as lost:
+                raise CallFailed(lost.detail, left=True) from None
+            answer = decode(response.status, response.body)
+            if isinstance(answer, RestFailed) and answer.fault is Fault.STALE_NONCE and not jumped:
+                jumped = True
+                fault = answer.error
+                self._nonces.overtaken(self._world.clock.utc_ns())
+                log.warning("nonce overtaken", venue=self.venue, error=answer.error)
+                continue
+            self._heed(answer)
+            return answer
+        raise CallFailed(fault, left=False)
+
+    async def _request(self, connection: HttpConnection, request: SignedRequest) -> Response:
+        """One request in the turn that the caller took. Raises NotSent or AnswerLost."""
+        headers = [(name.encode(), value.encode()) for name, value in request.headers]
+        failure: NotSent | AnswerLost | None = None
+        response: Response | None = None
+        sent_ns = self._world.clock.monotonic_ns()
+        self.calls += 1
+        turn = _Turn(self._turn)
+        try:
+            async with trio.open_nursery() as overdue:
+                overdue.start_soon(turn.end_after, self._exclusive_s)
+                try:
+                    response = await connection.request(
+                        request.method, request.path, headers, request.body, timeout_s=CALL_TIMEOUT_S
+                    )
+                except (NotSent, AnswerLost) as error:
+                    failure = error
+                overdue.cancel_scope.cancel()
+        finally:
+            turn.end()
+        if failure is not None:
+            raise failure
+        assert response is not None
+        self.round_trips.record(self._world.clock.monotonic_ns() - sent_ns)
+        if connection.is_open:
+            self._idle.append((connection, trio.current_time()))
+        return response
+
+    def _heed(self, answer: RestAnswer) -> None:
+        """After a refusal of the key itself nothing is sent for a while: repeating it leads to a lockout."""
+        if not isinstance(answer, RestFailed):
+            return
+        if answer.fault in (Fault.CREDENTIALS, Fault.LOCKOUT):
+            self._closed_until_ns = self._world.clock.monotonic_ns() + RULES[answer.fault].closes_ms * 1_000_000
+            self._closed_why = answer.error
+            self._events.alert(
+                "critical", f"{self.venue} REST refuses the key: {answer.error}", "check the key; sessions are kept"
+            )
+
+    def _raise_if_closed(self) -> None:
+        if self._world.clock.monotonic_ns() < self._closed_until_ns:
+            raise CallFailed(f"REST is left alone after: {self._closed_why}", left=False)
+
+    # ---------------------------------------------------------------- connections
+
+    async def _connection(self) -> HttpConnection:
+        """A warm connection, else a new one. Raises CallFailed."""
+        while self._idle:
+            connection, _ = self._idle.pop()
+            if connection.is_open:
+                return connection
+            await connection.aclose()
+        return await self._dial()
+
+    async def _dial(self) -> HttpConnection:
+        if trio.current_time() - self._dial_failed_at < DIAL_PAUSE_S:
+            raise CallFailed(self._dial_fault, left=False)
+        try:
+            with trio.fail_after(DIAL_TIMEOUT_S):
+                wire = await self._world.dial(self._address.host, self._address.port)
+        except (DialFailed, trio.TooSlowError) as error:
+            self._dial_failed_at = trio.current_time()
+            self.last_error = self._dial_fault = f"REST: {error or 'no connection'}"
+            raise CallFailed(self._dial_fault, left=False) from None
+        return HttpConnection(wire, self._address.authority)
+
+    async def _keep_warm(self) -> None:
+        """Have WARM connections open, use each now and then, and replace old ones before the venue refuses them."""
+        born: dict[HttpConnection, float] = {}
+        while True:
+            now = trio.current_time()
+            for connection, idle_since in list(self._idle):
+                born.setdefault(connection, now)
+                if not connection.is_open or now - born[connection] > RENEW_AFTER_S:
+                    self._idle.remove((connection, idle_since))
+                    await connection.aclose()
+                elif now - max(idle_since, connection.idle_since) > WARM_AFTER_S:
+                    self._idle.remove((connection, idle_since))
+                    await self._use(connection)
+            for connection in [old for old in born if not old.is_open]:
+                del born[connection]
+            if len(self._idle) < WARM:
+                try:
+                    self._idle.insert(0, (await self._dial(), now))
+                except CallFailed:
+                    self.tried.set()
+                else:
+                    continue
+            self.tried.set()
+            await trio.sleep(WARM_LOOK_S)
+
+    async def _use(self, connection: HttpConnection) -> None:
+        """The cheap public call; it also tells the venue's mode to a daemon that has no session to hear it on."""
+        build, decode = self._dialect.mode()
+        request = build(0)
+        headers = [(name.encode(), value.encode()) for name, value in request.headers]
+        try:
+            response = await connection.request(request.method, request.path, headers, b"", timeout_s=CALL_TIMEOUT_S)
+        except (NotSent, AnswerLost):
+            return
+        answer = decode(response.status, response.body)
+        if isinstance(answer, RestMode) and not self._dispatcher.pursuits.live:
+            self._dispatcher.mode_changed(answer.mode)
+        if connection.is_open:
+            self._idle.insert(0, (connection, trio.current_time()))
+
+    async def _keep_mark(self) -> None:
+        """Keep the nonce mark on disk ahead of the nonces in use."""
+        name = f"nonce-{self.venue}"
+        while True:
+            mark = self._nonces.mark_to_store()
+            if mark is not None:
+                try:
+                    await self._state.replace(name, format_mark(mark))
+                except DiskFailed as failed:
+                    self._events.alert("critical", f"the nonce mark cannot be stored: {failed.detail}", "mend the disk")
+                else:
+                    self._nonces.stored(mark)
+            await trio.sleep(MARK_LOOK_S)
+
+
+class _Turn:
+    """One request's turn: ended once, by its answer or by its silence."""
+
+    def __init__(self, turns: trio.Semaphore) -> None:
+        self._turns = turns
+        self._over = False
+
+    def end(self) -> None:
+        if not self._over:
+            self._over = True
+            self._turns.release()
+
+    async def end_after(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+        self.end()

@@ -1,0 +1,51 @@
+"""Introduces the Spot dialects to the tasks: an engine's REST call to a signed request and the reader of its answer."""
+
+from ..contract.ids import Target
+from ..engine.pursuits import Call
+from ..venues import spot_rest
+from ..venues.spot_rest import Keys
+from .rest_lane import Build, Plan
+
+
+class SpotRest:
+    """The Spot REST dialect under one key."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def plan(self, call: Call) -> Plan:
+        """How to make one of the engine's calls."""
+        keys = self._keys
+        match call.form:
+            case "cancel":
+                target = _named(call)
+                return (lambda nonce: spot_rest.cancel_request(keys, nonce, target)), spot_rest.decode_cancel
+            case "batch":
+                ids = call.order_ids
+                return (lambda nonce: spot_rest.cancel_batch_request(keys, nonce, ids)), spot_rest.decode_cancel
+            case "all":
+                return (lambda nonce: spot_rest.cancel_all_request(keys, nonce)), spot_rest.decode_cancel
+            case "query":
+                ids = call.order_ids
+                return (lambda nonce: spot_rest.query_orders_request(keys, nonce, ids)), spot_rest.decode_orders
+            case "open_orders":
+                return self._open_orders(_named(call)), spot_rest.decode_orders
+            case form:
+                raise AssertionError(f"no REST call has the form {form!r}")
+
+    def token(self) -> Plan:
+        """A WebSocket token."""
+        return (lambda nonce: spot_rest.token_request(self._keys, nonce)), spot_rest.decode_token
+
+    def mode(self) -> Plan:
+        """The venue's trading mode; public, so the nonce is not used."""
+        return (lambda _: spot_rest.system_status_request()), spot_rest.decode_mode
+
+    def _open_orders(self, target: Target) -> Build:
+        userref = int(target.value) if target.kind == "userref" else None
+        return lambda nonce: spot_rest.open_orders_request(self._keys, nonce, userref=userref)
+
+
+def _named(call: Call) -> Target:
+    assert call.target is not None, f"a {call.form} call names no target"
+    return call.target

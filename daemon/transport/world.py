@@ -1,0 +1,25 @@
+"""Every door to the world in one value, so that whoever builds the daemon decides which world it lives in."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from .clock import Clock
+from .disk import Directory
+from .entropy import Entropy
+from .wire import Wire
+from .zeromq import MessageBus
+
+Dial: TypeAlias = Callable[[str, int], Awaitable[Wire]]
+"""(host, port) to an encrypted, verified wire. Raises network.DialFailed; always ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Time, randomness, network, local sockets and files. `directory` opens a directory by its path."""
+
+    clock: Clock
+    entropy: Entropy
+    dial: Dial
+    bus: MessageBus
+    directory: Callable[[str], Directory]
