@@ -44,13 +44,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "Client":
-        from .blocking import Client
+if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name
 
-        return Client
-    if name in ("TrioClient", "open_client"):
-        from . import async_trio
+    def __getattr__(name: str) -> Any:
+        if name == "Client":
+            from .blocking import Client
 
-        return getattr(async_trio, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return Client
+        if name in ("TrioClient", "open_client"):
+            from . import async_trio
+
+            return getattr(async_trio, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -51,6 +51,7 @@ class StubDaemon:
         self.endpoint = f"ipc://{path}"
         self.received: list[Command] = []
         self._answer = answer
+        self._news = threading.Condition()
         self._stop = threading.Event()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
@@ -67,13 +68,20 @@ class StubDaemon:
                 continue
             identity, payload = self._socket.recv_multipart()
             command = msgspec.msgpack.decode(payload)
-            self.received.append(command)
+            with self._news:
+                self.received.append(command)
+                self._news.notify_all()
             for reply in self._answer(command):
                 body = reply if isinstance(reply, bytes) else msgspec.msgpack.encode(reply)
                 self._socket.send_multipart([identity, body])
 
+    def wait_for(self, count: int) -> None:
+        """Block until so many commands have come."""
+        with self._news:
+            assert self._news.wait_for(lambda: len(self.received) >= count, STOP_S)
+
     def stop(self) -> None:
-        """End it, as a daemon that was killed: connections break, nothing more is answered."""
+        """End it, as a daemon that was killed: connections break, nothing more is answered. Again, it does nothing."""
         self._stop.set()
         self._thread.join(STOP_S)
         self._socket.close()
