@@ -49,6 +49,7 @@ class TlsWire(Wire):
         self._leaving = ssl.MemoryBIO()
         self._session = context.wrap_bio(self._arriving, self._leaving, server_hostname=server_name)
         self._ended = False
+        self._closed = False
         self._fault: str | None = None
 
     async def handshake(self) -> None:
@@ -66,7 +67,7 @@ class TlsWire(Wire):
                 return
 
     def write_now(self, data: bytes) -> None:
-        self._raise_if_failed()
+        self._raise_if_over()
         if not data:
             return
         try:
@@ -104,20 +105,22 @@ class TlsWire(Wire):
                 return data
 
     def receive_nowait(self) -> bytes | None:
-        self._raise_if_failed()
+        self._raise_if_over()
         arrived = self._carrier.receive_nowait()
         if arrived is not None:
             self._feed(arrived)
         return self._decrypt(RECEIVE_SIZE)
 
     def abort(self) -> None:
+        self._closed = True
         self._carrier.abort()
 
     async def aclose(self) -> None:
         """Send close_notify if it leaves at once, then close. Never waits for the peer."""
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            if not self._carrier.has_backlog:
+            if not self._closed and not self._carrier.has_backlog:
                 self._say_goodbye()
+        self._closed = True
         await self._carrier.aclose()
 
     def _say_goodbye(self) -> None:
@@ -128,7 +131,7 @@ class TlsWire(Wire):
 
     def _decrypt(self, limit: int) -> bytes | None:
         """Every complete record that has arrived, up to `limit` bytes; None when there is none, b"" at the end."""
-        self._raise_if_failed()
+        self._raise_if_over()
         if self._ended:
             return b""
         pieces: list[bytes] = []
@@ -181,7 +184,9 @@ class TlsWire(Wire):
         self._carrier.abort()
         return trio.BrokenResourceError(self._fault)
 
-    def _raise_if_failed(self) -> None:
+    def _raise_if_over(self) -> None:
+        if self._closed:
+            raise trio.ClosedResourceError("closed by this side")
         if self._fault is not None:
             raise trio.BrokenResourceError(self._fault)
 
