@@ -122,7 +122,6 @@ class Budget:
         if orders_count < 2 or all(
             self.room(symbol, now_ns) >= asked + (unknown if symbol is not None else 0)
             for symbol, asked in points.items()
-            if asked + unknown > 0
         ):
             return "single"
         return "all" if everything else "batch"

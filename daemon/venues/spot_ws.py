@@ -36,6 +36,7 @@ IDS_PER_FRAME: Final = 50
 """Most ids in one cancel_many_frame. The page names no bound; 50 is the one of the batch calls."""
 
 _CHANNEL: Final = "openOrders"
+_EVERY_CHANNEL: Final = "*"
 _to_json: Final = msgspec.json.Encoder().encode
 
 
@@ -226,13 +227,15 @@ def _subscription(message: _SubscriptionStatus) -> Evidence:
     details = message.subscription if isinstance(message.subscription, dict) else {}
     # A refusal may come without channelName. Source: knowm/XChange issue 3683.
     channel = details.get("name") or message.channelName
-    if channel is not None and channel != _CHANNEL:
+    if channel not in (None, _CHANNEL, _EVERY_CHANNEL):
         return Irrelevant()
     reqid, text = _reqid(message.reqid), _error_text(message.errorMessage)
     if message.status in ("unsubscribed", "error"):
         return SubscriptionLost(reqid, fault_of(text), text or message.status)
-    if text or (channel is None and reqid is None):
-        return Unreadable("subscribed beside an error" if text else "subscribed that names neither channel nor request")
+    if message.errorMessage:
+        return Unreadable("subscribed beside an error")
+    if channel is None and reqid is None:
+        return Unreadable("subscribed that names neither channel nor request")
     return Subscribed(reqid, number_of(details.get("maxratecount")))
 
 
@@ -242,6 +245,9 @@ def _orders(message: _ChannelData) -> Evidence:
         return Irrelevant()
     states: list[OrderState] = []
     for record in records:
+        # Skipping what is odd here would make a snapshot out of which an order is missing, that is, has ended.
+        if not record:
+            return Unreadable("a record without an order id")
         for order_id, order in record.items():
             state = order_state(order_id, order, with_symbol=True)
             if state is None:
