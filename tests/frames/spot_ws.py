@@ -30,7 +30,7 @@ CANCEL_ALL_RESPONSE: Final = """{
     "event": "cancelAllStatus",
     "status": "ok"
 }"""
-"""Source: docs.kraken.com, Spot WebSocket v1 "Cancel All Orders", Response. The schema beside it calls count a string."""
+"""Source: docs.kraken.com, Spot WebSocket v1 "Cancel All Orders", Response. Its schema calls count a string."""
 
 TIMER_REQUEST: Final = """{
     "event": "cancelAllOrdersAfter",

@@ -109,7 +109,9 @@ def test_what_only_resembles_not_open_is_not_that(text: str) -> None:
     assert fault_of(text) is not Fault.NOT_OPEN
 
 
-@pytest.mark.parametrize("text", ["Token expired", "Invalid token provided", "session has expired", "EAuth2:invalid token"])
+@pytest.mark.parametrize(
+    "text", ["Token expired", "Invalid token provided", "session has expired", "EAuth2:invalid token"]
+)
 def test_dead_token_is_known_in_other_words(text: str) -> None:
     assert fault_of(text) is Fault.STALE_TOKEN
 

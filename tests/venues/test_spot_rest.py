@@ -343,8 +343,16 @@ def test_token_without_a_life_span_has_the_documented_one(expires: str) -> None:
 
 @pytest.mark.parametrize(
     "result",
-    ["{}", '{"opened":{}}', '{"open":null}', '{"open":[]}', '{"open":{"4711":{}}}', '{"open":{"O-A":null}}']
-    + ['{"count":0}', '{"O-A":"canceled"}'],
+    [
+        "{}",
+        '{"opened":{}}',
+        '{"open":null}',
+        '{"open":[]}',
+        '{"open":{"4711":{}}}',
+        '{"open":{"O-A":null}}',
+        '{"count":0}',
+        '{"O-A":"canceled"}',
+    ],
 )
 def test_damaged_list_is_not_an_empty_list(result: str) -> None:
     assert isinstance(decode_orders(200, f'{{"error":[],"result":{result}}}'.encode()), RestUnreadable)
@@ -352,8 +360,12 @@ def test_damaged_list_is_not_an_empty_list(result: str) -> None:
 
 @pytest.mark.parametrize(
     "result",
-    ["{}", '{"triggerTime":null}', '{"currentTime":"2023-03-24T17:41:56Z","trigger_time":"2023-03-24T17:42:56Z"}']
-    + ['{"currentTime":"2023-03-24T17:41:56Z","triggerTime":"soon"}'],
+    [
+        "{}",
+        '{"triggerTime":null}',
+        '{"currentTime":"2023-03-24T17:41:56Z","trigger_time":"2023-03-24T17:42:56Z"}',
+        '{"currentTime":"2023-03-24T17:41:56Z","triggerTime":"soon"}',
+    ],
 )
 def test_timer_is_believed_off_only_when_said_so(result: str) -> None:
     assert isinstance(decode_timer(200, f'{{"error":[],"result":{result}}}'.encode()), RestUnreadable)

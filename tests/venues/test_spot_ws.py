@@ -362,14 +362,26 @@ JSON = st.recursive(
 )
 
 
+MEMBERS = (
+    "status",
+    "reqid",
+    "reqId",
+    "errorMessage",
+    "txid",
+    "count",
+    "triggerTime",
+    "channelName",
+    "subscription",
+    "connectionID",
+)
+
+
 @given(
     st.fixed_dictionaries(
         {"event": st.sampled_from(sorted({json.loads(f)["event"] for f in frames.EVERY if f[0] == "{"}))},
         optional={
             name: JSON | st.sampled_from(["ok", "error", "subscribed", 7, "0", "openOrders"])
-            for name in (
-                "status reqid reqId errorMessage txid count triggerTime channelName subscription connectionID".split()
-            )
+            for name in MEMBERS
         },
     )
 )

@@ -1,0 +1,153 @@
+"""Reconnect delays: quick after a single drop, patient with a venue that stays down, never fast enough for a ban."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.contract.evidence import Mode
+from daemon.engine.backoff import (
+    BANNED_S,
+    CONNECT_LIMIT,
+    CONNECT_WINDOW_NS,
+    FREE_TRIES,
+    LONGEST_S,
+    MAINTENANCE_FLOOR_S,
+    REFUSED_S,
+    SPREAD_S,
+    STABLE_NS,
+    Backoff,
+    ConnectBudget,
+    is_alarming,
+)
+
+SECOND_NS = 10**9
+
+
+def test_first_tries_are_free_then_delays_double_to_their_cap() -> None:
+    backoff = Backoff()
+    assert [backoff.delay_s(0, 1.0) for _ in range(10)] == [0, 0, 0, 1, 2, 4, 8, 16, 30, 30]
+
+
+def test_delay_is_spread_over_its_whole_length() -> None:
+    backoff = Backoff()
+    for _ in range(FREE_TRIES):
+        backoff.delay_s(0, 0.5)
+    assert [backoff.delay_s(0, uniform) for uniform in (0.0, 0.5, 0.25)] == [0.0, 1.0, 1.0]
+
+
+def test_stable_session_forgives_earlier_failures() -> None:
+    backoff = Backoff()
+    for _ in range(8):
+        backoff.delay_s(0, 1.0)
+    backoff.live(0)
+    assert backoff.delay_s(STABLE_NS, 1.0) == 0.0
+
+
+def test_session_that_is_admitted_and_dropped_at_once_is_not_forgiven() -> None:
+    backoff = Backoff()
+    delays = []
+    for step in range(8):
+        backoff.live(step * 1000 * SECOND_NS)
+        delays.append(backoff.delay_s(step * 1000 * SECOND_NS + STABLE_NS - 1, 1.0))
+    assert delays == [0, 0, 0, 1, 2, 4, 8, 16]
+
+
+def test_failed_dial_after_a_stable_session_is_not_forgiven_twice() -> None:
+    backoff = Backoff()
+    backoff.live(0)
+    delays = [backoff.delay_s(STABLE_NS * step, 1.0) for step in range(1, 6)]
+    assert delays == [0, 0, 0, 1, 2]
+
+
+@pytest.mark.parametrize("mode", ["maintenance", "cancel_only"])
+def test_maintenance_is_not_dialled_faster_than_its_floor(mode: Mode) -> None:
+    backoff = Backoff()
+    for uniform in (0.0, 0.5, 1.0, 0.0, 0.0):
+        delay_s = backoff.delay_s(0, uniform, mode=mode)
+        assert MAINTENANCE_FLOOR_S <= delay_s <= MAINTENANCE_FLOOR_S + SPREAD_S
+
+
+@pytest.mark.parametrize(
+    ("cause", "least_s", "most_s", "alarming"),
+    [
+        (1006, 0.0, 0.0, False),
+        (1000, 0.0, 0.0, False),
+        (1008, REFUSED_S, REFUSED_S + SPREAD_S, True),
+        (1012, 0.0, SPREAD_S, False),
+        (1013, 1.0, 1.0 + SPREAD_S, False),
+        (400, REFUSED_S, REFUSED_S + SPREAD_S, True),
+        (401, REFUSED_S, REFUSED_S + SPREAD_S, True),
+        (403, BANNED_S, BANNED_S + SPREAD_S, True),
+        (404, REFUSED_S, REFUSED_S + SPREAD_S, True),
+        (429, BANNED_S, BANNED_S + SPREAD_S, True),
+        (503, 0.0, 0.0, False),
+        (None, 0.0, 0.0, False),
+    ],
+)
+def test_cause_sets_the_delay_and_the_alarm(
+    cause: int | None, least_s: float, most_s: float, alarming: bool
+) -> None:
+    assert Backoff().delay_s(0, 0.0, cause=cause) == least_s
+    assert Backoff().delay_s(0, 1.0, cause=cause) == most_s
+    assert is_alarming(cause) is alarming
+
+
+def test_venue_that_restarts_over_and_over_is_not_dialled_at_once_for_ever() -> None:
+    backoff = Backoff()
+    assert [backoff.delay_s(0, 1.0, cause=1012) for _ in range(6)] == [SPREAD_S] * FREE_TRIES + [1.0, 2.0, 4.0]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 1),
+            st.sampled_from(["online", "maintenance", "unknown"]),
+            st.sampled_from([None, 1006, 1008, 1012, 1013, 429, 999_999, -1]),
+        ),
+        max_size=50,
+    )
+)
+def test_every_delay_is_bounded(losses: list[tuple[float, Mode, int | None]]) -> None:
+    backoff = Backoff()
+    for uniform, mode, cause in losses:
+        assert 0.0 <= backoff.delay_s(0, uniform, mode=mode, cause=cause) <= BANNED_S + SPREAD_S
+
+
+def test_weekend_of_failures_still_has_a_delay() -> None:
+    backoff = Backoff()
+    for _ in range(100_000):
+        delay_s = backoff.delay_s(0, 1.0)
+    assert delay_s == LONGEST_S
+
+
+def test_budget_is_spent_then_waited_for() -> None:
+    budget = ConnectBudget()
+    assert [budget.take(n) for n in range(CONNECT_LIMIT)] == [0] * CONNECT_LIMIT
+    assert budget.take(CONNECT_LIMIT) == CONNECT_WINDOW_NS - CONNECT_LIMIT
+    assert budget.take(CONNECT_WINDOW_NS - 1) == 1
+    assert budget.take(CONNECT_WINDOW_NS) == 0
+    assert budget.take(CONNECT_WINDOW_NS) == 1
+
+
+def test_no_window_ever_holds_more_attempts_than_the_limit() -> None:
+    chance = random.Random(7)
+    budget, now_ns, taken = ConnectBudget(limit=10, window_ns=100), 0, []
+    for _ in range(2_000):
+        now_ns += chance.randrange(0, 8)
+        if budget.take(now_ns) == 0:
+            taken.append(now_ns)
+    for at in taken:
+        assert sum(at <= other < at + 100 for other in taken) <= 10
+    assert len(taken) > 100
+
+
+def test_waiting_as_told_always_gets_an_attempt() -> None:
+    budget, now_ns = ConnectBudget(limit=3, window_ns=100), 0
+    for _ in range(50):
+        wait_ns = budget.take(now_ns)
+        if wait_ns > 0:
+            now_ns += wait_ns
+            assert budget.take(now_ns) == 0
+    assert now_ns > 0

@@ -1,0 +1,198 @@
+"""The mirrored rate counters: the published costs, the published limits, and a choice that never refuses."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.engine.budget import (
+    INTERMEDIATE,
+    PAIRS_LIMIT,
+    PRO,
+    STARTER,
+    Budget,
+    RestBudget,
+    cost,
+    tier_of,
+)
+
+SECOND_NS = 10**9
+
+
+@pytest.mark.parametrize(
+    ("age_s", "points"),
+    [
+        (0.0, 8),
+        (4.999, 8),
+        (5.0, 6),
+        (9.999, 6),
+        (10.0, 5),
+        (15.0, 4),
+        (44.9, 4),
+        (45.0, 2),
+        (90.0, 1),
+        (299.9, 1),
+        (300.0, 0),
+        (1e9, 0),
+        (None, 8),
+        (-1.0, 8),
+        (math.nan, 8),
+        (math.inf, 0),
+    ],
+)
+def test_cancel_costs_what_the_table_says(age_s: float | None, points: int) -> None:
+    assert cost(age_s) == points
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "tier"), [(60, STARTER), (125, INTERMEDIATE), (180, PRO), (None, STARTER), (10, STARTER)]
+)
+def test_tier_is_told_by_its_ceiling(ceiling: float | None, tier: object) -> None:
+    assert tier_of(ceiling) == tier
+
+
+def test_raised_ceiling_keeps_the_decay_of_the_tier_below() -> None:
+    raised = tier_of(500)
+    assert raised.ceiling == 500
+    assert raised.decay == PRO.decay
+    assert tier_of(130).decay == INTERMEDIATE.decay
+
+
+@pytest.mark.parametrize(("ceiling", "cancels"), [(60, 7), (125, 15), (180, 22)])
+def test_young_orders_are_cancelled_singly_as_long_as_the_published_count(ceiling: float, cancels: int) -> None:
+    budget = Budget(ceiling)
+    for _ in range(cancels):
+        assert budget.room("XBT/USD", 0) >= cost(0.0)
+        budget.charge("XBT/USD", cost(0.0), 0)
+    assert budget.room("XBT/USD", 0) < cost(0.0)
+
+
+def test_counter_decays_at_the_tiers_rate_and_not_below_zero() -> None:
+    budget = Budget(125)
+    budget.charge("XBT/USD", 100, 0)
+    assert budget.room("XBT/USD", 0) == 25
+    assert budget.room("XBT/USD", 10 * SECOND_NS) == pytest.approx(25 + 23.4)
+    assert budget.room("XBT/USD", 3600 * SECOND_NS) == 125
+
+
+def test_clock_that_stands_still_or_turns_back_never_frees_room() -> None:
+    budget = Budget(60)
+    budget.charge("XBT/USD", 60, 10 * SECOND_NS)
+    assert budget.room("XBT/USD", 0) == 0
+
+
+def test_pairs_have_counters_of_their_own() -> None:
+    budget = Budget(60)
+    budget.charge("XBT/USD", 60, 0)
+    assert budget.room("XBT/USD", 0) == 0
+    assert budget.room("ETH/USD", 0) == 60
+
+
+def test_points_of_an_unknown_pair_count_against_every_pair() -> None:
+    budget = Budget(60)
+    budget.charge(None, 20, 0)
+    budget.charge("XBT/USD", 10, 0)
+    assert budget.room("XBT/USD", 0) == 30
+    assert budget.room("ETH/USD", 0) == 40
+    assert budget.room(None, 0) == 40
+
+
+def test_told_ceiling_changes_the_room_and_none_changes_nothing() -> None:
+    budget = Budget()
+    budget.told(180)
+    assert budget.room("XBT/USD", 0) == 180
+    budget.told(None)
+    assert budget.room("XBT/USD", 0) == 180
+
+
+def test_form_is_single_while_there_is_room_then_batch() -> None:
+    budget = Budget(60)
+    seven: list[tuple[str | None, float | None]] = [("XBT/USD", 0.0)] * 7
+    assert budget.form(seven, 0) == "single"
+    assert budget.form([*seven, ("XBT/USD", 0.0)], 0) == "batch"
+    assert budget.form([*seven, ("ETH/USD", 0.0)], 0) == "single"
+    budget.charge("XBT/USD", 30, 0)
+    assert budget.form(seven, 0) == "batch"
+
+
+def test_old_orders_cost_nothing_but_need_a_counter_that_is_not_over() -> None:
+    budget = Budget(60)
+    hundred: list[tuple[str | None, float | None]] = [("XBT/USD", 301.0)] * 100
+    assert budget.form(hundred, 0) == "single"
+    budget.charge("XBT/USD", 61, 0)
+    assert budget.form(hundred, 0) == "batch"
+
+
+def test_one_order_is_always_single() -> None:
+    budget = Budget(60)
+    budget.charge("XBT/USD", 1000, 0)
+    assert budget.form([("XBT/USD", 0.0)], 0) == "single"
+    assert budget.form([("XBT/USD", 0.0)], 0, everything=True) == "single"
+
+
+def test_all_is_chosen_for_everything_only() -> None:
+    budget = Budget(60)
+    many: list[tuple[str | None, float | None]] = [("XBT/USD", 0.0)] * 8
+    assert budget.form(many, 0, everything=True) == "all"
+    assert budget.form(many[:2], 0, everything=True) == "single"
+
+
+def test_orders_of_unknown_pair_and_age_are_taken_for_the_dearest() -> None:
+    budget = Budget(60)
+    assert budget.form([(None, None)] * 7, 0) == "single"
+    assert budget.form([(None, None)] * 8, 0) == "batch"
+    assert budget.form([(None, None)] * 4 + [("XBT/USD", 0.0)] * 4, 0) == "batch"
+
+
+@given(
+    st.lists(st.tuples(st.none() | st.sampled_from(["XBT/USD", "ETH/USD"]), st.none() | st.floats()), max_size=60),
+    st.booleans(),
+    st.floats(0, 1e6),
+)
+def test_there_is_always_a_form(
+    orders: list[tuple[str | None, float | None]], everything: bool, charged: float
+) -> None:
+    budget = Budget(60)
+    budget.charge("XBT/USD", charged, 0)
+    form = budget.form(orders, 0, everything=everything)
+    assert form in ("single", "batch", "all")
+    assert everything or form != "all"
+    assert len(orders) > 1 or form == "single"
+
+
+def test_number_of_counters_is_bounded_and_the_overflow_is_not_forgotten() -> None:
+    budget = Budget(180)
+    for n in range(PAIRS_LIMIT + 500):
+        budget.charge(f"PAIR{n}/USD", 1, 0)
+    assert len(budget) <= PAIRS_LIMIT + 1
+    assert budget.room("NEW/USD", 0) < 0, "500 points of pairs without a counter count against every pair"
+    # A minute later the old counters are empty and make place.
+    budget.charge("NEW/USD", 8, 3600 * SECOND_NS)
+    assert budget.room("NEW/USD", 3600 * SECOND_NS) == 172
+    assert len(budget) < 10
+
+
+def test_query_is_affordable_until_the_call_counter_is_full() -> None:
+    budget = RestBudget()
+    for _ in range(20):
+        assert budget.affordable(0)
+        budget.charge(0)
+    assert not budget.affordable(0)
+    assert budget.affordable(SECOND_NS)
+    assert not budget.affordable(SECOND_NS, 2)
+
+
+def test_reserve_is_kept_for_what_cannot_wait() -> None:
+    budget = RestBudget(STARTER)
+    budget.charge(0, 11)
+    assert budget.affordable(0, reserve=3)
+    assert not budget.affordable(0, reserve=4)
+
+
+def test_rest_tier_follows_the_told_ceiling() -> None:
+    budget = RestBudget()
+    budget.told(60)
+    assert not budget.affordable(0, 16)
+    budget.told(None)
+    assert budget.affordable(0, 15)
