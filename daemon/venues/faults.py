@@ -126,9 +126,7 @@ def _plain(text: str) -> str:
     return (head.rstrip() + colon + tail.lstrip()).rstrip(".").rstrip()
 
 
-_ROWS: Final = tuple(
-    (_plain(row.prefix), row) for row in sorted(SPOT, key=lambda row: len(row.prefix), reverse=True)
-)
+_ROWS: Final = tuple((_plain(row.prefix), row) for row in sorted(SPOT, key=lambda row: len(row.prefix), reverse=True))
 
 
 @lru_cache(maxsize=CACHED_TEXTS)

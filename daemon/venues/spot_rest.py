@@ -102,9 +102,7 @@ def token_request(keys: Keys, nonce: int) -> Request:
     return _form(keys, "GetWebSocketsToken", nonce, f"nonce={nonce}")
 
 
-def open_orders_request(
-    keys: Keys, nonce: int, *, userref: int | None = None, cl_ord_id: str | None = None
-) -> Request:
+def open_orders_request(keys: Keys, nonce: int, *, userref: int | None = None, cl_ord_id: str | None = None) -> Request:
     """Ask for all open orders, or for those under one userref or client order id."""
     body = f"nonce={nonce}"
     if userref is not None:

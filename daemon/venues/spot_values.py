@@ -122,4 +122,3 @@ def why(error: Exception) -> str:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= TEXT_CHARS else None
-

@@ -86,9 +86,7 @@ def test_maintenance_is_not_dialled_faster_than_its_floor(mode: Mode) -> None:
         (None, 0.0, 0.0, False),
     ],
 )
-def test_cause_sets_the_delay_and_the_alarm(
-    cause: int | None, least_s: float, most_s: float, alarming: bool
-) -> None:
+def test_cause_sets_the_delay_and_the_alarm(cause: int | None, least_s: float, most_s: float, alarming: bool) -> None:
     assert Backoff().delay_s(0, 0.0, cause=cause) == least_s
     assert Backoff().delay_s(0, 1.0, cause=cause) == most_s
     assert is_alarming(cause) is alarming

@@ -380,8 +380,7 @@ MEMBERS = (
     st.fixed_dictionaries(
         {"event": st.sampled_from(sorted({json.loads(f)["event"] for f in frames.EVERY if f[0] == "{"}))},
         optional={
-            name: JSON | st.sampled_from(["ok", "error", "subscribed", 7, "0", "openOrders"])
-            for name in MEMBERS
+            name: JSON | st.sampled_from(["ok", "error", "subscribed", 7, "0", "openOrders"]) for name in MEMBERS
         },
     )
 )
