@@ -157,6 +157,7 @@ class WebSocket:
         self.stream = stream
         self._ws = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
         self._messages: list[Any] = []
+        self._partial = ""
 
     @classmethod
     async def dial(
@@ -199,8 +200,11 @@ class WebSocket:
                     continue
                 for event in self._ws.events():
                     match event:
-                        case TextMessage(data=text):
-                            self._messages.append(_decoded(text))
+                        case TextMessage(data=text, message_finished=finished):
+                            self._partial += text
+                            if finished:
+                                self._messages.append(_decoded(self._partial))
+                                self._partial = ""
                         case CloseConnection(code=code):
                             raise Gone(int(code))
                 if not self._messages:
@@ -219,7 +223,12 @@ class WebSocket:
             return
         raise AssertionError(f"expected silence, got {message}")
 
+    async def close(self) -> None:
+        """Begin the closing handshake; the exchange's answer comes out of `get` as Gone."""
+        await self.stream.send_all(self._ws.send(CloseConnection(code=1000)))
+
     async def hang_up(self) -> None:
+        """Vanish without a word."""
         await trio.aclose_forcefully(self.stream)
 
     async def _feed(self) -> None:
