@@ -7,7 +7,7 @@ swallow that news. So one object owns each socket, nothing else may touch it, an
 2. After each send, look at ZMQ_EVENTS, and wake the waiting reader when a message is there.
 3. Nobody else asks for ZMQ_EVENTS: the question itself swallows the news.
 4. The caller caps each drain, and `readable` lets other tasks run before it returns.
-5. A slow timer looks again anyway. What only the timer found is counted in `rescues`; the count must stay 0.
+5. A slow timer looks again anyway. What only the timer found is counted in `rescues`: more than a stray one is a bug.
 6. Before the descriptor is closed, trio is told, else a parked task waits on whatever reuses the number.
 
 Source: libzmq's zmq_getsockopt page, ZMQ_FD. No message content is looked at here, and no message is ever waited on.
@@ -120,7 +120,10 @@ class Router(Protocol):
 
     @property
     def rescues(self) -> int:
-        """Messages found by the slow timer alone. Anything but 0 is a bug in this room."""
+        """Times that the slow timer alone found a message; a count that grows is a bug in this room.
+
+        A single one can be chance: a message that arrived within the few microseconds of the look itself.
+        """
         ...
 
     def receive_nowait(self) -> Message | None:
