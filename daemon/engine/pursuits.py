@@ -170,7 +170,6 @@ class _Pursuit:
     """A query for this order was made."""
     asking = False
     """A query for this order is queued or on its way."""
-    attempts = 0
     absent = False
     """A query found no such order."""
     children: "dict[str, Settlement | None] | None" = None
@@ -189,11 +188,16 @@ class _Pursuit:
     retries = 0
     retry_ns = FAR_NS
     scheduled_ns = FAR_NS
+    sent: tuple[Lane, ...] = ()
+    """The lane of every request that may have left, in their sequence."""
+    sent_for = 0
+    """Families: how many requests may have left for their orders one by one."""
     silent_ns = FAR_NS
     single = False
     """Not to be put into a batch again."""
     token_tries = 0
-    tried: tuple[Lane, ...] = ()
+    unsent: frozenset[Lane] = frozenset()
+    """Lanes that failed before a byte had left: tried as far as the plan goes, not as far as the venue goes."""
     unknowns = 0
     """How often the venue said that it knows no such open order."""
 
@@ -209,8 +213,12 @@ class _Pursuit:
         return self.meant is not None
 
     @property
+    def attempts(self) -> int:
+        return len(self.sent) + self.sent_for
+
+    @property
     def routes(self) -> tuple[Route, ...]:
-        return tuple(dict.fromkeys(map(route_of, self.tried)))
+        return tuple(dict.fromkeys(map(route_of, self.sent)))
 
 
 class _Child(NamedTuple):
@@ -554,10 +562,11 @@ class Pursuits:
             if left:
                 pursuit.ambiguous = True
             else:
-                pursuit.attempts -= 1
-                if pursuit.attempts == 0:
+                at = len(pursuit.sent) - 1 - pursuit.sent[::-1].index(REST)
+                pursuit.sent = pursuit.sent[:at] + pursuit.sent[at + 1 :]
+                pursuit.unsent |= {REST}
+                if not pursuit.sent:
                     pursuit.first_sent_ns = None
-                    pursuit.tried = ()
             self._elsewhere(pursuit, now_ns)
             self._schedule(pursuit)
         for pursuit in call.pursuits:
@@ -792,7 +801,7 @@ class Pursuits:
                 continue
             if not self._usable(lane, now_ns) or (lane == REST and pursuit.queued):
                 continue
-            if lane not in pursuit.tried:
+            if lane not in pursuit.sent and lane not in pursuit.unsent:
                 return lane
             if tried is None:
                 tried = lane
@@ -805,7 +814,7 @@ class Pursuits:
             return
         live = self._live
         lane: Lane | None
-        if live and not pursuit.tried and not self._stale and not self._closed_until:
+        if live and not pursuit.sent and not self._stale and not self._closed_until:
             lane = live[0]
         else:
             lane = self._next_route(pursuit, now_ns, untried=False)
@@ -833,12 +842,10 @@ class Pursuits:
     def _open(self, pursuit: _Pursuit, lane: Lane, now_ns: int) -> Attempt[_Pursuit]:
         attempt = self._inflight.open(pursuit, lane, now_ns)
         pursuit.pending[lane] = attempt
-        pursuit.attempts += 1
+        pursuit.sent += (lane,)
         pursuit.silent_ns = now_ns + self._policy.hedge_ns
         if pursuit.first_sent_ns is None:
             pursuit.first_sent_ns = now_ns
-        if lane not in pursuit.tried:
-            pursuit.tried = (*pursuit.tried, lane)
         return attempt
 
     def _wants(self, pursuit: _Pursuit, lane: Lane) -> bool:
@@ -999,7 +1006,7 @@ class Pursuits:
             self._ask(pursuit)
             return
         assert pursuit.reject_class is not None
-        self._settle(pursuit, Rejected(pursuit.reject_class), route_of(pursuit.tried[-1]), now_ns)
+        self._settle(pursuit, Rejected(pursuit.reject_class), route_of(pursuit.sent[-1]), now_ns)
 
     def _batch_throttled(self, pursuit: _Pursuit, now_ns: int) -> bool:
         """Two or more orders over the pair's ceiling go as one REST batch, which the venue takes also then."""
@@ -1042,7 +1049,7 @@ class Pursuits:
         elif not pursuit.asking:
             confirmed = pursuit.absent or not pursuit.ambiguous
             outcome = NotOpen() if confirmed else Closed(None, None, "unconfirmed")
-            self._settle(pursuit, outcome, route_of(pursuit.tried[-1]), now_ns)
+            self._settle(pursuit, outcome, route_of(pursuit.sent[-1]), now_ns)
 
     def _reask(self, pursuit: _Pursuit, until_ns: int, now_ns: int) -> None:
         pause = REASK_MS[min(pursuit.reasks, len(REASK_MS) - 1)] * MS
@@ -1076,7 +1083,7 @@ class Pursuits:
         parent = child.parent
         assert parent.children is not None
         parent.children[child.order_id] = settlement
-        parent.attempts += settlement.attempts
+        parent.sent_for += settlement.attempts
         if parent.done or any(answer is None for answer in parent.children.values()):
             return
         parent.error = next((s.error for s in parent.children.values() if s is not None and s.error), parent.error)
