@@ -1,6 +1,6 @@
 """Reply maps read into what a strategy works with. No socket, no clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -15,10 +15,11 @@ ReplyMap: TypeAlias = dict[str, Any]
 class CommandRefused(Exception):
     """The daemon refused a command that names no orders. Nothing was done; `reason` is the contract's word."""
 
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"refused ({reason}): {detail}")
-        self.reason = reason
-        self.detail = detail
+    def __init__(self, reply: ReplyMap) -> None:
+        self.reason = str(reply.get("reason"))
+        self.detail = str(reply.get("detail"))
+        self.reply = reply
+        super().__init__(f"refused ({self.reason}): {self.detail}")
 
 
 class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -251,9 +252,9 @@ def read_pong(reply: ReplyMap) -> Pong:
     return Pong(monotonic_ns)
 
 
-def _expect(reply: Mapping[str, Any], kind: str) -> None:
+def _expect(reply: ReplyMap, kind: str) -> None:
     if reply.get("outcome") == "refused":
-        raise CommandRefused(str(reply.get("reason")), str(reply.get("detail")))
+        raise CommandRefused(reply)
     if reply["type"] != kind:
         raise UnreadableReply(f"expected a reply of type {kind}, got {reply['type']}")
 

@@ -1,0 +1,81 @@
+"""`canceld check`: what `canceld run` would do with a configuration, found out without a network or a socket."""
+
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .credentials import DIRECTORY_VARIABLE, BadCredentials, load
+from .settings import BadSettings, Settings, parse
+
+
+class CheckFailed(Exception):
+    """The daemon would not start; the text is one line that names the key or file and the mend."""
+
+
+def check(path: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    """What would run, as a map that holds no secret. Raises CheckFailed."""
+    try:
+        settings = parse(Path(path).read_text(encoding="utf-8"))
+        load(settings, environ)
+    except (OSError, UnicodeDecodeError, BadSettings) as error:
+        raise CheckFailed(f"{path}: {error}") from None
+    except BadCredentials as error:
+        raise CheckFailed(str(error)) from None
+    _check_files(settings)
+    gateway = settings.gateway
+    return {
+        "config": path,
+        "venues": {venue: _venue(settings, venue) for venue in settings.venues},
+        "gateway": {
+            "commands": gateway.commands,
+            "control": gateway.control,
+            "events": gateway.events,
+            "deadline_ms": gateway.deadline_ms,
+        },
+        "deadman": {venue: venue in settings.venues and on for venue, on in _deadman(settings).items()},
+        "state_dir": settings.state.dir,
+        "credentials_dir": settings.credentials.dir or environ[DIRECTORY_VARIABLE],
+        "extra_trust_root": settings.tls.ca_file or None,
+        "log": {"level": settings.log.level, "format": settings.log.format},
+    }
+
+
+def _venue(settings: Settings, venue: str) -> dict[str, Any]:
+    match venue:
+        case "spot":
+            spot = settings.spot
+            return {
+                "protocol": spot.protocol,
+                "ws_url": spot.ws_url,
+                "rest_url": spot.rest_url,
+                "sessions": spot.sessions,
+                "hedge_after_ms": spot.hedge_after_ms,
+            }
+        case "prime":
+            prime = settings.prime
+            return {"ws_url": prime.ws_url, "sessions": prime.sessions, "hedge_after_ms": prime.hedge_after_ms}
+        case _:
+            futures = settings.futures
+            return {
+                "rest_url": futures.rest_url,
+                "ws_url": futures.ws_url,
+                "uws_url": futures.uws_url or None,
+                "hedge_after_ms": futures.hedge_after_ms,
+            }
+
+
+def _deadman(settings: Settings) -> dict[str, bool]:
+    return {"spot": settings.deadman.spot, "futures": settings.deadman.futures}
+
+
+def _check_files(settings: Settings) -> None:
+    ca_file = settings.tls.ca_file
+    if ca_file and not Path(ca_file).is_file():
+        raise CheckFailed(f"tls.ca_file: {ca_file}: there is no such file")
+    try:
+        found = Path(settings.state.dir).stat()
+    except OSError as error:
+        raise CheckFailed(f"state.dir: {settings.state.dir}: {error.strerror}; make it, mode 0700") from None
+    if not stat.S_ISDIR(found.st_mode):
+        raise CheckFailed(f"state.dir: {settings.state.dir}: is not a directory")

@@ -1,0 +1,204 @@
+"""The command line: which verbs there are, and their exit status.
+
+Exit status: 0 what was asked for happened, 1 it did not, 2 bad usage or configuration, 3 daemon or venue unreachable.
+Every verb imports what it needs when it runs, so that `kill` and `cancel` start without the daemon's own libraries.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from . import __version__
+
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+"""What a shell expects of a program ended by Ctrl-C. The answer was not awaited: nothing is said about the orders."""
+
+VENUES: Final = ("spot", "prime", "futures")
+
+DEADLINE_MS: Final = (1, 60_000)
+
+# These parse their own arguments; here they only need to be known.
+PASSED_ON: Final = {"sim": "daemon.sim.process", "demo": "daemon.demo"}
+
+Verb = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; gives the exit status. Bad input is one line on stderr, never a traceback."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if arguments and arguments[0] in PASSED_ON:
+            status = _pass_on(arguments[0], arguments[1:])
+        else:
+            asked = _parser().parse_args(arguments)
+            verb: Verb = asked.run
+            status = verb(asked)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, EOFError):
+        print("canceld: interrupted before the answer was here", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read us has gone, like `head` does. The interpreter would complain once more while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="canceld",
+        description="A persistent cancel daemon for Kraken: one honest answer per cancel, with a deadline.",
+        epilog="exit status: 0 done, 1 not done, 2 bad usage or configuration, 3 daemon or venue unreachable",
+    )
+    parser.add_argument("--version", action="version", version=f"canceld {__version__}")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+
+    run = verbs.add_parser("run", help="run the daemon")
+    run.add_argument("--config", required=True, metavar="FILE")
+    run.set_defaults(run=_run)
+
+    check = verbs.add_parser("check", help="say what `run` would do with a configuration; touches no network")
+    check.add_argument("--config", required=True, metavar="FILE")
+    _add_json(check)
+    check.set_defaults(run=_check)
+
+    verbs.add_parser("sim", help="run the simulated exchange alone", add_help=False)
+    verbs.add_parser("demo", help="watch the daemon at work on a simulated exchange", add_help=False)
+
+    cancel = verbs.add_parser("cancel", help="cancel orders")
+    cancel.add_argument("venue", choices=VENUES, metavar="VENUE", help="|".join(VENUES))
+    cancel.add_argument("ids", nargs="+", metavar="ID", help="the venue's order ids, unless a flag says otherwise")
+    kinds = cancel.add_mutually_exclusive_group()
+    for kind, text in (("cl_ord_id", "the IDs are client order ids"), ("userref", "the IDs are userrefs (Spot)")):
+        kinds.add_argument(f"--{kind.replace('_', '-')}", dest="kind", action="store_const", const=kind, help=text)
+    cancel.add_argument("--symbol", help="of the orders; only Prime needs it, for orders it has not seen open")
+    _add_until(cancel)
+    _add_talk(cancel)
+    cancel.set_defaults(run=_talk("cancel", "commands"), kind="order_id")
+
+    cancel_all = verbs.add_parser("cancel-all", help="cancel everything open on one venue, or on every enabled one")
+    cancel_all.add_argument("venue", nargs="?", choices=VENUES, metavar="VENUE", help="|".join(VENUES))
+    _add_until(cancel_all)
+    _add_talk(cancel_all)
+    cancel_all.set_defaults(run=_talk("cancel_all", "commands"))
+
+    kill = verbs.add_parser("kill", help="pull the kill switch: cancel everything, and keep cancelling until re-armed")
+    kill.add_argument("--reason", required=True, metavar="TEXT", help="goes into the record")
+    kill.add_argument("--venue", dest="venues", action="append", choices=VENUES, metavar="VENUE", help="default: all")
+    _add_talk(kill, deadline_ms=10_000)
+    kill.set_defaults(run=_talk("kill", "control"))
+
+    rearm = verbs.add_parser("rearm", help="re-arm the kill switch, in two steps")
+    rearm.add_argument("--confirm", metavar="CODE", help="the second step, with the code that the first one gave")
+    rearm.add_argument("--reason", metavar="TEXT", help="goes into the record; asked for at a terminal")
+    rearm.add_argument("--force", action="store_true", help="although orders still rest; goes into the record")
+    _add_talk(rearm)
+    rearm.set_defaults(run=_talk("rearm", "control"))
+
+    status = verbs.add_parser("status", help="how the daemon is")
+    status.add_argument("--detail", action="store_true", help="with counters and latencies")
+    _add_talk(status)
+    status.set_defaults(run=_talk("status", "control"))
+
+    schema = verbs.add_parser("schema", help="print the JSON Schema of the messages between strategies and the daemon")
+    schema.set_defaults(run=_schema)
+    return parser
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, one message per line")
+
+
+def _add_until(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--until",
+        choices=("ack", "proof"),
+        default="ack",
+        help="answer at the venue's acceptance (default), or at the proof that the order left the book",
+    )
+
+
+def _add_talk(parser: argparse.ArgumentParser, *, deadline_ms: int | None = None) -> None:
+    parser.add_argument("--deadline-ms", type=_deadline_ms, default=deadline_ms, metavar="MS", help="1..60000")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--endpoint", help="of the daemon's socket, like ipc:///run/canceld/commands.sock")
+    where.add_argument("--config", metavar="FILE", help="the daemon's configuration, to find its socket")
+    _add_json(parser)
+
+
+def _deadline_ms(text: str) -> int:
+    least, most = DEADLINE_MS
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected {least}..{most} milliseconds")
+    return int(text)
+
+
+def _complain(error: object) -> int:
+    print(f"canceld: {error}", file=sys.stderr)
+    return USAGE
+
+
+def _talk(name: str, door: Any) -> Verb:
+    def talk(asked: argparse.Namespace) -> int:
+        from . import verbs
+
+        try:
+            return verbs.run(getattr(verbs, name), door, asked)
+        except verbs.UsageFault as fault:
+            return _complain(fault)
+
+    return talk
+
+
+def _run(asked: argparse.Namespace) -> int:
+    from . import app
+
+    return app.main(asked.config)
+
+
+def _pass_on(name: str, rest: Sequence[str]) -> int:
+    try:
+        return int(importlib.import_module(PASSED_ON[name]).main(rest))
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.partition(".")[0] == "daemon":
+            raise
+        return _complain(f"{name} needs the package {missing.name}; install kraken-canceld[sim]")
+
+
+def _check(asked: argparse.Namespace) -> int:
+    import json
+
+    from .checkup import CheckFailed, check
+
+    try:
+        found = check(asked.config, os.environ)
+    except CheckFailed as error:
+        return _complain(error)
+    if asked.json:
+        print(json.dumps(found))
+        return 0
+    print(f"{asked.config}: good; `canceld run` would start with")
+    _print_tree(found, 1)
+    return 0
+
+
+def _print_tree(found: dict[str, Any], depth: int) -> None:
+    for name, value in found.items():
+        if isinstance(value, dict):
+            print(f"{'  ' * depth}{name}")
+            _print_tree(value, depth + 1)
+        elif value is not None and name != "config":
+            print(f"{'  ' * depth}{name} = {value}")
+
+
+def _schema(_: argparse.Namespace) -> int:
+    import msgspec
+
+    from .schema import wire_schema
+
+    print(msgspec.json.format(msgspec.json.encode(wire_schema()), indent=2).decode())
+    return 0

@@ -1,0 +1,321 @@
+"""The verbs that talk to a running daemon: ask, print, and say by the exit status whether it happened.
+
+Nothing here may import trio or structlog: an operator who kills waits for this process to start.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from .client import CONTROL_ENDPOINT, CancelResult, Client, CommandRefused, DaemonUnreachable, OrderRef
+from .client.requests import COMMANDS_ENDPOINT
+from .client.results import ReplyMap, VenueSweep
+from .contract.frames import outcome_map
+from .contract.ids import Kind, Target, fault_of
+from .contract.outcomes import NAMES, Closed, Refused, Rejected, Settlement, Unknown
+
+DONE: Final = 0
+NOT_DONE: Final = 1
+USAGE: Final = 2
+UNREACHABLE: Final = 3
+
+CONNECT_TIMEOUT_MS: Final = 1500
+"""Long enough for a daemon that is just being restarted, short enough for an operator who must reach for `panic`."""
+
+NS_PER_MS: Final = 1_000_000
+
+Door = Literal["commands", "control"]
+
+
+class UsageFault(Exception):
+    """The command line or the configuration cannot be used; the text is one line."""
+
+
+def run(verb: Callable[[argparse.Namespace, Client], int], door: Door, asked: argparse.Namespace) -> int:
+    """Run one verb on the socket it belongs to; gives the exit status. Raises UsageFault."""
+    endpoint = _endpoint(asked, door)
+    try:
+        client = Client(endpoint, connect_timeout_ms=CONNECT_TIMEOUT_MS, strategy="canceld")
+    except ValueError as error:
+        raise UsageFault(str(error)) from None
+    try:
+        with client:
+            return verb(asked, client)
+    except DaemonUnreachable as error:
+        complain(f"{error}{_why_absent(endpoint)}" if not error.sent else str(error))
+        return UNREACHABLE
+    except CommandRefused as error:
+        if asked.json:
+            print_json(error.reply)
+        complain(str(error))
+        return NOT_DONE
+    except ValueError as error:
+        raise UsageFault(str(error)) from None
+
+
+def complain(text: str) -> None:
+    """One line to stderr."""
+    print(f"canceld: {text}", file=sys.stderr)
+
+
+def print_json(message: ReplyMap) -> None:
+    """One map as one line of JSON."""
+    print(json.dumps(message))
+
+
+def _endpoint(asked: argparse.Namespace, door: Door) -> str:
+    if asked.endpoint is not None:
+        return str(asked.endpoint)
+    if asked.config is not None:
+        # Late: reading TOML costs as much as the rest of the start, and most calls need none of it.
+        from .settings import BadSettings, parse
+
+        try:
+            gateway = parse(Path(asked.config).read_text(encoding="utf-8")).gateway
+        except (OSError, UnicodeDecodeError, BadSettings) as error:
+            raise UsageFault(f"{asked.config}: {error}") from None
+        return gateway.commands if door == "commands" else gateway.control
+    return COMMANDS_ENDPOINT if door == "commands" else CONTROL_ENDPOINT
+
+
+def _why_absent(endpoint: str) -> str:
+    path = endpoint.removeprefix("ipc://")
+    if path == endpoint:
+        return ""
+    if not os.path.exists(path):
+        return "; there is no such socket file, is it running?"
+    if not os.access(path, os.W_OK):
+        return "; this user may not write to the socket file, see its group"
+    return "; the socket file is there, but nobody answers at it"
+
+
+def cancel(asked: argparse.Namespace, client: Client) -> int:
+    """`canceld cancel VENUE ID…`."""
+    orders = [_order(asked, text) for text in asked.ids]
+    until = asked.until
+    if len(orders) == 1:
+        order = orders[0]
+        results = [
+            client.cancel(
+                asked.venue,
+                order_id=order.order_id,
+                cl_ord_id=order.cl_ord_id,
+                userref=order.userref,
+                symbol=order.symbol,
+                until=until,
+                deadline_ms=asked.deadline_ms,
+            )
+        ]
+    else:
+        results = client.cancel_many(asked.venue, orders, until=until, deadline_ms=asked.deadline_ms)
+    if asked.json:
+        for result in results:
+            print_json(result.reply or _never_answered(result))
+    else:
+        _print_columns([_cells(result) for result in results])
+        if len(results) > 1:
+            print(_summary(results))
+    return _status_of(results)
+
+
+def _order(asked: argparse.Namespace, text: str) -> OrderRef:
+    kind: Kind = asked.kind
+    value: str | int = text
+    if kind == "userref":
+        try:
+            value = int(text)
+        except ValueError:
+            raise UsageFault(f"{text!r}: userref: expected a whole number") from None
+    fault = fault_of(asked.venue, Target(kind, value))
+    if kind == "userref" and asked.venue != "spot":
+        fault = f"userref: {asked.venue} orders have none"
+    if fault is not None:
+        raise UsageFault(f"{text!r}: {fault}")
+    if isinstance(value, int):
+        return OrderRef(userref=value, symbol=asked.symbol)
+    if kind == "cl_ord_id":
+        return OrderRef(cl_ord_id=value, symbol=asked.symbol)
+    return OrderRef(order_id=value, symbol=asked.symbol)
+
+
+def _status_of(results: Sequence[CancelResult]) -> int:
+    undone = [result for result in results if isinstance(result.outcome, Rejected | Unknown | Refused)]
+    if not undone:
+        return DONE
+    if all(isinstance(result.outcome, Refused) and result.outcome.reason == "no_route" for result in undone):
+        return UNREACHABLE
+    return NOT_DONE
+
+
+def _never_answered(result: CancelResult) -> ReplyMap:
+    settlement = Settlement(
+        venue=result.venue, target=result.target, outcome=result.outcome, route=result.route, error=result.error
+    )
+    return outcome_map(result.id, None, settlement)
+
+
+def _cells(result: CancelResult) -> list[str]:
+    outcome = result.outcome
+    told = [result.error or ""]
+    match outcome:
+        case Closed(state=state):
+            told.insert(0, state or "how is not known")
+        case Rejected(reject_class=reject_class):
+            told.insert(0, f"{reject_class}, it may still rest")
+        case Refused(reason=reason, detail=detail):
+            told = [reason, detail]
+        case Unknown():
+            told.insert(0, "treat it as live")
+        case _:
+            pass
+    if result.replayed:
+        told.append("answered before")
+    took = ""
+    if result.received_ns is not None and result.answered_ns is not None:
+        took = f"{(result.answered_ns - result.received_ns) / NS_PER_MS:.1f} ms"
+    return [
+        result.venue,
+        str(result.target.value),
+        result.name,
+        "" if result.route == "none" else result.route,
+        took,
+        "; ".join(filter(None, told)),
+    ]
+
+
+def _summary(results: Sequence[CancelResult]) -> str:
+    counts: dict[str, int] = {}
+    for result in results:
+        counts[result.name] = counts.get(result.name, 0) + 1
+    return f"{len(results)} asked: " + ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def cancel_all(asked: argparse.Namespace, client: Client) -> int:
+    """`canceld cancel-all [VENUE]`."""
+    result = client.cancel_all(asked.venue, until=asked.until, deadline_ms=asked.deadline_ms)
+    if asked.json:
+        print_json(result.reply)
+    else:
+        _print_columns([_sweep_cells(venue, sweep) for venue, sweep in result.venues.items()])
+        for venue, sweep in result.venues.items():
+            _print_residual(venue, sweep.residual)
+    undone = any(
+        sweep.residual or isinstance(sweep.outcome, Rejected | Unknown | Refused) for sweep in result.venues.values()
+    )
+    return NOT_DONE if undone else DONE
+
+
+def _sweep_cells(venue: str, sweep: VenueSweep) -> list[str]:
+    return [
+        venue,
+        NAMES[type(sweep.outcome)],
+        "" if sweep.count is None else f"{sweep.count} canceled",
+        f"{len(sweep.residual)} still rest" if sweep.residual else "",
+        sweep.error or "",
+    ]
+
+
+def kill(asked: argparse.Namespace, client: Client) -> int:
+    """`canceld kill --reason TEXT`."""
+    result = client.kill(asked.reason, venues=asked.venues, deadline_ms=asked.deadline_ms)
+    if asked.json:
+        print_json(result.reply)
+    else:
+        print("kill switch latched" if result.latched else "kill switch NOT latched")
+        _print_columns(
+            [
+                [venue, part.state, "" if part.canceled is None else f"{part.canceled} canceled"]
+                for venue, part in result.venues.items()
+            ]
+        )
+        for venue, part in result.venues.items():
+            _print_residual(venue, part.residual)
+    states = {part.state for part in result.venues.values()}
+    if not result.latched or not states <= {"flat", "unreachable"}:
+        return NOT_DONE
+    return UNREACHABLE if "unreachable" in states else DONE
+
+
+def rearm(asked: argparse.Namespace, client: Client) -> int:
+    """`canceld rearm`: at a terminal both steps, elsewhere one step per call."""
+    if asked.confirm is not None:
+        return _confirm(asked, client, asked.confirm, asked.reason)
+    result = client.rearm(deadline_ms=asked.deadline_ms)
+    interactive = sys.stdin.isatty() and not asked.json
+    if asked.json:
+        print_json(result.reply)
+    elif not result.latched:
+        print("kill switch armed: it is not latched")
+    else:
+        for venue, ids in result.residual.items():
+            _print_residual(venue, ids)
+        if not interactive:
+            print(f"not re-armed yet; to go on: canceld rearm --confirm {result.code} --reason TEXT")
+    if not result.latched:
+        return DONE
+    if not interactive or result.code is None:
+        return NOT_DONE
+    reason = asked.reason or input("Why is it safe to trade again? ").strip()
+    if not reason:
+        complain("not re-armed: a reason is needed for the record")
+        return NOT_DONE
+    if input(f"Type {result.code} to re-arm: ").strip() != result.code:
+        complain("not re-armed: that was not the code")
+        return NOT_DONE
+    return _confirm(asked, client, result.code, reason)
+
+
+def _confirm(asked: argparse.Namespace, client: Client, code: str, reason: str | None) -> int:
+    if not reason:
+        raise UsageFault("--confirm goes with --reason")
+    result = client.rearm(confirm=code, reason=reason, force=asked.force, deadline_ms=asked.deadline_ms)
+    if asked.json:
+        print_json(result.reply)
+    else:
+        print("kill switch still latched" if result.latched else "kill switch re-armed")
+    return NOT_DONE if result.latched else DONE
+
+
+def status(asked: argparse.Namespace, client: Client) -> int:
+    """`canceld status`."""
+    reply = client.status(detail=asked.detail, deadline_ms=asked.deadline_ms)
+    if asked.json:
+        print_json(reply)
+        return DONE
+    kill_state = reply.get("kill") or {}
+    latched = f"LATCHED {kill_state.get('reason', '')}".strip() if kill_state.get("latched") else "armed"
+    print(f"canceld {reply.get('version', '')}  {reply.get('state', '')}  in flight {reply.get('in_flight', '')}")
+    print(f"kill switch {latched}")
+    venues: dict[str, Any] = reply.get("venues") or {}
+    _print_columns([_venue_cells(venue, part) for venue, part in venues.items()])
+    leases = reply.get("leases") or []
+    if leases:
+        print(f"leases  {len(leases)}")
+    for alert in reply.get("alerts") or []:
+        print(f"{alert.get('severity', 'alert')}: {alert.get('what', '')}; {alert.get('do', '')}")
+    if asked.detail:
+        print(json.dumps(reply.get("detail") or {}, indent=2))
+    return DONE
+
+
+def _venue_cells(venue: str, part: dict[str, Any]) -> list[str]:
+    sessions = "  ".join(f"{one.get('name', '?')} {one.get('state', '?')}" for one in part.get("sessions") or [])
+    rest = part.get("rest")
+    rest_state = rest.get("state", "") if isinstance(rest, dict) else rest
+    return [venue, str(part.get("state", "")), sessions, f"rest {rest_state}" if rest_state else ""]
+
+
+def _print_residual(venue: str, ids: Iterable[str]) -> None:
+    for id in ids:
+        print(f"{venue} still rests: {id}")
+
+
+def _print_columns(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width)
+        print("  ".join(cells).rstrip())

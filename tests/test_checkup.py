@@ -1,0 +1,58 @@
+"""`canceld check`: what it tells, what it refuses, and that it shows no secret."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .test_cli import canceld
+from .test_credentials import KEY, SECRET_TEXT, put
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    put(tmp_path, "spot.key", KEY)
+    put(tmp_path, "spot.secret", SECRET_TEXT)
+    path = tmp_path / "canceld.toml"
+    path.write_text(f'[state]\ndir = "{tmp_path}"\n[credentials]\ndir = "{tmp_path}"\n')
+    return path
+
+
+def test_check_tells_what_would_run_and_no_secret(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert canceld("check", "--config", str(config)) == 0
+    assert canceld("check", "--config", str(config), "--json") == 0
+    out = capsys.readouterr().out
+    found = json.loads(out.splitlines()[-1])
+    assert found["venues"]["spot"]["ws_url"] == "wss://ws-auth.kraken.com"
+    assert found["deadman"] == {"spot": False, "futures": False}
+    assert "ws_url = wss://ws-auth.kraken.com" in out
+    assert KEY.decode() not in out
+    assert SECRET_TEXT.decode() not in out
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("[spot]\nenabeld = true\n", "spot.enabeld"),
+        ("[tls]\nca_file = '/nonexistent/ca.pem'\n", "tls.ca_file"),
+        ("[prime]\nenabled = true\n", "prime.key"),
+    ],
+)
+def test_check_names_what_is_wrong(config: Path, line: str, named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text(config.read_text() + line)
+    assert canceld("check", "--config", str(config)) == 2
+    err = capsys.readouterr().err
+    assert named in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("put_file", [True, False])
+def test_check_names_a_state_directory_that_is_none(
+    config: Path, put_file: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = config.parent / "state"
+    if put_file:
+        state.touch()
+    config.write_text(f'[state]\ndir = "{state}"\n[credentials]\ndir = "{config.parent}"\n')
+    assert canceld("check", "--config", str(config)) == 2
+    assert f"state.dir: {state}" in capsys.readouterr().err
