@@ -11,7 +11,7 @@ one ticket; a ticket without an answer at its deadline.
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -195,6 +195,8 @@ class _Pursuit:
     silent_ns = FAR_NS
     single = False
     """Not to be put into a batch again."""
+    stranded = False
+    """No route was free when it wanted one: the next session that comes up takes it."""
     token_tries = 0
     unsent: frozenset[Lane] = frozenset()
     """Lanes that failed before a byte had left: tried as far as the plan goes, not as far as the venue goes."""
@@ -242,13 +244,13 @@ class Pursuits:
         self._active: dict[Target, _Pursuit] = {}
         self._families: dict[Target, _Pursuit] = {}
         self._doubtful: dict[Target, _Pursuit] = {}
-        self._held: dict[Target, _Pursuit] = {}
-        self._throttled: dict[Target, _Pursuit] = {}
+        self._held: dict[_Pursuit, None] = {}
+        self._throttled: dict[_Pursuit, None] = {}
         self._live: list[Lane] = []
         self._stale: dict[Lane, list[_Pursuit]] = {}
         self._closed_until: dict[Lane, int] = {}
-        self._rest_queue: dict[Target, _Pursuit] = {}
-        self._queries: dict[Target, _Pursuit] = {}
+        self._rest_queue: dict[_Pursuit, None] = {}
+        self._queries: dict[_Pursuit, None] = {}
         self._rest_error = "REST was not reached yet"
         self._heap: list[tuple[int, int, _Pursuit]] = []
         self._tick = 0
@@ -289,7 +291,7 @@ class Pursuits:
         elif key.kind == "all":
             pursuit.meant = set(self.resting.open_ids())
             self._families[key] = pursuit
-        self._advance(pursuit, now_ns)
+        self._go(pursuit, now_ns)
         self._schedule(pursuit)
 
     def submit_batch(self, tickets: Sequence[tuple[Any, Target]], proof: bool, deadline_ns: int, now_ns: int) -> None:
@@ -324,15 +326,15 @@ class Pursuits:
             self._live.append(lane)
         self._stale.pop(lane, None)
         self._closed_until.pop(lane, None)
-        for pursuit in [p for p in self._active.values() if not p.pending and p.acked_ns is None]:
-            if pursuit.children is None and not pursuit.unknowns and pursuit.key not in self._held:
-                self._rest_queue.pop(pursuit.key, None)
-                pursuit.queued = False
+        for pursuit in list(self._active.values()):
+            if pursuit.acked_ns is not None or pursuit.done or pursuit in self._held:
+                continue
+            # Whoever every route left in silence hedges on this one too; a userref must not, it is asked for once.
+            silent = pursuit.pending and pursuit.silent_ns == pursuit.retry_ns == FAR_NS
+            if pursuit.queued or pursuit.stranded or (silent and pursuit.key.kind != "userref"):
+                self._unqueue(pursuit)
                 pursuit.retry_ns = FAR_NS
-                if pursuit.attempts:
-                    self._again(pursuit, now_ns)
-                else:
-                    self._advance(pursuit, now_ns)
+                self._go(pursuit, now_ns)
                 self._schedule(pursuit)
 
     def session_down(self, lane: Lane, now_ns: int) -> None:
@@ -366,9 +368,13 @@ class Pursuits:
     def token_renewed(self, lane: Lane, now_ns: int) -> None:
         """The lane has a new token: whoever waited for it tries once more."""
         for pursuit in self._stale.pop(lane, []):
-            if not pursuit.done and pursuit.acked_ns is None and lane not in pursuit.pending:
-                self._send(pursuit, lane if lane in self._live else REST, now_ns)
-                self._schedule(pursuit)
+            if pursuit.done or pursuit.acked_ns is not None or lane in pursuit.pending:
+                continue
+            if lane in self._live and self.mode != "maintenance" and not self._barred(pursuit):
+                self._send(pursuit, lane, now_ns)
+            else:
+                self._go(pursuit, now_ns)
+            self._schedule(pursuit)
 
     def token_failed(self, lane: Lane, now_ns: int) -> None:
         """No new token could be had: whoever waited for it goes elsewhere."""
@@ -383,9 +389,10 @@ class Pursuits:
         was, self.mode = self.mode, mode
         if was == "maintenance" and mode != "maintenance":
             held, self._held = self._held, {}
-            for pursuit in held.values():
-                self._advance(pursuit, now_ns)
-                self._schedule(pursuit)
+            for pursuit in held:
+                if not pursuit.done:
+                    self._go(pursuit, now_ns)
+                    self._schedule(pursuit)
 
     # ---------------------------------------------------------------- what sessions hear
 
@@ -496,8 +503,8 @@ class Pursuits:
         if not self._usable(REST, now_ns):
             return None
         while self._rest_queue:
-            pursuit = self._rest_queue.pop(next(iter(self._rest_queue)))
-            pursuit.queued = False
+            pursuit = next(iter(self._rest_queue))
+            self._unqueue(pursuit)
             if not self._wants(pursuit, REST):
                 continue
             if pursuit.wire.kind != "order_id" or pursuit.single:
@@ -505,12 +512,11 @@ class Pursuits:
                 form = "all" if pursuit.wire.kind == "all" else "cancel"
                 return Call(form=form, target=pursuit.wire, attempts=(attempt,))
             batch = [pursuit]
-            for other in list(self._rest_queue.values()):
+            for other in list(self._rest_queue):
                 if len(batch) == CALL_LIMIT:
                     break
                 if other.wire.kind == "order_id" and not other.single:
-                    del self._rest_queue[other.key]
-                    other.queued = False
+                    self._unqueue(other)
                     if self._wants(other, REST):
                         batch.append(other)
             attempts = tuple(self._open(member, REST, now_ns) for member in batch)
@@ -522,17 +528,14 @@ class Pursuits:
 
     def _next_query(self) -> Call | None:
         asked: list[_Pursuit] = []
-        for pursuit in list(self._queries.values()):
-            if pursuit.done:
-                del self._queries[pursuit.key]
-                pursuit.asking = False
-            elif pursuit.wire.kind != "order_id":
+        for pursuit in list(self._queries):
+            if pursuit.wire.kind != "order_id":
                 if not asked:
-                    del self._queries[pursuit.key]
+                    del self._queries[pursuit]
                     self.counts.queries += 1
                     return Call(form="open_orders", target=pursuit.wire, pursuits=(pursuit,))
             elif len(asked) < CALL_LIMIT and not (asked and pursuit.single):
-                del self._queries[pursuit.key]
+                del self._queries[pursuit]
                 asked.append(pursuit)
                 if pursuit.single:
                     break
@@ -676,7 +679,7 @@ class Pursuits:
             pursuit.query_ns = now_ns + self._policy.hedge_ns
         elif not pursuit.pending and not pursuit.queued:
             # It rests although we were told otherwise, or were told nothing: asking again is what is left to do.
-            self._again(pursuit, now_ns)
+            self._go(pursuit, now_ns)
 
     def _family_queried(self, pursuit: _Pursuit, told: set[str] | frozenset[str], now_ns: int) -> None:
         assert pursuit.meant is not None
@@ -732,10 +735,10 @@ class Pursuits:
             self._ask(pursuit)
         if not pursuit.done and pursuit.retry_ns <= now_ns:
             pursuit.retry_ns = FAR_NS
-            self._throttled.pop(pursuit.key, None)
+            self._throttled.pop(pursuit, None)
             if pursuit.acked_ns is None:
                 self.counts.retried += 1
-                self._again(pursuit, now_ns)
+                self._go(pursuit, now_ns)
         if not pursuit.done and pursuit.silent_ns <= now_ns:
             pursuit.silent_ns = FAR_NS
             self._hedge(pursuit, now_ns)
@@ -793,51 +796,73 @@ class Pursuits:
         del self._closed_until[lane]
         return True
 
-    def _next_route(self, pursuit: _Pursuit, now_ns: int, *, untried: bool) -> Lane | None:
-        """The next route of the plan: active session, other session, REST; untried ones before tried ones."""
-        tried = None
+    def _free(self, pursuit: _Pursuit, now_ns: int) -> Iterator[Lane]:
+        """The routes of the plan that could take a request for it now: active session, other sessions, REST."""
         for lane in (*self._live, REST):
             if lane in pursuit.pending or lane in pursuit.refused or lane in self._stale:
                 continue
-            if not self._usable(lane, now_ns) or (lane == REST and pursuit.queued):
-                continue
+            if self._usable(lane, now_ns) and not (lane == REST and pursuit.queued):
+                yield lane
+
+    def _untried(self, pursuit: _Pursuit, now_ns: int) -> Lane | None:
+        """The first route of the plan that was not tried for it yet."""
+        for lane in self._free(pursuit, now_ns):
             if lane not in pursuit.sent and lane not in pursuit.unsent:
                 return lane
-            if tried is None:
-                tried = lane
-        return None if untried else tried
+        return None
 
-    def _advance(self, pursuit: _Pursuit, now_ns: int) -> None:
-        """Send it by the best route there is now; when there is none, try again soon."""
-        if self.mode == "maintenance":
-            self._held[pursuit.key] = pursuit
-            return
+    def _barred(self, pursuit: _Pursuit) -> bool:
+        """Whether its own request must not leave again: by userref it could hit orders placed since the first one."""
+        return pursuit.key.kind == "userref" and (bool(pursuit.pending) or pursuit.ambiguous)
+
+    def _go(self, pursuit: _Pursuit, now_ns: int) -> None:
+        """Send it by the best route there is now, tried or not; when there is none, try again soon."""
         live = self._live
-        lane: Lane | None
-        if live and not pursuit.sent and not self._stale and not self._closed_until:
-            lane = live[0]
-        else:
-            lane = self._next_route(pursuit, now_ns, untried=False)
-        if lane is None or pursuit.attempts >= ATTEMPT_LIMIT:
+        if self.mode == "maintenance":
+            self._held[pursuit] = None
+        elif live and not pursuit.sent and not self._stale and not self._closed_until:
+            self._send(pursuit, live[0], now_ns)
+        elif self._barred(pursuit):
+            self._split(pursuit, now_ns)
+        elif (lane := next(self._free(pursuit, now_ns), None)) is None or pursuit.attempts >= ATTEMPT_LIMIT:
             self._later(pursuit, now_ns)
         else:
             self._send(pursuit, lane, now_ns)
+
+    def _elsewhere(self, pursuit: _Pursuit, now_ns: int) -> None:
+        """An attempt is over without a verdict: on to the next route now, or to any route after a pause."""
+        if self._barred(pursuit):
+            self._split(pursuit, now_ns)
+            return
+        lane = self._untried(pursuit, now_ns)
+        if lane is not None and self.mode != "maintenance":
+            self._send(pursuit, lane, now_ns)
+        else:
+            self._later(pursuit, now_ns)
 
     def _later(self, pursuit: _Pursuit, now_ns: int) -> None:
         pause = RETRY_MS[min(pursuit.retries, len(RETRY_MS) - 1)]
         pursuit.retries += 1
         pursuit.retry_ns = now_ns + pause * MS
+        pursuit.stranded = True
 
     def _send(self, pursuit: _Pursuit, lane: Lane, now_ns: int) -> None:
         pursuit.silent_ns = now_ns + self._policy.hedge_ns
+        if pursuit.stranded:
+            pursuit.stranded = False
         if lane == REST:
             if not pursuit.queued and REST not in pursuit.pending:
                 pursuit.queued = True
-                self._rest_queue[pursuit.key] = pursuit
+                self._rest_queue[pursuit] = None
                 self.effects.append(RestReady())
             return
         attempt = self._open(pursuit, lane, now_ns)
         self.effects.append(Send(lane, attempt.reqid, pursuit.wire))
+
+    def _unqueue(self, pursuit: _Pursuit) -> None:
+        if pursuit.queued:
+            pursuit.queued = False
+            del self._rest_queue[pursuit]
 
     def _open(self, pursuit: _Pursuit, lane: Lane, now_ns: int) -> Attempt[_Pursuit]:
         attempt = self._inflight.open(pursuit, lane, now_ns)
@@ -849,7 +874,7 @@ class Pursuits:
         return attempt
 
     def _wants(self, pursuit: _Pursuit, lane: Lane) -> bool:
-        return not pursuit.done and pursuit.acked_ns is None and lane not in pursuit.pending
+        return pursuit.acked_ns is None and lane not in pursuit.pending and not self._barred(pursuit)
 
     def _close_attempt(self, pursuit: _Pursuit, attempt: Attempt[_Pursuit], now_ns: int) -> None:
         self._inflight.settle(attempt, now_ns)
@@ -860,10 +885,10 @@ class Pursuits:
         """Silence: a second route beside the first. The first is not given up, and nothing is concluded."""
         if pursuit.acked_ns is not None:
             return
-        if pursuit.key.kind == "userref" and pursuit.attempts:
+        if self._barred(pursuit):
             self._split(pursuit, now_ns)
             return
-        lane = self._next_route(pursuit, now_ns, untried=True)
+        lane = self._untried(pursuit, now_ns)
         if lane is not None and self.mode != "maintenance":
             self.counts.hedged += 1
             self._send(pursuit, lane, now_ns)
@@ -871,41 +896,12 @@ class Pursuits:
             # Every route is silent. The order's state may still be had.
             self._ask(pursuit)
 
-    def _elsewhere(self, pursuit: _Pursuit, now_ns: int) -> None:
-        """An attempt is over without a verdict: on to the next route now, or to any route after a pause."""
-        if pursuit.key.kind == "userref" and pursuit.ambiguous:
-            self._split(pursuit, now_ns)
-            return
-        lane = self._next_route(pursuit, now_ns, untried=True)
-        if lane is not None and self.mode != "maintenance" and pursuit.attempts < ATTEMPT_LIMIT:
-            self._send(pursuit, lane, now_ns)
-        elif not pursuit.pending:
-            self._later(pursuit, now_ns)
-
-    def _again(self, pursuit: _Pursuit, now_ns: int) -> None:
-        """Ask once more, by the active session when there is one."""
-        if pursuit.key.kind == "userref" and pursuit.ambiguous:
-            self._split(pursuit, now_ns)
-            return
-        if pursuit.pending or pursuit.queued:
-            return
-        if self.mode == "maintenance":
-            self._held[pursuit.key] = pursuit
-            return
-        if pursuit.attempts >= ATTEMPT_LIMIT:
-            return
-        for lane in (*self._live, REST):
-            if lane not in pursuit.refused and lane not in self._stale and self._usable(lane, now_ns):
-                self._send(pursuit, lane, now_ns)
-                return
-        self._later(pursuit, now_ns)
-
     def _ask(self, pursuit: _Pursuit) -> None:
         """Have the order's state asked for over REST. A client order id has none until its order id is known."""
         if pursuit.asking or pursuit.wire.kind == "cl_ord_id":
             return
         pursuit.asking = pursuit.asked = True
-        self._queries[pursuit.key] = pursuit
+        self._queries[pursuit] = None
         self.effects.append(RestReady())
 
     # ---------------------------------------------------------------- answers
@@ -916,8 +912,8 @@ class Pursuits:
         pursuit.acked_route = route
         pursuit.retry_ns = pursuit.silent_ns = FAR_NS
         if self._held or self._throttled:
-            self._held.pop(pursuit.key, None)
-            self._throttled.pop(pursuit.key, None)
+            self._held.pop(pursuit, None)
+            self._throttled.pop(pursuit, None)
         waiters = pursuit.waiters
         if len(waiters) == 1 and not waiters[0].proof:
             # The plain case, and nearly all of them.
@@ -967,7 +963,7 @@ class Pursuits:
                     return
                 self._again_at(pursuit, now_ns + rule.pause_ms * MS, now_ns)
             case Reaction.ELSEWHERE:
-                other = self._next_route(pursuit, now_ns, untried=True)
+                other = self._untried(pursuit, now_ns)
                 if other is not None:
                     self._send(pursuit, other, now_ns)
                 else:
@@ -984,7 +980,7 @@ class Pursuits:
                 if rule.reaction is Reaction.NEW_TOKEN and lane != REST:
                     self.effects.append(Redial(lane, error))
                 pursuit.refused |= {lane}
-                other = self._next_route(pursuit, now_ns, untried=True)
+                other = self._untried(pursuit, now_ns)
                 if other is not None:
                     self._send(pursuit, other, now_ns)
                 else:
@@ -1012,11 +1008,11 @@ class Pursuits:
         """Two or more orders over the pair's ceiling go as one REST batch, which the venue takes also then."""
         if pursuit.wire.kind != "order_id" or REST in pursuit.refused or not self._usable(REST, now_ns):
             return False
-        self._throttled[pursuit.key] = pursuit
+        self._throttled[pursuit] = None
         if len(self._throttled) < 2:
             return False
         throttled, self._throttled = self._throttled, {}
-        for member in throttled.values():
+        for member in throttled:
             if self._wants(member, REST):
                 member.retry_ns = FAR_NS
                 self._send(member, REST, now_ns)
@@ -1149,13 +1145,13 @@ class Pursuits:
             pursuit.wire = keys[0]
             if pursuit.unknowns and pursuit.acked_ns is None and not pursuit.pending:
                 pursuit.retry_ns = FAR_NS
-                self._again(pursuit, now_ns)
+                self._go(pursuit, now_ns)
                 self._schedule(pursuit)
         if row.userref is not None:
             family = self._families.get(Target("userref", row.userref))
             if family is not None and family.unknowns and family.acked_ns is None and not family.pending:
                 family.retry_ns = FAR_NS
-                self._again(family, now_ns)
+                self._go(family, now_ns)
                 self._schedule(family)
 
     def _row(self, pursuit: _Pursuit) -> Row | None:
@@ -1182,13 +1178,12 @@ class Pursuits:
         del self._active[key]
         if pursuit.meant is not None:
             del self._families[key]
-        if pursuit.queued:
-            self._rest_queue.pop(key, None)
+        self._unqueue(pursuit)
         if pursuit.asking:
-            self._queries.pop(key, None)
+            self._queries.pop(pursuit, None)
         if self._held or self._throttled:
-            self._held.pop(key, None)
-            self._throttled.pop(key, None)
+            self._held.pop(pursuit, None)
+            self._throttled.pop(pursuit, None)
         for attempt in list(pursuit.pending.values()):
             self._close_attempt(pursuit, attempt, now_ns or attempt.sent_ns)
         if pursuit.answered_unknown:
