@@ -46,6 +46,7 @@ KINDS: dict[str, dict[str, object]] = {
     "stall_subscribe": {},  # a subscribe is never answered
     "delay": {"seconds": 0.0, "jitter_s": 0.0},  # of acks
     "delay_events": {"seconds": 0.0},
+    "delay_request": {"seconds": 0.0},  # heard now, carried out and answered later; others may overtake it
     "swallow_ack_before_effect": {},
     "swallow_ack_after_effect": {},
     "duplicate_ack": {},
@@ -60,7 +61,8 @@ KINDS: dict[str, dict[str, object]] = {
     "sequence_gap": {"by": 1},
     # The venue.
     "invalid_session": _EFFECT,  # every WebSocket token dies
-    "maintenance": {"cancel_only_s": 5.0, **_EFFECT},  # for for_s
+    "maintenance": {"cancel_only_s": 5.0, **_EFFECT},  # for for_s seconds, then cancel_only, then online
+    "market_status": {"mode": "online", **_EFFECT},  # until the next one
     # One REST answer. effect: whether the operation is carried out ("after") or not ("before").
     "rest_status": {"status": 502, "body": None, "content_type": "text/html", **_EFFECT},
     "rest_html_200": _EFFECT,
@@ -80,7 +82,9 @@ AT_ONCE = (
     "oversize_frame",
     "invalid_session",
     "maintenance",
+    "market_status",
 )
+MARKET_STATUSES = ("online", "post_only", "limit_only", "cancel_only", "maintenance")
 # Faults in the way of every connection, the control door's own included.
 BLOCKING = frozenset({"refuse_connections", "stall_accept", "stall_tls"})
 
@@ -89,7 +93,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "fraction": (int, float), "effect": (str,), "code": (int,), "reason": (str,), "both": (bool,), "text": (str,),
     "raw_hex": (str,), "request": (bool,), "size": (int,),
     "seconds": (int, float), "jitter_s": (int, float), "error": (str,),
-    "reqid": (int,), "instead": (bool,), "keep": (int,), "by": (int,), "cancel_only_s": (int, float),
+    "reqid": (int,), "instead": (bool,), "keep": (int,), "mode": (str,), "by": (int,), "cancel_only_s": (int, float),
     "status": (int,), "body": (str,), "content_type": (str,), "location": (str,),
 }  # fmt: skip
 
@@ -200,6 +204,8 @@ class Faults:
                 raise BadFault(f"{member}: below zero")
         if given.get("effect", "before") not in {"before", "after"}:
             raise BadFault("effect: neither before nor after")
+        if given.get("mode", "online") not in MARKET_STATUSES:
+            raise BadFault(f"mode: none of {', '.join(MARKET_STATUSES)}")
         if given.get("times") == 0:
             raise BadFault("times: 0 strikes nothing")
         if kind == "maintenance" and "for_s" not in given:

@@ -5,7 +5,7 @@ One accepted connection carries HTTP/1.1 requests, one after the other, and at m
 | path | what |
 |---|---|
 | `/0/public/...`, `/0/private/...` | Spot REST |
-| `/` (upgrade) | Spot WebSocket v1 |
+| `/`, `/v2` (upgrade) | Spot WebSocket v1 and v2 |
 | `/sim/faults` | POST one fault or a list of them, DELETE lifts them all |
 | `/sim/orders` | GET what rests; POST puts an order on the book, past every check |
 | `/sim/fill`, `/sim/expire` | POST `{"order_id": ..., "quantity": ...}`: the market acts on a resting order |
@@ -178,9 +178,10 @@ class SimulatedKraken:
             case "maintenance":
                 assert fault.for_s is not None
                 self.spot.maintain(fault.for_s, fault["cancel_only_s"])
-                for live in self.sessions.values():
-                    live.stir()
-                return None
+                return self._stir()
+            case "market_status":
+                self.spot.schedule([(self.now(), fault["mode"])])
+                return self._stir()
         if fault.kind == "half_open":
             self.faults.last(fault)
         if fault.kind == "reset_sockets" and fault.route == self._spot_rest.route:
@@ -191,6 +192,10 @@ class SimulatedKraken:
             if fault.session in (None, target.index) and fault.route in (None, target.route):
                 _strike_session(fault, target)
         return None
+
+    def _stir(self) -> None:
+        for session in self.sessions.values():
+            session.stir()
 
     def note_frame(self, session: WebSocketSession, operation: str | None, body: Any) -> None:
         """Remember one WebSocket message."""
@@ -272,7 +277,7 @@ class SimulatedKraken:
             return None
         answer, connection = accepted
         await stream.send_all(answer)
-        session = WebSocketSession(index=index, stream=stream, connection=connection, venue=self, speak=speak)
+        session = WebSocketSession(index=index, stream=stream, connection=connection, host=self, speak=speak)
         self.sessions[index] = session
         self._connections[session] = number
         try:

@@ -18,7 +18,6 @@ from daemon.sim.keys import CANCEL_RIGHTS, CREATE_RIGHT, ApiKey, Keyring
 from daemon.sim.markets import Pair
 from daemon.sim.rates import TradingCounters
 
-MARKET_STATUSES = ("online", "post_only", "limit_only", "cancel_only", "maintenance")
 BATCH_LIMIT = 50  # ids in one batch cancel, all kinds together
 TIMEOUT_LIMIT_S = 86_400  # the dead man's countdown must stay below this
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import trio
 from wsproto.connection import Connection, ConnectionState, ConnectionType
-from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Event, Message, Ping, TextMessage
+from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Event, Ping, TextMessage
 from wsproto.handshake import H11Handshake
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
@@ -93,7 +93,7 @@ class Dialect(Protocol):
         """The connection is gone: stop listening to the book."""
 
 
-class Venue(Protocol):
+class Host(Protocol):
     """What a connection needs from the exchange around it."""
 
     faults: Faults
@@ -120,16 +120,17 @@ class WebSocketSession:
         index: int,
         stream: trio.abc.Stream,
         connection: Connection,
-        venue: Venue,
+        host: Host,
         speak: Callable[[Line], Dialect],
     ) -> None:
         self.index = index
         self.abrupt = False
         self._stream = stream
-        self._venue = venue
+        self._host = host
         self._dialect = speak(Line(self._emit, self._take))
         self._ws = connection
         self._scope = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
         self._outbox: list[tuple[float, int, Event | bytes]] = []
         self._queued = 0
         self._stirred = trio.Event()
@@ -153,6 +154,7 @@ class WebSocketSession:
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
+                    self._nursery = nursery
                     nursery.start_soon(self._write, name=f"{self.route} {self.index} writer")
                     nursery.start_soon(self._pulse, name=f"{self.route} {self.index} pulse")
                     await self._read(first_bytes)
@@ -216,7 +218,7 @@ class WebSocketSession:
                     self.close(1009, "")
                 elif finished:
                     text, self._partial = self._partial, ""
-                    self._serve(text)
+                    self._receive(text)
             case BytesMessage():
                 self.close(1003, "")
             case Ping():
@@ -227,23 +229,36 @@ class WebSocketSession:
                 return False
         return True
 
-    def _serve(self, text: str) -> None:
-        self._venue.advance()
+    def _receive(self, text: str) -> None:
+        """Take one message off the wire: note it, and serve it now or when a fault lets it through."""
+        if self._ended():
+            return  # it came in the same read as what ended the connection: the venue never saw it
         demand = self._dialect.read(text)
-        self._venue.note_frame(self, demand.operation, _parsed(text))
-        if self._mute is not None and self._mute["both"] and self._venue.faults.lasts(self._mute):
+        self._host.note_frame(self, demand.operation, _parsed(text))
+        if self._mute is not None and self._mute["both"] and self._host.faults.lasts(self._mute):
             return
+        if fault := self._take("delay_request", demand.operation):
+            assert self._nursery is not None
+            self._nursery.start_soon(self._serve_later, demand, fault["seconds"])
+        else:
+            self._serve(demand)
+
+    async def _serve_later(self, demand: Demand | Nonsense, after_s: float) -> None:
+        await trio.sleep(after_s)
+        self._serve(demand)
+
+    def _serve(self, demand: Demand | Nonsense) -> None:
+        self._host.advance()
         struck = [fault for kind in AT_ONCE if (fault := self._take(kind, demand.operation)) is not None]
         for fault in struck:
             if not fault.after_effect:
-                self._venue.strike(fault, self)
-        # A reset or a close that came before the effect leaves nobody to serve.
-        if self.abrupt or self._close_by_s is not None:
+                self._host.strike(fault, self)
+        if self._ended():
             return
         acks, events = self._outcome(demand)
         for fault in struck:
             if fault.after_effect:
-                self._venue.strike(fault, self)
+                self._host.strike(fault, self)
         if self.abrupt:
             return
         if self._take("event_before_ack", demand.operation):
@@ -252,6 +267,10 @@ class WebSocketSession:
         else:
             self._send_acks(demand, acks)
             self._send_events(events)
+
+    def _ended(self) -> bool:
+        """Whether a reset or a close of ours leaves nobody to serve."""
+        return self.abrupt or self._close_by_s is not None
 
     def _outcome(self, demand: Demand | Nonsense) -> tuple[list[Frame], list[tuple[str, Frame]]]:
         """Carry the request out as far as the faults allow: its acks, and the events it caused on this connection."""
@@ -277,7 +296,7 @@ class WebSocketSession:
         if self._take("duplicate_ack", operation):
             acks = [ack for ack in acks for _ in range(2)]
         if self._take("shuffle_acks", operation):
-            self._venue.shuffle(acks)
+            self._host.shuffle(acks)
         if fault := self._take("stale_reqid", operation):
             foreign: list[Frame] = [
                 {**ack, self._dialect.reqid_member: fault["reqid"]} for ack in acks if isinstance(ack, dict)
@@ -291,7 +310,7 @@ class WebSocketSession:
         for ack in acks:
             delay_s = 0.0
             if fault := self._take("delay", demand.operation):
-                delay_s = fault["seconds"] + self._venue.uniform(0.0, fault["jitter_s"])
+                delay_s = fault["seconds"] + self._host.uniform(0.0, fault["jitter_s"])
             self._push(_text(ack), trio.current_time() + delay_s)
 
     def _send_events(self, events: Sequence[tuple[str, Frame]]) -> None:
@@ -326,9 +345,9 @@ class WebSocketSession:
         while True:
             while self._outbox and self._outbox[0][0] <= trio.current_time():
                 item = heapq.heappop(self._outbox)[2]
-                if self._mute is not None and self._venue.faults.lasts(self._mute):
+                if self._mute is not None and self._host.faults.lasts(self._mute):
                     continue
-                if isinstance(item, Message) and self._ws.state is not ConnectionState.OPEN:
+                if self._ws.state is not ConnectionState.OPEN and not isinstance(item, bytes | CloseConnection):
                     continue  # the peer has closed: nothing but the answer to that may follow
                 self._spoke_s = trio.current_time()
                 await self._stream.send_all(item if isinstance(item, bytes) else self._ws.send(item))
@@ -344,11 +363,11 @@ class WebSocketSession:
     async def _pulse(self) -> None:
         while True:
             self._beat = trio.Event()
-            self._venue.advance()
+            self._host.advance()
             for notice in self._dialect.notices():
                 self._push(_text(notice))
             wait_s = self._on_beat(trio.current_time())
-            due_in_s = self._venue.due_in_s()
+            due_in_s = self._host.due_in_s()
             if due_in_s is not None:
                 wait_s = min(wait_s, due_in_s)
             with trio.move_on_after(max(wait_s, _SHORTEST_WAIT_S)):
@@ -362,9 +381,9 @@ class WebSocketSession:
             return self._close_by_s - now_s
         if not self._dialect.needs_subscription or self._dialect.subscribed():
             self._bare_since_s = now_s
-        if now_s - self._heard_s >= self._venue.idle_timeout_s:
+        if now_s - self._heard_s >= self._host.idle_timeout_s:
             self.close(1000, "idle")
-        elif now_s - self._bare_since_s >= self._venue.subscription_grace_s:
+        elif now_s - self._bare_since_s >= self._host.subscription_grace_s:
             self.close(1000, "no subscription")
         if not self._dialect.subscribed():
             return HEARTBEAT_S
@@ -376,7 +395,7 @@ class WebSocketSession:
         return self._spoke_s + HEARTBEAT_S - now_s
 
     def _take(self, kind: str, operation: str | None) -> Fault | None:
-        return self._venue.faults.take(kind, route=self.route, session=self.index, operation=operation)
+        return self._host.faults.take(kind, route=self.route, session=self.index, operation=operation)
 
 
 def accept(headers: Sequence[tuple[bytes, bytes]], target: str) -> tuple[bytes, Connection] | None:

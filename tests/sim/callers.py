@@ -11,7 +11,7 @@ import hmac
 import itertools
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -188,6 +188,11 @@ class WebSocket:
         """Send one message: text as it is, anything else as JSON."""
         text = message if isinstance(message, str) else json.dumps(message)
         await self.stream.send_all(self._ws.send(TextMessage(data=text)))
+
+    async def put_together(self, messages: Sequence[Any]) -> None:
+        """Send several messages in one write."""
+        sent = [self._ws.send(TextMessage(data=json.dumps(message))) for message in messages]
+        await self.stream.send_all(b"".join(sent))
 
     async def get(self, *, within_s: float = ANSWER_S, heartbeats: bool = False) -> Any:
         """The next message, heartbeats skipped unless asked for. Raises Gone, or trio.TooSlowError."""

@@ -93,6 +93,7 @@ def test_a_lasting_fault_is_felt_until_it_lapses_or_is_cleared(setting: Setting)
         ({"kind": "delay", "times": 0}, "times"),
         ({"kind": "reset_sockets", "effect": "sideways"}, "effect"),
         ({"kind": "maintenance"}, "for_s"),
+        ({"kind": "market_status", "mode": "closed"}, "mode"),
     ],
 )
 def test_what_is_no_fault_is_refused_by_name(setting: Setting, fault: dict[str, Any], member: str) -> None:

@@ -343,6 +343,15 @@ async def test_maintenance_refuses_cancels_then_cancel_only_takes_them(
     assert (await desk.ws.get(within_s=11))["status"] == "online"
 
 
+@pytest.mark.parametrize("mode", ["post_only", "limit_only", "cancel_only"])
+async def test_cancels_work_in_every_mode_but_maintenance(desk: Desk, mode: str) -> None:
+    txid = desk.venue.place()
+    await desk.subscribe()
+    desk.venue.faults.inject({"kind": "market_status", "mode": mode})
+    assert (await desk.ws.get())["status"] == mode
+    assert (await desk.ask("cancelOrder", txid=[txid]))["status"] == "ok"
+
+
 async def test_an_armed_countdown_strikes_when_maintenance_ends(
     nursery: trio.Nursery, autojump_clock: MockClock
 ) -> None:

@@ -70,6 +70,12 @@ async def test_a_close_is_answered(desk: Desk) -> None:
     assert desk.venue.sessions == {}
 
 
+async def test_a_ping_beside_the_close_harms_nothing(desk: Desk) -> None:
+    await desk.ws.stream.send_all(bytes.fromhex("898000000000888000000000"))  # both masked and empty
+    with pytest.raises(Gone):
+        await desk.ws.get()
+
+
 async def test_bytes_that_are_no_frame_end_the_connection(desk: Desk) -> None:
     await desk.ws.stream.send_all(b"\xff\xff\xff\xff")
     with pytest.raises(Gone):
@@ -211,6 +217,18 @@ async def test_a_subscribe_is_never_answered(nursery: trio.Nursery, autojump_clo
     await ws.silence(3)
 
 
+async def test_a_request_is_carried_out_late_and_may_be_overtaken(desk: Desk, autojump_clock: MockClock) -> None:
+    desk.venue.place()
+    await desk.ws.get()
+    await desk.ws.get()
+    desk.venue.faults.inject({"kind": "delay_request", "seconds": 2.0, "times": 1})
+    await desk.ws.put({"event": "cancelAll", "reqid": 1, "token": desk.token})
+    assert await desk.ws.ask({"event": "ping", "reqid": 2}) == {"event": "pong", "reqid": 2}
+    assert len(desk.venue.resting()) == 1
+    assert (await desk.ws.get())["reqid"] == 1
+    assert desk.venue.resting() == []
+
+
 # --- the socket -----------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +255,17 @@ async def test_a_socket_dies_on_the_cancel_before_or_after_its_effect(desk: Desk
     with pytest.raises(Gone):
         await desk.ws.get()
     assert len(desk.venue.resting()) == left
+
+
+async def test_what_follows_a_reset_in_the_same_read_has_no_effect(desk: Desk) -> None:
+    desk.venue.place()
+    await desk.ws.get()
+    await desk.ws.get()
+    desk.venue.faults.inject({"kind": "reset_sockets", "match": "ping"})
+    await desk.ws.put_together([{"event": "ping"}, {"event": "cancelAll", "token": desk.token}])
+    with pytest.raises(Gone):
+        await desk.ws.get()
+    assert len(desk.venue.resting()) == 1
 
 
 @pytest.mark.parametrize("code", [1001, 1008, 1012, 1013])
