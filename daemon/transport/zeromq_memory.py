@@ -5,7 +5,7 @@ closed and bound again, as libzmq's own do by reconnecting.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
@@ -65,11 +65,15 @@ class MemoryBus:
 
         identity: None lets the router choose one, anew after each reconnect, as libzmq does.
         """
-        dealer = MemoryDealer(identity, peer)
+
+        def reconnect() -> None:
+            router = self._routers.get(endpoint)
+            if router is not None:
+                self._attach(dealer, router)
+
+        dealer = MemoryDealer(identity, peer, reconnect)
         self._dealers.setdefault(endpoint, []).append(dealer)
-        router = self._routers.get(endpoint)
-        if router is not None:
-            self._attach(dealer, router)
+        reconnect()
         return dealer
 
     def subscribe(self, endpoint: str, topic: bytes = b"") -> "MemorySubscriber":
@@ -188,7 +192,8 @@ class MemoryRouter:
 class MemoryDealer:
     """A client of a memory router; made by `MemoryBus.connect`."""
 
-    def __init__(self, wanted_identity: bytes | None, peer: Peer) -> None:
+    def __init__(self, wanted_identity: bytes | None, peer: Peer, reconnect: Callable[[], None]) -> None:
+        self._reconnect = reconnect
         self.wanted_identity = wanted_identity
         self.peer = peer
         self.closed = False
@@ -260,6 +265,7 @@ class MemoryDealer:
         while self._router is not None and self._outbox:
             if not self._router.push(self._identity, self._outbox.popleft(), self.peer):
                 self._router = None
+                self._reconnect()
 
 
 class MemoryPublisher:

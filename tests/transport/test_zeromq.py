@@ -304,6 +304,31 @@ async def test_news_that_the_timer_merely_met_is_no_rescue(
         nursery.cancel_scope.cancel()
 
 
+async def test_a_message_between_the_timer_and_the_look_is_no_rescue(
+    endpoint: str, clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zeromq, "RESCUE_S", 0.01)
+    wait_readable = trio.lowlevel.wait_readable
+    async with open_bus() as bus:
+        router = bus.router(endpoint, mode=0o600)
+        client = dealer(clients, endpoint)
+        client.send(b"hello")
+        await receive(router)
+        assert router.receive_nowait() is None
+
+        async def wait_and_have_news_at_the_worst_moment(descriptor: int) -> None:
+            try:
+                await wait_readable(descriptor)
+            except trio.Cancelled:
+                client.send(b"late")
+                await_signal_without_yielding(router)
+                raise
+
+        monkeypatch.setattr(trio.lowlevel, "wait_readable", wait_and_have_news_at_the_worst_moment)
+        assert (await receive(router)).frames == [b"late"]
+        assert router.rescues == 0
+
+
 async def test_pipelined_traffic_from_many_clients_loses_nothing(
     endpoint: str, clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
