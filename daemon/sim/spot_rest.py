@@ -152,7 +152,7 @@ class SpotRest:
         key = self._authenticate(request, params)
         if not self._counters.charge(key.key, cost):
             raise Refusal(RATE_LIMIT)
-        for name in params.keys() - set(known.split()) - {"nonce", "otp"}:
+        for name in sorted(params.keys() - set(known.split()) - {"nonce", "otp"}):
             raise Refusal(f"{INVALID_ARGUMENTS}:{name}")
         return carry_out(key, params)
 

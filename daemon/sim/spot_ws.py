@@ -116,7 +116,7 @@ class SpotV1:
 
     def serve(self, demand: Demand) -> list[Frame]:
         try:
-            for member in demand.message.keys() - _MEMBERS[demand.operation] - {"event", "reqid"}:
+            for member in sorted(demand.message.keys() - _MEMBERS[demand.operation] - {"event", "reqid"}):
                 kind = _IN_WORDS.get(demand.operation, demand.operation)
                 raise Refusal(f"Unsupported field: '{member}' for the given msg type: {kind}")
             match demand.operation:
@@ -218,7 +218,7 @@ class SpotV1:
 
     def _subscribe(self, demand: Demand) -> Frame:
         channel, subscription = self._channel(demand)
-        for member in subscription.keys() - {"name", "token", "ratecounter", "snapshot", "consolidate_taker", "reqid"}:
+        for member in sorted(subscription.keys() - {"name", "token", "ratecounter", "snapshot", "consolidate_taker", "reqid"}):
             raise Refusal(f"Unsupported field: '{member}' for the given msg type: subscribe")
         key = self._engine.holder(_token(subscription))
         self._engine.require(key, {QUERY_OPEN_RIGHT})

@@ -129,7 +129,7 @@ class SpotV2:
 
     def serve(self, demand: Demand) -> list[Frame]:
         try:
-            for member in demand.message.keys() - _MEMBERS[demand.operation]:
+            for member in sorted(demand.message.keys() - _MEMBERS[demand.operation]):
                 kind = demand.operation.replace("_", " ")
                 raise Refusal(f"Unsupported field: '{member}' for the given msg type: {kind}")
             if demand.operation == "ping":
