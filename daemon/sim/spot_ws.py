@@ -52,6 +52,7 @@ _MEMBERS: dict[str, frozenset[str]] = {
     "cancelAll": frozenset({"token"}),
     "cancelAllOrdersAfter": frozenset({"token", "timeout"}),
 }
+_SUBSCRIPTION_MEMBERS = _words("name token ratecounter snapshot consolidate_taker reqid")
 _IN_WORDS = {"addOrder": "add order", "cancelOrder": "cancel order"}
 
 
@@ -218,7 +219,7 @@ class SpotV1:
 
     def _subscribe(self, demand: Demand) -> Frame:
         channel, subscription = self._channel(demand)
-        for member in sorted(subscription.keys() - {"name", "token", "ratecounter", "snapshot", "consolidate_taker", "reqid"}):
+        for member in sorted(subscription.keys() - _SUBSCRIPTION_MEMBERS):
             raise Refusal(f"Unsupported field: '{member}' for the given msg type: subscribe")
         key = self._engine.holder(_token(subscription))
         self._engine.require(key, {QUERY_OPEN_RIGHT})
