@@ -19,6 +19,7 @@ DISK_TIMEOUT_S: Final = 5.0  # real disks take 1 to 50 ms; past this the disk ha
 DISK_THREADS_LIMIT: Final = 4
 READ_LIMIT_BYTES: Final = 64 << 20
 WRITE_LIMIT_BYTES: Final = 16 << 20  # of one replace or one append
+READ_STEP_BYTES: Final = 1 << 20  # os.read sets aside what it is asked for, however small the file is
 PRIVATE_LIMIT_BYTES: Final = 64 << 10
 PID_LIMIT_BYTES: Final = 32
 
@@ -109,7 +110,7 @@ class Directory:
                 raise DiskFailed(self.root, "is not a directory")
             if found.st_mode & stat.S_IWOTH:
                 raise DiskFailed(self.root, f"mode {stat.S_IMODE(found.st_mode):04o} lets everybody write")
-            if not os.access(self.root, os.R_OK | os.W_OK | os.X_OK):
+            if not os.access(self.root, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
                 raise DiskFailed(self.root, "this user may not read and write there")
             for leftover in self.root.glob(f".*{_NEW}"):
                 writer = leftover.name.removesuffix(_NEW).rpartition(".")[2]
@@ -347,7 +348,7 @@ class MemoryDirectory(Directory):
         self._settle(name)
 
     async def replace(self, name: str, data: bytes) -> None:
-        await self._write(self._replace_turn, name, lambda: data)
+        await self._write(self._replace_turn, name, data, lambda: data)
 
     def append_now(self, name: str, data: bytes) -> None:
         self._begin(name, data)
@@ -355,7 +356,7 @@ class MemoryDirectory(Directory):
         self._settle(name)
 
     async def append(self, name: str, data: bytes) -> None:
-        await self._write(self._append_turn, name, lambda: self._seen.get(name, b"") + data)
+        await self._write(self._append_turn, name, data, lambda: self._seen.get(name, b"") + data)
 
     def remove_now(self, name: str) -> None:
         self._begin(name, b"")
@@ -363,7 +364,7 @@ class MemoryDirectory(Directory):
         self._settle(name)
 
     async def remove(self, name: str) -> None:
-        await self._write(self._replace_turn, name, lambda: None)
+        await self._write(self._replace_turn, name, b"", lambda: None)
 
     def lock(self, name: str) -> Lock:
         path = self._path(name)
@@ -377,20 +378,21 @@ class MemoryDirectory(Directory):
 
         return Lock(release)
 
-    async def _write(self, turn: trio.Lock, name: str, content: Callable[[], bytes | None]) -> None:
+    async def _write(self, turn: trio.Lock, name: str, data: bytes, content: Callable[[], bytes | None]) -> None:
+        path = self._path(name)
+        _check_size(data)
         life = self._life
         try:
             with trio.fail_after(self._timeout_s):
                 async with turn:
-                    new = content()
-                    self._begin(name, new or b"")
+                    self._begin(name, data)
                     if life is self._life:
-                        self._show(name, new)
+                        self._show(name, content())
                     if self.faults.hangs:
                         await trio.sleep_forever()
                     await trio.sleep(self.faults.sync_s)
         except trio.TooSlowError:
-            raise DiskFailed(self._path(name), f"the disk has not answered within {self._timeout_s} s") from None
+            raise DiskFailed(path, f"the disk has not answered within {self._timeout_s} s") from None
         if life is self._life:
             self._settle(name)
 
@@ -438,15 +440,17 @@ def _read_regular(path: Path, limit_bytes: int) -> tuple[bytes, os.stat_result]:
     try:
         # NONBLOCK: a pipe in the file's place must not hang us.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with open(descriptor, "rb", buffering=0) as file:
+        try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise DiskFailed(path, "is not a regular file")
             parts: list[bytes] = []
             room = limit_bytes + 1
-            while room > 0 and (part := file.read(room)):
+            while room > 0 and (part := os.read(descriptor, min(room, READ_STEP_BYTES))):
                 parts.append(part)
                 room -= len(part)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         raise
     except OSError as error:
