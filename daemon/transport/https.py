@@ -15,7 +15,7 @@ from typing import Final
 import h11
 import trio
 
-from daemon.transport.wire import RECEIVE_SIZE, Wire
+from .wire import RECEIVE_SIZE, Wire
 
 # Some edges turn away clients that do not say who they are.
 USER_AGENT: Final = b"canceld"

@@ -18,8 +18,8 @@ from typing import Final, Literal
 
 import trio
 
-from daemon.transport.tls import start_tls
-from daemon.transport.wire import SocketWire, Wire
+from .tls import start_tls
+from .wire import SocketWire, Wire
 
 # The system's resolver gives up after tens of seconds; a session that dials cannot wait for that.
 RESOLVE_TIMEOUT_S: Final = 3.0

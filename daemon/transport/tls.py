@@ -14,7 +14,7 @@ from typing import Final
 
 import trio
 
-from daemon.transport.wire import RECEIVE_SIZE, Wire
+from .wire import RECEIVE_SIZE, Wire
 
 # The largest plaintext of one TLS record (RFC 8446 section 5.1): what one SSLObject.read can give.
 RECORD_SIZE: Final = 16 * 1024

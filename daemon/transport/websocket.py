@@ -1,8 +1,10 @@
-"""One WebSocket client session over a Wire: trio-websocket reads and keeps the protocol, we write.
+"""One WebSocket client session over a Wire: trio-websocket keeps the protocol, plain text messages pass beside it.
 
-trio-websocket decodes, answers pings and closes. Its own senders are not used for messages: they queue for a lock and
-wait for the scheduler before the first byte leaves. A client frame is self-contained (RFC 6455 section 5.2), so it is
-built here and handed to the wire in the caller's step; trio-websocket's own frames go through the same wire, whole.
+trio-websocket does the handshake, answers pings, joins fragments, judges faults and closes. Between the opening and the
+close nearly all traffic is whole text messages in single frames, and for those it is the long way round: its sender
+queues for a lock and waits for the scheduler before the first byte leaves, its reader goes through the scheduler for
+each message. So text frames are built here and handed to the wire in the caller's step, and whole text frames are taken
+out of the incoming bytes before the library sees the rest. Both are self-contained (RFC 6455 section 5.2).
 
 Left to itself that library can hang in a handshake, in closing and in a ping, and can lose its reader to a slow
 consumer. Here every one of those waits ends: see `_Tap` and `connect_websocket`.
@@ -12,9 +14,11 @@ This file does not dial, authenticate, reconnect or read what a message says.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
+from math import inf
 from typing import Final, NoReturn
 
 import h11
@@ -22,21 +26,21 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 from wsproto.utilities import LocalProtocolError
 
-from daemon.transport.https import USER_AGENT
-from daemon.transport.wire import RECEIVE_SIZE, Wire
+from .https import USER_AGENT
+from .wire import RECEIVE_SIZE, Wire
 
 MAX_MESSAGE_SIZE: Final = 16 * 1024 * 1024
 
-# Messages decoded and not yet taken. A consumer this far behind has stopped; ending the session is then the only
-# honest answer, since what it would read is old.
-RECEIVE_QUEUE_LIMIT: Final = 8192
+# Messages that have arrived and are not taken. The shortest frame has two bytes, so this is more than one read can
+# bring, and a consumer that keeps up never meets it. One that far behind has stopped, and what it would read is old:
+# ending the session is the only honest answer.
+RECEIVE_QUEUE_LIMIT: Final = RECEIVE_SIZE
 
-# The same in bytes: four messages of the largest size.
+# The same in size (bytes or characters): four messages of the largest size.
 RECEIVE_BACKLOG_LIMIT: Final = 4 * MAX_MESSAGE_SIZE
 
-# trio-websocket's reader stops, pongs included, when its queue is full. The queue is looked at once per RECEIVE_SIZE
-# bytes, and the shortest frame has two bytes; with room for two such reads beyond the limit it is never full.
-_QUEUE_SIZE: Final = RECEIVE_QUEUE_LIMIT + RECEIVE_SIZE
+# The library's own queue. It is emptied at once into ours, so its size only saves scheduler rounds.
+_LIBRARY_QUEUE_SIZE: Final = 1024
 
 # How long leaving a session may wait for the peer's close frame. A polite peer answers in one round trip.
 CLOSE_TIMEOUT_S: Final = 0.5
@@ -51,7 +55,12 @@ PING_LIMIT: Final = 8
 # Mask keys drawn at a time: one call to the entropy source per 1,024 frames.
 _KEY_BLOCK_SIZE: Final = 4096
 
-_HEADS: Final = [bytes((0x81, 0x80 | length)) for length in range(126)]  # FIN + text, masked, 7-bit length
+_CONTINUATION, _TEXT, _BINARY, _PING, _PONG = 0x0, 0x1, 0x2, 0x9, 0xA  # opcodes (RFC 6455 section 5.2)
+_WHOLE_TEXT: Final = 0x80 | _TEXT  # first byte of a frame: final, no extension bit, opcode text
+_HEADS: Final = [bytes((_WHOLE_TEXT, 0x80 | length)) for length in range(126)]  # masked, 7-bit length
+
+# The largest text taken beside the library: all that a 16-bit length can say.
+_TEXT_LIMIT: Final = 0xFFFF
 
 
 class SessionEnded(Exception):
@@ -111,24 +120,108 @@ class TextFramer:
         return head + key + (int.from_bytes(payload, "little") ^ mask).to_bytes(length, "little")
 
 
+class TextSieve:
+    """Takes whole text messages out of a server's byte stream; what it does not take is the library's to decode.
+
+    It takes a frame only if the library could do nothing but give its text: final, unmasked, shortest form of length,
+    valid UTF-8, not too large, and nothing before it still on its way through the library. So order is kept, and
+    everything that is special or wrong is seen by the library in one piece.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """limit: bytes of the largest text to take."""
+        self._limit = min(limit, _TEXT_LIMIT)
+        self._held = b""  # the beginning of a frame that is not complete
+        self._owed: float = 0  # bytes still to come of a frame whose beginning was passed on; inf: all that comes
+        self._fragmented = False  # the library has the first part of a message
+        self._through_library = 0  # messages passed on whole and not yet reported by `library_gave_message`
+
+    def library_gave_message(self) -> None:
+        """The consumer has got one message that went through the library."""
+        self._through_library -= 1
+
+    def split(self, data: bytes) -> tuple[list[str], bytes]:
+        """(texts taken, in order; bytes for the library) of the next bytes of the stream."""
+        texts: list[str] = []
+        passed: list[bytes] = []
+        at = 0
+        if self._held:
+            data = self._held + data
+            self._held = b""
+        elif self._owed:
+            at = int(min(self._owed, len(data)))
+            self._owed -= at
+            passed.append(data[:at])
+        size = len(data)
+        while at < size:
+            if size - at < 4 and (size - at < 2 or data[at + 1] == 126):
+                break
+            first, second = data[at], data[at + 1]
+            # Lengths of 16 bits are common, those of 64 are not: a text that long is the library's in any case.
+            body = at + 4 if second == 126 else at + 2
+            length = int.from_bytes(data[at + 2 : body], "big") if second == 126 else second
+            if (
+                first == _WHOLE_TEXT
+                and length <= self._limit
+                and (second < 126 or (second == 126 and length >= 126))
+                and not self._fragmented
+                and not self._through_library
+            ):
+                end = body + length
+                if end > size:
+                    break
+                with suppress(UnicodeDecodeError):
+                    texts.append(data[body:end].decode())
+                    at = end
+                    continue
+            if second == 127:
+                body = at + 10
+                if body > size:
+                    break
+                length = int.from_bytes(data[at + 2 : body], "big")
+            frame_end = body + length if self._goes_on(first, second, length) else inf
+            passed.append(data[at : int(min(frame_end, size))])
+            self._owed = max(0, frame_end - size)
+            at = int(min(frame_end, size))
+        if at < size:
+            self._held = data[at:]
+        return texts, b"".join(passed)
+
+    def _goes_on(self, first: int, second: int, length: int) -> bool:
+        """Note a frame that the library gets. False when it ends the session: nothing behind it is a message."""
+        final, reserved, opcode = first & 0x80, first & 0x70, first & 0x0F
+        if reserved or second > 127 or length < (0, 126, 65536)[max(0, second - 125)]:
+            return False
+        if opcode in (_PING, _PONG):
+            return bool(final) and length < 126
+        if opcode not in (_CONTINUATION, _TEXT, _BINARY) or (opcode == _CONTINUATION) != self._fragmented:
+            return False
+        self._fragmented = not final
+        if final:
+            self._through_library += 1
+        return True
+
+
 class _Tap(trio.abc.Stream):
     """The stream that trio-websocket is given: it lets through only what the library handles well.
 
     * During the handshake it holds the answer back until it is known to be a 101. A refusal, an end of stream or
       garbage is recorded here; the library would report some of those late, wrongly or never.
-    * It never waits for a slow peer in a send, so that the library's reader goes on reading; the session's writer
-      finishes what the kernel did not take.
-    * It ends the session when nobody takes the messages, before the library's queue is full.
+    * After it, whole text messages go straight to the inbox.
+    * It never waits for a slow peer in a send, so that the library's reader goes on reading; `finish_writes` brings
+      away what the kernel did not take.
     """
 
-    def __init__(self, wire: Wire, handshake_over: trio.Event) -> None:
+    def __init__(self, wire: Wire, handshake_over: trio.Event, max_message_size: int) -> None:
         self._wire = wire
         self._handshake_over = handshake_over
         self._opened = False
-        self._since_look = 0
+        self._sieve = TextSieve(max_message_size)
+        self._behind_answer = b""  # what came in one segment with the handshake's answer
         self._untaken = 0
+        self.inbox: deque[str | bytes] = deque()
+        self.arrived = trio.lowlevel.ParkingLot()
         self.failure: SessionEnded | None = None
-        self.queued: Callable[[], int] = int  # messages in the queue; none before there is one
 
     def fail(self, failure: SessionEnded) -> None:
         """Record the first cause, end the wire, and let whoever waits for the handshake see it."""
@@ -137,18 +230,30 @@ class _Tap(trio.abc.Stream):
         self._wire.abort()
         self._handshake_over.set()
 
+    def take(self) -> str | bytes | None:
+        """The oldest message in the inbox."""
+        if not self.inbox:
+            return None
+        message = self.inbox.popleft()
+        self._untaken -= len(message)
+        return message
+
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         try:
             if not self._opened:
                 return await self._receive_answer()
-            data = await self._wire.receive_some(max_bytes)
+            while True:
+                data, self._behind_answer = self._behind_answer, b""
+                if not data:
+                    data = await self._wire.receive_some(max_bytes)
+                texts, rest = self._sieve.split(data)
+                if texts:
+                    self._put(texts)
+                if rest or not data:
+                    return rest
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self.fail(SessionEnded(f"connection lost: {error}"))
             raise
-        self._since_look += len(data)
-        if self._since_look >= RECEIVE_SIZE:
-            self._look_at_queue()
-        return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await trio.lowlevel.checkpoint()
@@ -161,6 +266,11 @@ class _Tap(trio.abc.Stream):
     async def wait_send_all_might_not_block(self) -> None:
         await trio.lowlevel.checkpoint()
 
+    async def aclose(self) -> None:
+        # The library closes by itself on an invalid handshake answer and at the end of a close handshake.
+        self._handshake_over.set()
+        await self._wire.aclose()
+
     async def finish_writes(self) -> None:
         """Take to the kernel what it did not take at once; ends with the wire."""
         try:
@@ -170,21 +280,23 @@ class _Tap(trio.abc.Stream):
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self.fail(SessionEnded(f"connection lost: {error}"))
 
-    async def aclose(self) -> None:
-        # The library closes by itself on an invalid handshake answer and at the end of a close handshake.
-        self._handshake_over.set()
-        await self._wire.aclose()
+    async def bring_over(self, connection: WebSocketConnection) -> None:
+        """Put what the library decodes (binary, fragmented and very large messages) where the rest is; ends with it."""
+        with suppress(ConnectionClosed):
+            while True:
+                message = await connection.get_message()
+                self._sieve.library_gave_message()
+                self._put([message])
 
-    def _look_at_queue(self) -> None:
-        # The scheduler has gone round since the last message was queued, so a consumer that keeps up has taken it.
-        queued = self.queued()
-        self._untaken = self._untaken + self._since_look if queued else 0
-        self._since_look = 0
-        if queued > RECEIVE_QUEUE_LIMIT or self._untaken > RECEIVE_BACKLOG_LIMIT:
+    def _put(self, messages: Sequence[str | bytes]) -> None:
+        self.inbox.extend(messages)
+        self._untaken += sum(map(len, messages))
+        self.arrived.unpark_all()
+        if len(self.inbox) > RECEIVE_QUEUE_LIMIT or self._untaken > RECEIVE_BACKLOG_LIMIT:
             self.fail(SessionEnded("nobody takes the messages that arrive"))
 
     async def _receive_answer(self) -> bytes:
-        """Everything that has arrived, once it starts with a complete 101. Anything else fails the handshake."""
+        """The head of the answer, once it is a complete 101. Anything else fails the handshake."""
         answer = bytearray()
         parser = h11.Connection(h11.CLIENT)
         # The parser must know that an upgrade was asked for; these bytes go nowhere.
@@ -203,7 +315,8 @@ class _Tap(trio.abc.Stream):
                 parser.receive_data(data)
             elif isinstance(event, h11.InformationalResponse) and event.status_code == 101:
                 self._opened = True
-                return bytes(answer)
+                self._behind_answer = parser.trailing_data[0]
+                return bytes(answer[: len(answer) - len(self._behind_answer)])
             elif isinstance(event, h11.Response):
                 body = await self._refusal_body(parser)
                 raise self._refuse(HandshakeRefused(event.status_code, list(event.headers), body))
@@ -241,13 +354,10 @@ class WebSocket:
         self._wire = wire
         self._framer = framer
         self._nursery = nursery
-        # The one private name we lean on: taking a burst from the library's queue without a scheduler round for each
-        # message. pyproject.toml pins the library below its next minor version, and a test holds it to this.
-        self._inbox: trio.MemoryReceiveChannel[str | bytes] = connection._recv_channel
         self._ended: SessionEnded | None = None
         self._pings_out: set[trio.Event] = set()
         self._ping_number = count()
-        tap.queued = self._queued
+        nursery.start_soon(self._follow, name="websocket follower")
 
     @property
     def handshake_headers(self) -> list[tuple[bytes, bytes]]:
@@ -288,23 +398,28 @@ class WebSocket:
 
     async def receive(self) -> str | bytes:
         """The next message. Messages that came before the end are still given; then SessionEnded is raised."""
-        try:
-            return await self._connection.get_message()
-        except ConnectionClosed:
-            self._raise_ended()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        message = self._tap.take()
+        if message is not None:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            return message
+        while message is None:
+            if self._ended is not None:
+                self._raise_ended()
+            await self._tap.arrived.park()
+            message = self._tap.take()
+        return message
 
     def receive_nowait(self) -> str | bytes | None:
-        """The next message if one is already decoded, else None. Raises SessionEnded as `receive` does.
+        """The next message if one is there, else None. Raises SessionEnded as `receive` does.
 
         After each `receive`, a few of these save a scheduler round per message in a burst. Whoever calls it in a loop
         must bound the loop, or a flooding peer starves the other tasks.
         """
-        try:
-            return self._inbox.receive_nowait()
-        except trio.WouldBlock:
-            return None
-        except (trio.EndOfChannel, trio.ClosedResourceError):
+        message = self._tap.take()
+        if message is None and self._ended is not None:
             self._raise_ended()
+        return message
 
     async def ping(self, timeout_s: float) -> float:
         """Send a ping and return the seconds until its pong (or a later one) came.
@@ -329,7 +444,7 @@ class WebSocket:
     def abandon(self, reason: str) -> None:
         """End the session by our own verdict (silence, say), in this step and without a close handshake.
 
-        The task that receives gets what is already decoded, then SessionEnded(reason).
+        The task that receives gets what has already arrived, then SessionEnded(reason).
         """
         self._end(SessionEnded(reason))
 
@@ -339,6 +454,13 @@ class WebSocket:
             self._pings_out.discard(over)
             over.set()
 
+    async def _follow(self) -> None:
+        """Make the library's end ours, once all its messages are in the inbox."""
+        await self._tap.bring_over(self._connection)
+        # When it is we who leave, the library stops giving messages before its close handshake is done.
+        if self._ended is None:
+            self._end(SessionEnded("closed by the peer without a close frame"))
+
     async def _leave(self) -> None:
         """Say goodbye if anybody is there to hear it, then end. Bounded, also when cancelled."""
         if self.is_open:
@@ -346,9 +468,6 @@ class WebSocket:
             with trio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
                 await self._connection.aclose()
         self._end(SessionEnded("closed by this side"))
-
-    def _queued(self) -> int:
-        return self._inbox.statistics().current_buffer_used
 
     def _raise_if_ended(self) -> None:
         if not self.is_open:
@@ -373,7 +492,8 @@ class WebSocket:
                 self._ended = SessionEnded(f"closed: {closed.reason or closed.name}", closed.code)
             else:
                 self._ended = self._tap.failure or otherwise
-        self._wire.abort()  # wakes the reader, which then wakes whoever receives
+        self._wire.abort()
+        self._tap.arrived.unpark_all()
         for over in self._pings_out:
             over.set()
 
@@ -403,7 +523,7 @@ async def connect_websocket(
     if not any(name.lower() == b"user-agent" for name, _ in headers):
         headers = [*headers, (b"User-Agent", USER_AGENT)]
     handshake_over = trio.Event()
-    tap = _Tap(wire, handshake_over)
+    tap = _Tap(wire, handshake_over, max_message_size)
     opened: list[WebSocketConnection] = []
 
     async def read() -> None:
@@ -417,7 +537,7 @@ async def connect_websocket(
                         host,
                         resource,
                         extra_headers=headers,
-                        message_queue_size=_QUEUE_SIZE,
+                        message_queue_size=_LIBRARY_QUEUE_SIZE,
                         max_message_size=max_message_size,
                         receive_buffer_size=RECEIVE_SIZE,
                     )
@@ -427,8 +547,6 @@ async def connect_websocket(
             tap.fail(SessionEnded(f"protocol fault: {faults.exceptions[0]!r}"))
         finally:
             handshake_over.set()
-            if socket is not None:
-                socket._end(SessionEnded("closed by the peer without a close frame"))
 
     socket: WebSocket | None = None
     failure: BaseException | None = None

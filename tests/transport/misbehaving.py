@@ -48,14 +48,24 @@ async def accept(stream: trio.abc.Stream) -> bytes:
     return head
 
 
-def frame(opcode: int, payload: bytes, *, final: bool = True, reserved: int = 0) -> bytes:
-    """An unmasked frame, as servers send them."""
-    first = (0x80 if final else 0) | reserved | opcode
-    if len(payload) < 126:
-        return bytes((first, len(payload))) + payload
-    if len(payload) < 65536:
-        return bytes((first, 126)) + struct.pack(">H", len(payload)) + payload
-    return bytes((first, 127)) + struct.pack(">Q", len(payload)) + payload
+def frame(
+    opcode: int, payload: bytes, *, final: bool = True, reserved: int = 0, length_form: int = 0, mask: bytes = b""
+) -> bytes:
+    """An unmasked frame, as servers send them, or one that they must not send.
+
+    length_form: 126 or 127 to write a length in more bytes than it needs.
+    """
+    head = bytes(((0x80 if final else 0) | reserved | opcode,))
+    masked = 0x80 if mask else 0
+    if len(payload) < 126 and not length_form:
+        head += bytes((masked | len(payload),))
+    elif len(payload) < 65536 and length_form != 127:
+        head += bytes((masked | 126,)) + struct.pack(">H", len(payload))
+    else:
+        head += bytes((masked | 127,)) + struct.pack(">Q", len(payload))
+    if mask:
+        payload = bytes(byte ^ mask[number % 4] for number, byte in enumerate(payload))
+    return head + mask + payload
 
 
 def close_frame(code: int, reason: str = "") -> bytes:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from random import Random
 
 import pytest
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
-from wsproto.events import CloseConnection, Ping, Pong, TextMessage
+from wsproto import ConnectionType
+from wsproto.connection import Connection
+from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.frame_protocol import CloseReason
 
 from daemon.transport.websocket import (
@@ -27,6 +30,7 @@ from daemon.transport.websocket import (
     HandshakeRefused,
     SessionEnded,
     TextFramer,
+    TextSieve,
     WebSocket,
     connect_websocket,
 )
@@ -374,7 +378,6 @@ async def test_a_message_in_single_bytes_and_one_in_fragments_with_a_ping_inside
 
 
 async def test_a_burst_is_taken_without_waiting() -> None:
-    """Fails when a new trio-websocket no longer has the queue that receive_nowait reads."""
     async with session(answering(b"".join(frame(TEXT, b"%d" % number) for number in range(50)))) as ws:
         first = await ws.receive()
         await wait_all_tasks_blocked()
@@ -815,6 +818,130 @@ def test_each_frame_has_a_mask_key_of_its_own_drawn_in_blocks() -> None:
     assert len(keys) > 2040
     assert len(drawn) == 2
     assert drawn[0] == 4096
+
+
+# --- what is taken beside the library --------------------------------------------------------------------------------
+
+
+class Library:
+    """The library's decoder, as a client: messages, then the code of the close or the fault that ends them."""
+
+    def __init__(self) -> None:
+        self._decoder = Connection(ConnectionType.CLIENT)
+        self._texts: list[str] = []
+        self._blobs: list[bytes] = []
+        self._ended = False
+
+    def feed(self, data: bytes) -> list[str | bytes | int]:
+        found: list[str | bytes | int] = []
+        if self._ended:
+            return found
+        self._decoder.receive_data(data)
+        for event in self._decoder.events():
+            if isinstance(event, TextMessage):
+                self._texts.append(event.data)
+                if event.message_finished:
+                    found.append("".join(self._texts))
+                    self._texts.clear()
+            elif isinstance(event, BytesMessage):
+                self._blobs.append(bytes(event.data))
+                if event.message_finished:
+                    found.append(b"".join(self._blobs))
+                    self._blobs.clear()
+            elif isinstance(event, CloseConnection):
+                self._ended = True
+                return [*found, int(event.code)]
+        return found
+
+
+texts = st.one_of(st.text(max_size=200), st.sampled_from([125, 126, 127, 300]).map(lambda length: "x" * length)).map(
+    str.encode
+)
+one_frame = st.one_of(
+    texts.map(lambda text: frame(TEXT, text)),
+    texts.map(lambda text: frame(TEXT, text)),
+    st.binary(max_size=150).map(lambda payload: frame(BINARY, payload)),
+    st.binary(max_size=125).map(lambda payload: frame(PING, payload)),
+    st.binary(max_size=125).map(lambda payload: frame(PONG, payload)),
+    st.tuples(texts, texts, texts).map(
+        lambda parts: frame(TEXT, parts[0], final=False) + frame(PING, b"") + frame(0, parts[1], final=False)
+        + frame(0, parts[2])
+    ),
+)
+odd_frame = st.one_of(
+    st.just(close_frame(1001, "bye")),
+    st.binary(min_size=1, max_size=150).map(lambda payload: frame(TEXT, payload)),
+    st.binary(max_size=20),
+    st.just(frame(TEXT, b"masked", mask=b"abcd")),
+    st.just(frame(TEXT, b"long form", length_form=126)),
+    st.just(frame(TEXT, b"longer form", length_form=127)),
+    st.just(frame(TEXT, b"x" * 70_000)),
+    st.just(frame(TEXT, b"x", reserved=0x40)),
+    st.just(frame(0, b"continues nothing")),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(one_frame, max_size=12),
+    st.lists(odd_frame, max_size=2),
+    st.lists(one_frame, max_size=4),
+    st.lists(st.integers(1, 300), min_size=1),
+    st.randoms(use_true_random=False),
+)
+def test_the_sieve_and_the_library_together_give_what_the_library_alone_gives(
+    before: list[bytes], odd: list[bytes], after: list[bytes], cuts: list[int], random: Random
+) -> None:
+    stream = b"".join(before + odd + after)
+    expected = Library().feed(stream)
+    sieve, behind = TextSieve(limit=1_000_000), Library()
+    given: list[str | bytes | int] = []
+    late: list[str | bytes | int] = []
+    at, turn = 0, 0
+    while at < len(stream):
+        # Messages that went through the library arrive later than those that did not, by an unknown number of reads.
+        if random.random() < 0.5:
+            given.extend(late)
+            for message in late:
+                if not isinstance(message, int):
+                    sieve.library_gave_message()
+            late.clear()
+        cut = cuts[turn % len(cuts)]
+        taken, passed = sieve.split(stream[at : at + cut])
+        given.extend(taken)
+        late.extend(behind.feed(passed))
+        at, turn = at + cut, turn + 1
+    assert given + late == expected
+
+
+def test_the_sieve_takes_plain_texts_and_holds_no_more_than_one_frame() -> None:
+    sieve = TextSieve(limit=1000)
+    long = frame(TEXT, b"x" * 1000)
+    assert sieve.split(long * 3 + long[:500]) == (["x" * 1000] * 3, b"")
+    assert sieve.split(long[500:]) == (["x" * 1000], b"")
+    # One byte more than the limit is the library's to judge, from its first byte on.
+    too_long = frame(TEXT, b"x" * 1001)
+    assert sieve.split(too_long[:500]) == ([], too_long[:500])
+    assert sieve.split(too_long[500:]) == ([], too_long[500:])
+    # The library has not given that message yet, so the next one must queue behind it.
+    assert sieve.split(frame(TEXT, b"next")) == ([], frame(TEXT, b"next"))
+    sieve.library_gave_message()
+    sieve.library_gave_message()
+    assert sieve.split(frame(TEXT, b"plain again")) == (["plain again"], b"")
+
+
+async def test_order_is_kept_between_messages_on_both_ways() -> None:
+    pieces = [
+        frame(TEXT, b"1"),
+        frame(BINARY, b"2"),
+        frame(TEXT, b"3"),
+        frame(TEXT, b"4a", final=False) + frame(0, b"4b"),
+        frame(TEXT, b"5" * 70_000),
+        frame(TEXT, b"6"),
+    ]
+    async with session(answering(*pieces, b"".join(pieces))) as ws:
+        got = [await ws.receive() for _ in range(12)]
+        assert got == ["1", b"2", "3", "4a4b", "5" * 70_000, "6"] * 2
 
 
 @settings(max_examples=200, deadline=None)
