@@ -289,7 +289,7 @@ class Daemon:
                     log.warning("signal not served", signal=other.name)
 
     def _beats(self) -> list[int]:
-        return [self.gateway.beats, *(desk.dispatcher.beats for desk in self.desks.values())]
+        return [*self.gateway.beats, *(desk.dispatcher.beats for desk in self.desks.values())]
 
 
 def real_world(settings: Settings) -> World:

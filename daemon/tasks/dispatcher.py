@@ -36,6 +36,9 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 ALARM_SLACK_S: Final = 0.000_05
 """The alarm goes off this much late, so that it never goes off a rounding error early and finds nothing due."""
 
+BEAT_NS: Final = 500_000_000
+"""The alarm goes off this often even when nothing is due: the watchdog takes its silence for a hang."""
+
 
 class SessionPort(Protocol):
     """What the dispatcher needs of a WebSocket session."""
@@ -219,14 +222,12 @@ class Dispatcher:
                 self._alarm.deadline = self._trio_time(wake_ns)
 
     def _trio_time(self, monotonic_ns: int) -> float:
-        if monotonic_ns == FAR_NS:
-            return float("inf")
         return trio.current_time() + (monotonic_ns - self._clock.monotonic_ns()) / 1e9 + ALARM_SLACK_S
 
     async def run(self) -> None:
-        """Keep the alarm: whenever something is due, do it."""
+        """Keep the alarm: whenever something is due, do it, and show now and then that it is kept."""
         while True:
-            self._armed_ns = self.pursuits.next_wake_ns
+            self._armed_ns = min(self.pursuits.next_wake_ns, self._clock.monotonic_ns() + BEAT_NS)
             with trio.CancelScope(deadline=self._trio_time(self._armed_ns)) as self._alarm:
                 await trio.sleep_forever()
             self._alarm = None

@@ -47,6 +47,12 @@ MS: Final = 1_000_000
 OUTBOX_LOOK_S: Final = 0.02
 """How often a kept reply is offered again while there is one."""
 
+FORGET_LOOK_S: Final = 5.0
+"""How often ids whose time is over are dropped."""
+
+BEAT_S: Final = 0.5
+"""How often a door at which nobody knocks shows that its reader still goes round: well inside a watchdog interval."""
+
 Door = Literal["commands", "control"]
 
 
@@ -56,6 +62,7 @@ class Wicket:
     def __init__(self, door: Door, router: Router) -> None:
         self.door = door
         self.router = router
+        self.beats = 0
         self.outbox: dict[bytes, deque[list[bytes]]] = {}
         self.kept_bytes: dict[bytes, int] = {}
 
@@ -172,7 +179,6 @@ class Gateway:
         deadline_ms: int,
     ) -> None:
         """status: makes the members of a `status` reply; its argument says whether detail is wanted."""
-        self.beats = 0
         self.in_flight = 0
         self.draining = False
         self.refusals = 0
@@ -189,7 +195,13 @@ class Gateway:
         self._deadline_ns = deadline_ms * MS
         self._remembered: OrderedDict[tuple[bytes, CommandID], _Remembered] = OrderedDict()
         self._kept_bytes = 0
+        self._kept_some = trio.Event()
         self._emptied = trio.Event()
+
+    @property
+    def beats(self) -> list[int]:
+        """A number for each door that grows for as long as its reader goes round."""
+        return [wicket.beats for wicket in self._wickets]
 
     # ---------------------------------------------------------------- tasks
 
@@ -210,19 +222,27 @@ class Gateway:
     async def _serve(self, wicket: Wicket) -> None:
         router = wicket.router
         while True:
-            taken = 0
-            while taken < DRAIN_LIMIT and (message := router.receive_nowait()) is not None:
-                taken += 1
-                self._take(wicket, message)
-            if taken:
-                for desk in self._desks.values():
-                    desk.perform()
-            self.beats += 1
-            await router.readable()
+            # Around many rounds, so that a round costs no scope; it strikes only where we wait, with nothing half done.
+            with trio.move_on_after(BEAT_S):
+                while True:
+                    taken = 0
+                    while taken < DRAIN_LIMIT and (message := router.receive_nowait()) is not None:
+                        taken += 1
+                        self._take(wicket, message)
+                    if taken:
+                        for desk in self._desks.values():
+                            desk.perform()
+                    wicket.beats += 1
+                    await router.readable()
 
     async def _offer_kept(self) -> None:
         while True:
-            await trio.sleep(OUTBOX_LOOK_S)
+            if any(wicket.outbox for wicket in self._wickets):
+                await trio.sleep(OUTBOX_LOOK_S)
+            else:
+                self._kept_some = trio.Event()
+                with trio.move_on_after(FORGET_LOOK_S):
+                    await self._kept_some.wait()
             for wicket in self._wickets:
                 for identity in list(wicket.outbox):
                     self._offer(wicket, identity)
@@ -271,11 +291,11 @@ class Gateway:
         target = command.target
         assert target is not None
         desk = self._desks.get(command.venue)
-        deadline_ns = self._admit(asked, now_ns, target if desk is not None else None)
-        if deadline_ns is None:
-            return
         if desk is None:
             self._answer_at_once(asked, _not_enabled(asked.command.id, command.venue))
+            return
+        deadline_ns = self._admit(asked, now_ns, target)
+        if deadline_ns is None:
             return
         self.in_flight += 1
         desk.submit(asked, target, command.until == "proof", deadline_ns, now_ns)
@@ -300,11 +320,11 @@ class Gateway:
 
     def _batch(self, asked: Asked, command: CancelBatch, now_ns: int) -> None:
         desk = self._desks.get(command.venue)
-        deadline_ns = self._admit(asked, now_ns, None)
-        if deadline_ns is None:
-            return
         if desk is None:
             self._answer_at_once(asked, _not_enabled(command.id, command.venue))
+            return
+        deadline_ns = self._admit(asked, now_ns, None)
+        if deadline_ns is None:
             return
         self.in_flight += 1
         whole = _Whole(asked, len(command.orders))
@@ -317,11 +337,11 @@ class Gateway:
 
     def _all(self, asked: Asked, command: CancelAll, now_ns: int) -> None:
         venues = list(self._desks) if command.venue is None else [command.venue]
-        deadline_ns = self._admit(asked, now_ns, None)
-        if deadline_ns is None:
-            return
         if command.venue is not None and command.venue not in self._desks:
             self._answer_at_once(asked, _not_enabled(command.id, command.venue))
+            return
+        deadline_ns = self._admit(asked, now_ns, None)
+        if deadline_ns is None:
             return
         self.in_flight += 1
         whole = _Whole(asked, len(venues))
@@ -470,6 +490,7 @@ class Gateway:
             )
             return
         kept.append(frames)
+        self._kept_some.set()
         wicket.kept_bytes[identity] = kept_bytes + size
         self._kept_bytes += size
 
