@@ -146,13 +146,14 @@ class Counts(msgspec.Struct):
 class _Waiter:
     """One ticket's interest in a pursuit."""
 
-    __slots__ = ("deadline_ns", "proof", "target", "ticket")
+    __slots__ = ("asked_ns", "deadline_ns", "proof", "target", "ticket")
 
-    def __init__(self, ticket: Any, target: Target, proof: bool, deadline_ns: int) -> None:
+    def __init__(self, ticket: Any, target: Target, proof: bool, deadline_ns: int, asked_ns: int) -> None:
         self.ticket = ticket
         self.target = target
         self.proof = proof
         self.deadline_ns = deadline_ns
+        self.asked_ns = asked_ns
 
 
 class _Pursuit:
@@ -174,6 +175,9 @@ class _Pursuit:
     """A query found no such order."""
     children: "dict[str, Settlement | None] | None" = None
     count: int | None = None
+    denied_ns: int | None = None
+    """When the last request left of which the venue said that it knows no such open order."""
+    denied_route: Route = "none"
     done = False
     error: str | None = None
     first_sent_ns: int | None = None
@@ -200,12 +204,9 @@ class _Pursuit:
     token_tries = 0
     unsent: frozenset[Lane] = frozenset()
     """Lanes that failed before a byte had left: tried as far as the plan goes, not as far as the venue goes."""
-    unknowns = 0
-    """How often the venue said that it knows no such open order."""
 
     def __init__(self, target: Target, waiter: _Waiter) -> None:
         self.key = target
-        self.wire = target
         self.waiters = [waiter]
         self.deadline_ns = waiter.deadline_ns
         self.pending: dict[Lane, Attempt[_Pursuit]] = {}
@@ -274,7 +275,7 @@ class Pursuits:
             order_id = self.resting.open_as(str(target.value))
             if order_id is not None:
                 key = Target("order_id", order_id)
-        waiter = _Waiter(ticket, target, proof, deadline_ns)
+        waiter = _Waiter(ticket, target, proof, deadline_ns, now_ns)
         if key.kind == "order_id":
             row = self.resting.get(str(key.value))
             if row is not None and row.ended:
@@ -305,13 +306,13 @@ class Pursuits:
             if not usable or key.kind != "order_id" or key in self._active or (row is not None and row.ended):
                 self.submit(ticket, target, proof, deadline_ns, now_ns)
                 continue
-            pursuit = self._active[key] = _Pursuit(key, _Waiter(ticket, target, proof, deadline_ns))
+            pursuit = self._active[key] = _Pursuit(key, _Waiter(ticket, target, proof, deadline_ns, now_ns))
             self._send(pursuit, REST, now_ns)
             self._schedule(pursuit)
 
     def _join(self, pursuit: _Pursuit, waiter: _Waiter, now_ns: int) -> None:
         if pursuit.acked_ns is not None and not waiter.proof:
-            self._answer(pursuit, waiter, Acked(), pursuit.acked_route, pursuit.acked_ns)
+            self._answer(pursuit, waiter, Acked(), pursuit.acked_route, pursuit.acked_ns, now_ns)
             return
         pursuit.waiters.append(waiter)
         if waiter.deadline_ns < pursuit.deadline_ns:
@@ -459,7 +460,7 @@ class Pursuits:
                 )
             return
         self._close_attempt(pursuit, attempt, now_ns)
-        self._refused(pursuit, attempt.lane, reject.fault, reject.error, now_ns)
+        self._refused(pursuit, attempt, reject.fault, reject.error, now_ns)
         self._schedule(pursuit)
 
     def _on_all(self, ack: CancelAllAck, now_ns: int) -> None:
@@ -507,33 +508,33 @@ class Pursuits:
             self._unqueue(pursuit)
             if not self._wants(pursuit, REST):
                 continue
-            if pursuit.wire.kind != "order_id" or pursuit.single:
+            if pursuit.key.kind != "order_id" or pursuit.single:
                 attempt = self._open(pursuit, REST, now_ns)
-                form = "all" if pursuit.wire.kind == "all" else "cancel"
-                return Call(form=form, target=pursuit.wire, attempts=(attempt,))
+                form = "all" if pursuit.key.kind == "all" else "cancel"
+                return Call(form=form, target=pursuit.key, attempts=(attempt,))
             batch = [pursuit]
             for other in list(self._rest_queue):
                 if len(batch) == CALL_LIMIT:
                     break
-                if other.wire.kind == "order_id" and not other.single:
+                if other.key.kind == "order_id" and not other.single:
                     self._unqueue(other)
                     if self._wants(other, REST):
                         batch.append(other)
             attempts = tuple(self._open(member, REST, now_ns) for member in batch)
             if len(batch) == 1:
-                return Call(form="cancel", target=pursuit.wire, attempts=attempts)
+                return Call(form="cancel", target=pursuit.key, attempts=attempts)
             self.counts.batches += 1
-            return Call(form="batch", order_ids=tuple(str(p.wire.value) for p in batch), attempts=attempts)
+            return Call(form="batch", order_ids=tuple(str(p.key.value) for p in batch), attempts=attempts)
         return self._next_query()
 
     def _next_query(self) -> Call | None:
         asked: list[_Pursuit] = []
         for pursuit in list(self._queries):
-            if pursuit.wire.kind != "order_id":
+            if pursuit.key.kind != "order_id":
                 if not asked:
                     del self._queries[pursuit]
                     self.counts.queries += 1
-                    return Call(form="open_orders", target=pursuit.wire, pursuits=(pursuit,))
+                    return Call(form="open_orders", target=pursuit.key, pursuits=(pursuit,))
             elif len(asked) < CALL_LIMIT and not (asked and pursuit.single):
                 del self._queries[pursuit]
                 asked.append(pursuit)
@@ -542,7 +543,7 @@ class Pursuits:
         if not asked:
             return None
         self.counts.queries += 1
-        return Call(form="query", order_ids=tuple(str(p.wire.value) for p in asked), pursuits=tuple(asked))
+        return Call(form="query", order_ids=tuple(str(p.key.value) for p in asked), pursuits=tuple(asked))
 
     def call_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
         """A REST call came to an HTTP answer, readable or not."""
@@ -592,9 +593,9 @@ class Pursuits:
                 return
             case RestCanceled():
                 # No order was cancelled and no error was named: as good as "no such open order".
-                self._refused(pursuit, REST, Fault.NOT_OPEN, "count 0", now_ns)
+                self._refused(pursuit, attempt, Fault.NOT_OPEN, "count 0", now_ns)
             case RestFailed(fault=fault, error=error):
-                self._refused(pursuit, REST, fault, error, now_ns)
+                self._refused(pursuit, attempt, fault, error, now_ns)
             case _:
                 self._doubt(pursuit, answer, now_ns)
         self._schedule(pursuit)
@@ -629,7 +630,7 @@ class Pursuits:
                     pursuit.single = True
                     self._elsewhere(pursuit, now_ns)
                 case RestFailed(fault=fault, error=error):
-                    self._refused(pursuit, REST, fault, error, now_ns)
+                    self._refused(pursuit, attempt, fault, error, now_ns)
                 case _:
                     self._doubt(pursuit, answer, now_ns)
             self._schedule(pursuit)
@@ -646,16 +647,18 @@ class Pursuits:
                     if not pursuit.done:
                         self._queried(pursuit, told, now_ns)
                         self._schedule(pursuit)
-            case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID) if call.form == "query":
+            case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID) if len(call.pursuits) > 1:
+                # One of the ids is not known, and nobody says which.
                 for pursuit in call.pursuits:
                     pursuit.asking = False
-                    if pursuit.done:
-                        continue
-                    if len(call.pursuits) == 1:
-                        self._queried(pursuit, frozenset(), now_ns)
-                    else:
+                    if not pursuit.done:
                         pursuit.single = True
                         self._ask(pursuit)
+            case RestFailed(fault=Fault.NOT_OPEN) if call.form == "query":
+                (pursuit,) = call.pursuits
+                pursuit.asking = False
+                if not pursuit.done:
+                    self._queried(pursuit, frozenset(), now_ns)
                     self._schedule(pursuit)
             case _:
                 for pursuit in call.pursuits:
@@ -666,19 +669,14 @@ class Pursuits:
         if pursuit.family:
             self._family_queried(pursuit, told, now_ns)
             return
-        order_id = str(pursuit.wire.value)
-        if order_id not in told:
+        if str(pursuit.key.value) not in told:
             pursuit.absent = True
-            if pursuit.unknowns and pursuit.acked_ns is None:
-                self._resolve(pursuit, now_ns)
-            return
-        row = self.resting.get(order_id)
-        if row is not None and row.ended:
-            self._settle_by_row(pursuit, row, "rest", now_ns)
+            self._conclude(pursuit, now_ns)
         elif pursuit.acked_ns is not None:
             pursuit.query_ns = now_ns + self._policy.hedge_ns
-        elif not pursuit.pending and not pursuit.queued:
-            # It rests although we were told otherwise, or were told nothing: asking again is what is left to do.
+        elif pursuit.denied_ns is None and not pursuit.pending and not pursuit.queued:
+            # It rests although an attempt may have been lost on its way to us: asking again is what is left to do.
+            pursuit.retry_ns = FAR_NS
             self._go(pursuit, now_ns)
 
     def _family_queried(self, pursuit: _Pursuit, told: set[str] | frozenset[str], now_ns: int) -> None:
@@ -697,8 +695,7 @@ class Pursuits:
         pursuit.asking = False
         if not pursuit.done:
             pursuit.query_ns = now_ns + self._policy.hedge_ns
-            if pursuit.retry_ns == FAR_NS and pursuit.unknowns and not pursuit.pending:
-                self._resolve(pursuit, now_ns)
+            self._conclude(pursuit, now_ns)
             self._schedule(pursuit)
 
     # ---------------------------------------------------------------- time
@@ -754,37 +751,25 @@ class Pursuits:
             heapq.heappush(self._heap, (due, self._tick, pursuit))
 
     def _expire(self, pursuit: _Pursuit, now_ns: int) -> None:
-        due = [waiter for waiter in pursuit.waiters if waiter.deadline_ns <= now_ns]
-        pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter.deadline_ns > now_ns]
-        for waiter in due:
-            outcome = self._verdict(pursuit)
-            if isinstance(outcome, Unknown):
-                pursuit.answered_unknown += (waiter,)
-            self._answer(pursuit, waiter, outcome, "none", None)
-        if pursuit.waiters:
-            pursuit.deadline_ns = min(waiter.deadline_ns for waiter in pursuit.waiters)
-        else:
-            self._finish(pursuit, now_ns)
+        for waiter in [waiter for waiter in pursuit.waiters if waiter.deadline_ns <= now_ns]:
+            self._reply(pursuit, [waiter], self._verdict(pursuit, waiter), "none", None, now_ns)
 
-    def _verdict(self, pursuit: _Pursuit) -> Outcome:
+    def _verdict(self, pursuit: _Pursuit, waiter: _Waiter) -> Outcome:
         """What can honestly be said at the deadline."""
-        if pursuit.attempts == 0 and pursuit.children is None:
+        if pursuit.children is not None:
+            return self._combined(pursuit)
+        if not pursuit.attempts:
             if self.mode == "maintenance":
                 return Refused("no_route", f"{self.venue} is in maintenance: it takes no cancels")
             return Refused("no_route", f"no {self.venue} session is up, and {self._rest_error}")
-        if pursuit.children is not None:
-            return self._combined(pursuit)
         if pursuit.acked_ns is not None:
             pursuit.error = "accepted by the venue, but no proof came before the deadline"
             return Unknown(pursuit.routes)
-        if pursuit.pending or pursuit.ambiguous:
+        if self._is_denied(pursuit, waiter):
+            return self._not_there(pursuit)
+        if pursuit.pending or pursuit.ambiguous or pursuit.denied_ns is not None or pursuit.reject_class is None:
             return Unknown(pursuit.routes)
-        row = self._row(pursuit)
-        if pursuit.unknowns and (row is None or row.status != "open"):
-            return NotOpen()
-        if pursuit.reject_class is not None and not pursuit.unknowns:
-            return Rejected(pursuit.reject_class)
-        return Unknown(pursuit.routes)
+        return Rejected(pursuit.reject_class)
 
     # ---------------------------------------------------------------- going after it
 
@@ -857,7 +842,7 @@ class Pursuits:
                 self.effects.append(RestReady())
             return
         attempt = self._open(pursuit, lane, now_ns)
-        self.effects.append(Send(lane, attempt.reqid, pursuit.wire))
+        self.effects.append(Send(lane, attempt.reqid, pursuit.key))
 
     def _unqueue(self, pursuit: _Pursuit) -> None:
         if pursuit.queued:
@@ -898,7 +883,7 @@ class Pursuits:
 
     def _ask(self, pursuit: _Pursuit) -> None:
         """Have the order's state asked for over REST. A client order id has none until its order id is known."""
-        if pursuit.asking or pursuit.wire.kind == "cl_ord_id":
+        if pursuit.asking or pursuit.key.kind == "cl_ord_id":
             return
         pursuit.asking = pursuit.asked = True
         self._queries[pursuit] = None
@@ -917,18 +902,13 @@ class Pursuits:
         waiters = pursuit.waiters
         if len(waiters) == 1 and not waiters[0].proof:
             # The plain case, and nearly all of them.
-            self._answer(pursuit, waiters[0], Acked(), route, now_ns)
             pursuit.waiters = []
+            self._answer(pursuit, waiters[0], Acked(), route, now_ns, now_ns)
             self._finish(pursuit, now_ns)
             return
-        pursuit.waiters = [waiter for waiter in waiters if waiter.proof]
-        for waiter in waiters:
-            if not waiter.proof:
-                self._answer(pursuit, waiter, Acked(), route, now_ns)
-        if not pursuit.waiters:
-            self._finish(pursuit, now_ns)
+        self._reply(pursuit, [waiter for waiter in waiters if not waiter.proof], Acked(), route, now_ns, now_ns)
+        if pursuit.done:
             return
-        pursuit.deadline_ns = min(waiter.deadline_ns for waiter in pursuit.waiters)
         if pursuit.meant is not None and self._none_open(pursuit.meant):
             self._settle(pursuit, Canceled(), "stream", now_ns)
             return
@@ -939,14 +919,17 @@ class Pursuits:
         """Whether all of them are known to have ended; of an empty set nothing is known."""
         return bool(order_ids) and all((row := self.resting.get(i)) is not None and row.ended for i in order_ids)
 
-    def _refused(self, pursuit: _Pursuit, lane: Lane, fault: Fault, error: str, now_ns: int) -> None:
+    def _refused(
+        self, pursuit: _Pursuit, attempt: Attempt[_Pursuit], fault: Fault, error: str, now_ns: int
+    ) -> None:
         """The venue answered this request with an error."""
         rule = RULES[fault]
-        pursuit.error = error
+        lane = attempt.lane
         if rule.closes_ms:
             self._closed_until[lane] = now_ns + rule.closes_ms * MS
         if pursuit.acked_ns is not None:
             return
+        pursuit.error = error
         pursuit.reject_class = rule.reject_class
         pursuit.ambiguous = pursuit.ambiguous or rule.ambiguous
         if pursuit.key.kind == "userref" and (pursuit.oks or pursuit.meant or rule.ambiguous):
@@ -954,7 +937,8 @@ class Pursuits:
             self._split(pursuit, now_ns)
             return
         if fault is Fault.NOT_OPEN and pursuit.key.kind != "all":
-            pursuit.unknowns += 1
+            pursuit.denied_ns = attempt.sent_ns
+            pursuit.denied_route = route_of(lane)
             self._resolve(pursuit, now_ns)
             return
         match rule.reaction:
@@ -998,7 +982,7 @@ class Pursuits:
         """Answer with the refusal when it is all that can still come; after an ambiguous attempt it never is."""
         if pursuit.pending or pursuit.queued or pursuit.retry_ns != FAR_NS:
             return
-        if pursuit.ambiguous or pursuit.unknowns:
+        if pursuit.ambiguous or pursuit.denied_ns is not None:
             self._ask(pursuit)
             return
         assert pursuit.reject_class is not None
@@ -1006,7 +990,7 @@ class Pursuits:
 
     def _batch_throttled(self, pursuit: _Pursuit, now_ns: int) -> bool:
         """Two or more orders over the pair's ceiling go as one REST batch, which the venue takes also then."""
-        if pursuit.wire.kind != "order_id" or REST in pursuit.refused or not self._usable(REST, now_ns):
+        if pursuit.key.kind != "order_id" or REST in pursuit.refused or not self._usable(REST, now_ns):
             return False
         self._throttled[pursuit] = None
         if len(self._throttled) < 2:
@@ -1023,35 +1007,45 @@ class Pursuits:
         """The venue knows no such open order. Find out which kind of not knowing it is.
 
         It may have ended, it may never have been, it may not be there yet, and it may have been ended by an attempt of
-        ours whose answer we lost.
+        ours whose answer we lost. Attempts that are still silent do not hold this up: they can end the order, but they
+        cannot make it appear.
         """
-        row = self._row(pursuit)
-        if row is not None and row.ended:
-            self._settle_by_row(pursuit, row, "stream", now_ns)
-            return
-        seen_open = row is not None and row.status == "open"
-        if seen_open or not pursuit.asked:
+        if self._seen_open(pursuit) or not pursuit.asked:
             self._ask(pursuit)
-        if pursuit.pending or pursuit.queued:
+        self._conclude(pursuit, now_ns)
+        if pursuit.done:
             return
-        if seen_open:
-            # The order stream and the answer contradict each other: one of them is behind.
-            self._reask(pursuit, FAR_NS, now_ns)
-            return
-        assert pursuit.first_sent_ns is not None
-        until_ns = pursuit.first_sent_ns + self._policy.overtake_ns
-        if now_ns < until_ns:
-            self._reask(pursuit, until_ns, now_ns)
-        elif not pursuit.asking:
-            confirmed = pursuit.absent or not pursuit.ambiguous
-            outcome = NotOpen() if confirmed else Closed(None, None, "unconfirmed")
-            self._settle(pursuit, outcome, route_of(pursuit.sent[-1]), now_ns)
-
-    def _reask(self, pursuit: _Pursuit, until_ns: int, now_ns: int) -> None:
-        pause = REASK_MS[min(pursuit.reasks, len(REASK_MS) - 1)] * MS
+        pause_ns = REASK_MS[min(pursuit.reasks, len(REASK_MS) - 1)] * MS
         pursuit.reasks += 1
-        pursuit.retry_ns = min(now_ns + pause, until_ns)
         pursuit.silent_ns = FAR_NS
+        if self._seen_open(pursuit):
+            # The order stream and the answer contradict each other: one of them is behind.
+            pursuit.retry_ns = now_ns + pause_ns
+            return
+        windows = [self._window_ns(waiter) for waiter in pursuit.waiters if not self._is_denied(pursuit, waiter)]
+        # With none left only the query is waited for.
+        pursuit.retry_ns = max(now_ns, min(now_ns + pause_ns, *windows)) if windows else FAR_NS
+
+    def _conclude(self, pursuit: _Pursuit, now_ns: int) -> None:
+        """Tell those who waited long enough that no such order is open, unless its state is still being asked for."""
+        if pursuit.denied_ns is not None and not pursuit.asking and not pursuit.done:
+            due = [waiter for waiter in pursuit.waiters if self._is_denied(pursuit, waiter)]
+            self._reply(pursuit, due, self._not_there(pursuit), pursuit.denied_route, now_ns, now_ns)
+
+    def _window_ns(self, waiter: _Waiter) -> int:
+        """Until when an order that this command is after may still appear; only a denial asked for then is the last."""
+        # A cancel can overtake its own add. A quarter of a short deadline is kept for the last answer to come back.
+        return waiter.asked_ns + min(self._policy.overtake_ns, (waiter.deadline_ns - waiter.asked_ns) * 3 // 4)
+
+    def _is_denied(self, pursuit: _Pursuit, waiter: _Waiter) -> bool:
+        denied_ns = pursuit.denied_ns
+        return denied_ns is not None and denied_ns >= self._window_ns(waiter) and not self._seen_open(pursuit)
+
+    def _not_there(self, pursuit: _Pursuit) -> Outcome:
+        """What a last denial means: after an attempt that may have worked, the order was perhaps ended by us."""
+        if pursuit.absent or not (pursuit.ambiguous or pursuit.pending):
+            return NotOpen()
+        return Closed(None, None, "unconfirmed")
 
     # ---------------------------------------------------------------- families
 
@@ -1075,7 +1069,7 @@ class Pursuits:
         for order_id in resting:
             self.submit(_Child(pursuit, order_id), Target("order_id", order_id), proof, deadline_ns, now_ns)
 
-    def _child_answered(self, child: _Child, settlement: Settlement, now_ns: int | None) -> None:
+    def _child_answered(self, child: _Child, settlement: Settlement, now_ns: int) -> None:
         parent = child.parent
         assert parent.children is not None
         parent.children[child.order_id] = settlement
@@ -1083,7 +1077,8 @@ class Pursuits:
         if parent.done or any(answer is None for answer in parent.children.values()):
             return
         parent.error = next((s.error for s in parent.children.values() if s is not None and s.error), parent.error)
-        self._settle(parent, self._combined(parent), settlement.route, now_ns)
+        outcome = self._combined(parent)
+        self._reply(parent, parent.waiters, outcome, settlement.route, settlement.answered_ns, now_ns)
 
     def _child_late(self, child: _Child, settlement: Settlement, now_ns: int) -> None:
         """A family that was answered `unknown` is told of late once all of its orders are."""
@@ -1135,42 +1130,70 @@ class Pursuits:
 
     def _opened(self, row: Row, now_ns: int) -> None:
         """An order appeared. If a cancel for it came too early, this is the moment to repeat it."""
-        keys = [Target("order_id", row.order_id)]
+        order = Target("order_id", row.order_id)
+        keys = [order]
         if row.cl_ord_id is not None:
             keys.append(Target("cl_ord_id", row.cl_ord_id))
+            self._identify(keys[1], order)
         for key in keys:
             pursuit = self._active.get(key)
-            if pursuit is None:
+            if pursuit is None or pursuit.denied_ns is None or pursuit.acked_ns is not None or pursuit.pending:
                 continue
-            pursuit.wire = keys[0]
-            if pursuit.unknowns and pursuit.acked_ns is None and not pursuit.pending:
-                pursuit.retry_ns = FAR_NS
-                self._go(pursuit, now_ns)
-                self._schedule(pursuit)
+            pursuit.retry_ns = FAR_NS
+            self._go(pursuit, now_ns)
+            self._schedule(pursuit)
         if row.userref is not None:
             family = self._families.get(Target("userref", row.userref))
-            if family is not None and family.unknowns and family.acked_ns is None and not family.pending:
+            if family is not None and family.denied_ns is not None and not family.pending and family.acked_ns is None:
                 family.retry_ns = FAR_NS
                 self._go(family, now_ns)
                 self._schedule(family)
 
-    def _row(self, pursuit: _Pursuit) -> Row | None:
-        return self.resting.get(str(pursuit.wire.value)) if pursuit.wire.kind == "order_id" else None
+    def _identify(self, named: Target, order: Target) -> None:
+        """A pursuit by client order id goes on under the order's own id: others join it, and its state can be asked."""
+        pursuit = self._active.get(named)
+        # One that was accepted already went after whatever bore the name then; this order may be a newer one.
+        if pursuit is not None and pursuit.acked_ns is None and order not in self._active:
+            del self._active[named]
+            self._active[order] = pursuit
+            pursuit.key = order
+
+    def _seen_open(self, pursuit: _Pursuit) -> bool:
+        """Whether the order stream says that it rests."""
+        if pursuit.key.kind != "order_id":
+            return False
+        row = self.resting.get(str(pursuit.key.value))
+        return row is not None and row.status == "open"
 
     def _settle_by_row(self, pursuit: _Pursuit, row: Row, route: Route, now_ns: int) -> None:
         self._settle(pursuit, _ending(pursuit, row), route, now_ns)
 
     # ---------------------------------------------------------------- the one answer
 
-    def _settle(self, pursuit: _Pursuit, outcome: Outcome, route: Route, now_ns: int | None) -> None:
-        waiters, pursuit.waiters = pursuit.waiters, []
-        for waiter in waiters:
-            if isinstance(outcome, Unknown):
-                pursuit.answered_unknown += (waiter,)
-            self._answer(pursuit, waiter, outcome, route, now_ns)
-        self._finish(pursuit, now_ns)
+    def _settle(self, pursuit: _Pursuit, outcome: Outcome, route: Route, now_ns: int) -> None:
+        self._reply(pursuit, pursuit.waiters, outcome, route, now_ns, now_ns)
 
-    def _finish(self, pursuit: _Pursuit, now_ns: int | None) -> None:
+    def _reply(
+        self,
+        pursuit: _Pursuit,
+        due: list[_Waiter],
+        outcome: Outcome,
+        route: Route,
+        answered_ns: int | None,
+        now_ns: int,
+    ) -> None:
+        """Answer some of those who wait; with the last of them the pursuit is over."""
+        pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter not in due]
+        if isinstance(outcome, Unknown):
+            pursuit.answered_unknown += tuple(due)
+        for waiter in due:
+            self._answer(pursuit, waiter, outcome, route, answered_ns, now_ns)
+        if pursuit.waiters:
+            pursuit.deadline_ns = min(waiter.deadline_ns for waiter in pursuit.waiters)
+        else:
+            self._finish(pursuit, now_ns)
+
+    def _finish(self, pursuit: _Pursuit, now_ns: int) -> None:
         if pursuit.done:
             return
         pursuit.done = True
@@ -1185,31 +1208,37 @@ class Pursuits:
             self._held.pop(pursuit, None)
             self._throttled.pop(pursuit, None)
         for attempt in list(pursuit.pending.values()):
-            self._close_attempt(pursuit, attempt, now_ns or attempt.sent_ns)
+            self._close_attempt(pursuit, attempt, now_ns)
         if pursuit.answered_unknown:
             self._doubtful[key] = pursuit
             if len(self._doubtful) > self._policy.late_limit:
                 del self._doubtful[next(iter(self._doubtful))]
 
     def _answer(
-        self, pursuit: _Pursuit, waiter: _Waiter, outcome: Outcome, route: Route, answered_ns: int | None
+        self,
+        pursuit: _Pursuit,
+        waiter: _Waiter,
+        outcome: Outcome,
+        route: Route,
+        answered_ns: int | None,
+        now_ns: int,
     ) -> None:
         settlement = self._settlement(pursuit, waiter, outcome, route, answered_ns)
         if type(waiter.ticket) is _Child:
-            self._child_answered(waiter.ticket, settlement, answered_ns)
+            self._child_answered(waiter.ticket, settlement, now_ns)
         else:
             self.effects.append(Answer(waiter.ticket, settlement))
 
     def _answer_ended(self, waiter: _Waiter, row: Row, now_ns: int) -> None:
         """The order is known to have ended before anybody asked: nothing is sent."""
         pursuit = _Pursuit(Target("order_id", row.order_id), waiter)
-        self._answer(pursuit, waiter, _ending(pursuit, row), "stream", now_ns)
+        self._answer(pursuit, waiter, _ending(pursuit, row), "stream", now_ns, now_ns)
 
     def _settlement(
         self, pursuit: _Pursuit, waiter: _Waiter, outcome: Outcome, route: Route, answered_ns: int | None
     ) -> Settlement:
         refused = type(outcome) is Refused
-        wire = pursuit.wire
+        key = pursuit.key
         settlement = Settlement(
             venue=self.venue,
             target=waiter.target,
@@ -1219,9 +1248,9 @@ class Pursuits:
             sent_ns=None if refused else pursuit.first_sent_ns,
             answered_ns=answered_ns,
             error=None if refused or type(outcome) is Acked else pursuit.error,
-            order_id=str(wire.value) if wire.kind == "order_id" else None,
+            order_id=str(key.value) if key.kind == "order_id" else None,
         )
-        if wire.kind != "all":
+        if key.kind != "all":
             return settlement
         residual = tuple(i for i in self.resting.open_ids() if pursuit.meant is not None and i in pursuit.meant)
         proved = isinstance(outcome, Canceled)

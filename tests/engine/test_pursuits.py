@@ -1,9 +1,11 @@
 """One outcome per command, and no order believed dead that is alive."""
 
-from daemon.contract.evidence import CancelAck, Fault, OrderState
-from daemon.contract.outcomes import Acked, Canceled, Closed, Refused, Unknown
+import pytest
 
-from .model import DEADLINE_MS, Desk, order, userref
+from daemon.contract.evidence import CancelAck, Fault, OrderState
+from daemon.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, Unknown
+
+from .model import DEADLINE_MS, Desk, named, order, userref
 
 O1, O2, O3 = "OAAAAA-AAAAA-AAAAAA", "OBBBBB-BBBBB-BBBBBB", "OCCCCC-CCCCC-CCCCCC"
 
@@ -352,3 +354,261 @@ def test_what_is_lost_in_maintenance_is_held_too() -> None:
     assert desk.take() == []
     desk.mode("online")
     assert desk.last().lane == 1
+
+
+# ---------------------------------------------------------------- "unknown order" is resolved, not guessed
+
+
+def test_an_order_never_seen_is_asked_for_until_the_overtake_window_ends() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1), deadline_ms=3000)
+    asked_at = []
+    start_ms = desk.now_ms
+    while "t" not in desk.answers:
+        for send in desk.take():
+            asked_at.append(desk.now_ms - start_ms)
+            desk.reject(send)
+        while (call := desk.maybe_call()) is not None:
+            assert call.form == "query"
+            desk.rest_refuse(call, Fault.NOT_OPEN)
+        desk.wait(1)
+    assert asked_at == pytest.approx([0, 50, 250, 1250, 1500], abs=10)
+    assert desk.outcome("t") == NotOpen()
+    assert desk.answers["t"].error == "EOrder:Unknown order"
+    assert desk.answers["t"].route == "ws"
+    assert desk.pursuits.idle
+
+
+def test_a_denial_that_was_asked_for_before_the_window_ended_is_not_the_last_word() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    send = desk.last()
+    desk.now_ms += 1600
+    desk.reject(send)
+    assert "t" not in desk.answers, "the order may have appeared after the venue looked for it"
+    desk.wait(0)
+    again = desk.last()
+    desk.rest_refuse(desk.call(), Fault.NOT_OPEN)
+    desk.reject(again)
+    assert desk.outcome("t") == NotOpen()
+
+
+def test_a_short_deadline_shortens_the_window_and_keeps_time_for_the_last_answer() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1), deadline_ms=400)
+    desk.reject(desk.last())
+    desk.rest_refuse(desk.call(), Fault.NOT_OPEN)
+    desk.wait(50)
+    desk.reject(desk.last())
+    assert "t" not in desk.answers
+    desk.wait(200)
+    desk.reject(desk.last())
+    assert "t" not in desk.answers
+    desk.wait(50)
+    desk.reject(desk.last())
+    assert desk.outcome("t") == NotOpen()
+
+
+def test_at_the_deadline_an_early_denial_is_unknown_and_not_not_open() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1), deadline_ms=400)
+    desk.reject(desk.last())
+    desk.rest_refuse(desk.call(), Fault.NOT_OPEN)
+    desk.mode("maintenance")
+    desk.wait(400)
+    assert desk.outcome("t") == Unknown(("ws",))
+
+
+def test_an_order_that_appears_late_is_canceled_at_once() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last())
+    desk.wait(20)
+    desk.opened(O1)
+    desk.ack(desk.last())
+    assert desk.outcome("t") == Acked()
+
+
+def test_an_order_that_appears_late_under_its_client_id_is_canceled_by_its_own() -> None:
+    desk = Desk(0)
+    desk.cancel("t", named("slot-1"))
+    send = desk.last()
+    assert send.target == named("slot-1")
+    desk.reject(send)
+    desk.opened(O1, cl_ord_id="slot-1")
+    assert desk.last().target == order(O1)
+    desk.cancel("u", named("slot-1"))
+    desk.cancel("v", order(O1))
+    assert desk.take() == [], "all three are after the same open order"
+    desk.canceled(O1)
+    assert desk.outcome("t") == desk.outcome("u") == desk.outcome("v") == Canceled("0")
+    assert desk.answers["t"].target == named("slot-1")
+    assert desk.answers["t"].order_id == O1
+    assert desk.pursuits.idle
+
+
+def test_an_order_seen_open_is_never_not_open_by_a_denial_alone() -> None:
+    desk = Desk(0)
+    desk.opened(O1)
+    desk.cancel("t", order(O1))
+    for _ in range(40):
+        for send in desk.take():
+            desk.reject(send)
+        while (call := desk.maybe_call()) is not None:
+            desk.rest_fail(call, left=True)
+        desk.wait(50)
+    assert desk.outcome("t") == Unknown(("ws",))
+
+
+def test_a_closed_state_that_a_query_knows_settles_a_denial() -> None:
+    desk = Desk(0)
+    desk.opened(O1)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last())
+    desk.rest_orders(desk.call(), OrderState(O1, "filled", filled_qty="5"))
+    assert desk.outcome("t") == Closed("filled", "5")
+    assert desk.answers["t"].route == "rest"
+
+
+def test_a_query_that_contradicts_the_denial_does_not_start_a_volley() -> None:
+    desk = Desk(0)
+    desk.opened(O1)
+    desk.cancel("t", order(O1))
+    frames = 0
+    for _ in range(10):
+        for send in desk.take():
+            frames += 1
+            desk.reject(send)
+        while (call := desk.maybe_call()) is not None:
+            desk.rest_orders(call, OrderState(O1, "open"))
+        desk.wait(4)
+    assert frames == 1
+
+
+def test_after_a_lost_attempt_a_denial_and_no_query_is_closed_unconfirmed() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1))
+    desk.down(0)
+    while "t" not in desk.answers:
+        for send in desk.take():
+            if send.lane == 1:
+                desk.reject(send)
+        while (call := desk.maybe_call()) is not None:
+            desk.rest_fail(call, left=False)
+        desk.wait(10)
+    assert desk.outcome("t") == Closed(None, None, "unconfirmed")
+    assert desk.now_ms < 1000 + DEADLINE_MS
+
+
+def test_after_a_lost_attempt_a_query_that_finds_no_such_order_confirms_the_denial() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1))
+    desk.down(0)
+    while "t" not in desk.answers:
+        for send in desk.take():
+            if send.lane == 1:
+                desk.reject(send)
+        while (call := desk.maybe_call()) is not None:
+            desk.rest_refuse(call, Fault.NOT_OPEN, "EOrder:Invalid order")
+        desk.wait(10)
+    assert desk.outcome("t") == NotOpen()
+
+
+def test_a_query_refused_as_wrong_is_no_absence() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1))
+    desk.down(0)
+    while "t" not in desk.answers:
+        for send in desk.take():
+            if send.lane == 1:
+                desk.reject(send)
+        while (call := desk.maybe_call()) is not None:
+            desk.rest_refuse(call, Fault.INVALID, "EGeneral:Invalid arguments")
+        desk.wait(10)
+    assert desk.outcome("t") == Closed(None, None, "unconfirmed")
+
+
+def test_a_denial_is_resolved_although_another_route_stays_silent() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1))
+    desk.wait(400)
+    while "t" not in desk.answers:
+        for send in desk.take():
+            if send.lane == 1:
+                desk.reject(send)
+        while (call := desk.maybe_call()) is not None:
+            if call.form == "query":
+                desk.rest_fail(call, left=True)
+        desk.wait(10)
+    assert desk.outcome("t") == Closed(None, None, "unconfirmed")
+    assert desk.now_ms < 1000 + DEADLINE_MS
+
+
+def test_the_second_paths_denial_never_overwrites_the_first_paths_ack() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1), proof=True)
+    desk.wait(400)
+    first, second = desk.take()
+    desk.ack(first)
+    desk.reject(second)
+    assert desk.answers == {}
+    desk.canceled(O1)
+    assert desk.outcome("t") == Canceled("0")
+    assert desk.answers["t"].error is None
+
+
+def test_the_second_paths_denial_waits_for_the_first_paths_ack() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1))
+    desk.wait(400)
+    first, second = desk.take()
+    desk.reject(second)
+    desk.ack(first)
+    assert desk.outcome("t") == Acked()
+
+
+def test_one_clients_short_deadline_does_not_shorten_the_others_window() -> None:
+    desk = Desk(0)
+    desk.cancel("short", order(O1), deadline_ms=100)
+    desk.cancel("long", order(O1), deadline_ms=2000)
+    for _ in range(30):
+        for send in desk.take():
+            desk.reject(send)
+        while (call := desk.maybe_call()) is not None:
+            desk.rest_refuse(call, Fault.NOT_OPEN)
+        desk.wait(5)
+    assert desk.outcome("short") == NotOpen()
+    assert desk.outcome("long") is None
+
+
+def test_several_queries_share_a_call_and_one_bad_id_is_asked_for_alone() -> None:
+    desk = Desk(0)
+    for ticket, target in (("a", order(O1)), ("b", order(O2)), ("c", order(O3))):
+        desk.cancel(ticket, target)
+    for send in desk.take():
+        desk.reject(send)
+    desk.canceled(O3)
+    together = desk.call()
+    assert together.order_ids == (O1, O2)
+    desk.rest_refuse(together, Fault.NOT_OPEN, "EOrder:Invalid order")
+    alone = desk.call()
+    assert alone.order_ids == (O1,)
+    desk.rest_orders(alone, OrderState(O1, "expired", filled_qty="0"))
+    assert desk.outcome("a") == Closed("expired", "0")
+    desk.rest_refuse(desk.call(), Fault.NOT_OPEN)
+    assert desk.maybe_call() is None
+
+
+def test_an_order_missing_from_a_snapshot_is_asked_about() -> None:
+    desk = Desk(0)
+    desk.opened(O1)
+    desk.wait(3000)
+    desk.cancel("t", order(O1), deadline_ms=5000)
+    desk.down(0)
+    desk.rest_fail(desk.call(), left=True)
+    desk.up(0)
+    desk.stream(snapshot=True)
+    query = desk.call()
+    assert query.form == "query"
+    desk.rest_orders(query, OrderState(O1, "canceled", filled_qty="1"))
+    assert desk.outcome("t") == Canceled("1")
