@@ -1,0 +1,117 @@
+"""The configuration: defaults, limits, and errors that name the key. The files in config/ are held to it."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from daemon.settings import (
+    REST_SCHEMES,
+    WEBSOCKET_SCHEMES,
+    Address,
+    BadSettings,
+    Settings,
+    address_of,
+    parse,
+)
+
+CONFIG = Path(__file__).parent.parent / "config"
+
+
+def test_nothing_said_is_the_defaults() -> None:
+    assert parse("") == Settings()
+    assert Settings().venues == ("spot",)
+
+
+def test_canceld_toml_names_every_key_with_its_default() -> None:
+    written = tomllib.loads((CONFIG / "canceld.toml").read_text())
+    assert written == msgspec.to_builtins(Settings())
+
+
+def test_canceld_toml_gives_a_reason_for_every_section() -> None:
+    lines = (CONFIG / "canceld.toml").read_text().splitlines()
+    sections = [n for n, line in enumerate(lines) if line.startswith("[")]
+    for start, end in zip(sections, [*sections[1:], len(lines)], strict=True):
+        assert any("#" in line for line in lines[start:end]), lines[start]
+
+
+def test_demo_toml_stays_on_this_machine_and_holds_no_key() -> None:
+    settings = parse((CONFIG / "demo.toml").read_text())
+    assert settings.venues == ("spot",)
+    for url in (settings.spot.ws_url, settings.spot.rest_url):
+        assert "//127.0.0.1:9443" in url
+    # Everything in the one directory that `canceld sim --dir` makes.
+    directory = Path("canceld-demo")
+    places = (settings.state.dir, settings.tls.ca_file, settings.credentials.dir, settings.gateway.commands[6:])
+    assert all(directory in (Path(place), *Path(place).parents) for place in places)
+
+
+@pytest.mark.parametrize("name", ["canceld.toml", "demo.toml"])
+def test_the_files_hold_no_secret(name: str) -> None:
+    written = tomllib.loads((CONFIG / name).read_text())
+    keys = [key for section in written.values() for key in section]
+    assert not {"key", "secret", "token", "password"} & set(keys)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[spott]\n", "spott: unknown key"),
+        ("[spot]\nenabeld = true\n", "spot.enabeld: unknown key"),
+        ("[spot]\nenabled = 1\n", "spot.enabled: "),
+        ("[spot]\nenabled = 'yes'\n", "spot.enabled: "),
+        ("[spot]\nprotocol = 'v3'\n", "spot.protocol: "),
+        ("[spot]\nhedge_after_ms = 19\n", "spot.hedge_after_ms: "),
+        ("[spot]\nhedge_after_ms = 400.0\n", "spot.hedge_after_ms: "),
+        ("[spot]\nsessions = 0\n", "spot.sessions: "),
+        ("[spot]\nsessions = 5\n", "spot.sessions: "),
+        ("[gateway]\ndeadline_ms = 0\n", "gateway.deadline_ms: "),
+        ("[gateway]\ndeadline_ms = 60001\n", "gateway.deadline_ms: "),
+        ("[gateway]\nmode = 0o1777\n", "gateway.mode: "),
+        ("[gateway]\ncommands = 'tcp://127.0.0.1:5555'\n", "gateway.commands: "),
+        ("[gateway]\ncontrol = 'ipc://@canceld'\n", "gateway.control: "),
+        ("[gateway]\nevents = 'ipc:///run/canceld/control.sock'\n", "gateway: "),
+        ("[spot]\nenabled = false\n", "no venue is enabled"),
+        ("[spot]\nws_url = 'ws://ws-auth.kraken.com'\n", "spot.ws_url: "),
+        ("[spot]\nws_url = 'wss://user@ws-auth.kraken.com'\n", "spot.ws_url: "),
+        ("[spot]\nrest_url = 'http://api.kraken.com'\n", "spot.rest_url: "),
+        ("[spot]\nrest_url = 'https://api.kraken.com:99999'\n", "spot.rest_url: "),
+        ("[spot]\nrest_url = 'https://'\n", "spot.rest_url: "),
+        ("[futures]\nuws_url = 'https://x'\n", "futures.uws_url: "),
+        ("[deadman]\nrefresh_s = 31\n", "deadman.refresh_s: "),
+        ("[log]\nlevel = 'loud'\n", "log.level: "),
+        ("[log]\nlevel = 'info'\nlevel = 'debug'\n", "not TOML: "),
+        ("[spot\n", "not TOML: "),
+        ("x = " + "[" * 5000 + "]" * 5000, "nested too deeply"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(text: str, named: str) -> None:
+    with pytest.raises(BadSettings) as caught:
+        parse(text)
+    assert str(caught.value).startswith(named)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "schemes", "address", "authority"),
+    [
+        ("wss://a.b", WEBSOCKET_SCHEMES, Address(True, "a.b", 443, ""), "a.b"),
+        ("wss://a.b:443/v2/", WEBSOCKET_SCHEMES, Address(True, "a.b", 443, "/v2"), "a.b"),
+        ("https://127.0.0.1:9443/x", REST_SCHEMES, Address(True, "127.0.0.1", 9443, "/x"), "127.0.0.1:9443"),
+    ],
+)
+def test_a_url_is_taken_apart_once(url: str, schemes: dict[str, bool], address: Address, authority: str) -> None:
+    assert address_of(url, schemes, "key") == address
+    assert address.authority == authority
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings: Any = Settings()
+    with pytest.raises(AttributeError):
+        settings.spot.enabled = False
+
+
+def test_venues_come_in_a_fixed_order() -> None:
+    assert parse("[futures]\nenabled = true\n[prime]\nenabled = true\n").venues == ("spot", "prime", "futures")
