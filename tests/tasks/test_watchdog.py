@@ -10,7 +10,7 @@ import trio
 from daemon.app import Daemon
 from daemon.tasks.watchdog import keep_alive, tell_status
 from daemon.transport.notify import Notifier
-from tests.scenarios.world import SETTINGS, Stage, UNLIMITED
+from tests.scenarios.world import SETTINGS, UNLIMITED, Stage
 
 
 class ServiceManager:
