@@ -1,0 +1,35 @@
+import re
+import subprocess
+import sys
+
+from .lines import ROOT
+
+MEASURES = (
+    "wire p50",
+    "wire p99",
+    "ask → answer p50",
+    "ask → answer p99.9",
+    "cancels/s at 20 in flight",
+    "burst of 1,000",
+    "to READY",
+    "`canceld status` process",
+    "one hot client",
+    "silent venue",
+    "socket killed",
+    "REST fallback",
+    "memory: RSS",
+    "memory: growth",
+)
+
+
+def test_bench_measures_every_goal_against_the_real_daemon() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.bench", "--quick"], cwd=ROOT, capture_output=True, text=True, timeout=90
+    )
+    assert ended.returncode == 0, ended.stderr
+    rows = [line for line in ended.stdout.splitlines() if line.startswith("| ")]
+    for measure in MEASURES:
+        # A figure, or the reason why there is none: never an empty cell.
+        shape = re.compile(rf"\| .*{re.escape(measure)}.* \| .+ \| .+ \| (yes|\*\*no\*\*|) \|")
+        assert any(map(shape.match, rows)), f"no row of {measure!r} in:\n{ended.stdout}"
+    assert "/tmp" not in ended.stdout
