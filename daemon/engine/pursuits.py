@@ -34,6 +34,7 @@ from ..contract.outcomes import (
     Acked,
     Canceled,
     Closed,
+    ClosedState,
     NotOpen,
     Outcome,
     Refused,
@@ -162,6 +163,8 @@ class _Pursuit:
     What most cancels never touch stays a class attribute, so that a plain cancel costs few stores.
     """
 
+    acked_by: "Attempt[_Pursuit] | None" = None
+    """Whose acceptance it was, while somebody still waits for proof."""
     acked_ns: int | None = None
     acked_route: Route = "none"
     ambiguous = False
@@ -173,17 +176,13 @@ class _Pursuit:
     """A query for this order is queued or on its way."""
     absent = False
     """A query found no such order."""
-    children: "dict[str, Settlement | None] | None" = None
-    count: int | None = None
     denied_ns: int | None = None
     """When the last request left of which the venue said that it knows no such open order."""
     denied_route: Route = "none"
     done = False
     error: str | None = None
+    finished_ns = 0
     first_sent_ns: int | None = None
-    meant: "set[str] | None" = None
-    """Families: the orders it is after, as the order stream knew them when it was asked."""
-    oks = 0
     query_ns = FAR_NS
     queued = False
     reasks = 0
@@ -194,8 +193,6 @@ class _Pursuit:
     scheduled_ns = FAR_NS
     sent: tuple[Lane, ...] = ()
     """The lane of every request that may have left, in their sequence."""
-    sent_for = 0
-    """Families: how many requests may have left for their orders one by one."""
     silent_ns = FAR_NS
     single = False
     """Not to be put into a batch again."""
@@ -212,22 +209,50 @@ class _Pursuit:
         self.pending: dict[Lane, Attempt[_Pursuit]] = {}
 
     @property
-    def family(self) -> bool:
-        return self.meant is not None
-
-    @property
     def attempts(self) -> int:
-        return len(self.sent) + self.sent_for
+        return len(self.sent)
 
     @property
     def routes(self) -> tuple[Route, ...]:
         return tuple(dict.fromkeys(map(route_of, self.sent)))
 
 
+class _Family(_Pursuit):
+    """Every order under a userref, or every order there is, being cancelled by one request.
+
+    `meant` are the orders it is after, as far as the order stream knew them when it was asked, `left` those of them not
+    known to have ended. The venue answers per order and does not say whose answer it is. When the request cannot be
+    relied on any more the family is split: `children` holds what became of each order by its own id.
+    """
+
+    children: "dict[str, Settlement | None] | None" = None
+    count: int | None = None
+    oks = 0
+    otherwise = 0
+    """How many ended without having been canceled: no ack will come for them."""
+    sent_for = 0
+    """How many requests may have left for its orders one by one."""
+
+    def __init__(self, target: Target, waiter: _Waiter, meant: Iterable[str]) -> None:
+        super().__init__(target, waiter)
+        self.meant = set(meant)
+        self.left = set(self.meant)
+        self.named: set[str] = set()
+
+    @property
+    def attempts(self) -> int:
+        return len(self.sent) + self.sent_for
+
+    @property
+    def complete(self) -> bool:
+        """Whether as many orders were accepted as are known to be needed; of an unknown family one says it all."""
+        return self.oks >= max(1, len(self.meant) - self.otherwise)
+
+
 class _Child(NamedTuple):
     """The ticket of a family for one of its orders."""
 
-    parent: _Pursuit
+    parent: _Family
     order_id: str
 
 
@@ -243,7 +268,7 @@ class Pursuits:
         self._policy = policy
         self._inflight: Inflight[_Pursuit] = Inflight(reqids, memory_ns=policy.late_ns, limit=policy.late_limit)
         self._active: dict[Target, _Pursuit] = {}
-        self._families: dict[Target, _Pursuit] = {}
+        self._families: dict[_Family, None] = {}
         self._doubtful: dict[Target, _Pursuit] = {}
         self._held: dict[_Pursuit, None] = {}
         self._throttled: dict[_Pursuit, None] = {}
@@ -261,21 +286,24 @@ class Pursuits:
     @property
     def active(self) -> int:
         """How many pursuits are not settled."""
-        return len(self._active)
+        return len(self._active) + len(self._families)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is pursued, awaited or queued."""
-        return not (self._active or self._held or self._rest_queue or self._queries or self._inflight.waiting)
+        return not (self.active or self._held or self._rest_queue or self._queries or self._inflight.waiting)
 
     def submit(self, ticket: Any, target: Target, proof: bool, deadline_ns: int, now_ns: int) -> None:
         """Go after `target` for `ticket`: exactly one Answer follows, at the deadline at the latest."""
+        waiter = _Waiter(ticket, target, proof, deadline_ns, now_ns)
         key = target
         if target.kind == "cl_ord_id":
             order_id = self.resting.open_as(str(target.value))
             if order_id is not None:
                 key = Target("order_id", order_id)
-        waiter = _Waiter(ticket, target, proof, deadline_ns, now_ns)
+        elif target.kind != "order_id":
+            self._submit_family(target, waiter, now_ns)
+            return
         if key.kind == "order_id":
             row = self.resting.get(str(key.value))
             if row is not None and row.ended:
@@ -286,14 +314,23 @@ class Pursuits:
             self._join(pursuit, waiter, now_ns)
             return
         pursuit = self._active[key] = _Pursuit(key, waiter)
-        if key.kind == "userref":
-            pursuit.meant = set(self.resting.open_under(int(key.value)))
-            self._families[key] = pursuit
-        elif key.kind == "all":
-            pursuit.meant = set(self.resting.open_ids())
-            self._families[key] = pursuit
         self._go(pursuit, now_ns)
         self._schedule(pursuit)
+
+    def _submit_family(self, target: Target, waiter: _Waiter, now_ns: int) -> None:
+        everything = target.kind == "all"
+        meant = self.resting.open_ids() if everything else self.resting.open_under(int(target.value))
+        for family in self._families:
+            # A request that left already may have passed the venue before an order was placed that this client means.
+            if family.key == target and not family.sent:
+                family.meant.update(meant)
+                family.left.update(meant)
+                self._join(family, waiter, now_ns)
+                return
+        family = _Family(target, waiter, meant)
+        self._families[family] = None
+        self._go(family, now_ns)
+        self._schedule(family)
 
     def submit_batch(self, tickets: Sequence[tuple[Any, Target]], proof: bool, deadline_ns: int, now_ns: int) -> None:
         """Go after many orders at once, by REST batch: for orders whose single cancels the rate budget cannot bear."""
@@ -327,7 +364,7 @@ class Pursuits:
             self._live.append(lane)
         self._stale.pop(lane, None)
         self._closed_until.pop(lane, None)
-        for pursuit in list(self._active.values()):
+        for pursuit in [*self._active.values(), *self._families]:
             if pursuit.acked_ns is not None or pursuit.done or pursuit in self._held:
                 continue
             # Whoever every route left in silence hedges on this one too; a userref must not, it is asked for once.
@@ -426,22 +463,36 @@ class Pursuits:
             self.counts.stray_acks += 1
             return
         pursuit = attempt.of
-        if pursuit.done:
+        if type(pursuit) is _Family:
+            self._on_family_ack(pursuit, attempt, ack, now_ns)
+        elif pursuit.done:
             self._late_or_repeated(pursuit, attempt, now_ns)
-            return
-        if pursuit.meant is not None:
-            pursuit.oks += 1
-            # Acks do not name their order, so a family is accepted only when as many came as orders were known.
-            if pursuit.children is None and pursuit.oks >= len(pursuit.meant):
-                self._close_attempt(pursuit, attempt, now_ns)
-                self._accepted(pursuit, "ws", now_ns)
-            return
-        if not attempt.waiting:
+        elif pursuit.acked_ns is not None:
             self.counts.repeated_acks += 1
-            if pursuit.acked_ns is not None:
+            self._close_attempt(pursuit, attempt, now_ns)
+        else:
+            self._close_attempt(pursuit, attempt, now_ns)
+            self._accepted(pursuit, attempt, now_ns)
+
+    def _on_family_ack(self, family: _Family, attempt: Attempt[_Pursuit], ack: CancelAck, now_ns: int) -> None:
+        if ack.order_id is not None:
+            if ack.order_id in family.named:
+                self.counts.repeated_acks += 1
                 return
-        self._close_attempt(pursuit, attempt, now_ns)
-        self._accepted(pursuit, "ws", now_ns)
+            family.named.add(ack.order_id)
+        family.oks += 1
+        # Most acks do not name their order, so a family is accepted only when as many came as are known to be needed.
+        if family.complete:
+            self._family_accepted(family, attempt, now_ns)
+
+    def _family_accepted(self, family: _Family, attempt: Attempt[_Pursuit], now_ns: int) -> None:
+        if family.children is not None or family.acked_ns is not None:
+            return
+        self._close_attempt(family, attempt, now_ns)
+        if family.done:
+            self._late_or_repeated(family, attempt, now_ns)
+        else:
+            self._accepted(family, attempt, now_ns)
 
     def _on_reject(self, reject: CancelReject, now_ns: int) -> None:
         attempt = self._inflight.find(reject.reqid)
@@ -449,45 +500,69 @@ class Pursuits:
             self.counts.stray_acks += 1
             return
         pursuit = attempt.of
-        if pursuit.done or not attempt.waiting:
+        if type(pursuit) is _Family and pursuit.acked_ns is not None:
+            # Of an order that had ended before there is nothing to say.
+            if reject.fault is not Fault.NOT_OPEN:
+                self._one_refused(pursuit, reject, now_ns)
+        elif pursuit.done or not (attempt.waiting or pursuit.acked_by is attempt):
             self.counts.repeated_acks += 1
-            if pursuit.key.kind == "userref" and attempt.waiting and reject.fault is not Fault.NOT_OPEN:
-                self.effects.append(
-                    Alert(
-                        f"an order under userref {pursuit.key.value} was refused after others had been accepted",
-                        f"see what still rests under it: {reject.error}",
-                    )
+        else:
+            if pursuit.acked_by is attempt:
+                # Accepted at first, refused in the end: Prime answers like this.
+                self._revoke(pursuit)
+            self._close_attempt(pursuit, attempt, now_ns)
+            self._refused(pursuit, attempt, reject.fault, reject.error, now_ns)
+            self._schedule(pursuit)
+
+    def _one_refused(self, family: _Family, reject: CancelReject, now_ns: int) -> None:
+        """One order of a family was refused after as many had been accepted as were known."""
+        if family.done:
+            self.effects.append(
+                Alert(
+                    f"an order under {family.key.kind} {family.key.value} was refused after others had been accepted",
+                    f"see what still rests under it: {reject.error}",
                 )
+            )
             return
-        self._close_attempt(pursuit, attempt, now_ns)
-        self._refused(pursuit, attempt, reject.fault, reject.error, now_ns)
-        self._schedule(pursuit)
+        self._revoke(family)
+        family.error = reject.error
+        self._split(family, now_ns)
+        self._schedule(family)
+
+    def _revoke(self, pursuit: _Pursuit) -> None:
+        pursuit.acked_ns = pursuit.acked_by = None
+        pursuit.query_ns = FAR_NS
+        pursuit.ambiguous = True
 
     def _on_all(self, ack: CancelAllAck, now_ns: int) -> None:
         attempt = self._inflight.find(ack.reqid)
         if attempt is None:
             self.counts.stray_acks += 1
             return
-        pursuit = attempt.of
-        if pursuit.done or not attempt.waiting:
-            self.counts.repeated_acks += 1
+        family = attempt.of
+        if type(family) is not _Family or family.key.kind != "all":
+            self.counts.stray_acks += 1
             return
-        self._close_attempt(pursuit, attempt, now_ns)
-        pursuit.count = ack.count
-        self._accepted(pursuit, "ws", now_ns)
+        if family.count is None:
+            family.count = ack.count
+        self._family_accepted(family, attempt, now_ns)
 
     def _late_or_repeated(self, pursuit: _Pursuit, attempt: Attempt[_Pursuit], now_ns: int) -> None:
-        if self._doubtful.pop(pursuit.key, None) is None:
+        """An ack for a pursuit that is over: news only to those who were answered `unknown` without one."""
+        holder = pursuit if type(pursuit) is _Family else self._doubtful.get(pursuit.key)
+        if holder is None or not holder.answered_unknown or pursuit.acked_ns is not None:
             self.counts.repeated_acks += 1
-            return
-        self._tell_late(pursuit, Acked(), route_of(attempt.lane), now_ns)
+        else:
+            self._tell_late(holder, Acked(), route_of(attempt.lane), now_ns)
 
     def _tell_late(self, pursuit: _Pursuit, outcome: Outcome, route: Route, now_ns: int) -> None:
         waiters, pursuit.answered_unknown = pursuit.answered_unknown, ()
+        if self._doubtful.get(pursuit.key) is pursuit:
+            del self._doubtful[pursuit.key]
         for waiter in waiters:
             settlement = self._settlement(pursuit, waiter, outcome, route, now_ns)
             if type(waiter.ticket) is _Child:
-                self._child_late(waiter.ticket, settlement, now_ns)
+                self._child_told(waiter.ticket, settlement, now_ns)
             else:
                 self.counts.late += 1
                 self.effects.append(Late(waiter.ticket, settlement))
@@ -581,14 +656,17 @@ class Pursuits:
         self._close_attempt(pursuit, attempt, now_ns)
         match answer:
             case RestCanceled(count=count) if count > 0 or pursuit.key.kind == "all":
-                if pursuit.done:
+                if type(pursuit) is _Family:
+                    pursuit.count = count
+                    pursuit.oks = max(pursuit.oks, count)
+                    if pursuit.key.kind == "all" or pursuit.complete:
+                        self._family_accepted(pursuit, attempt, now_ns)
+                    elif not pursuit.done:
+                        self._split(pursuit, now_ns)
+                elif pursuit.done:
                     self._late_or_repeated(pursuit, attempt, now_ns)
-                    return
-                pursuit.count = count
-                if pursuit.key.kind == "userref" and pursuit.meant is not None and count < len(pursuit.meant):
-                    self._split(pursuit, now_ns)
-                else:
-                    self._accepted(pursuit, "rest", now_ns)
+                elif pursuit.acked_ns is None:
+                    self._accepted(pursuit, attempt, now_ns)
             case _ if pursuit.done or pursuit.acked_ns is not None:
                 return
             case RestCanceled():
@@ -619,7 +697,7 @@ class Pursuits:
                 continue
             match answer:
                 case RestCanceled() if whole:
-                    self._accepted(pursuit, "rest", now_ns)
+                    self._accepted(pursuit, attempt, now_ns)
                 case RestCanceled():
                     # Fewer than asked, and nobody says which: each one is looked up, and asked for alone if it rests.
                     pursuit.ambiguous = pursuit.single = True
@@ -666,7 +744,7 @@ class Pursuits:
 
     def _queried(self, pursuit: _Pursuit, told: set[str] | frozenset[str], now_ns: int) -> None:
         """A query for this pursuit was answered; rows that ended have settled theirs already."""
-        if pursuit.family:
+        if type(pursuit) is _Family:
             self._family_queried(pursuit, told, now_ns)
             return
         if str(pursuit.key.value) not in told:
@@ -679,17 +757,23 @@ class Pursuits:
             pursuit.retry_ns = FAR_NS
             self._go(pursuit, now_ns)
 
-    def _family_queried(self, pursuit: _Pursuit, told: set[str] | frozenset[str], now_ns: int) -> None:
-        assert pursuit.meant is not None
+    def _family_queried(self, family: _Family, told: set[str] | frozenset[str], now_ns: int) -> None:
         resting = {i for i in told if (row := self.resting.get(i)) is not None and not row.ended}
-        if pursuit.acked_ns is not None:
-            if not resting:
-                self._settle(pursuit, Canceled(), "rest", now_ns)
+        if family.acked_ns is not None:
+            if resting:
+                family.query_ns = now_ns + self._policy.hedge_ns
             else:
-                pursuit.query_ns = now_ns + self._policy.hedge_ns
-        elif resting and pursuit.children is None:
-            pursuit.meant |= resting
-            self._split(pursuit, now_ns)
+                self._settle(family, self._family_end(family), "rest", now_ns)
+        elif family.children is not None:
+            return
+        elif resting:
+            family.meant |= resting
+            family.left |= resting
+            self._split(family, now_ns)
+        elif family.meant and not family.left:
+            self._settle(family, self._family_end(family), "rest", now_ns)
+        else:
+            self._conclude(family, now_ns)
 
     def _query_failed(self, pursuit: _Pursuit, now_ns: int) -> None:
         pursuit.asking = False
@@ -715,14 +799,17 @@ class Pursuits:
             pursuit.scheduled_ns = FAR_NS
             self._due(pursuit, now_ns)
         self._inflight.forget(now_ns)
+        while self._doubtful and next(iter(self._doubtful.values())).finished_ns + self._policy.late_ns <= now_ns:
+            del self._doubtful[next(iter(self._doubtful))]
 
     def give_up(self, now_ns: int) -> None:
         """Answer everybody now with what can honestly be said: the process is about to end."""
-        for pursuit in list(self._active.values()):
-            if not pursuit.done:
-                for waiter in pursuit.waiters:
-                    waiter.deadline_ns = min(waiter.deadline_ns, now_ns)
-                self._expire(pursuit, now_ns)
+        everyone = [*self._active.values(), *self._families]
+        for pursuit in everyone:
+            for waiter in pursuit.waiters:
+                waiter.deadline_ns = min(waiter.deadline_ns, now_ns)
+        for pursuit in everyone:
+            self._expire(pursuit, now_ns)
 
     def _due(self, pursuit: _Pursuit, now_ns: int) -> None:
         if pursuit.deadline_ns <= now_ns:
@@ -751,12 +838,18 @@ class Pursuits:
             heapq.heappush(self._heap, (due, self._tick, pursuit))
 
     def _expire(self, pursuit: _Pursuit, now_ns: int) -> None:
+        if type(pursuit) is _Family and pursuit.children is not None:
+            # Its orders' verdicts are part of its own.
+            for order_id, settlement in pursuit.children.items():
+                child = self._active.get(Target("order_id", order_id))
+                if settlement is None and child is not None:
+                    self._expire(child, now_ns)
         for waiter in [waiter for waiter in pursuit.waiters if waiter.deadline_ns <= now_ns]:
             self._reply(pursuit, [waiter], self._verdict(pursuit, waiter), "none", None, now_ns)
 
     def _verdict(self, pursuit: _Pursuit, waiter: _Waiter) -> Outcome:
         """What can honestly be said at the deadline."""
-        if pursuit.children is not None:
+        if type(pursuit) is _Family and pursuit.children is not None:
             return self._combined(pursuit)
         if not pursuit.attempts:
             if self.mode == "maintenance":
@@ -798,6 +891,10 @@ class Pursuits:
 
     def _barred(self, pursuit: _Pursuit) -> bool:
         """Whether its own request must not leave again: by userref it could hit orders placed since the first one."""
+        if type(pursuit) is not _Family:
+            return False
+        if pursuit.children is not None:
+            return True
         return pursuit.key.kind == "userref" and (bool(pursuit.pending) or pursuit.ambiguous)
 
     def _go(self, pursuit: _Pursuit, now_ns: int) -> None:
@@ -891,8 +988,9 @@ class Pursuits:
 
     # ---------------------------------------------------------------- answers
 
-    def _accepted(self, pursuit: _Pursuit, route: Route, now_ns: int) -> None:
+    def _accepted(self, pursuit: _Pursuit, attempt: Attempt[_Pursuit], now_ns: int) -> None:
         """The venue took the cancel. Whoever waits for proof goes on waiting."""
+        route = route_of(attempt.lane)
         pursuit.acked_ns = now_ns
         pursuit.acked_route = route
         pursuit.retry_ns = pursuit.silent_ns = FAR_NS
@@ -909,15 +1007,15 @@ class Pursuits:
         self._reply(pursuit, [waiter for waiter in waiters if not waiter.proof], Acked(), route, now_ns, now_ns)
         if pursuit.done:
             return
-        if pursuit.meant is not None and self._none_open(pursuit.meant):
-            self._settle(pursuit, Canceled(), "stream", now_ns)
-            return
-        pursuit.query_ns = now_ns + self._policy.hedge_ns
+        pursuit.acked_by = attempt
+        if type(pursuit) is not _Family or pursuit.left:
+            pursuit.query_ns = now_ns + self._policy.hedge_ns
+        elif pursuit.meant:
+            self._settle(pursuit, self._family_end(pursuit), "stream", now_ns)
+        else:
+            # Nothing was known to rest, so no event is to be waited for.
+            self._ask(pursuit)
         self._schedule(pursuit)
-
-    def _none_open(self, order_ids: set[str]) -> bool:
-        """Whether all of them are known to have ended; of an empty set nothing is known."""
-        return bool(order_ids) and all((row := self.resting.get(i)) is not None and row.ended for i in order_ids)
 
     def _refused(
         self, pursuit: _Pursuit, attempt: Attempt[_Pursuit], fault: Fault, error: str, now_ns: int
@@ -932,8 +1030,7 @@ class Pursuits:
         pursuit.error = error
         pursuit.reject_class = rule.reject_class
         pursuit.ambiguous = pursuit.ambiguous or rule.ambiguous
-        if pursuit.key.kind == "userref" and (pursuit.oks or pursuit.meant or rule.ambiguous):
-            # Some of the family may be done and this refusal does not say whose it is: each is asked for by its own id.
+        if type(pursuit) is _Family and self._is_of_one(pursuit, fault):
             self._split(pursuit, now_ns)
             return
         if fault is Fault.NOT_OPEN and pursuit.key.kind != "all":
@@ -969,6 +1066,16 @@ class Pursuits:
                     self._send(pursuit, other, now_ns)
                 else:
                     self._reject_if_final(pursuit, now_ns)
+
+    def _is_of_one(self, family: _Family, fault: Fault) -> bool:
+        """Whether a refusal may be of one order of a family only, without saying whose: then each is asked for itself."""
+        if family.children is not None:
+            return True
+        if family.key.kind != "userref":
+            return False
+        if family.oks or family.ambiguous:
+            return True
+        return bool(family.meant) if fault is Fault.NOT_OPEN else not RULES[fault].whole
 
     def _again_at(self, pursuit: _Pursuit, at_ns: int, now_ns: int) -> None:
         """Plan one more try, unless nobody will be waiting by then: then the refusal is the answer."""
@@ -1049,55 +1156,71 @@ class Pursuits:
 
     # ---------------------------------------------------------------- families
 
-    def _split(self, pursuit: _Pursuit, now_ns: int) -> None:
+    def _split(self, family: _Pursuit, now_ns: int) -> None:
         """Go after each order of a family by its own id, because the family's request must not be sent again."""
-        assert pursuit.meant is not None
-        if pursuit.children is not None:
+        assert type(family) is _Family
+        if family.children is not None:
             return
-        pursuit.retry_ns = pursuit.silent_ns = FAR_NS
-        resting = [i for i in sorted(pursuit.meant) if (row := self.resting.get(i)) is None or not row.ended]
-        if not resting:
-            if pursuit.meant:
-                self._settle(pursuit, Canceled(), "stream", now_ns)
+        family.retry_ns = family.silent_ns = FAR_NS
+        if not family.left:
+            if family.meant and (family.oks or family.denied_ns is not None or self._was_canceled(family)):
+                self._settle(family, self._family_end(family), "stream", now_ns)
             else:
-                # Nothing is known to rest under it; a list of open orders may tell what it meant.
-                self._ask(pursuit)
+                # Nothing is known to rest, but the request may have passed nobody yet: a list of open orders may tell.
+                self._ask(family)
             return
-        pursuit.children = dict.fromkeys(resting)
-        proof = any(waiter.proof for waiter in pursuit.waiters)
-        deadline_ns = max(waiter.deadline_ns for waiter in pursuit.waiters)
-        for order_id in resting:
-            self.submit(_Child(pursuit, order_id), Target("order_id", order_id), proof, deadline_ns, now_ns)
+        family.children = dict.fromkeys(sorted(family.left))
+        proof = any(waiter.proof for waiter in family.waiters)
+        deadline_ns = max(waiter.deadline_ns for waiter in family.waiters)
+        for order_id in list(family.children):
+            key = Target("order_id", order_id)
+            self.submit(_Child(family, order_id), key, proof, deadline_ns, now_ns)
+            child = self._active.get(key)
+            if child is not None:
+                # The family's own request may have reached it.
+                child.ambiguous = True
 
-    def _child_answered(self, child: _Child, settlement: Settlement, now_ns: int) -> None:
-        parent = child.parent
-        assert parent.children is not None
-        parent.children[child.order_id] = settlement
-        parent.sent_for += settlement.attempts
-        if parent.done or any(answer is None for answer in parent.children.values()):
+    def _child_told(self, child: _Child, settlement: Settlement, now_ns: int) -> None:
+        """One of a family's orders was settled, in time or late: with the last of them the family is."""
+        family = child.parent
+        assert family.children is not None
+        if family.children[child.order_id] is None:
+            family.sent_for += settlement.attempts
+        family.children[child.order_id] = settlement
+        if any(told is None for told in family.children.values()):
             return
-        parent.error = next((s.error for s in parent.children.values() if s is not None and s.error), parent.error)
-        outcome = self._combined(parent)
-        self._reply(parent, parent.waiters, outcome, settlement.route, settlement.answered_ns, now_ns)
+        outcome = self._combined(family)
+        if not family.done:
+            family.error = next((s.error for s in family.children.values() if s is not None and s.error), family.error)
+            self._reply(family, family.waiters, outcome, settlement.route, settlement.answered_ns, now_ns)
+        elif not isinstance(outcome, Unknown):
+            # Of no effect unless somebody was answered `unknown`.
+            self._tell_late(family, outcome, settlement.route, now_ns)
 
-    def _child_late(self, child: _Child, settlement: Settlement, now_ns: int) -> None:
-        """A family that was answered `unknown` is told of late once all of its orders are."""
-        parent = child.parent
-        assert parent.children is not None
-        parent.children[child.order_id] = settlement
-        outcome = self._combined(parent)
-        if not isinstance(outcome, Unknown) and self._doubtful.pop(parent.key, None) is not None:
-            self._tell_late(parent, outcome, settlement.route, now_ns)
-
-    def _combined(self, pursuit: _Pursuit) -> Outcome:
+    def _combined(self, family: _Family) -> Outcome:
         """The most careful of the children's outcomes: what holds for all of them."""
-        assert pursuit.children is not None
-        outcomes = [Unknown(pursuit.routes) if s is None else s.outcome for s in pursuit.children.values()]
-        for kind in (Unknown, Rejected, Refused, Acked, Canceled, Closed, NotOpen):
+        assert family.children is not None
+        outcomes = [None if s is None else s.outcome for s in family.children.values()]
+        if any(outcome is None or isinstance(outcome, (Unknown, Refused)) for outcome in outcomes):
+            # Also where nothing left for one of them: the family's own request did.
+            return Unknown(family.routes)
+        for kind in (Rejected, Acked, Canceled, Closed):
             for outcome in outcomes:
                 if isinstance(outcome, kind):
                     return Canceled() if kind is Canceled and len(outcomes) > 1 else outcome
-        raise AssertionError("a family without children was combined")
+        return NotOpen()
+
+    def _family_end(self, family: _Family) -> Outcome:
+        """How a family is reported of which nothing rests: as canceled unless all of it had ended otherwise."""
+        rows = [row for i in sorted(family.meant) if (row := self.resting.get(i)) is not None and row.ended]
+        filled_qty = rows[0].filled_qty if len(rows) == len(family.meant) == 1 else None
+        if rows and not self._was_canceled(family):
+            return Closed(_closed_state(rows[0]), filled_qty)
+        return Canceled(filled_qty)
+
+    def _was_canceled(self, family: _Family) -> bool:
+        """Whether an order that was open when the family was asked for has been canceled since."""
+        return len(family.meant) - len(family.left) > family.otherwise
 
     # ---------------------------------------------------------------- order states
 
@@ -1120,13 +1243,22 @@ class Pursuits:
         for key in keys:
             pursuit = self._active.get(key)
             if pursuit is not None:
-                self._settle_by_row(pursuit, row, route, now_ns)
-            elif (doubtful := self._doubtful.pop(key, None)) is not None:
+                self._settle(pursuit, _ending(pursuit, row), route, now_ns)
+            if (doubtful := self._doubtful.get(key)) is not None:
                 self._tell_late(doubtful, _ending(doubtful, row), route, now_ns)
-        for family in list(self._families.values()):
-            assert family.meant is not None
-            if row.order_id in family.meant and family.acked_ns is not None and self._none_open(family.meant):
-                self._settle(family, Canceled(), route, now_ns)
+        for family in list(self._families):
+            if row.order_id in family.left:
+                family.left.remove(row.order_id)
+                family.otherwise += row.status != "canceled"
+                self._family_shrank(family, route, now_ns)
+
+    def _family_shrank(self, family: _Family, route: Route, now_ns: int) -> None:
+        if family.done or family.children is not None:
+            return
+        if not family.left and (family.oks or family.acked_ns is not None):
+            self._settle(family, self._family_end(family), route, now_ns)
+        elif family.oks and family.complete and family.acked_ns is None and family.pending:
+            self._family_accepted(family, next(iter(family.pending.values())), now_ns)
 
     def _opened(self, row: Row, now_ns: int) -> None:
         """An order appeared. If a cancel for it came too early, this is the moment to repeat it."""
@@ -1143,11 +1275,12 @@ class Pursuits:
             self._go(pursuit, now_ns)
             self._schedule(pursuit)
         if row.userref is not None:
-            family = self._families.get(Target("userref", row.userref))
-            if family is not None and family.denied_ns is not None and not family.pending and family.acked_ns is None:
-                family.retry_ns = FAR_NS
-                self._go(family, now_ns)
-                self._schedule(family)
+            for family in list(self._families):
+                early = family.denied_ns is not None and family.acked_ns is None and not family.pending
+                if early and family.key == Target("userref", row.userref):
+                    family.retry_ns = FAR_NS
+                    self._go(family, now_ns)
+                    self._schedule(family)
 
     def _identify(self, named: Target, order: Target) -> None:
         """A pursuit by client order id goes on under the order's own id: others join it, and its state can be asked."""
@@ -1164,9 +1297,6 @@ class Pursuits:
             return False
         row = self.resting.get(str(pursuit.key.value))
         return row is not None and row.status == "open"
-
-    def _settle_by_row(self, pursuit: _Pursuit, row: Row, route: Route, now_ns: int) -> None:
-        self._settle(pursuit, _ending(pursuit, row), route, now_ns)
 
     # ---------------------------------------------------------------- the one answer
 
@@ -1197,10 +1327,10 @@ class Pursuits:
         if pursuit.done:
             return
         pursuit.done = True
-        key = pursuit.key
-        del self._active[key]
-        if pursuit.meant is not None:
-            del self._families[key]
+        if type(pursuit) is _Family:
+            del self._families[pursuit]
+        else:
+            del self._active[pursuit.key]
         self._unqueue(pursuit)
         if pursuit.asking:
             self._queries.pop(pursuit, None)
@@ -1209,10 +1339,19 @@ class Pursuits:
             self._throttled.pop(pursuit, None)
         for attempt in list(pursuit.pending.values()):
             self._close_attempt(pursuit, attempt, now_ns)
-        if pursuit.answered_unknown:
-            self._doubtful[key] = pursuit
-            if len(self._doubtful) > self._policy.late_limit:
-                del self._doubtful[next(iter(self._doubtful))]
+        if pursuit.answered_unknown and type(pursuit) is not _Family:
+            self._remember_doubt(pursuit, now_ns)
+
+    def _remember_doubt(self, pursuit: _Pursuit, now_ns: int) -> None:
+        """Keep those who were answered `unknown` findable by their order, together with those of an earlier pursuit."""
+        earlier = self._doubtful.pop(pursuit.key, None)
+        if earlier is not None:
+            pursuit.answered_unknown = earlier.answered_unknown + pursuit.answered_unknown
+            earlier.answered_unknown = ()
+        pursuit.finished_ns = now_ns
+        self._doubtful[pursuit.key] = pursuit
+        if len(self._doubtful) > self._policy.late_limit:
+            del self._doubtful[next(iter(self._doubtful))]
 
     def _answer(
         self,
@@ -1225,7 +1364,7 @@ class Pursuits:
     ) -> None:
         settlement = self._settlement(pursuit, waiter, outcome, route, answered_ns)
         if type(waiter.ticket) is _Child:
-            self._child_answered(waiter.ticket, settlement, now_ns)
+            self._child_told(waiter.ticket, settlement, now_ns)
         else:
             self.effects.append(Answer(waiter.ticket, settlement))
 
@@ -1252,14 +1391,19 @@ class Pursuits:
         )
         if key.kind != "all":
             return settlement
-        residual = tuple(i for i in self.resting.open_ids() if pursuit.meant is not None and i in pursuit.meant)
+        assert type(pursuit) is _Family
         proved = isinstance(outcome, Canceled)
-        return msgspec.structs.replace(settlement, count=pursuit.count, residual=() if proved else residual)
+        residual = () if proved else tuple(i for i in self.resting.open_ids() if i in pursuit.left)
+        return msgspec.structs.replace(settlement, count=pursuit.count, residual=residual)
 
 
 def _ending(pursuit: _Pursuit, row: Row) -> Outcome:
     """How an ended order is reported to whoever pursued it: as canceled if a cancel of ours may have done it."""
     if row.status == "canceled" and pursuit.first_sent_ns is not None:
         return Canceled(row.filled_qty)
+    return Closed(_closed_state(row), row.filled_qty)
+
+
+def _closed_state(row: Row) -> ClosedState:
     assert row.status != "open" and row.status != "gone"  # noqa: PT018 - one condition, and mypy narrows by it
-    return Closed(row.status, row.filled_qty)
+    return row.status

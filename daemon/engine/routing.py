@@ -34,7 +34,8 @@ class Rule(NamedTuple):
     """The reaction to one class of answers.
 
     ambiguous: the cancel may have taken effect all the same, so nothing may be concluded from this refusal, and a
-    userref must not be sent again. closes_ms: how long the lane is left alone by everybody.
+    userref must not be sent again. closes_ms: how long the lane is left alone by everybody. whole: the request was
+    turned away before any order was looked at, so that none of a family was touched.
     """
 
     reaction: Reaction
@@ -42,22 +43,23 @@ class Rule(NamedTuple):
     pause_ms: int = 0
     closes_ms: int = 0
     ambiguous: bool = False
+    whole: bool = False
 
 
 RULES: Final[dict[Fault, Rule]] = {
     Fault.NOT_OPEN: Rule(Reaction.RESOLVE, "invalid"),
     # The counter falls by 1 to 3.75 a second and a young cancel costs up to 8: sooner than a second is of no use.
     Fault.THROTTLED: Rule(Reaction.AGAIN, "throttled", pause_ms=1000),
-    Fault.ROUTE_BUSY: Rule(Reaction.ELSEWHERE, "throttled", pause_ms=1000, closes_ms=1000),
-    Fault.STALE_TOKEN: Rule(Reaction.NEW_TOKEN, "auth"),
+    Fault.ROUTE_BUSY: Rule(Reaction.ELSEWHERE, "throttled", pause_ms=1000, closes_ms=1000, whole=True),
+    Fault.STALE_TOKEN: Rule(Reaction.NEW_TOKEN, "auth", whole=True),
     # The REST lane has already jumped its nonces and tried once more before it reports this.
-    Fault.STALE_NONCE: Rule(Reaction.ONCE_ELSEWHERE, "auth"),
+    Fault.STALE_NONCE: Rule(Reaction.ONCE_ELSEWHERE, "auth", whole=True),
     # Three wrong keys a minute are known to be borne; more lead to a lockout.
-    Fault.CREDENTIALS: Rule(Reaction.ONCE_ELSEWHERE, "auth", closes_ms=20_000),
-    Fault.LOCKOUT: Rule(Reaction.ONCE_ELSEWHERE, "auth", closes_ms=900_000),
+    Fault.CREDENTIALS: Rule(Reaction.ONCE_ELSEWHERE, "auth", closes_ms=20_000, whole=True),
+    Fault.LOCKOUT: Rule(Reaction.ONCE_ELSEWHERE, "auth", closes_ms=900_000, whole=True),
     # REST takes the cancel right alone where WebSocket v1 is said to ask for the create right too.
-    Fault.PERMISSION: Rule(Reaction.ONCE_ELSEWHERE, "permission"),
-    Fault.INVALID: Rule(Reaction.ONCE_ELSEWHERE, "invalid"),
+    Fault.PERMISSION: Rule(Reaction.ONCE_ELSEWHERE, "permission", whole=True),
+    Fault.INVALID: Rule(Reaction.ONCE_ELSEWHERE, "invalid", whole=True),
     Fault.UNAVAILABLE: Rule(Reaction.ELSEWHERE, "unavailable", pause_ms=500),
     Fault.TRANSIENT: Rule(Reaction.AGAIN, "unavailable", pause_ms=200, ambiguous=True),
     Fault.UNLISTED: Rule(Reaction.ONCE_ELSEWHERE, "unavailable", ambiguous=True),

@@ -2,8 +2,10 @@
 
 import pytest
 
-from daemon.contract.evidence import CancelAck, Fault, OrderState
-from daemon.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, Unknown
+from daemon.contract.evidence import CancelAck, CancelAllAck, Fault, OrderState
+from daemon.contract.ids import EVERYTHING, Reqid
+from daemon.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, Rejected, Unknown
+from daemon.engine.pursuits import Alert
 
 from .model import DEADLINE_MS, Desk, named, order, userref
 
@@ -612,3 +614,443 @@ def test_an_order_missing_from_a_snapshot_is_asked_about() -> None:
     assert query.form == "query"
     desk.rest_orders(query, OrderState(O1, "canceled", filled_qty="1"))
     assert desk.outcome("t") == Canceled("1")
+
+
+# ---------------------------------------------------------------- families: a userref, and everything
+
+
+def family(desk: Desk, *order_ids: str, number: int = 7) -> None:
+    for order_id in order_ids:
+        desk.opened(order_id, userref=number)
+
+
+def test_a_userref_is_accepted_when_as_many_acks_came_as_orders_are_known() -> None:
+    desk = Desk(0)
+    family(desk, O1, O2)
+    desk.cancel("t", userref(7))
+    send = desk.last()
+    desk.ack(send)
+    assert desk.answers == {}
+    desk.ack(send)
+    assert desk.outcome("t") == Acked()
+    assert desk.pursuits.idle
+
+
+def test_acks_that_name_their_order_are_counted_once_each() -> None:
+    desk = Desk(0)
+    family(desk, O1, O2)
+    desk.cancel("t", userref(7))
+    send = desk.last()
+    desk.ack(send, O1)
+    desk.ack(send, O1)
+    assert desk.answers == {}
+    assert desk.pursuits.counts.repeated_acks == 1
+    desk.ack(send, O2)
+    assert desk.outcome("t") == Acked()
+
+
+def test_no_ack_is_waited_for_of_an_order_that_filled_in_the_meantime() -> None:
+    desk = Desk(0)
+    family(desk, O1, O2)
+    desk.cancel("t", userref(7))
+    desk.ack(desk.last())
+    assert desk.answers == {}
+    desk.filled(O2)
+    assert desk.outcome("t") == Acked()
+
+
+def test_of_an_unknown_family_one_ack_says_it_all() -> None:
+    desk = Desk(0)
+    desk.cancel("t", userref(7))
+    desk.ack(desk.last())
+    assert desk.outcome("t") == Acked()
+
+
+def test_a_family_with_proof_waits_for_the_end_of_each_of_its_orders() -> None:
+    desk = Desk(0)
+    family(desk, O1, O2)
+    desk.cancel("t", userref(7), proof=True)
+    send = desk.last()
+    desk.ack(send)
+    desk.canceled(O1)
+    desk.ack(send)
+    assert desk.answers == {}
+    desk.canceled(O2)
+    assert desk.outcome("t") == Canceled()
+    assert desk.pursuits.idle
+
+
+def test_events_before_acks_prove_a_family() -> None:
+    desk = Desk(0)
+    family(desk, O1)
+    desk.cancel("t", userref(7), proof=True)
+    send = desk.last()
+    desk.canceled(O1, "0.5")
+    assert desk.answers == {}, "an order of the family that nobody knows may still rest"
+    desk.ack(send)
+    assert desk.outcome("t") == Canceled("0.5")
+
+
+def test_a_family_that_filled_is_closed_and_not_canceled() -> None:
+    desk = Desk(0)
+    family(desk, O1)
+    desk.cancel("t", userref(7), proof=True)
+    send = desk.last()
+    desk.ack(send)
+    desk.filled(O1)
+    assert desk.outcome("t") == Closed("filled", "5")
+
+
+def test_an_error_among_the_acks_sends_each_order_its_own_cancel() -> None:
+    desk = Desk(0)
+    family(desk, O1, O2, O3)
+    desk.cancel("t", userref(7))
+    send = desk.last()
+    desk.ack(send)
+    desk.reject(send, Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    own = desk.take()
+    assert [s.target for s in own] == [order(O1), order(O2), order(O3)]
+    desk.ack(send)
+    for s in own:
+        assert desk.answers == {}
+        desk.ack(s)
+    assert desk.outcome("t") == Acked()
+    assert desk.answers["t"].attempts == 4
+    assert desk.pursuits.idle
+
+
+def test_an_error_after_the_known_acks_alerts_when_the_client_was_told_already() -> None:
+    desk = Desk(0)
+    family(desk, O1)
+    desk.cancel("t", userref(7))
+    send = desk.last()
+    desk.ack(send)
+    desk.reject(send, Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    assert [type(effect) for effect in desk.told] == [Alert]
+    desk.reject(send, Fault.NOT_OPEN)
+    assert len(desk.told) == 1
+
+
+def test_an_error_after_the_known_acks_takes_the_acceptance_back_for_whoever_waits_for_proof() -> None:
+    desk = Desk(0)
+    family(desk, O1)
+    desk.cancel("t", userref(7), proof=True)
+    send = desk.last()
+    desk.ack(send)
+    desk.reject(send, Fault.NOT_OPEN)
+    assert desk.take() == []
+    desk.reject(send, Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    assert desk.last().target == order(O1)
+    desk.canceled(O1)
+    assert desk.outcome("t") == Canceled("0")
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.ROUTE_BUSY, Fault.STALE_NONCE, Fault.CREDENTIALS, Fault.LOCKOUT, Fault.PERMISSION, Fault.INVALID]
+)
+def test_a_userref_turned_away_as_a_whole_takes_another_route_as_it_is(fault: Fault) -> None:
+    desk = Desk(0, 1)
+    family(desk, O1, O2)
+    desk.cancel("t", userref(7))
+    desk.reject(desk.last(), fault, "turned away")
+    again = desk.last()
+    assert (again.lane, again.target) == (1, userref(7))
+
+
+@pytest.mark.parametrize("fault", [Fault.THROTTLED, Fault.UNAVAILABLE, Fault.TRANSIENT, Fault.UNLISTED])
+def test_a_userref_refused_for_perhaps_one_of_its_orders_is_never_repeated(fault: Fault) -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", userref(7))
+    desk.reject(desk.last(), fault, "perhaps of one order")
+    assert desk.take() == []
+    listed = desk.call()
+    assert (listed.form, listed.target) == ("open_orders", userref(7))
+    desk.rest_orders(listed, OrderState(O1, "open", userref=7))
+    desk.ack(desk.last())
+    assert desk.outcome("t") == Acked()
+
+
+def test_a_lost_userref_becomes_the_orders_it_meant() -> None:
+    desk = Desk(0, 1)
+    family(desk, O1, O2)
+    desk.cancel("t", userref(7))
+    desk.take()
+    desk.canceled(O1)
+    desk.opened(O3, userref=7)
+    desk.down(0)
+    assert [send.target for send in desk.sent] == [order(O2)], "neither the ended nor the newer order"
+    desk.ack(desk.last())
+    assert desk.outcome("t") == Acked()
+
+
+def test_a_silent_userref_becomes_the_orders_it_meant() -> None:
+    desk = Desk(0, 1)
+    family(desk, O1, O2)
+    desk.cancel("t", userref(7), proof=True)
+    send = desk.last()
+    desk.wait(400)
+    assert [s.target for s in desk.take()] == [order(O1), order(O2)]
+    desk.ack(send)
+    desk.ack(send)
+    desk.canceled(O1)
+    assert desk.answers == {}
+    desk.canceled(O2)
+    assert desk.outcome("t") == Canceled()
+    assert desk.pursuits.idle
+
+
+def test_a_silent_userref_of_which_all_known_orders_filled_is_looked_up() -> None:
+    desk = Desk(0)
+    family(desk, O1)
+    desk.cancel("t", userref(7))
+    desk.filled(O1)
+    desk.wait(400)
+    assert desk.answers == {}
+    listed = desk.call()
+    assert listed.form == "open_orders"
+    desk.rest_orders(listed)
+    assert desk.outcome("t") == Closed("filled", "5")
+
+
+def test_a_silent_userref_whose_known_orders_were_canceled_is_canceled() -> None:
+    desk = Desk(0)
+    family(desk, O1)
+    desk.cancel("t", userref(7))
+    desk.canceled(O1)
+    desk.wait(400)
+    assert desk.outcome("t") == Canceled("0")
+
+
+def test_a_userref_nobody_knows_is_asked_for_through_the_window_and_is_not_open() -> None:
+    desk = Desk(0)
+    desk.cancel("t", userref(7))
+    frames = 0
+    while "t" not in desk.answers:
+        for send in desk.take():
+            frames += 1
+            desk.reject(send)
+        while (call := desk.maybe_call()) is not None:
+            assert call.form == "open_orders"
+            desk.rest_orders(call)
+        desk.wait(10)
+    assert desk.outcome("t") == NotOpen()
+    assert frames == 5
+    assert desk.pursuits.idle
+
+
+def test_a_userref_nobody_knows_is_not_open_when_the_list_comes_last() -> None:
+    desk = Desk(0)
+    desk.cancel("t", userref(7))
+    desk.reject(desk.last())
+    desk.wait(1500)
+    desk.reject(desk.last())
+    desk.wait(0)
+    desk.reject(desk.last())
+    assert desk.answers == {}
+    desk.rest_orders(desk.call())
+    assert desk.outcome("t") == NotOpen()
+
+
+def test_an_order_that_appears_under_a_denied_userref_is_canceled_at_once() -> None:
+    desk = Desk(0)
+    desk.cancel("t", userref(7))
+    desk.reject(desk.last())
+    desk.opened(O2, userref=8)
+    assert desk.take() == []
+    desk.opened(O1, userref=7)
+    desk.ack(desk.last())
+    assert desk.outcome("t") == Acked()
+
+
+def test_a_userref_denied_after_its_orders_ended_is_told_how() -> None:
+    desk = Desk(0)
+    family(desk, O1, O2)
+    desk.cancel("t", userref(7))
+    send = desk.last()
+    desk.filled(O1)
+    desk.filled(O2)
+    desk.reject(send)
+    desk.rest_orders(desk.call())
+    assert desk.outcome("t") == Closed("filled")
+
+
+def test_a_second_client_is_not_answered_with_a_request_that_left_before_it_asked() -> None:
+    desk = Desk(0)
+    family(desk, O1)
+    desk.cancel("a", EVERYTHING)
+    desk.cancel("c", userref(7))
+    first, third = desk.take()
+    desk.opened(O2, userref=7)
+    desk.cancel("b", EVERYTHING)
+    desk.cancel("d", userref(7))
+    second, fourth = desk.take()
+    desk.hear(0, CancelAllAck(first.reqid, 1))
+    desk.ack(third)
+    assert set(desk.answers) == {"a", "c"}
+    desk.hear(0, CancelAllAck(second.reqid, 1))
+    desk.ack(fourth)
+    desk.ack(fourth)
+    assert set(desk.answers) == {"a", "b", "c", "d"}
+    assert desk.pursuits.idle
+
+
+def test_clients_share_a_family_that_has_not_left_yet() -> None:
+    desk = Desk()
+    desk.cancel("a", EVERYTHING)
+    desk.opened(O1)
+    desk.cancel("b", EVERYTHING, proof=True)
+    desk.up(0)
+    send = desk.last()
+    desk.hear(0, CancelAllAck(send.reqid, 1))
+    assert desk.outcome("a") == Acked()
+    desk.canceled(O1)
+    assert desk.outcome("b") == Canceled("0")
+
+
+def test_everything_is_canceled_by_one_frame_and_told_with_count_and_residual() -> None:
+    desk = Desk(0)
+    desk.opened(O1)
+    desk.opened(O2)
+    desk.cancel("ack", EVERYTHING)
+    send = desk.last()
+    desk.hear(0, CancelAllAck(send.reqid, 2))
+    settlement = desk.answers["ack"]
+    assert (settlement.outcome, settlement.count, settlement.residual) == (Acked(), 2, (O1, O2))
+    desk.cancel("proof", EVERYTHING, proof=True)
+    desk.hear(0, CancelAllAck(desk.last().reqid, 2))
+    desk.canceled(O1)
+    desk.canceled(O2)
+    settlement = desk.answers["proof"]
+    assert (settlement.outcome, settlement.count, settlement.residual) == (Canceled(), 2, ())
+
+
+def test_everything_with_proof_and_nothing_known_is_proved_by_a_list_of_open_orders() -> None:
+    desk = Desk(0)
+    desk.cancel("t", EVERYTHING, proof=True)
+    desk.hear(0, CancelAllAck(desk.last().reqid, 0))
+    desk.rest_orders(desk.call(), OrderState(O1, "open"))
+    assert desk.answers == {}
+    desk.wait(400)
+    desk.rest_orders(desk.call())
+    assert desk.outcome("t") == Canceled()
+
+
+def test_everything_by_rest_answers_with_its_count_even_of_zero() -> None:
+    desk = Desk()
+    desk.cancel("t", EVERYTHING)
+    call = desk.call()
+    assert call.form == "all"
+    desk.rest_count(call, 0)
+    assert (desk.outcome("t"), desk.answers["t"].count) == (Acked(), 0)
+
+
+def test_when_no_route_takes_cancel_all_each_known_order_is_canceled_by_its_own_id() -> None:
+    desk = Desk(0)
+    desk.opened(O1)
+    desk.cancel("t", EVERYTHING)
+    desk.take()
+    desk.wait(400)
+    desk.call()
+    desk.wait(400)
+    listed = desk.call()
+    assert (listed.form, listed.target) == ("open_orders", EVERYTHING)
+    desk.rest_orders(listed, OrderState(O1, "open"), OrderState(O2, "open"))
+    assert [send.target for send in desk.sent] == [order(O1), order(O2)]
+    for send in desk.take():
+        desk.ack(send)
+    assert desk.outcome("t") == Acked()
+
+
+def test_a_cancel_all_that_every_route_refuses_is_rejected() -> None:
+    desk = Desk(0)
+    desk.opened(O1)
+    desk.cancel("t", EVERYTHING)
+    desk.reject(desk.last(), Fault.NOT_OPEN, "EOrder:Unknown order")
+    desk.rest_refuse(desk.call(), Fault.PERMISSION, "EGeneral:Permission denied")
+    settlement = desk.answers["t"]
+    assert (settlement.outcome, settlement.residual) == (Rejected("permission"), (O1,))
+
+
+def test_a_cancel_all_ack_for_another_request_is_stray() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    desk.hear(0, CancelAllAck(desk.last().reqid, 1))
+    desk.hear(0, CancelAllAck(Reqid(999), 1))
+    assert desk.answers == {}
+    assert desk.pursuits.counts.stray_acks == 2
+
+
+def test_a_userref_by_rest_is_accepted_by_its_count() -> None:
+    desk = Desk()
+    family(desk, O1, O2)
+    desk.cancel("t", userref(7))
+    desk.rest_count(desk.call(), 2)
+    assert desk.outcome("t") == Acked()
+
+
+def test_a_userref_by_rest_with_too_small_a_count_is_split() -> None:
+    desk = Desk()
+    family(desk, O1, O2)
+    desk.cancel("t", userref(7))
+    desk.rest_count(desk.call(), 1)
+    call = desk.call()
+    assert (call.form, call.order_ids) == ("batch", (O1, O2))
+    desk.rest_count(call, 2)
+    assert desk.outcome("t") == Acked()
+
+
+def test_a_split_family_with_one_order_unsettled_is_unknown_and_told_of_late() -> None:
+    desk = Desk(0)
+    family(desk, O1, O2)
+    desk.cancel("t", userref(7))
+    desk.take()
+    desk.wait(400)
+    first, second = desk.take()
+    desk.ack(first)
+    desk.wait(DEADLINE_MS)
+    assert desk.outcome("t") == Unknown(("ws",))
+    assert desk.lates == []
+    desk.ack(second)
+    assert [late.settlement.outcome for late in desk.lates] == [Acked()]
+    desk.canceled(O2)
+    desk.canceled(O1)
+    assert len(desk.lates) == 1
+    assert desk.pursuits.idle
+
+
+def test_a_split_family_whose_orders_found_no_route_is_unknown_because_the_family_had_left() -> None:
+    desk = Desk(0)
+    family(desk, O1)
+    desk.cancel("t", userref(7))
+    desk.down(0)
+    while (call := desk.maybe_call()) is not None:
+        desk.rest_fail(call, left=False)
+    desk.wait(DEADLINE_MS)
+    assert desk.outcome("t") == Unknown(("ws",))
+    assert desk.answers["t"].attempts == 1
+
+
+def test_a_split_family_refused_for_an_order_after_all_is_unknown_while_the_first_request_may_have_worked() -> None:
+    desk = Desk(0)
+    family(desk, O1)
+    desk.cancel("t", userref(7))
+    desk.take()
+    desk.wait(400)
+    desk.reject(desk.last(), Fault.PERMISSION, "EGeneral:Permission denied")
+    desk.rest_refuse(desk.call(), Fault.PERMISSION, "EGeneral:Permission denied")
+    desk.wait(DEADLINE_MS)
+    assert desk.outcome("t") == Unknown(("ws",))
+    assert desk.answers["t"].error == "EGeneral:Permission denied"
+
+
+def test_one_late_ack_of_several_does_not_tell_a_family_accepted() -> None:
+    desk = Desk(0)
+    family(desk, O1, O2)
+    desk.cancel("t", userref(7), deadline_ms=100)
+    send = desk.last()
+    desk.wait(100)
+    assert desk.outcome("t") == Unknown(("ws",))
+    desk.ack(send)
+    assert desk.lates == []
+    desk.ack(send)
+    assert [late.settlement.outcome for late in desk.lates] == [Acked()]
