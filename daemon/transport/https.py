@@ -1,5 +1,7 @@
 """One HTTP/1.1 connection over a Wire: one request at a time, one write per request, and the truth about what left.
 
+h11 reads the answers. Requests are written here, because h11 takes longer to judge one than the kernel to send it.
+
 A caller that must know whether a request can have had an effect gets one of three answers: a complete Response, NotSent
 (no byte was handed on: safe to send again elsewhere), or AnswerLost (bytes left and no complete answer came: anything
 may have happened).
@@ -9,6 +11,7 @@ This file does not dial, pool, retry, follow redirects, or judge a status. It is
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +31,21 @@ HEAD_LIMIT: Final = 64 * 1024
 
 # Interim (1xx) responses before the final one; more is a peer that plays for time.
 INTERIM_LIMIT: Final = 8
+
+# A whole request head (RFC 9112 sections 3 and 5). A value cannot hold a line end, so the number of lines tells whether
+# one was smuggled in.
+_HEAD: Final = re.compile(
+    rb"[A-Z]+ [!-~]+ HTTP/1\.1\r\n(?:[-!#$%&'*+.^_`|~0-9A-Za-z]+: [\t -~\x80-\xff]*\r\n)+\r\n"
+)
+
+# Fields that say how long a request is and what becomes of the connection. They are written here or not at all.
+_OURS: Final = frozenset((b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect", b"te"))
+
+# Any request will do for a parser of answers, but for the odd ones below.
+_ASKED: Final = h11.Request(method="GET", target="/", headers=[("Host", "")])
+
+# Methods whose answers are framed differently; nobody here needs them.
+_ODD_METHODS: Final = frozenset(("HEAD", "CONNECT"))
 
 
 class NotSent(Exception):
@@ -69,7 +87,11 @@ class HttpConnection:
     def __init__(self, wire: Wire, host: str) -> None:
         """wire: connected, and owned from here on. host: value of the Host header, with the port if not the default."""
         self._wire = wire
-        self._host = host.encode("ascii")
+        self._own_fields = (
+            (b"host", b"Host: %s\r\n" % host.encode("ascii")),
+            (b"user-agent", b"User-Agent: %s\r\n" % USER_AGENT),
+            (b"accept-encoding", b"Accept-Encoding: identity\r\n"),
+        )
         self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_LIMIT)
         self._busy = False
         self._open = True
@@ -93,8 +115,9 @@ class HttpConnection:
     ) -> Response:
         """Send one request in the calling step and wait for its whole answer.
 
-        target: path and query. headers: Host, Content-Length, User-Agent and Accept-Encoding are added when missing.
-        timeout_s: from the write to the last byte of the answer.
+        method: any but HEAD and CONNECT. target: path and query. headers: Host, User-Agent and Accept-Encoding are
+        added when missing; those that frame the message or steer the connection (Content-Length, Connection and their
+        like) are not the caller's to give. timeout_s: from the write to the last byte of the answer.
 
         Raises NotSent or AnswerLost; both close the connection, as does being cancelled. A redirect, an error status
         and an HTML page are answers like any other.
@@ -129,23 +152,18 @@ class HttpConnection:
     def _encode(self, method: str, target: str, headers: list[tuple[bytes, bytes]], body: bytes) -> bytes:
         """Head and body as one string, so that they leave in one segment where they fit."""
         given = {name.lower() for name, _ in headers}
-        own = [
-            (b"Host", self._host),
-            (b"User-Agent", USER_AGENT),
-            (b"Accept-Encoding", b"identity"),
-            *([(b"Content-Length", b"%d" % len(body))] if body or method == "POST" else []),
-        ]
-        fields = [*(field for field in own if field[0].lower() not in given), *headers]
-        pieces = []
-        try:
-            pieces.append(self._protocol.send(h11.Request(method=method, target=target, headers=fields)))
-            if body:
-                pieces.append(self._protocol.send(h11.Data(data=body)))
-            pieces.append(self._protocol.send(h11.EndOfMessage()))
-        except h11.LocalProtocolError as error:
+        lines = [f"{method} {target} HTTP/1.1\r\n".encode(errors="replace")]
+        lines += [line for name, line in self._own_fields if name not in given]
+        if body or method == "POST":
+            lines.append(b"Content-Length: %d\r\n" % len(body))
+        lines += [b"%s: %s\r\n" % field for field in headers]
+        lines.append(b"\r\n")
+        head = b"".join(lines)
+        if _HEAD.fullmatch(head) is None or head.count(b"\n") != len(lines) or given & _OURS or method in _ODD_METHODS:
             self._close()
-            raise NotSent(f"not a valid request: {error}") from error
-        return b"".join(piece for piece in pieces if piece)
+            # Which field it was is not told: its value may be a key or a signature.
+            raise NotSent(f"not a valid request: {method} {target.partition('?')[0]}")
+        return head + body
 
     async def _exchange(self, outgoing: bytes) -> Response:
         head: h11.Response | None = None
@@ -153,6 +171,10 @@ class HttpConnection:
         interim = 0
         try:
             self._wire.write_now(outgoing)
+            # The parser must know that an answer is due. What it would send in its words has just been sent in ours,
+            # and the peer is at work meanwhile.
+            self._protocol.send(_ASKED)
+            self._protocol.send(h11.EndOfMessage())
             if self._wire.has_backlog:
                 await self._wire.drain()
             while True:

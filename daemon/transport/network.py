@@ -44,6 +44,9 @@ HEAD_START_S: Final = 0.25
 # All addresses together. Linux resends a SYN after 1 s and 3 s; a peer that missed both is not worth the third.
 CONNECT_TIMEOUT_S: Final = 3.0
 
+# Addresses that may fail their TLS handshake in one dial: one may be wrong, or its edge ill, while the next is fine.
+TLS_TRIES: Final = 2
+
 # Two round trips and a certificate check. Ten times the slowest honest handshake, and short beside a reconnect's cap.
 TLS_TIMEOUT_S: Final = 3.0
 
@@ -83,23 +86,44 @@ def system_lookup(host: str, port: int) -> list[Address]:
 
 
 class Network:
-    """Dials. Remembers the last good addresses of each name, for the day DNS fails."""
+    """Dials. Remembers what worked, for the day DNS fails or lies."""
 
     def __init__(self, lookup: Lookup = system_lookup) -> None:
         self._lookup = lookup
-        self._last_good: dict[tuple[str, int], list[Address]] = {}
+        # Written by look-up threads too, which is safe: each write replaces one whole value.
+        self._resolved: dict[tuple[str, int], list[Address]] = {}
+        self._worked: dict[tuple[str, int], Address] = {}
         self._resolver_threads = trio.CapacityLimiter(RESOLVER_THREADS)
 
     async def dial(self, host: str, port: int, *, tls: ssl.SSLContext | None) -> Wire:
         """A connected wire to `host`, verified under that name when `tls` is given.
 
         tls: from tls.client_context. None gives plain text and is refused for anything but loopback.
+        The address that last worked is tried beside those of the name.
         Raises DialFailed, at the latest after the phases' timeouts together.
         """
-        addresses = await self._resolve(host, port)
-        if tls is None and not all(ipaddress.ip_address(address[0]).is_loopback for _, address in addresses):
+        candidates = await self._resolve(host, port)
+        worked = self._worked.get((host, port))
+        if worked is not None and worked not in candidates:
+            candidates = [*candidates, worked]
+        if tls is None and not all(ipaddress.ip_address(address[0]).is_loopback for _, address in candidates):
             raise DialFailed("connect", f"plain text is for loopback only, not for {host}")
-        wire = SocketWire(await self._connect(addresses))
+        tries = 0
+        while True:
+            tries += 1
+            address, connected = await self._connect(candidates)
+            try:
+                wire = await self._encrypt(SocketWire(connected), host, tls)
+            except DialFailed:
+                candidates = [other for other in candidates if other != address]
+                if not candidates or tries == TLS_TRIES:
+                    raise
+            else:
+                if len(self._worked) < NAME_LIMIT or (host, port) in self._worked:
+                    self._worked[host, port] = address
+                return wire
+
+    async def _encrypt(self, wire: SocketWire, host: str, tls: ssl.SSLContext | None) -> Wire:
         if tls is None:
             return wire
         # start_tls closes the wire when it fails or is cancelled.
@@ -115,7 +139,7 @@ class Network:
         literal = numeric_address(host, port)
         if literal is not None:
             return [literal]
-        known = self._last_good.get((host, port))
+        known = self._resolved.get((host, port))
         patience_s = RESOLVE_TIMEOUT_S if known is None else RESOLVE_PATIENCE_S
         fault = f"no answer for {host} in {patience_s} s"
         with trio.move_on_after(patience_s):
@@ -126,7 +150,7 @@ class Network:
             except (OSError, UnicodeError) as error:
                 fault = f"{host}: {error}"
         # A look-up that answered after an earlier dial gave up on it has left its answer meanwhile.
-        known = self._last_good.get((host, port))
+        known = self._resolved.get((host, port))
         if known is None:
             raise DialFailed("resolve", fault)
         return known
@@ -136,13 +160,13 @@ class Network:
         addresses = alternate_families(self._lookup(host, port))[:ADDRESS_LIMIT]
         if not addresses:
             raise OSError("the name has no address")
-        if len(self._last_good) < NAME_LIMIT or (host, port) in self._last_good:
-            self._last_good[host, port] = addresses
+        if len(self._resolved) < NAME_LIMIT or (host, port) in self._resolved:
+            self._resolved[host, port] = addresses
         return addresses
 
-    async def _connect(self, addresses: list[Address]) -> socket.socket:
+    async def _connect(self, addresses: list[Address]) -> tuple[Address, socket.socket]:
         """Happy eyeballs (RFC 8305): each address a little later than the one before, or as soon as that one failed."""
-        winner: list[socket.socket] = []
+        winner: list[tuple[Address, socket.socket]] = []
         faults: list[str] = []
 
         async def attempt(address: Address, failed: trio.Event, race: trio.CancelScope) -> None:
@@ -155,7 +179,7 @@ class Network:
             if winner:
                 connected.close()
             else:
-                winner.append(connected)
+                winner.append((address, connected))
                 race.cancel()
 
         try:
@@ -167,7 +191,7 @@ class Network:
                         with trio.move_on_after(HEAD_START_S):
                             await failed.wait()
         except trio.Cancelled:
-            for connected in winner:
+            for _, connected in winner:
                 connected.close()
             raise
         if winner:

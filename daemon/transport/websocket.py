@@ -141,7 +141,7 @@ class TextSieve:
         self._through_library -= 1
 
     def split(self, data: bytes) -> tuple[list[str], bytes]:
-        """(texts taken, in order; bytes for the library) of the next bytes of the stream."""
+        """Of the next bytes of the stream: the texts taken, in order, and the bytes for the library."""
         texts: list[str] = []
         passed: list[bytes] = []
         at = 0
@@ -170,8 +170,11 @@ class TextSieve:
                 end = body + length
                 if end > size:
                     break
-                with suppress(UnicodeDecodeError):
+                try:
                     texts.append(data[body:end].decode())
+                except UnicodeDecodeError:
+                    pass  # the library's to refuse
+                else:
                     at = end
                     continue
             if second == 127:
@@ -544,7 +547,8 @@ async def connect_websocket(
                 )
                 handshake_over.set()
         except* Exception as faults:
-            tap.fail(SessionEnded(f"protocol fault: {faults.exceptions[0]!r}"))
+            # Only the kind is told: the text may quote a header, and a header may be a key.
+            tap.fail(SessionEnded(f"protocol fault: {type(faults.exceptions[0]).__name__}"))
         finally:
             handshake_over.set()
 
@@ -572,4 +576,7 @@ async def connect_websocket(
         wire.abort()
         # Raised out here because the nursery would wrap it in a group, or drop it for a cancellation of its own.
         if failure is not None:
-            raise failure
+            try:
+                raise failure
+            finally:
+                failure = None  # the exception knows this frame; without this line they would keep each other alive

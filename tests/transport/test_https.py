@@ -258,14 +258,70 @@ async def test_is_open_notices_a_close_without_a_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "header"), [("/a b", (b"X", b"y")), ("/", (b"X", b"a\r\nInjected: 1")), ("/", (b"Bad Name", b"y"))]
+    ("method", "target", "header"),
+    [
+        ("GET", "/a b", (b"X", b"y")),
+        ("GET", "/\r\nInjected: 1", (b"X", b"y")),
+        ("GET", "/\xe9", (b"X", b"y")),
+        ("GET", "", (b"X", b"y")),
+        ("GET\r\n", "/", (b"X", b"y")),
+        ("get", "/", (b"X", b"y")),
+        ("HEAD", "/", (b"X", b"y")),
+        ("CONNECT", "venue.test:443", (b"X", b"y")),
+        ("GET", "/", (b"X", b"a\r\nInjected: 1")),
+        ("GET", "/", (b"X", b"a\n b")),
+        ("GET", "/", (b"X", b"a\x00")),
+        ("GET", "/", (b"X: y\r\nInjected", b"1")),
+        ("GET", "/", (b"Bad Name", b"y")),
+        ("GET", "/", (b"", b"y")),
+        ("GET", "/", (b"content-length", b"7")),
+        ("GET", "/", (b"Transfer-Encoding", b"chunked")),
+        ("GET", "/", (b"Connection", b"close")),
+        ("GET", "/", (b"Expect", b"100-continue")),
+    ],
 )
-async def test_a_request_that_is_not_http_is_not_sent(target: str, header: tuple[bytes, bytes]) -> None:
+async def test_a_request_that_is_not_ours_to_send_is_not_sent(
+    method: str, target: str, header: tuple[bytes, bytes]
+) -> None:
     here, there = memory_wire_pair()
     http = HttpConnection(here, "venue.test")
     with pytest.raises(NotSent, match="not a valid request"):
-        await http.request("GET", target, [header], b"", timeout_s=5)
+        await http.request(method, target, [header], b"", timeout_s=5)
     assert there.receive_nowait() == b"", "closed without a byte"
+
+
+@given(
+    st.text(max_size=20).map(lambda rest: "/" + rest),
+    st.lists(st.tuples(st.binary(max_size=8), st.binary(max_size=12)), max_size=4),
+    st.binary(max_size=50),
+)
+def test_what_is_sent_is_the_one_request_that_was_asked_for(
+    target: str, headers: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    async def run() -> None:
+        here, there = memory_wire_pair()
+        http = HttpConnection(here, "venue.test")
+        with suppress(NotSent, AnswerLost):
+            await http.request("POST", target, headers, body, timeout_s=1)
+        sent = there.receive_nowait()
+        if not sent:
+            return
+        # A strict server reads exactly this request, and nothing behind it.
+        server = h11.Connection(h11.SERVER)
+        server.receive_data(sent)
+        request = server.next_event()
+        assert isinstance(request, h11.Request)
+        assert request.target == target.encode()
+        expected = [(name.lower(), value.strip(b" \t")) for name, value in headers]
+        assert list(request.headers)[-len(expected) or len(request.headers) :] == expected
+        got = b""
+        while isinstance(event := server.next_event(), h11.Data):
+            got += event.data
+        assert isinstance(event, h11.EndOfMessage)
+        assert got == body
+        assert server.trailing_data == (b"", False)
+
+    trio.run(run, clock=MockClock(autojump_threshold=0))
 
 
 # --- an answer lost --------------------------------------------------------------------------------------------------

@@ -304,6 +304,14 @@ async def test_a_header_that_cannot_be_sent_is_told(autojump_clock: MockClock) -
     assert trio.current_time() < 0.1
 
 
+async def test_no_error_quotes_a_header() -> None:
+    here, _ = memory_wire_pair()
+    with pytest.raises(SessionEnded) as caught:
+        async with connecting(here, (b"ApiSign", b"marked secret\n")):
+            pass
+    assert "secret" not in repr(caught.value)
+
+
 async def test_cancelling_the_handshake_closes_the_wire(autojump_clock: MockClock) -> None:
     here, _ = memory_wire_pair()
     with trio.move_on_after(1) as scope:
