@@ -5,7 +5,7 @@ Nesting is shutdown order. The desk ends first, so that replies go out before se
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,14 @@ import trio
 
 from . import __version__
 from .contract.ids import Venue
-from .credentials import BadCredentials, Credentials, Keys, load
+from .credentials import BadCredentials, Credentials, Keys, Secret, load
 from .engine.backoff import ConnectBudget
 from .engine.budget import Budget
 from .engine.inflight import Reqids
 from .engine.nonces import Nonces, format_mark, parse_mark
 from .engine.pursuits import MS, Policy, Pursuits
 from .engine.resting import Resting
+from .logs import configure
 from .settings import (
     DRAIN_ON_STOP_S,
     LATE_LIMIT,
@@ -46,13 +47,14 @@ from .tasks.telemetry import Histogram
 from .transport.clock import Clock
 from .transport.disk import AlreadyLocked, Directory, DiskFailed
 from .transport.entropy import Entropy
+from .transport.logsink import LogSink
 from .transport.network import Network
 from .transport.notify import Notifier
 from .transport.signals import Signal, SignalSource, open_signals
 from .transport.tls import client_context
 from .transport.world import World
 from .transport.zeromq import BindFailed, Bus
-from .venues import spot_rest, spot_ws
+from .venues import spot_ws
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -61,6 +63,10 @@ FIRST_TRY_S: Final = 8.0
 
 FAREWELL_S: Final = 0.2
 """Between the last reply and closing the sockets: libzmq hands replies over in a thread of its own."""
+
+
+LOG_CLOSE_S: Final = 1.0
+"""How long the last log lines may take to leave."""
 
 
 class StartFailed(Exception):
@@ -74,6 +80,7 @@ class Desk:
     dispatcher: Dispatcher
     sessions: list[Session]
     rest: RestLane
+    dialect: SpotRest
 
     @property
     def state(self) -> str:
@@ -102,10 +109,21 @@ class Desk:
 class Daemon:
     """Every part of the running daemon; `serve` gives it life."""
 
-    def __init__(self, settings: Settings, credentials: Credentials, world: World) -> None:
-        """Take the locks, read the state, bind the sockets. Raises StartFailed; then nothing is left behind."""
+    def __init__(
+        self,
+        settings: Settings,
+        credentials: Credentials,
+        world: World,
+        *,
+        conceal: Callable[[Secret[str]], None] = lambda _: None,
+    ) -> None:
+        """Take the locks, read the state, bind the sockets. Raises StartFailed; then nothing is left behind.
+
+        conceal: told of every secret that is learnt while running, so that no log line shows it.
+        """
         self.settings = settings
         self.world = world
+        self._conceal = conceal
         self.state = "starting"
         try:
             self._directory = world.directory(settings.state.dir)
@@ -155,16 +173,18 @@ class Daemon:
         )
         pursuits = Pursuits("spot", policy, self._reqids, Resting(RESTING_LIMIT))
         dispatcher = Dispatcher("spot", pursuits, world.clock, self.events, Budget())
+        dialect = SpotRest(keys)
         rest = RestLane(
             "spot",
             address_of(spot.rest_url, REST_SCHEMES, "spot.rest_url"),
-            SpotRest(spot_rest.Keys(keys.key, keys.secret)),
+            dialect,
             world,
             self._directory,
             self._nonces("spot"),
             dispatcher,
             self.events,
             exclusive_s=spot.hedge_after_ms / 1000,
+            conceal=self._conceal,
         )
         dispatcher.attach_rest(rest.wake)
         parts = Parts(
@@ -182,7 +202,7 @@ class Daemon:
         sessions = [Session(parts, lane) for lane in range(spot.sessions)]
         for session in sessions:
             dispatcher.attach(session.lane, session)
-        return Desk(dispatcher, sessions, rest)
+        return Desk(dispatcher, sessions, rest, dialect)
 
     def _nonces(self, venue: Venue) -> Nonces:
         """Nonces that lie above every one that may have been used, also by a process that crashed."""
@@ -227,12 +247,23 @@ class Daemon:
 
     # ---------------------------------------------------------------- life
 
-    async def serve(self, signals: SignalSource, notifier: Notifier, *, ready: trio.Event | None = None) -> None:
-        """Run until told to stop, then answer what is in flight and close. `ready` is set when READY is told."""
+    async def serve(
+        self,
+        signals: SignalSource,
+        notifier: Notifier,
+        *,
+        ready: trio.Event | None = None,
+        reload: Callable[[], Credentials] | None = None,
+    ) -> None:
+        """Run until told to stop, then answer what is in flight and close.
+
+        ready: set when READY is told. reload: reads everything that SIGHUP may change and gives the new keys; it raises
+        BadSettings or BadCredentials when any of it is bad, and has then changed nothing.
+        """
         stop = trio.Event()
         try:
             async with trio.open_nursery() as ground:
-                ground.start_soon(self._heed_signals, signals, stop, name="signals")
+                ground.start_soon(self._heed_signals, signals, stop, notifier, reload, name="signals")
                 ground.start_soon(watchdog.tell_status, notifier, self._line, name="status line")
                 ground.start_soon(watchdog.keep_alive, notifier, self._beats, name="watchdog")
                 async with trio.open_nursery() as venues:
@@ -280,13 +311,33 @@ class Daemon:
                 desk.dispatcher.give_up()
         await trio.sleep(FAREWELL_S)
 
-    async def _heed_signals(self, signals: SignalSource, stop: trio.Event) -> None:
+    async def _heed_signals(
+        self, signals: SignalSource, stop: trio.Event, notifier: Notifier, reload: Callable[[], Credentials] | None
+    ) -> None:
         while True:
             match await signals.receive():
                 case Signal.TERMINATE | Signal.INTERRUPT:
                     stop.set()
+                case Signal.HANGUP if reload is not None:
+                    self._reload(reload, notifier)
                 case other:
                     log.warning("signal not served", signal=other.name)
+
+    def _reload(self, reload: Callable[[], Credentials], notifier: Notifier) -> None:
+        """Take over new keys and the log level; sessions live on and get their next token under the new key."""
+        notifier.reloading(self.world.clock.monotonic_ns())
+        try:
+            credentials = reload()
+        except (BadSettings, BadCredentials) as error:
+            log.error("reload refused, nothing changed", error=str(error))
+            self.events.alert("warning", f"reload refused: {error}", "mend the file and reload again")
+        else:
+            if (spot := self.desks.get("spot")) is not None and credentials.spot is not None:
+                spot.dialect.keys = credentials.spot
+                for session in spot.sessions:
+                    session.renew_token()
+            log.info("reloaded")
+        notifier.ready()
 
     def _beats(self) -> list[int]:
         return [*self.gateway.beats, *(desk.dispatcher.beats for desk in self.desks.values())]
@@ -315,19 +366,46 @@ def read_settings(path: str) -> Settings:
         raise BadSettings(f"{path}: {error}") from None
 
 
-async def _run(settings: Settings, credentials: Credentials, environ: Mapping[str, str]) -> None:
-    async with open_signals() as signals:
-        daemon = Daemon(settings, credentials, real_world(settings))
-        await daemon.serve(signals, Notifier(environ))
-
-
 def main(path: str) -> int:
     """`canceld run`: until stopped. Exit status 0 after a clean stop, 2 when it cannot start."""
+    environ = os.environ
     try:
         settings = read_settings(path)
-        credentials = load(settings, os.environ)
-        trio.run(_run, settings, credentials, os.environ)
-    except (BadSettings, BadCredentials, StartFailed) as error:
-        print(f"canceld: {error}", file=sys.stderr)
-        return 2
+        credentials = load(settings, environ)
+        world = real_world(settings)
+    except (BadSettings, BadCredentials) as error:
+        return _cannot_start(error)
+    # Lines leave through a thread of their own: a journal that stalls must not stall a cancel.
+    sink = LogSink(sys.stderr.fileno())
+    logs = configure(settings.log.level, settings.log.format, sink.write, world.clock, _secrets(credentials))
+
+    def reload() -> Credentials:
+        fresh = read_settings(path)
+        found = load(fresh, environ)
+        logs.set_level(fresh.log.level)
+        for secret in _secrets(found):
+            logs.conceal(secret)
+        return found
+
+    async def run() -> None:
+        async with open_signals() as signals:
+            daemon = Daemon(settings, credentials, world, conceal=logs.conceal)
+            await daemon.serve(signals, Notifier(environ), reload=reload)
+
+    try:
+        trio.run(run)
+    except StartFailed as error:
+        return _cannot_start(error)
+    finally:
+        logs.close()
+        sink.close(LOG_CLOSE_S)
     return 0
+
+
+def _secrets(credentials: Credentials) -> list[Secret[str] | Secret[bytes]]:
+    return [secret for keys in credentials.all_keys() for secret in (keys.key, keys.secret)]
+
+
+def _cannot_start(error: Exception) -> int:
+    print(f"canceld: {error}", file=sys.stderr)
+    return 2

@@ -115,8 +115,9 @@ class RestLane:
         events: Events,
         *,
         exclusive_s: float,
+        conceal: Callable[[Secret[str]], None],
     ) -> None:
-        """exclusive_s: how long a silent request keeps its turn."""
+        """exclusive_s: how long a silent request keeps its turn. conceal: told of every token."""
         self.venue = venue
         self.calls = 0
         self.round_trips = Histogram()
@@ -130,6 +131,7 @@ class RestLane:
         self._dispatcher = dispatcher
         self._events = events
         self._exclusive_s = exclusive_s
+        self._conceal = conceal
         self._turn = trio.Semaphore(1, max_value=1)
         self._idle: list[tuple[HttpConnection, float]] = []
         self._work_there = trio.Event()
@@ -218,7 +220,9 @@ class RestLane:
         except CallFailed as failed:
             raise TokenFailed(failed.why) from None
         if isinstance(answer, RestToken):
-            return Secret(answer.token), answer.expires_s
+            token = Secret(answer.token)
+            self._conceal(token)
+            return token, answer.expires_s
         if isinstance(answer, RestFailed):
             raise TokenFailed(answer.error, answer.fault)
         raise TokenFailed(getattr(answer, "why", "not a token"))

@@ -1,21 +1,21 @@
 """Introduces the Spot dialects to the tasks: an engine's REST call to a signed request and the reader of its answer."""
 
 from ..contract.ids import Target
+from ..credentials import Keys
 from ..engine.pursuits import Call
 from ..venues import spot_rest
-from ..venues.spot_rest import Keys
 from .rest_lane import Build, Plan
 
 
 class SpotRest:
-    """The Spot REST dialect under one key."""
+    """The Spot REST dialect under one key; `keys` may be replaced at any time, requests are built when they leave."""
 
     def __init__(self, keys: Keys) -> None:
-        self._keys = keys
+        self.keys = keys
 
     def plan(self, call: Call) -> Plan:
         """How to make one of the engine's calls."""
-        keys = self._keys
+        keys = self.keys
         match call.form:
             case "cancel":
                 target = _named(call)
@@ -35,7 +35,7 @@ class SpotRest:
 
     def token(self) -> Plan:
         """A WebSocket token."""
-        return (lambda nonce: spot_rest.token_request(self._keys, nonce)), spot_rest.decode_token
+        return (lambda nonce: spot_rest.token_request(self.keys, nonce)), spot_rest.decode_token
 
     def mode(self) -> Plan:
         """The venue's trading mode; public, so the nonce is not used."""
@@ -43,7 +43,7 @@ class SpotRest:
 
     def _open_orders(self, target: Target) -> Build:
         userref = int(target.value) if target.kind == "userref" else None
-        return lambda nonce: spot_rest.open_orders_request(self._keys, nonce, userref=userref)
+        return lambda nonce: spot_rest.open_orders_request(self.keys, nonce, userref=userref)
 
 
 def _named(call: Call) -> Target:

@@ -26,7 +26,7 @@ from ..contract.evidence import (
     RestUnreadable,
 )
 from ..contract.ids import Target
-from ..credentials import Secret
+from ..credentials import Keys
 from .faults import TEXT_CHARS, fault_of_all, retry_at_s
 from .signing import spot_signature
 from .spot_values import UNREADABLE, Order, count_of, instant_s, mode_of, number_of, order_state, why
@@ -49,13 +49,6 @@ TOKEN_CHARS: Final = 1024
 _USER_AGENT: Final = ("User-Agent", f"canceld/{__version__}")
 _FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = "application/json"
-
-
-class Keys(msgspec.Struct, frozen=True):
-    """One Spot API key: its public name and its decoded secret."""
-
-    key: Secret[str]
-    secret: Secret[bytes]
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -24,11 +24,10 @@ from daemon.contract.evidence import (
     RestUnreadable,
 )
 from daemon.contract.ids import Target
-from daemon.credentials import Secret
+from daemon.credentials import Keys, Secret
 from daemon.venues.signing import decode_spot_secret, spot_signature
 from daemon.venues.spot_rest import (
     TOKEN_EXPIRES_S,
-    Keys,
     Request,
     cancel_all_request,
     cancel_batch_request,
