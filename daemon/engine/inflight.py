@@ -23,7 +23,7 @@ class Attempt(Generic[P]):
 
 
 class Reqids:
-    """Request ids: strictly increasing, never used twice in the life of the process, kept exact by every JSON reader."""
+    """Request ids: strictly increasing, never used twice in a process's life, kept exact by every JSON reader."""
 
     def __init__(self, first: int) -> None:
         if not 0 < first < REQID_LIMIT:

@@ -58,12 +58,13 @@ FAR_NS = 2**63 - 1
 
 
 class Policy(NamedTuple):
-    """How patient the pursuits of a venue are; nanoseconds."""
+    """How patient the pursuits of a venue are, in nanoseconds; `rest` says whether the venue has a REST lane."""
 
     hedge_ns: int
     overtake_ns: int
     late_ns: int
     late_limit: int
+    rest: bool = True
 
 
 class Send(NamedTuple):
@@ -174,8 +175,14 @@ class _Pursuit:
     """A query for this order was made."""
     asking = False
     """A query for this order is queued or on its way."""
+    alone = False
+    """Not to be queried together with others again."""
     absent = False
     """A query found no such order."""
+    batched = False
+    """It was in a batch that was throttled: another batch would fare no better."""
+    bearer: Row | None = None
+    """By client order id: the order that bore the name last and has ended."""
     denied_ns: int | None = None
     """When the last request left of which the venue said that it knows no such open order."""
     denied_route: Route = "none"
@@ -198,7 +205,8 @@ class _Pursuit:
     """Not to be put into a batch again."""
     stranded = False
     """No route was free when it wanted one: the next session that comes up takes it."""
-    token_tries = 0
+    renewed: frozenset[Lane] = frozenset()
+    """Sessions on which it had a new token's try already."""
     unsent: frozenset[Lane] = frozenset()
     """Lanes that failed before a byte had left: tried as far as the plan goes, not as far as the venue goes."""
 
@@ -278,6 +286,7 @@ class Pursuits:
         self._rest_queue: dict[_Pursuit, None] = {}
         self._queries: dict[_Pursuit, None] = {}
         self._rest_error = "REST was not reached yet"
+        self._rest_reopens_ns = FAR_NS
         self._heap: list[tuple[int, int, _Pursuit]] = []
         self._tick = 0
 
@@ -297,10 +306,11 @@ class Pursuits:
         """Go after `target` for `ticket`: exactly one Answer follows, at the deadline at the latest."""
         waiter = _Waiter(ticket, target, proof, deadline_ns, now_ns)
         key = target
+        bearer = None
         if target.kind == "cl_ord_id":
-            order_id = self.resting.open_as(str(target.value))
-            if order_id is not None:
-                key = Target("order_id", order_id)
+            bearer = self.resting.bearer(str(target.value))
+            if bearer is not None and bearer.status == "open":
+                key = Target("order_id", bearer.order_id)
         elif target.kind != "order_id":
             self._submit_family(target, waiter, now_ns)
             return
@@ -314,6 +324,8 @@ class Pursuits:
             self._join(pursuit, waiter, now_ns)
             return
         pursuit = self._active[key] = _Pursuit(key, waiter)
+        if bearer is not None and bearer.ended:
+            pursuit.bearer = bearer
         self._go(pursuit, now_ns)
         self._schedule(pursuit)
 
@@ -367,6 +379,10 @@ class Pursuits:
         for pursuit in [*self._active.values(), *self._families]:
             if pursuit.acked_ns is not None or pursuit.done or pursuit in self._held:
                 continue
+            if lane in pursuit.renewed:
+                # A new session has a token of its own.
+                pursuit.renewed -= {lane}
+                pursuit.refused -= {lane}
             # Whoever every route left in silence hedges on this one too; a userref must not, it is asked for once.
             silent = pursuit.pending and pursuit.silent_ns == pursuit.retry_ns == FAR_NS
             if pursuit.queued or pursuit.stranded or (silent and pursuit.key.kind != "userref"):
@@ -438,14 +454,14 @@ class Pursuits:
         """Take in what a WebSocket lane was told. Anything that says nothing about a cancel changes nothing."""
         kind = type(evidence)
         if kind is CancelAck:
-            self._on_ack(evidence, now_ns)  # type: ignore[arg-type]
+            self._on_ack(lane, evidence, now_ns)  # type: ignore[arg-type]
         elif kind is Orders:
             witnesses = any(other != lane for other in self._live)
             self.orders(evidence, now_ns, complete=not witnesses)  # type: ignore[arg-type]
         elif kind is CancelReject:
-            self._on_reject(evidence, now_ns)  # type: ignore[arg-type]
+            self._on_reject(lane, evidence, now_ns)  # type: ignore[arg-type]
         elif kind is CancelAllAck:
-            self._on_all(evidence, now_ns)  # type: ignore[arg-type]
+            self._on_all(lane, evidence, now_ns)  # type: ignore[arg-type]
 
     def orders(self, orders: Orders, now_ns: int, *, complete: bool) -> None:
         """Take in order states from a stream. `complete`: no other stream would have told what a snapshot lacks."""
@@ -457,14 +473,16 @@ class Pursuits:
             if row is not None:
                 self._changed((row,), "stream", now_ns)
 
-    def _on_ack(self, ack: CancelAck, now_ns: int) -> None:
+    def _on_ack(self, lane: Lane, ack: CancelAck, now_ns: int) -> None:
         attempt = self._inflight.find(ack.reqid)
-        if attempt is None:
+        if attempt is None or attempt.lane != lane:
             self.counts.stray_acks += 1
             return
         pursuit = attempt.of
         if type(pursuit) is _Family:
             self._on_family_ack(pursuit, attempt, ack, now_ns)
+        elif ack.order_id is not None and not self._is_named(pursuit, ack.order_id):
+            self.counts.stray_acks += 1
         elif pursuit.done:
             self._late_or_repeated(pursuit, attempt, now_ns)
         elif pursuit.acked_ns is not None:
@@ -472,7 +490,19 @@ class Pursuits:
             self._close_attempt(pursuit, attempt, now_ns)
         else:
             self._close_attempt(pursuit, attempt, now_ns)
-            self._accepted(pursuit, attempt, now_ns)
+            row = None if ack.order_id is None else self.resting.get(ack.order_id)
+            if row is not None and row.ended:
+                # Its end was heard before it was known to be this pursuit's.
+                self._settle(pursuit, _ending(pursuit, row), "stream", now_ns)
+            else:
+                self._accepted(pursuit, attempt, now_ns)
+
+    def _is_named(self, pursuit: _Pursuit, order_id: str) -> bool:
+        """Whether an ack that names its order can be this pursuit's; one by client order id learns its order so."""
+        order = Target("order_id", order_id)
+        if pursuit.key.kind == "cl_ord_id" and not pursuit.done:
+            self._identify(pursuit.key, order)
+        return pursuit.key == order or pursuit.key.kind == "cl_ord_id"
 
     def _on_family_ack(self, family: _Family, attempt: Attempt[_Pursuit], ack: CancelAck, now_ns: int) -> None:
         if ack.order_id is not None:
@@ -494,9 +524,9 @@ class Pursuits:
         else:
             self._accepted(family, attempt, now_ns)
 
-    def _on_reject(self, reject: CancelReject, now_ns: int) -> None:
+    def _on_reject(self, lane: Lane, reject: CancelReject, now_ns: int) -> None:
         attempt = self._inflight.find(reject.reqid)
-        if attempt is None:
+        if attempt is None or attempt.lane != lane:
             self.counts.stray_acks += 1
             return
         pursuit = attempt.of
@@ -534,9 +564,9 @@ class Pursuits:
         pursuit.query_ns = FAR_NS
         pursuit.ambiguous = True
 
-    def _on_all(self, ack: CancelAllAck, now_ns: int) -> None:
+    def _on_all(self, lane: Lane, ack: CancelAllAck, now_ns: int) -> None:
         attempt = self._inflight.find(ack.reqid)
-        if attempt is None:
+        if attempt is None or attempt.lane != lane:
             self.counts.stray_acks += 1
             return
         family = attempt.of
@@ -610,10 +640,10 @@ class Pursuits:
                     del self._queries[pursuit]
                     self.counts.queries += 1
                     return Call(form="open_orders", target=pursuit.key, pursuits=(pursuit,))
-            elif len(asked) < CALL_LIMIT and not (asked and pursuit.single):
+            elif len(asked) < CALL_LIMIT and not (asked and pursuit.alone):
                 del self._queries[pursuit]
                 asked.append(pursuit)
-                if pursuit.single:
+                if pursuit.alone:
                     break
         if not asked:
             return None
@@ -703,11 +733,13 @@ class Pursuits:
                     pursuit.ambiguous = pursuit.single = True
                     self._ask(pursuit)
                     pursuit.retry_ns = now_ns + self._policy.hedge_ns
-                case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID):
-                    # One bad id may have spoiled the batch, so none of them is known to be refused.
-                    pursuit.single = True
+                case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID, error=error):
+                    # One bad id may have spoiled the batch: none of them is known to be refused, and some may be done.
+                    pursuit.ambiguous = pursuit.single = True
+                    pursuit.error = error
                     self._elsewhere(pursuit, now_ns)
                 case RestFailed(fault=fault, error=error):
+                    pursuit.batched = True
                     self._refused(pursuit, attempt, fault, error, now_ns)
                 case _:
                     self._doubt(pursuit, answer, now_ns)
@@ -730,7 +762,7 @@ class Pursuits:
                 for pursuit in call.pursuits:
                     pursuit.asking = False
                     if not pursuit.done:
-                        pursuit.single = True
+                        pursuit.alone = True
                         self._ask(pursuit)
             case RestFailed(fault=Fault.NOT_OPEN) if call.form == "query":
                 (pursuit,) = call.pursuits
@@ -750,10 +782,10 @@ class Pursuits:
         if str(pursuit.key.value) not in told:
             pursuit.absent = True
             self._conclude(pursuit, now_ns)
-        elif pursuit.acked_ns is not None:
-            pursuit.query_ns = now_ns + self._policy.hedge_ns
         elif pursuit.denied_ns is None and not pursuit.pending and not pursuit.queued:
-            # It rests although an attempt may have been lost on its way to us: asking again is what is left to do.
+            # It rests: what was lost on its way did not work, and what was accepted did not hold.
+            if pursuit.acked_ns is not None:
+                self._revoke(pursuit)
             pursuit.retry_ns = FAR_NS
             self._go(pursuit, now_ns)
 
@@ -790,10 +822,15 @@ class Pursuits:
         heap = self._heap
         while heap and (heap[0][2].done or heap[0][0] != heap[0][2].scheduled_ns):
             heapq.heappop(heap)
-        return heap[0][0] if heap else FAR_NS
+        due_ns = heap[0][0] if heap else FAR_NS
+        return due_ns if due_ns < self._rest_reopens_ns else self._rest_reopens_ns
 
     def on_time(self, now_ns: int) -> None:
         """Do what is due: hedge, retry, query, and answer whoever's deadline has come."""
+        if self._rest_reopens_ns <= now_ns:
+            self._rest_reopens_ns = FAR_NS
+            if self.wants_call:
+                self.effects.append(RestReady())
         while self.next_wake_ns <= now_ns:
             pursuit = heapq.heappop(self._heap)[2]
             pursuit.scheduled_ns = FAR_NS
@@ -854,7 +891,8 @@ class Pursuits:
         if not pursuit.attempts:
             if self.mode == "maintenance":
                 return Refused("no_route", f"{self.venue} is in maintenance: it takes no cancels")
-            return Refused("no_route", f"no {self.venue} session is up, and {self._rest_error}")
+            nor = f", and {self._rest_error}" if self._policy.rest else ""
+            return Refused("no_route", f"no {self.venue} session takes it{nor}")
         if pursuit.acked_ns is not None:
             pursuit.error = "accepted by the venue, but no proof came before the deadline"
             return Unknown(pursuit.routes)
@@ -867,6 +905,8 @@ class Pursuits:
     # ---------------------------------------------------------------- going after it
 
     def _usable(self, lane: Lane, now_ns: int) -> bool:
+        if lane == REST and not self._policy.rest:
+            return False
         if lane not in self._closed_until:
             return True
         if self._closed_until[lane] > now_ns:
@@ -876,11 +916,16 @@ class Pursuits:
 
     def _free(self, pursuit: _Pursuit, now_ns: int) -> Iterator[Lane]:
         """The routes of the plan that could take a request for it now: active session, other sessions, REST."""
-        for lane in (*self._live, REST):
-            if lane in pursuit.pending or lane in pursuit.refused or lane in self._stale:
-                continue
-            if self._usable(lane, now_ns) and not (lane == REST and pursuit.queued):
+        for lane in self._live:
+            if self._takes(pursuit, lane, now_ns):
                 yield lane
+        if self._takes(pursuit, REST, now_ns) and not pursuit.queued:
+            yield REST
+
+    def _takes(self, pursuit: _Pursuit, lane: Lane, now_ns: int) -> bool:
+        if lane in pursuit.pending or lane in pursuit.refused or lane in self._stale:
+            return False
+        return self._usable(lane, now_ns)
 
     def _untried(self, pursuit: _Pursuit, now_ns: int) -> Lane | None:
         """The first route of the plan that was not tried for it yet."""
@@ -980,7 +1025,7 @@ class Pursuits:
 
     def _ask(self, pursuit: _Pursuit) -> None:
         """Have the order's state asked for over REST. A client order id has none until its order id is known."""
-        if pursuit.asking or pursuit.key.kind == "cl_ord_id":
+        if pursuit.asking or pursuit.key.kind == "cl_ord_id" or not self._policy.rest:
             return
         pursuit.asking = pursuit.asked = True
         self._queries[pursuit] = None
@@ -1024,7 +1069,11 @@ class Pursuits:
         rule = RULES[fault]
         lane = attempt.lane
         if rule.closes_ms:
-            self._closed_until[lane] = now_ns + rule.closes_ms * MS
+            until_ns = max(now_ns + rule.closes_ms * MS, self._closed_until.get(lane, 0))
+            self._closed_until[lane] = until_ns
+            if lane == REST:
+                self._rest_error = f"REST is left alone after: {error}"
+                self._rest_reopens_ns = until_ns
         if pursuit.acked_ns is not None:
             return
         pursuit.error = error
@@ -1049,8 +1098,8 @@ class Pursuits:
                     self._send(pursuit, other, now_ns)
                 else:
                     self._again_at(pursuit, now_ns + rule.pause_ms * MS, now_ns)
-            case Reaction.NEW_TOKEN if lane != REST and pursuit.token_tries == 0:
-                pursuit.token_tries = 1
+            case Reaction.NEW_TOKEN if lane != REST and lane not in pursuit.renewed:
+                pursuit.renewed |= {lane}
                 waiting = self._stale.get(lane)
                 if waiting is None:
                     self._stale[lane] = [pursuit]
@@ -1068,7 +1117,7 @@ class Pursuits:
                     self._reject_if_final(pursuit, now_ns)
 
     def _is_of_one(self, family: _Family, fault: Fault) -> bool:
-        """Whether a refusal may be of one order of a family only, without saying whose: then each is asked for itself."""
+        """Whether a refusal may be of one order of a family only, without saying whose: each then goes alone."""
         if family.children is not None:
             return True
         if family.key.kind != "userref":
@@ -1089,6 +1138,8 @@ class Pursuits:
         """Answer with the refusal when it is all that can still come; after an ambiguous attempt it never is."""
         if pursuit.pending or pursuit.queued or pursuit.retry_ns != FAR_NS:
             return
+        if any(pursuit in waiting for waiting in self._stale.values()):
+            return
         if pursuit.ambiguous or pursuit.denied_ns is not None:
             self._ask(pursuit)
             return
@@ -1097,7 +1148,7 @@ class Pursuits:
 
     def _batch_throttled(self, pursuit: _Pursuit, now_ns: int) -> bool:
         """Two or more orders over the pair's ceiling go as one REST batch, which the venue takes also then."""
-        if pursuit.key.kind != "order_id" or REST in pursuit.refused or not self._usable(REST, now_ns):
+        if pursuit.key.kind != "order_id" or pursuit.batched or not self._takes(pursuit, REST, now_ns):
             return False
         self._throttled[pursuit] = None
         if len(self._throttled) < 2:
@@ -1129,7 +1180,8 @@ class Pursuits:
             # The order stream and the answer contradict each other: one of them is behind.
             pursuit.retry_ns = now_ns + pause_ns
             return
-        windows = [self._window_ns(waiter) for waiter in pursuit.waiters if not self._is_denied(pursuit, waiter)]
+        waiting = [waiter for waiter in pursuit.waiters if not self._is_denied(pursuit, waiter)]
+        windows = [self._window_ns(pursuit, waiter) for waiter in waiting]
         # With none left only the query is waited for.
         pursuit.retry_ns = max(now_ns, min(now_ns + pause_ns, *windows)) if windows else FAR_NS
 
@@ -1139,20 +1191,27 @@ class Pursuits:
             due = [waiter for waiter in pursuit.waiters if self._is_denied(pursuit, waiter)]
             self._reply(pursuit, due, self._not_there(pursuit), pursuit.denied_route, now_ns, now_ns)
 
-    def _window_ns(self, waiter: _Waiter) -> int:
+    def _window_ns(self, pursuit: _Pursuit, waiter: _Waiter) -> int:
         """Until when an order that this command is after may still appear; only a denial asked for then is the last."""
+        if pursuit.bearer is not None:
+            # The order that the name stood for is known, and has ended.
+            return waiter.asked_ns
         # A cancel can overtake its own add. A quarter of a short deadline is kept for the last answer to come back.
         return waiter.asked_ns + min(self._policy.overtake_ns, (waiter.deadline_ns - waiter.asked_ns) * 3 // 4)
 
     def _is_denied(self, pursuit: _Pursuit, waiter: _Waiter) -> bool:
         denied_ns = pursuit.denied_ns
-        return denied_ns is not None and denied_ns >= self._window_ns(waiter) and not self._seen_open(pursuit)
+        if denied_ns is None or denied_ns < self._window_ns(pursuit, waiter):
+            return False
+        return not self._seen_open(pursuit)
 
     def _not_there(self, pursuit: _Pursuit) -> Outcome:
         """What a last denial means: after an attempt that may have worked, the order was perhaps ended by us."""
-        if pursuit.absent or not (pursuit.ambiguous or pursuit.pending):
-            return NotOpen()
-        return Closed(None, None, "unconfirmed")
+        if (pursuit.ambiguous or pursuit.pending) and not pursuit.absent:
+            return Closed(None, None, "unconfirmed")
+        if pursuit.bearer is not None:
+            return Closed(_closed_state(pursuit.bearer), pursuit.bearer.filled_qty)
+        return NotOpen()
 
     # ---------------------------------------------------------------- families
 
@@ -1240,17 +1299,47 @@ class Pursuits:
         keys = [Target("order_id", row.order_id)]
         if row.cl_ord_id is not None:
             keys.append(Target("cl_ord_id", row.cl_ord_id))
-        for key in keys:
-            pursuit = self._active.get(key)
+        for pursuit in [self._active.get(key) for key in keys]:
             if pursuit is not None:
+                self._follow_name(pursuit, row, now_ns)
                 self._settle(pursuit, _ending(pursuit, row), route, now_ns)
-            if (doubtful := self._doubtful.get(key)) is not None:
+        for doubtful in [self._doubtful.get(key) for key in keys]:
+            if doubtful is not None:
                 self._tell_late(doubtful, _ending(doubtful, row), route, now_ns)
         for family in list(self._families):
             if row.order_id in family.left:
                 family.left.remove(row.order_id)
                 family.otherwise += row.status != "canceled"
                 self._family_shrank(family, route, now_ns)
+
+    def _follow_name(self, pursuit: _Pursuit, row: Row, now_ns: int) -> None:
+        """A client order id may be given to a new order once its bearer has ended: whoever asked by name goes on by it.
+
+        Where a cancel of ours ended the bearer, it was what the name stood for.
+        """
+        if row.status == "canceled" or row.cl_ord_id is None or pursuit.acked_ns is not None:
+            return
+        if pursuit.key.kind == "cl_ord_id":
+            return
+        by_name = [waiter for waiter in pursuit.waiters if waiter.target.kind == "cl_ord_id"]
+        if not by_name:
+            return
+        pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter not in by_name]
+        bearer = self.resting.bearer(row.cl_ord_id)
+        reborn = bearer is not None and bearer.status == "open"
+        key = Target("order_id", bearer.order_id) if bearer is not None and reborn else by_name[0].target
+        follower = self._active.get(key)
+        if follower is not None:
+            for waiter in by_name:
+                self._join(follower, waiter, now_ns)
+            return
+        follower = self._active[key] = _Pursuit(key, by_name[0])
+        follower.waiters = by_name
+        follower.deadline_ns = min(waiter.deadline_ns for waiter in by_name)
+        follower.sent, follower.first_sent_ns = pursuit.sent, pursuit.first_sent_ns
+        follower.bearer = None if reborn else row
+        self._go(follower, now_ns)
+        self._schedule(follower)
 
     def _family_shrank(self, family: _Family, route: Route, now_ns: int) -> None:
         if family.done or family.children is not None:
@@ -1290,6 +1379,7 @@ class Pursuits:
             del self._active[named]
             self._active[order] = pursuit
             pursuit.key = order
+            pursuit.bearer = None
 
     def _seen_open(self, pursuit: _Pursuit) -> bool:
         """Whether the order stream says that it rests."""

@@ -71,9 +71,15 @@ class Resting:
         """The orders believed open; a live view."""
         return self._open.keys()
 
+    def bearer(self, cl_ord_id: str) -> Row | None:
+        """The order that bears a client order id, or, when none is open under it, the one that bore it last."""
+        order_id = self._by_cl_ord_id.get(cl_ord_id)
+        return None if order_id is None else self.get(order_id)
+
     def open_as(self, cl_ord_id: str) -> str | None:
         """The order that is open under a client order id."""
-        return self._by_cl_ord_id.get(cl_ord_id)
+        order_id = self._by_cl_ord_id.get(cl_ord_id)
+        return order_id if order_id in self._open else None
 
     def open_under(self, userref: int) -> frozenset[str]:
         """The orders that are open under a userref."""
@@ -95,14 +101,15 @@ class Resting:
                     self._remember(row)
                 return row
             self._fill(row, state, now_ns)
-            # Only a row that vanished without a word may still be told its end, or turn out to rest after all.
-            if row.status != "gone" or state.status is None:
+            # Only a row that vanished without a word may still be told its end, or turn out to rest after all: also by
+            # a fill, which says no status.
+            if row.status != "gone":
                 return None
             del self._closed[order_id]
-            row.status = state.status
-            if state.status == "open":
+            if state.status is None or state.status == "open":
                 self._file(row)
             else:
+                row.status = state.status
                 self._remember(row)
             return row
         self._fill(row, state, now_ns)
@@ -165,8 +172,6 @@ class Resting:
     def _close(self, row: Row, status: Status) -> None:
         row.status = status
         del self._open[row.order_id]
-        if row.cl_ord_id is not None and self._by_cl_ord_id.get(row.cl_ord_id) == row.order_id:
-            del self._by_cl_ord_id[row.cl_ord_id]
         if row.userref is not None:
             family = self._by_userref.get(row.userref)
             if family is not None:
@@ -177,5 +182,9 @@ class Resting:
 
     def _remember(self, row: Row) -> None:
         self._closed[row.order_id] = row
+        if row.cl_ord_id is not None:
+            self._by_cl_ord_id.setdefault(row.cl_ord_id, row.order_id)
         if len(self._closed) > self._limit:
-            del self._closed[next(iter(self._closed))]
+            oldest = self._closed.pop(next(iter(self._closed)))
+            if oldest.cl_ord_id is not None and self._by_cl_ord_id.get(oldest.cl_ord_id) == oldest.order_id:
+                del self._by_cl_ord_id[oldest.cl_ord_id]

@@ -2,12 +2,12 @@
 
 import pytest
 
-from daemon.contract.evidence import CancelAck, CancelAllAck, Fault, OrderState
+from daemon.contract.evidence import CancelAck, CancelAllAck, CancelReject, Fault, OrderState, RestUnreadable
 from daemon.contract.ids import EVERYTHING, Reqid
-from daemon.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, Rejected, Unknown
-from daemon.engine.pursuits import Alert
+from daemon.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, RejectClass, Rejected, Unknown
+from daemon.engine.pursuits import Alert, Redial, RenewToken
 
-from .model import DEADLINE_MS, Desk, named, order, userref
+from .model import DEADLINE_MS, LATE_MS, Desk, named, order, userref
 
 O1, O2, O3 = "OAAAAA-AAAAA-AAAAAA", "OBBBBB-BBBBB-BBBBBB", "OCCCCC-CCCCC-CCCCCC"
 
@@ -116,7 +116,7 @@ def test_a_dead_rest_lane_is_not_asked_again_in_the_same_step() -> None:
         assert calls < 10, "REST is called in a loop that never lets time pass"
     assert calls == 1
     desk.wait(DEADLINE_MS)
-    assert desk.outcome("t") == Refused("no_route", "no spot session is up, and REST: connection refused")
+    assert desk.outcome("t") == Refused("no_route", "no spot session takes it, and REST: connection refused")
     assert desk.answers["t"].attempts == 0
     assert desk.pursuits.idle
 
@@ -245,7 +245,7 @@ def test_nothing_that_could_be_sent_is_refused_with_a_reason() -> None:
     desk = Desk()
     desk.cancel("t", order(O1), deadline_ms=300)
     desk.wait(300)
-    assert desk.outcome("t") == Refused("no_route", "no spot session is up, and REST was not reached yet")
+    assert desk.outcome("t") == Refused("no_route", "no spot session takes it, and REST was not reached yet")
     assert desk.answers["t"].sent_ns is None
     assert desk.pursuits.idle
 
@@ -1054,3 +1054,759 @@ def test_one_late_ack_of_several_does_not_tell_a_family_accepted() -> None:
     assert desk.lates == []
     desk.ack(send)
     assert [late.settlement.outcome for late in desk.lates] == [Acked()]
+
+
+# ---------------------------------------------------------------- acks that name their order
+
+
+def test_an_ack_that_names_another_order_settles_nothing() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    send = desk.last()
+    desk.ack(send, O2)
+    assert desk.answers == {}
+    assert desk.pursuits.counts.stray_acks == 1
+    desk.ack(send, O1)
+    assert desk.outcome("t") == Acked()
+
+
+def test_an_ack_from_a_session_that_was_not_asked_settles_nothing() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1))
+    send = desk.last()
+    desk.hear(1, CancelAck(send.reqid))
+    desk.hear(1, CancelReject(send.reqid, Fault.PERMISSION, "EGeneral:Permission denied"))
+    assert desk.answers == {}
+    assert desk.pursuits.counts.stray_acks == 2
+
+
+def test_an_ack_that_names_the_order_makes_its_proof_queryable() -> None:
+    desk = Desk(0)
+    desk.cancel("t", named("slot-1"), proof=True)
+    desk.ack(desk.last(), O1)
+    desk.wait(400)
+    call = desk.call()
+    assert call.order_ids == (O1,)
+    desk.rest_orders(call, OrderState(O1, "canceled", filled_qty="1"))
+    assert desk.outcome("t") == Canceled("1")
+    assert desk.answers["t"].order_id == O1
+
+
+def test_an_ack_that_names_an_order_whose_end_was_heard_before_is_proof() -> None:
+    desk = Desk(0)
+    desk.cancel("t", named("slot-1"), proof=True)
+    send = desk.last()
+    desk.canceled(O1, "2")
+    desk.ack(send, O1)
+    assert desk.outcome("t") == Canceled("2")
+
+
+def test_an_ack_of_an_earlier_session_still_counts_as_accepted() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1))
+    send = desk.last()
+    desk.down(0)
+    desk.ack(send)
+    assert desk.outcome("t") == Acked()
+    assert desk.pursuits.idle
+
+
+def test_a_rejection_of_a_lost_session_changes_nothing() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1))
+    send = desk.last()
+    desk.down(0)
+    desk.take()
+    desk.reject(send, Fault.PERMISSION, "EGeneral:Permission denied")
+    assert desk.take() == []
+    assert desk.pursuits.counts.repeated_acks == 1
+
+
+def test_an_acceptance_that_is_refused_in_the_end_is_taken_back_for_whoever_waits_for_proof() -> None:
+    desk = Desk(0, 1)
+    desk.opened(O1)
+    desk.cancel("ack", order(O1))
+    desk.cancel("proof", order(O1), proof=True)
+    send = desk.last()
+    desk.ack(send)
+    assert desk.outcome("ack") == Acked()
+    desk.reject(send, Fault.INVALID, "broker option")
+    again = desk.last()
+    assert again.lane == 1
+    desk.ack(again)
+    desk.canceled(O1)
+    assert desk.outcome("proof") == Canceled("0")
+
+
+def test_an_accepted_order_that_still_rests_is_canceled_again() -> None:
+    desk = Desk(0)
+    desk.opened(O1)
+    desk.cancel("t", order(O1), proof=True)
+    desk.ack(desk.last())
+    desk.wait(400)
+    desk.rest_orders(desk.call(), OrderState(O1, "open"))
+    desk.ack(desk.last())
+    desk.canceled(O1)
+    assert desk.outcome("t") == Canceled("0")
+
+
+def test_proof_that_does_not_come_is_unknown_and_says_why() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1), proof=True)
+    send = desk.last()
+    desk.ack(send)
+    desk.wait(DEADLINE_MS)
+    assert desk.outcome("t") == Unknown(("ws",))
+    assert desk.answers["t"].error == "accepted by the venue, but no proof came before the deadline"
+    desk.ack(send)
+    assert desk.lates == [], "that it was accepted is no news"
+    desk.canceled(O1, "3")
+    assert [late.settlement.outcome for late in desk.lates] == [Canceled("3")]
+
+
+def test_a_second_routes_ack_after_the_first_changes_nothing() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1), proof=True)
+    desk.wait(400)
+    first, second = desk.take()
+    desk.ack(first)
+    desk.ack(second)
+    assert desk.pursuits.counts.repeated_acks == 1
+    desk.canceled(O1)
+    assert desk.outcome("t") == Canceled("0")
+
+
+# ---------------------------------------------------------------- client order ids are given again
+
+
+def test_a_name_whose_bearer_filled_meanwhile_is_asked_for_by_name() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.cancel("name", named("slot-1"))
+    desk.cancel("id", order(O1))
+    desk.take()
+    desk.filled(O1)
+    assert desk.outcome("id") == Closed("filled", "5")
+    assert "name" not in desk.answers, "a newer order may bear the name"
+    send = desk.last()
+    assert send.target == named("slot-1")
+    desk.reject(send)
+    assert desk.outcome("name") == Closed("filled", "5")
+    assert desk.answers["name"].attempts == 2
+    assert desk.pursuits.idle
+
+
+def test_the_next_bearer_of_a_name_is_canceled() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.cancel("t", named("slot-1"))
+    desk.take()
+    desk.filled(O1)
+    send = desk.last()
+    desk.opened(O2, cl_ord_id="slot-1")
+    desk.cancel("u", named("slot-1"))
+    desk.ack(send)
+    assert desk.outcome("t") == desk.outcome("u") == Acked()
+    assert desk.take() == []
+
+
+def test_a_next_bearer_that_is_known_already_is_canceled_by_its_id() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.cancel("t", named("slot-1"))
+    desk.take()
+    desk.opened(O2, cl_ord_id="slot-1")
+    desk.filled(O1)
+    assert desk.last().target == order(O2)
+    desk.canceled(O2)
+    assert desk.outcome("t") == Canceled("0")
+
+
+def test_a_next_bearer_that_is_being_canceled_already_is_joined() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.cancel("t", named("slot-1"))
+    desk.opened(O2, cl_ord_id="slot-1")
+    desk.cancel("u", order(O2))
+    desk.take()
+    desk.filled(O1)
+    assert desk.take() == []
+    desk.canceled(O2)
+    assert desk.outcome("t") == desk.outcome("u") == Canceled("0")
+
+
+def test_a_name_whose_bearer_ended_before_is_closed_by_one_denial() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.filled(O1)
+    desk.cancel("t", named("slot-1"))
+    desk.reject(desk.last())
+    assert desk.outcome("t") == Closed("filled", "5")
+
+
+def test_a_name_whose_bearer_ended_before_is_unconfirmed_after_a_lost_attempt() -> None:
+    desk = Desk(0, 1)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.filled(O1)
+    desk.cancel("t", named("slot-1"))
+    desk.take()
+    desk.down(0)
+    desk.reject(desk.last())
+    assert desk.outcome("t") == Closed(None, None, "unconfirmed")
+
+
+def test_a_name_whose_bearer_we_canceled_is_canceled() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.cancel("t", named("slot-1"))
+    desk.take()
+    desk.canceled(O1)
+    assert desk.outcome("t") == Canceled("0")
+    assert desk.take() == []
+
+
+def test_a_name_never_seen_that_ends_is_settled_by_its_end() -> None:
+    desk = Desk(0)
+    desk.cancel("t", named("slot-1"))
+    desk.stream(OrderState(O1, "filled", cl_ord_id="slot-1", filled_qty="5"))
+    assert desk.outcome("t") == Closed("filled", "5")
+
+
+def test_an_order_that_appears_after_a_name_was_accepted_is_left_alone() -> None:
+    desk = Desk(0)
+    desk.cancel("t", named("slot-1"), proof=True)
+    desk.ack(desk.last())
+    desk.opened(O2, cl_ord_id="slot-1")
+    desk.wait(DEADLINE_MS)
+    assert desk.take() == []
+    assert desk.outcome("t") == Unknown(("ws",))
+
+
+def test_a_name_and_its_order_pursued_apart_end_together() -> None:
+    desk = Desk(0)
+    desk.cancel("name", named("slot-1"))
+    desk.cancel("id", order(O1))
+    name_send = desk.take()[0]
+    desk.reject(name_send)
+    desk.opened(O1, cl_ord_id="slot-1")
+    assert [send.target for send in desk.take()] == [named("slot-1")]
+    desk.canceled(O1)
+    assert desk.outcome("name") == desk.outcome("id") == Canceled("0")
+
+
+# ---------------------------------------------------------------- late news
+
+
+def test_a_late_ack_is_told_once_to_everybody_who_was_answered_unknown() -> None:
+    desk = Desk(0)
+    desk.cancel("a", order(O1), deadline_ms=100)
+    desk.cancel("b", order(O1), deadline_ms=200)
+    send = desk.last()
+    desk.wait(200)
+    assert desk.outcome("a") == desk.outcome("b") == Unknown(("ws",))
+    desk.ack(send)
+    desk.ack(send)
+    desk.canceled(O1)
+    assert [(late.ticket, late.settlement.outcome) for late in desk.lates] == [("a", Acked()), ("b", Acked())]
+    assert desk.pursuits.counts.late == 2
+    assert desk.pursuits.counts.repeated_acks == 1
+
+
+def test_an_event_tells_those_answered_unknown_also_while_a_second_pursuit_runs() -> None:
+    desk = Desk(0)
+    desk.cancel("a", order(O1), deadline_ms=100)
+    desk.wait(100)
+    desk.cancel("b", order(O1))
+    desk.canceled(O1, "1")
+    assert desk.outcome("b") == Canceled("1")
+    assert [(late.ticket, late.settlement.outcome) for late in desk.lates] == [("a", Canceled("1"))]
+
+
+def test_two_pursuits_of_one_order_that_both_ended_unknown_are_told_together() -> None:
+    desk = Desk(0)
+    desk.cancel("a", order(O1), deadline_ms=100)
+    first = desk.last()
+    desk.wait(100)
+    desk.cancel("b", order(O1), deadline_ms=100)
+    desk.wait(100)
+    desk.ack(first)
+    desk.canceled(O1)
+    assert [late.ticket for late in desk.lates] == ["a", "b"]
+
+
+def test_late_news_of_a_name_is_not_taken_from_an_order_that_bears_it_much_later() -> None:
+    desk = Desk(0)
+    desk.cancel("t", named("slot-1"), deadline_ms=100)
+    desk.wait(100)
+    desk.wait(LATE_MS)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.canceled(O1)
+    assert desk.lates == []
+
+
+def test_the_memory_for_late_news_is_bounded() -> None:
+    desk = Desk(0, late_limit=1)
+    desk.cancel("a", order(O1), deadline_ms=100)
+    desk.cancel("b", order(O2), deadline_ms=100)
+    first, second = desk.take()
+    desk.wait(100)
+    desk.ack(second)
+    desk.ack(first)
+    assert [late.ticket for late in desk.lates] == ["b"]
+
+
+def test_a_late_cancel_all_ack_is_told() -> None:
+    desk = Desk(0)
+    desk.cancel("t", EVERYTHING, deadline_ms=100)
+    send = desk.last()
+    desk.wait(100)
+    desk.hear(0, CancelAllAck(send.reqid, 3))
+    assert [(late.settlement.outcome, late.settlement.count) for late in desk.lates] == [(Acked(), 3)]
+
+
+def test_a_late_rest_answer_is_told() -> None:
+    desk = Desk()
+    desk.cancel("t", order(O1), deadline_ms=100)
+    call = desk.call()
+    desk.wait(100)
+    desk.rest_count(call)
+    assert [late.settlement.route for late in desk.lates] == ["rest"]
+    desk.cancel("u", order(O2), deadline_ms=100)
+    call = desk.call()
+    desk.wait(100)
+    desk.rest_refuse(call, Fault.PERMISSION)
+    assert len(desk.lates) == 1
+
+
+# ---------------------------------------------------------------- every row of the table of reactions
+
+
+def test_stale_token_gets_a_new_token_and_one_more_try_in_the_same_command() -> None:
+    desk = Desk(0)
+    desk.cancel("a", order(O1))
+    desk.cancel("b", order(O2))
+    for send in desk.take():
+        desk.reject(send, Fault.STALE_TOKEN, "ESession:Invalid session")
+    assert desk.told == [RenewToken(0)]
+    desk.cancel("c", order(O3))
+    assert desk.take() == [], "nobody uses a session whose token is dead"
+    desk.renewed(0)
+    again = desk.take()
+    assert [send.target for send in again] == [order(O1), order(O2)]
+    for send in again:
+        desk.ack(send)
+    assert desk.outcome("a") == desk.outcome("b") == Acked()
+
+
+def test_a_token_that_is_refused_again_sends_the_order_elsewhere_and_redials() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.renewed(0)
+    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    assert desk.told == [RenewToken(0), Redial(0, "ESession:Invalid session")]
+    other = desk.last()
+    assert other.lane == 1
+    desk.reject(other, Fault.STALE_TOKEN, "ESession:Invalid session")
+    assert desk.told[-1] == RenewToken(1), "the other session has a token of its own"
+    desk.renewed(1)
+    desk.ack(desk.last())
+    assert desk.outcome("t") == Acked()
+
+
+def test_a_token_that_cannot_be_had_sends_the_order_elsewhere() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.token_failed(0)
+    desk.rest_count(desk.call())
+    assert desk.outcome("t") == Acked()
+    desk.token_failed(0)
+    desk.renewed(0)
+    assert desk.take() == []
+
+
+def test_a_session_lost_while_a_token_is_fetched_sends_the_order_elsewhere() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.down(0)
+    assert desk.last().lane == 1
+
+
+def test_a_new_session_takes_an_order_again_that_the_old_ones_token_kept_away() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.token_failed(0)
+    desk.rest_fail(desk.call(), left=False)
+    desk.down(0)
+    desk.up(0)
+    desk.ack(desk.last())
+    assert desk.outcome("t") == Acked()
+
+
+def test_a_refusal_elsewhere_is_not_the_answer_while_a_token_is_awaited() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.wait(400)
+    desk.rest_refuse(desk.call(), Fault.PERMISSION, "EGeneral:Permission denied")
+    assert desk.answers == {}
+    desk.renewed(0)
+    desk.ack(desk.last())
+    assert desk.outcome("t") == Acked()
+
+
+def test_a_token_renewed_for_a_session_that_is_gone_goes_by_the_best_route() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.cancel("u", order(O2))
+    desk.canceled(O1)
+    desk.mode("maintenance")
+    desk.renewed(0)
+    assert desk.take() == []
+
+
+def test_a_token_renewed_in_maintenance_waits_for_its_end() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.mode("maintenance")
+    desk.renewed(0)
+    assert desk.take() == []
+    desk.mode("online")
+    assert desk.last().target == order(O1)
+
+
+def test_a_dead_token_on_rest_makes_no_sense_and_goes_elsewhere() -> None:
+    desk = Desk()
+    desk.cancel("t", order(O1))
+    desk.rest_refuse(desk.call(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    assert desk.outcome("t") == Rejected("auth")
+    assert desk.told == []
+
+
+@pytest.mark.parametrize(("fault", "pause_ms"), [(Fault.THROTTLED, 1000), (Fault.TRANSIENT, 200)])
+def test_the_same_again_after_a_pause(fault: Fault, pause_ms: int) -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), fault, "later")
+    desk.wait(pause_ms - 1)
+    assert desk.take() == []
+    desk.wait(1)
+    again = desk.last()
+    assert again.lane == 0
+    desk.ack(again)
+    assert desk.outcome("t") == Acked()
+
+
+@pytest.mark.parametrize("fault", [Fault.ROUTE_BUSY, Fault.UNAVAILABLE])
+def test_another_route_at_once_and_this_one_again_after_a_pause(fault: Fault) -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), fault, "busy")
+    desk.rest_refuse(desk.call(), fault, "busy too")
+    assert desk.answers == {}
+    desk.wait(1000)
+    desk.ack(desk.last())
+    assert desk.outcome("t") == Acked()
+
+
+@pytest.mark.parametrize(
+    ("fault", "reject_class"),
+    [
+        (Fault.STALE_NONCE, "auth"),
+        (Fault.CREDENTIALS, "auth"),
+        (Fault.LOCKOUT, "auth"),
+        (Fault.PERMISSION, "permission"),
+        (Fault.INVALID, "invalid"),
+    ],
+)
+def test_each_other_route_once_and_then_the_refusal_is_the_answer(fault: Fault, reject_class: RejectClass) -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1))
+    for lane in (0, 1):
+        send = desk.last()
+        assert send.lane == lane
+        desk.reject(send, fault, "no")
+    desk.rest_refuse(desk.call(), fault, "no, never")
+    settlement = desk.answers["t"]
+    assert settlement.outcome == Rejected(reject_class)
+    assert (settlement.error, settlement.route, settlement.attempts) == ("no, never", "rest", 3)
+    assert desk.pursuits.idle
+
+
+def test_an_unlisted_refusal_concludes_nothing() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), Fault.UNLISTED, "ENew:Never seen")
+    desk.rest_refuse(desk.call(), Fault.UNLISTED, "ENew:Never seen")
+    assert desk.answers == {}
+    query = desk.call()
+    assert query.form == "query"
+    desk.rest_orders(query, OrderState(O1, "canceled", filled_qty="0"))
+    assert desk.outcome("t") == Canceled("0")
+
+
+def test_an_unlisted_refusal_to_the_deadline_is_unknown() -> None:
+    desk = Desk(0)
+    desk.cancel("t", named("slot-1"))
+    desk.reject(desk.last(), Fault.UNLISTED, "ENew:Never seen")
+    desk.rest_refuse(desk.call(), Fault.UNLISTED, "ENew:Never seen")
+    desk.wait(DEADLINE_MS)
+    assert desk.outcome("t") == Unknown(("ws", "rest"))
+
+
+def test_a_throttle_that_outlasts_the_deadline_is_the_answer() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1), deadline_ms=500)
+    desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    settlement = desk.answers["t"]
+    assert (settlement.outcome, settlement.error) == (Rejected("throttled"), "EOrder:Rate limit exceeded")
+
+
+def test_a_transient_refusal_at_the_deadline_is_unknown() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1), deadline_ms=150)
+    desk.reject(desk.last(), Fault.TRANSIENT, "EService:Busy")
+    desk.wait(150)
+    assert desk.outcome("t") == Unknown(("ws",))
+
+
+def test_a_route_that_was_refused_and_one_that_cannot_be_reached_are_the_refusal_at_the_deadline() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), Fault.PERMISSION, "EGeneral:Permission denied")
+    for _ in range(20):
+        while (call := desk.maybe_call()) is not None:
+            desk.rest_fail(call, left=False)
+        desk.wait(100)
+    assert desk.outcome("t") == Rejected("permission")
+
+
+def test_a_locked_out_rest_lane_is_left_alone_and_not_reopened_by_a_milder_refusal() -> None:
+    desk = Desk(0)
+    desk.cancel("a", order(O1))
+    desk.cancel("b", named("slot-1"))
+    desk.wait(400)
+    first, second = desk.call(), desk.call()
+    desk.rest_refuse(first, Fault.LOCKOUT, "EGeneral:Temporary lockout")
+    desk.rest_refuse(second, Fault.ROUTE_BUSY, "EAPI:Rate limit exceeded")
+    desk.wait(1000)
+    desk.down(0)
+    assert desk.maybe_call() is None
+
+
+def test_calls_that_wait_for_rest_to_reopen_are_announced_when_it_does() -> None:
+    desk = Desk()
+    desk.cancel("a", named("slot-1"))
+    desk.cancel("b", named("slot-2"))
+    desk.rest_refuse(desk.call(), Fault.ROUTE_BUSY, "EAPI:Rate limit exceeded")
+    assert desk.maybe_call() is None
+    announced = desk.rest_ready
+    desk.wait(1000)
+    assert desk.rest_ready > announced
+    desk.rest_count(desk.call())
+    assert desk.outcome("b") == Acked()
+
+
+def test_a_venue_without_rest_is_never_asked_over_it() -> None:
+    desk = Desk(0, rest=False)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), Fault.PERMISSION, "not allowed")
+    assert desk.outcome("t") == Rejected("permission")
+    desk.batch([("u", order(O2)), ("v", order(O3))])
+    for send in desk.take():
+        desk.reject(send)
+    assert desk.maybe_call() is None
+    desk.down(0)
+    desk.cancel("w", order("OD-1"))
+    desk.wait(DEADLINE_MS)
+    assert desk.outcome("w") == Refused("no_route", "no spot session takes it")
+
+
+# ---------------------------------------------------------------- batches
+
+
+def test_a_batch_goes_by_one_call_and_is_answered_one_by_one() -> None:
+    desk = Desk(0)
+    desk.batch([("a", order(O1)), ("b", order(O2)), ("a2", order(O1))])
+    assert desk.take() == []
+    call = desk.call()
+    assert (call.form, call.order_ids) == ("batch", (O1, O2))
+    desk.rest_count(call, 2)
+    assert desk.outcome("a") == desk.outcome("b") == desk.outcome("a2") == Acked()
+    assert desk.pursuits.idle
+
+
+def test_what_cannot_go_by_batch_goes_as_it_can() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.opened(O2)
+    desk.filled(O2)
+    desk.batch([("name", named("slot-1")), ("ended", order(O2)), ("unseen", named("slot-2")), ("ref", userref(7))])
+    assert desk.outcome("ended") == Closed("filled", "5")
+    assert [send.target for send in desk.take()] == [named("slot-2"), userref(7)]
+    assert desk.call().target == order(O1)
+
+
+def test_in_maintenance_a_batch_is_held_like_anything_else() -> None:
+    desk = Desk(0)
+    desk.mode("maintenance")
+    desk.batch([("a", order(O1)), ("b", order(O2))])
+    assert desk.maybe_call() is None
+    desk.mode("online")
+    assert len(desk.take()) == 2
+
+
+def test_a_batch_holds_fifty() -> None:
+    desk = Desk()
+    ids = [f"O{n:05d}-AAAAA-AAAAAA" for n in range(60)]
+    desk.batch([(i, order(i)) for i in ids])
+    assert desk.call().order_ids == tuple(ids[:50])
+    assert desk.call().order_ids == tuple(ids[50:])
+
+
+def test_a_batch_that_counts_fewer_than_asked_is_resolved_per_id() -> None:
+    desk = Desk()
+    desk.batch([("a", order(O1)), ("b", order(O2)), ("c", order(O3))])
+    desk.rest_count(desk.call(), 2)
+    assert desk.answers == {}
+    query = desk.call()
+    assert query.order_ids == (O1, O2, O3)
+    desk.rest_orders(query, OrderState(O1, "canceled", filled_qty="0"), OrderState(O2, "open"))
+    assert desk.outcome("a") == Canceled("0")
+    alone = desk.call()
+    assert (alone.form, alone.target) == ("cancel", order(O2))
+    desk.rest_count(alone)
+    assert desk.outcome("b") == Acked()
+    desk.wait(400)
+    alone = desk.call()
+    assert alone.target == order(O3)
+    desk.rest_refuse(alone, Fault.NOT_OPEN)
+    while (call := desk.maybe_call()) is not None:
+        desk.rest_refuse(call, Fault.NOT_OPEN)
+    assert desk.outcome("c") is None, "it may still appear"
+
+
+def test_a_batch_spoiled_by_one_bad_id_is_asked_for_singly_and_proves_nothing() -> None:
+    desk = Desk()
+    desk.batch([("a", order(O1)), ("b", order(O2))])
+    desk.rest_refuse(desk.call(), Fault.NOT_OPEN, "EOrder:Invalid order")
+    desk.wait(100)
+    first = desk.call()
+    assert (first.form, first.target) == ("cancel", order(O1))
+    while "a" not in desk.answers:
+        if first is not None and first.form == "cancel":
+            desk.rest_refuse(first, Fault.NOT_OPEN)
+        elif first is not None:
+            desk.rest_fail(first, left=False)
+        desk.wait(10)
+        first = desk.maybe_call()
+    assert desk.outcome("a") == Closed(None, None, "unconfirmed"), "the batch may have done it"
+
+
+def test_a_batch_without_a_readable_answer_is_in_doubt() -> None:
+    desk = Desk(0)
+    desk.batch([("a", order(O1)), ("b", order(O2))])
+    desk.rest(desk.call(), RestUnreadable("HTTP 502"))
+    for send in desk.take():
+        desk.ack(send)
+    assert desk.outcome("a") == desk.outcome("b") == Acked()
+
+
+def test_a_batch_refused_as_a_whole_goes_elsewhere() -> None:
+    desk = Desk(0)
+    desk.batch([("a", order(O1)), ("b", order(O2))])
+    desk.rest_refuse(desk.call(), Fault.UNAVAILABLE, "EService:Unavailable")
+    assert [send.target for send in desk.take()] == [order(O1), order(O2)]
+
+
+def test_a_batch_answered_after_some_were_settled_leaves_those_alone() -> None:
+    desk = Desk(0)
+    desk.opened(O3)
+    desk.batch([("a", order(O1)), ("b", order(O2)), ("c", order(O3))], proof=True)
+    call = desk.call()
+    desk.wait(400)
+    sends = desk.take()
+    desk.ack(sends[0])
+    desk.canceled(O3)
+    desk.rest_count(call, 3)
+    assert set(desk.answers) == {"c"}
+    desk.canceled(O1)
+    desk.canceled(O2)
+    assert set(desk.answers) == {"a", "b", "c"}
+
+
+def test_a_batch_answered_late_tells_late() -> None:
+    desk = Desk()
+    desk.batch([("a", order(O1)), ("b", order(O2))])
+    call = desk.call()
+    desk.wait(DEADLINE_MS)
+    assert desk.outcome("a") == Unknown(("rest",))
+    desk.rest_count(call, 2)
+    assert {late.ticket for late in desk.lates} == {"a", "b"}
+    desk.batch([("c", order("OX-1")), ("d", order("OX-2"))])
+    call = desk.call()
+    desk.wait(DEADLINE_MS)
+    desk.rest_count(call, 1)
+    assert len(desk.lates) == 2
+
+
+def test_two_throttled_orders_go_as_one_batch() -> None:
+    desk = Desk(0)
+    desk.cancel("a", order(O1))
+    desk.cancel("b", order(O2))
+    first, second = desk.take()
+    desk.reject(first, Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    assert desk.maybe_call() is None
+    desk.reject(second, Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    call = desk.call()
+    assert (call.form, call.order_ids) == ("batch", (O1, O2))
+    desk.rest_count(call, 2)
+    assert desk.outcome("a") == desk.outcome("b") == Acked()
+    assert desk.pursuits.idle
+
+
+def test_a_batch_that_is_throttled_after_all_is_not_batched_again_at_once() -> None:
+    desk = Desk(0)
+    desk.cancel("a", order(O1))
+    desk.cancel("b", order(O2))
+    for send in desk.take():
+        desk.reject(send, Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    desk.rest_refuse(desk.call(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    assert desk.maybe_call() is None
+    desk.wait(1000)
+    assert len(desk.take()) == 2
+
+
+def test_a_throttled_order_that_was_settled_meanwhile_is_not_batched() -> None:
+    desk = Desk(0)
+    desk.cancel("a", order(O1))
+    desk.cancel("b", order(O2))
+    first, second = desk.take()
+    desk.reject(first, Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    desk.canceled(O1)
+    desk.reject(second, Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    assert desk.maybe_call() is None
+
+
+# ---------------------------------------------------------------- the end
+
+
+def test_giving_up_answers_everybody_with_what_can_honestly_be_said() -> None:
+    desk = Desk(0)
+    family(desk, O3)
+    desk.cancel("sent", order(O1))
+    desk.cancel("family", userref(7))
+    desk.down(0)
+    desk.cancel("unsent", order(O2))
+    desk.pursuits.give_up(desk.now_ns)
+    desk.carry_out()
+    assert desk.outcome("sent") == Unknown(("ws",))
+    assert desk.outcome("family") == Unknown(("ws",))
+    assert isinstance(desk.outcome("unsent"), Refused)
+    assert desk.pursuits.idle
+    assert desk.pursuits.active == 0
