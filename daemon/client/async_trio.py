@@ -234,7 +234,7 @@ class TrioClient:
         """Send the commands, which share one deadline, and wait until all are answered or it is over."""
         if not requests:
             return
-        self._link.check_process()
+        self._link.check_usable()
         self._requests.admit(requests)
         left = len(requests)
         all_answered = trio.Event()
@@ -294,11 +294,11 @@ class TrioClient:
             self._reader_sleep = None
 
     async def _watch(self) -> None:
-        """Ask again what was under way when the connection was lost."""
+        """Send what waited for a connection, and ask again what was under way when one was lost."""
         _, events = self._link.descriptors()
         while True:
-            if self._link.was_lost():
+            if self._link.came_back():
                 self._unsent.update((request.id, request) for request in self._requests.lost())
-                self._send_unsent()
+            self._send_unsent()
             with trio.move_on_after(RESCUE_S):
                 await trio.lowlevel.wait_readable(events)

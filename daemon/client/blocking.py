@@ -241,7 +241,7 @@ class Client:
         if not requests:
             return
         link, waiting = self._link, self._requests.waiting
-        link.check_process()
+        link.check_usable()
         if not self._one_thread.acquire(blocking=False):
             raise RuntimeError("this client is being used by another thread; make one client per thread")
         try:
@@ -263,7 +263,7 @@ class Client:
                     self._requests.take(payload)
                     if not waiting:
                         return
-                elif link.was_lost():
+                elif link.came_back():
                     unsent = deque([*self._requests.lost(), *(one for one in unsent if one.sendings == 0)])
                 now_ns = monotonic_ns()
                 if now_ns >= give_up_ns or (now_ns >= connect_by_ns and requests[0].sendings == 0):

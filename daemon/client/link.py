@@ -37,6 +37,7 @@ class Link:
     def __init__(self, endpoint: str, *, slice_ms: int = 0) -> None:
         self.endpoint = endpoint
         self._slice_ms = slice_ms
+        self._lost = False
         self._pid = os.getpid()
         # One context per client: closing it waits for nobody else's sockets.
         self._context = zmq.Context()
@@ -50,17 +51,21 @@ class Link:
         self._socket.rcvhwm = IN_FLIGHT_LIMIT
         # Set once: a timeout on the socket costs the caller nothing, a poller per call a few microseconds.
         self._socket.rcvtimeo = slice_ms
-        self._monitor: zmq.Socket[bytes] = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._monitor: zmq.Socket[bytes] = self._socket.get_monitor_socket(
+            zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED
+        )
         try:
             self._socket.connect(endpoint)
         except zmq.ZMQError as error:
             self.close()
             raise ValueError(f"endpoint {endpoint!r}: {error.strerror}") from None
 
-    def check_process(self) -> None:
-        """Raises RuntimeError in a forked child: libzmq's I/O thread stayed with the parent, so a send goes nowhere."""
+    def check_usable(self) -> None:
+        """Raises RuntimeError once closed, and in a forked child: libzmq's I/O thread stayed with the parent."""
         if os.getpid() != self._pid:
             raise RuntimeError("a client does not survive fork(); make a new one in each process")
+        if self._socket.closed:
+            raise RuntimeError("this client is closed")
 
     def send(self, payload: bytes) -> bool:
         """Hand one command to the connection; False when there is none, or no room. Never waits."""
@@ -93,15 +98,24 @@ class Link:
         """Whether a frame waits. Reading this takes the edge off the socket's descriptor: receive when it says so."""
         return bool(int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
 
-    def was_lost(self) -> bool:
-        """Whether a connection ended since the last time this was asked. Never waits."""
-        lost = False
+    def came_back(self) -> bool:
+        """Whether the connection was lost and is there again, since the last time this was asked. Never waits.
+
+        Not when it is lost: libzmq tells so before it takes the old connection's queue away, and what is sent in
+        between is dropped with it.
+        """
+        back = False
         while True:
             try:
-                event = self._monitor.recv_multipart(zmq.NOBLOCK)
+                told = self._monitor.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
-                return lost
-            lost = lost or _EVENT.unpack_from(event[0])[0] == zmq.EVENT_DISCONNECTED
+                return back
+            event = _EVENT.unpack_from(told[0])[0]
+            if event == zmq.EVENT_DISCONNECTED:
+                self._lost = True
+            elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED and self._lost:
+                self._lost = False
+                back = True
 
     def descriptors(self) -> tuple[int, int]:
         """The edge-triggered descriptors of the frames and of the connection's events."""

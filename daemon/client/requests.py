@@ -206,7 +206,7 @@ class Requests:
         del self.waiting[request.id]
 
     def lost(self) -> list[Request[Any]]:
-        """The connection was lost: what must be sent once more, since a daemon that was restarted knows nothing of it.
+        """After a lost connection: what must be sent once more, since a daemon that was restarted knows nothing of it.
 
         The same bytes go out again, with the first `sent_ns`: the deadline still runs from the first asking, and a
         daemon that comes back later than that refuses them as expired.

@@ -132,7 +132,7 @@ class Asked(NamedTuple):
 
 def read_cancel(asked: Asked, reply: ReplyMap) -> CancelResult:
     """An `outcome` or `refused` map; raises UnreadableReply."""
-    outcome = read_outcome(reply)
+    outcome = _outcome(reply)
     error = reply.get("error")
     if isinstance(outcome, Refused) and asked.repeated and not reply.get("replayed"):
         # `refused` promises that no byte left the machine, but a daemon that was restarted in between can only speak
@@ -189,11 +189,13 @@ def read_all(id: CommandID, reply: ReplyMap) -> CancelAllResult:
 
 def _sweep(part: ReplyMap) -> VenueSweep:
     try:
-        outcome = read_outcome(part)
+        outcome = _outcome(part)
     except UnreadableReply:
         # One venue that cannot be read must not take away what is known of the others; unknown claims nothing.
         outcome = Unknown(())
-    return VenueSweep(outcome=outcome, count=part.get("count"), residual=_ids(part), error=part.get("error"))
+    return VenueSweep(
+        outcome=outcome, count=part.get("count"), residual=_ids(part.get("residual")), error=part.get("error")
+    )
 
 
 def read_killed(id: CommandID, reply: ReplyMap) -> KillResult:
@@ -204,7 +206,9 @@ def read_killed(id: CommandID, reply: ReplyMap) -> KillResult:
         latched=reply.get("latched") is True,
         venues={
             venue: KilledVenue(
-                state=str(part.get("state", "unreachable")), canceled=part.get("canceled"), residual=_ids(part)
+                state=str(part.get("state", "unreachable")),
+                canceled=part.get("canceled"),
+                residual=_ids(part.get("residual")),
             )
             for venue, part in venues.items()
         },
@@ -216,14 +220,14 @@ def read_killed(id: CommandID, reply: ReplyMap) -> KillResult:
 def read_rearm(id: CommandID, reply: ReplyMap) -> RearmResult:
     """A `rearm` map; raises UnreadableReply, CommandRefused."""
     _expect(reply, "rearm")
-    residual = reply.get("residual") or {}
+    residual = _map(reply.get("residual") or {})
     return RearmResult(
         id=id,
         # Only a plain false re-arms: a reply that does not say is read as still latched.
         latched=reply.get("latched") is not False,
         code=reply.get("code"),
         expires_in_ms=reply.get("expires_in_ms"),
-        residual={venue: tuple(ids) for venue, ids in _map(residual).items()},
+        residual={venue: _ids(ids) for venue, ids in residual.items()},
         reply=reply,
     )
 
@@ -264,11 +268,18 @@ def _venues(reply: ReplyMap, kind: str) -> dict[Venue, ReplyMap]:
     return {venue: _map(part) for venue, part in _map(reply.get("venues")).items()}
 
 
-def _ids(part: ReplyMap) -> tuple[str, ...]:
-    residual = part.get("residual") or ()
+def _ids(residual: object) -> tuple[str, ...]:
+    if residual is None:
+        return ()
     if not isinstance(residual, list | tuple):
         raise UnreadableReply("residual is not a list of order ids")
     return tuple(map(str, residual))
+
+
+def _outcome(message: ReplyMap) -> Outcome:
+    if not isinstance(message.get("tried", ()), list | tuple):
+        raise UnreadableReply("tried is not a list of routes")
+    return read_outcome(message)
 
 
 def _map(value: object) -> dict[Any, Any]:

@@ -116,7 +116,7 @@ async def test_a_daemon_that_dies_with_cancels_is_asked_again_but_never_for_a_us
     outcomes: dict[str, object] = {}
 
     async def by_order_id(client: TrioClient) -> None:
-        outcomes["order_id"] = (await client.cancel("spot", order_id="A-B", deadline_ms=900)).outcome
+        outcomes["order_id"] = (await client.cancel("spot", order_id="A-B", deadline_ms=10_000)).outcome
 
     async def by_userref(client: TrioClient) -> None:
         with pytest.raises(DaemonUnreachable) as caught:

@@ -411,9 +411,11 @@ def test_an_endpoint_that_is_none_is_named(tmp_path: Path) -> None:
             Client(endpoint)
 
 
-def test_a_closed_client_closes_again_in_peace(path: Path) -> None:
+def test_a_closed_client_says_so_and_closes_again_in_peace(path: Path) -> None:
     client = Client(f"ipc://{path}")
     client.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        client.ping()
     client.close()
 
 

@@ -1,0 +1,208 @@
+"""Commands as a client builds them, and replies as it matches them; no socket, no clock."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.client.requests import IN_FLIGHT_LIMIT, UNANSWERED_LIMIT, Request, Requests, results_of
+from daemon.client.results import CancelResult
+from daemon.contract.commands import LeaseScope, OrderRef
+from daemon.contract.frames import Malformed, decode_command
+from daemon.contract.outcomes import Acked, Refused, Unknown
+
+NOW_NS = 1_000_000_000
+MS = 1_000_000
+
+
+@pytest.fixture
+def requests() -> Requests:
+    return Requests("prefix", strategy="mm")
+
+
+def cancel(requests: Requests, **order: Any) -> Request[CancelResult]:
+    id = order.pop("id", None)
+    order = order or {"order_id": "A-B"}
+    return requests.cancel(NOW_NS, "spot", OrderRef(**order), until="ack", id=id, deadline_ms=None, strategy=None)
+
+
+def reply(request: Request[Any], **members: Any) -> bytes:
+    message = {"type": "outcome", "id": request.id, "venue": "spot", "outcome": "acked", **members}
+    return bytes(msgspec.msgpack.encode(message))
+
+
+def refusal(request: Request[Any], **members: Any) -> bytes:
+    return reply(request, type="refused", outcome="refused", reason="draining", detail="stopping", **members)
+
+
+def test_every_command_that_is_built_is_one_that_the_daemon_takes(requests: Requests) -> None:
+    order = OrderRef(cl_ord_id="x", symbol="BTC-USD")
+    common: dict[str, Any] = {"id": None, "deadline_ms": 500}
+    built: list[Request[Any]] = [
+        requests.cancel(NOW_NS, "prime", order, until="proof", strategy="other", **common),
+        requests.cancel_batch(NOW_NS, "spot", [OrderRef(userref=-1)] * 500, until="ack", strategy=None, **common),
+        requests.cancel_all(NOW_NS, None, until="ack", strategy=None, **common),
+        requests.cancel_all(NOW_NS, "spot", until="proof", strategy=None, **common),
+        requests.kill(NOW_NS, "why", venues=["spot"], id=None, deadline_ms=10_000),
+        requests.rearm(NOW_NS, confirm=None, reason=None, force=False, **common),
+        requests.rearm(NOW_NS, confirm="K7", reason="mended", force=True, **common),
+        requests.lease(NOW_NS, "mm", 500, on_expiry="kill", scope=[LeaseScope(venue="spot", userref=7)], **common),
+        requests.status(NOW_NS, detail=True, deadline_ms=None),
+        requests.ping(NOW_NS, deadline_ms=None),
+    ]
+    commands = [decode_command(request.payload) for request in built]
+    assert not [command for command in commands if isinstance(command, Malformed)]
+    assert [command.id for command in commands] == [f"prefix-{n}" for n in range(1, 11)]
+
+
+def test_the_wait_is_the_deadline_and_the_margin() -> None:
+    requests = Requests("prefix", deadline_ms=700, margin_ms=30)
+    assert cancel(requests).give_up_ns == NOW_NS + 730 * MS
+    assert requests.ping(NOW_NS, deadline_ms=5).give_up_ns == NOW_NS + 35 * MS
+
+
+def test_a_reply_settles_its_own_request_and_only_once(requests: Requests) -> None:
+    one, two = cancel(requests), cancel(requests)
+    requests.admit([one, two])
+    requests.take(reply(two))
+    assert (one.answered, two.answered) == (False, True)
+    assert two.result().outcome == Acked()
+    requests.take(reply(two, outcome="not_open"))
+    assert two.result().outcome == Acked()
+    assert requests.unmatched == 1
+    assert list(requests.waiting) == [one.id]
+
+
+def test_answers_are_told_to_whoever_waits(requests: Requests) -> None:
+    request = cancel(requests)
+    told: list[bool] = []
+    request.on_answer = lambda: told.append(request.answered)
+    requests.admit([request])
+    requests.take(reply(request, outcome="nonsense"))
+    assert told == []
+    requests.take(reply(request))
+    assert told == [True]
+    assert requests.unreadable == 1
+
+
+def test_nothing_is_admitted_when_one_of_them_cannot_be(requests: Requests) -> None:
+    owner = cancel(requests, id="mine")
+    requests.admit([owner])
+    other, same = cancel(requests), cancel(requests, id="mine")
+    with pytest.raises(ValueError, match="'mine'"):
+        requests.admit([other, same])
+    assert list(requests.waiting.values()) == [owner]
+    requests.give_up(same)
+    assert list(requests.waiting.values()) == [owner]
+    with pytest.raises(ValueError, match=str(IN_FLIGHT_LIMIT)):
+        requests.admit([other] * IN_FLIGHT_LIMIT)
+
+
+def test_after_a_lost_connection_only_what_was_sent_and_names_one_order_is_asked_again(requests: Requests) -> None:
+    sent, unsent, userref = cancel(requests), cancel(requests), cancel(requests, userref=7)
+    batch = requests.cancel_batch(
+        NOW_NS,
+        "spot",
+        [OrderRef(order_id="A-B"), OrderRef(userref=7)],
+        until="ack",
+        id=None,
+        deadline_ms=None,
+        strategy=None,
+    )
+    requests.admit([sent, unsent, userref, batch])
+    for request in (sent, userref, batch):
+        request.sendings = 1
+    assert requests.lost() == [sent]
+
+
+@pytest.mark.parametrize(
+    ("sendings", "members", "outcome"),
+    [
+        (1, {}, Refused("draining", "stopping")),
+        (2, {}, Unknown(())),
+        (2, {"replayed": True}, Refused("draining", "stopping")),
+    ],
+)
+def test_a_refusal_speaks_for_every_sending_only_when_it_is_the_first_or_the_stored_one(
+    requests: Requests, sendings: int, members: dict[str, Any], outcome: object
+) -> None:
+    request = cancel(requests)
+    requests.admit([request])
+    request.sendings = sendings
+    requests.take(refusal(request, **members))
+    assert request.result().outcome == outcome
+
+
+def test_an_id_that_was_given_up_on_is_remembered_until_it_is_answered(requests: Requests) -> None:
+    first = cancel(requests, id="mine")
+    requests.admit([first])
+    requests.give_up(first)
+    assert not cancel(requests, id="mine").asked_before, "it was never sent"
+
+    first.sendings = 1
+    requests.give_up(first)
+    second = cancel(requests, id="mine")
+    assert second.asked_before
+    requests.admit([second])
+    requests.take(reply(second))
+    requests.give_up(second)
+    assert not cancel(requests, id="mine").asked_before
+
+
+def test_memory_of_ids_given_up_on_is_bounded(requests: Requests) -> None:
+    for n in range(UNANSWERED_LIMIT + 1):
+        request = cancel(requests, id=f"n-{n}")
+        request.sendings = 1
+        requests.give_up(request)
+    assert not cancel(requests, id="n-0").asked_before
+    assert cancel(requests, id="n-1").asked_before
+
+
+def test_orders_without_an_answer_are_unknown_in_their_place(requests: Requests) -> None:
+    orders = [OrderRef(order_id="A-1"), OrderRef(userref=7)]
+    asked = requests.cancel_many(NOW_NS, "spot", orders, until="ack", deadline_ms=None, strategy=None)
+    requests.admit(asked)
+    requests.take(reply(asked[0]))
+    results = results_of("spot", orders, asked)
+    assert [result.outcome for result in results] == [Acked(), Unknown(())]
+    assert results[1].target == ("userref", 7)
+    assert results[1].error == "no answer from the daemon"
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_from_the_daemon_raise_or_settle_anything(payload: bytes) -> None:
+    requests = Requests("prefix")
+    request = cancel(requests)
+    requests.admit([request])
+    requests.take(payload)
+    assert not request.answered
+
+
+MEMBERS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.sampled_from(["outcome", "class", "tried", "reason", "detail", "residual", "venues", "outcomes", "state"]),
+    st.none()
+    | st.integers(-5, 5)
+    | st.sampled_from(["refused", "rejected", "unknown", "closed"])
+    | st.lists(st.text(max_size=3), max_size=2)
+    | st.sampled_from([{"spot": {}}, {"spot": 1}, {"spot": ["A"]}, {"spot": {"outcome": "unknown", "tried": 1}}]),
+)
+
+
+@given(members=MEMBERS, type=st.sampled_from(["outcome", "batch", "all", "killed", "rearm", "lease", "pong"]))
+def test_no_reply_of_the_right_id_raises(members: dict[str, Any], type: str) -> None:
+    requests = Requests("prefix")
+    asked: list[Request[Any]] = [
+        cancel(requests),
+        requests.cancel_batch(
+            NOW_NS, "spot", [OrderRef(userref=1)], until="ack", id=None, deadline_ms=None, strategy=None
+        ),
+        requests.cancel_all(NOW_NS, None, until="ack", id=None, deadline_ms=None, strategy=None),
+        requests.kill(NOW_NS, "why", venues=None, id=None, deadline_ms=1),
+        requests.rearm(NOW_NS, confirm=None, reason=None, force=False, id=None, deadline_ms=None),
+        requests.ping(NOW_NS, deadline_ms=None),
+    ]
+    requests.admit(asked)
+    for request in asked:
+        requests.take(msgspec.msgpack.encode({"type": type, "id": request.id, **members}))
