@@ -6,11 +6,11 @@ replaced wherever it turns up, in whatever usual encoding. Nothing here opens a 
 
 import base64
 import logging
-import os
 import sys
 import traceback
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from pathlib import PurePath
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -276,8 +276,7 @@ def _told(failure: BaseException) -> dict[str, Any]:
     told: dict[str, Any] = {
         "exception": failure,
         "frames": [
-            f"{os.path.basename(os.path.dirname(frame.filename))}/{os.path.basename(frame.filename)}"
-            f":{frame.lineno} {frame.name}"
+            f"{'/'.join(PurePath(frame.filename).parts[-2:])}:{frame.lineno} {frame.name}"
             for frame in traceback.extract_tb(failure.__traceback__)[-FRAMES:]
         ],
     }

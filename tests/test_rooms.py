@@ -1,0 +1,120 @@
+"""The house rules that a reader cannot check by eye: who may import whom, and that the world has one door."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parent.parent / "daemon"
+FILES = sorted(HOUSE.rglob("*.py"))
+
+# Arrows of the house: a room to the rooms it may import from. Its own room always, and nothing that is not listed.
+PLAIN = {"settings", "credentials"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "contract": set(),
+    "transport": set(),
+    "sim": set(),
+    "client": {"contract"},
+    "settings": {"contract"},
+    "credentials": {"contract", "settings", "transport"},
+    "venues": {"contract", "version", *PLAIN},
+    "engine": {"contract", *PLAIN},
+    "tasks": {"contract", "engine", "venues", "transport", *PLAIN},
+    "logs": {"credentials", "transport"},
+    "app": {"contract", "engine", "venues", "transport", "tasks", "logs", "version", *PLAIN},
+    "checkup": {"contract", "transport", "version", *PLAIN},
+    "schema": {"contract", "version"},
+    "verbs": {"client", "contract", *PLAIN},
+    "demo": {"client", "contract"},
+    "cli": {"app", "checkup", "demo", "schema", "sim", "verbs", "version"},
+    "__main__": {"cli"},
+    "version": set(),
+}
+
+# Modules through which time, randomness, sockets, names, files and threads come in.
+DOORS = {
+    "asyncio", "fcntl", "multiprocessing", "os", "random", "secrets", "select", "signal", "socket", "ssl", "subprocess",
+    "tempfile", "threading", "time", "urllib.request", "zmq", "trio_websocket",
+}  # fmt: skip
+
+# Calls by which they would come in through modules that are needed otherwise.
+DOOR_CALLS = {
+    "open", "trio.open_tcp_stream", "trio.open_ssl_over_tcp_stream", "trio.open_unix_socket", "trio.to_thread.run_sync",
+    "trio.run_process", "trio.open_file", "trio.open_signal_receiver", "datetime.now", "datetime.utcnow", "uuid.uuid1", "uuid.uuid4", "uuid1", "uuid4",
+}  # fmt: skip
+
+# Programs beside the daemon own their process, and so does whoever imports the client. In the client and the simulator
+# one file each touches the world; `blocking` only guards itself against a second thread.
+OWN_PROCESS = {
+    "__main__.py", "app.py", "checkup.py", "cli.py", "demo.py", "verbs.py", "sim/process.py", "client/blocking.py",
+    "client/link.py",
+}  # fmt: skip
+
+# What the simulator is handed (a seeded generator) or names (a socket option) without reaching out for it.
+HANDED = {"random.Random", "socket.SOL_SOCKET", "socket.SO_LINGER"}
+
+
+def _room(file: Path) -> str:
+    parts = file.relative_to(HOUSE).parts
+    return parts[0] if len(parts) > 1 else ("version" if file.stem == "__init__" else file.stem)
+
+
+def _imports(file: Path) -> Iterator[str]:
+    """Every module a file imports, absolute, wherever in the file the import stands."""
+    package = ["daemon", *file.relative_to(HOUSE).parts[:-1]]
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                inside = HOUSE.parent / Path(*module.split("."), alias.name)
+                is_module = inside.is_dir() or inside.with_suffix(".py").exists()
+                yield f"{module}.{alias.name}" if is_module else module
+
+
+def _name(file: Path) -> str:
+    return str(file.relative_to(HOUSE))
+
+
+@pytest.mark.parametrize("file", FILES, ids=_name)
+def test_imports_follow_the_arrows(file: Path) -> None:
+    room = _room(file)
+    for module in _imports(file):
+        if module == "daemon" or module.startswith("daemon."):
+            other = module.split(".")[1] if "." in module else "version"
+            assert other == room or other in MAY_IMPORT[room], f"{room} must not import {module}"
+
+
+def test_every_room_has_its_arrows() -> None:
+    assert {_room(file) for file in FILES} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize(
+    "file", [f for f in FILES if _room(f) != "transport" and _name(f) not in OWN_PROCESS], ids=_name
+)
+def test_the_world_comes_in_through_transport_alone(file: Path) -> None:
+    tree = ast.parse(file.read_text())
+    handed = {name for name in ("random", "socket") if _room(file) == "sim" and _only_handed(tree, name)}
+    for module in set(_imports(file)) - handed:
+        assert module not in DOORS, f"{_name(file)} imports {module}: the world comes in through transport/"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in DOOR_CALLS, f"{_name(file)} calls {called}: the world comes in through transport/"
+
+
+def _only_handed(tree: ast.AST, module: str) -> bool:
+    """Whether every use of a module is a name in HANDED, and none of them is called."""
+    used = {ast.unparse(n) for n in ast.walk(tree) if isinstance(n, ast.Attribute) and ast.unparse(n.value) == module}
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    return used <= HANDED and not used & called
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if _room(f) in ("venues", "engine", "contract")], ids=_name)
+def test_deciding_rooms_neither_wait_nor_log(file: Path) -> None:
+    tree = ast.parse(file.read_text())
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Await | ast.AsyncFunctionDef)]
+    assert not {"trio", "structlog", "logging"} & set(_imports(file))
