@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from .ids import CommandID, Target, Venue
+from .ids import Target, Venue
 
 Route: TypeAlias = Literal["ws", "rest", "stream", "none"]
 """The way an answer came: WebSocket ack, REST answer, the venue's order stream, or no answer at all."""
