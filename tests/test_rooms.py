@@ -41,7 +41,8 @@ DOORS = {
 # Calls by which they would come in through modules that are needed otherwise.
 DOOR_CALLS = {
     "open", "trio.open_tcp_stream", "trio.open_ssl_over_tcp_stream", "trio.open_unix_socket", "trio.to_thread.run_sync",
-    "trio.run_process", "trio.open_file", "trio.open_signal_receiver", "datetime.now", "datetime.utcnow", "uuid.uuid1", "uuid.uuid4", "uuid1", "uuid4",
+    "trio.run_process", "trio.open_file", "trio.open_signal_receiver", "datetime.now", "datetime.utcnow",
+    "uuid.uuid1", "uuid.uuid4", "uuid1", "uuid4",
 }  # fmt: skip
 
 # Programs beside the daemon own their process, and so does whoever imports the client. In the client and the simulator
