@@ -34,9 +34,11 @@ from .settings import (
     BadSettings,
     Settings,
     address_of,
-    parse,
+    not_served,
+    read,
 )
 from .tasks import watchdog
+from .tasks.canary import Canary
 from .tasks.dispatcher import Dispatcher
 from .tasks.events import Events
 from .tasks.gateway import Gateway
@@ -121,6 +123,8 @@ class Daemon:
 
         conceal: told of every secret that is learnt while running, so that no log line shows it.
         """
+        if (why := not_served(settings)) is not None:
+            raise StartFailed(why)
         self.settings = settings
         self.world = world
         self._conceal = conceal
@@ -275,6 +279,11 @@ class Daemon:
                         for desk in self.desks.values():
                             front.start_soon(desk.dispatcher.run, name=f"{desk.dispatcher.venue} dispatcher")
                         front.start_soon(self.gateway.run, name="gateway")
+                        if "spot" in self.desks and self.settings.spot.canary_s:
+                            canary = Canary(
+                                self.desks["spot"].dispatcher, self.world.clock, self.world.entropy, self.events
+                            )
+                            front.start_soon(canary.run, self.settings.spot.canary_s, name="spot canary")
                         front.start_soon(self._announce, notifier, ready, name="announcer")
                         await stop.wait()
                         notifier.stopping()
@@ -356,21 +365,11 @@ def real_world(settings: Settings) -> World:
     )
 
 
-def read_settings(path: str) -> Settings:
-    """A configuration file. Raises BadSettings."""
-    try:
-        return parse(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings(f"{path}: {error}") from None
-    except BadSettings as error:
-        raise BadSettings(f"{path}: {error}") from None
-
-
 def main(path: str) -> int:
     """`canceld run`: until stopped. Exit status 0 after a clean stop, 2 when it cannot start."""
     environ = os.environ
     try:
-        settings = read_settings(path)
+        settings = read(path)
         credentials = load(settings, environ)
         world = real_world(settings)
     except (BadSettings, BadCredentials) as error:
@@ -380,7 +379,7 @@ def main(path: str) -> int:
     logs = configure(settings.log.level, settings.log.format, sink.write, world.clock, _secrets(credentials))
 
     def reload() -> Credentials:
-        fresh = read_settings(path)
+        fresh = read(path)
         found = load(fresh, environ)
         logs.set_level(fresh.log.level)
         for secret in _secrets(found):

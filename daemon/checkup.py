@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .credentials import DIRECTORY_VARIABLE, BadCredentials, load
-from .settings import BadSettings, Settings, parse
+from .settings import BadSettings, Settings, not_served, read
 
 
 class CheckFailed(Exception):
@@ -16,12 +16,12 @@ class CheckFailed(Exception):
 def check(path: str, environ: Mapping[str, str]) -> dict[str, Any]:
     """What would run, as a map that holds no secret. Raises CheckFailed."""
     try:
-        settings = parse(Path(path).read_text(encoding="utf-8"))
+        settings = read(path)
         load(settings, environ)
-    except (OSError, UnicodeDecodeError, BadSettings) as error:
-        raise CheckFailed(f"{path}: {error}") from None
-    except BadCredentials as error:
+    except (BadSettings, BadCredentials) as error:
         raise CheckFailed(str(error)) from None
+    if (why := not_served(settings)) is not None:
+        raise CheckFailed(f"{path}: {why}")
     _check_files(settings)
     gateway = settings.gateway
     return {

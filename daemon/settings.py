@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -190,6 +191,30 @@ def parse(text: str) -> Settings:
     if settings.deadman.refresh_s * 2 > settings.deadman.timeout_s:
         raise BadSettings("deadman.refresh_s: at most half of timeout_s, so that one lost renewal does not fire it")
     return settings
+
+
+def read(path: str) -> Settings:
+    """A configuration file to settings. Raises BadSettings, which then begins with the path."""
+    try:
+        return parse(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise BadSettings(f"{path}: {why}") from None
+    except BadSettings as error:
+        raise BadSettings(f"{path}: {error}") from None
+
+
+def not_served(settings: Settings) -> str | None:
+    """What these settings ask for that this version does not do, in one line; None when there is nothing."""
+    asked = {
+        "prime.enabled": settings.prime.enabled,
+        "futures.enabled": settings.futures.enabled,
+        "deadman.spot": settings.deadman.spot,
+        "deadman.futures": settings.deadman.futures,
+        'spot.protocol = "v2"': settings.spot.protocol == "v2",
+    }
+    wanted = [key for key, on in asked.items() if on]
+    return f"{', '.join(wanted)}: not served by this version; take it out" if wanted else None
 
 
 def address_of(url: str, schemes: dict[str, bool], key: str) -> Address:

@@ -8,7 +8,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from .client import CONTROL_ENDPOINT, CancelResult, Client, CommandRefused, DaemonUnreachable, OrderRef
@@ -72,12 +71,12 @@ def _endpoint(asked: argparse.Namespace, door: Door) -> str:
         return str(asked.endpoint)
     if asked.config is not None:
         # Late: reading TOML costs as much as the rest of the start, and most calls need none of it.
-        from .settings import BadSettings, parse
+        from .settings import BadSettings, read
 
         try:
-            gateway = parse(Path(asked.config).read_text(encoding="utf-8")).gateway
-        except (OSError, UnicodeDecodeError, BadSettings) as error:
-            raise UsageFault(f"{asked.config}: {error}") from None
+            gateway = read(asked.config).gateway
+        except BadSettings as error:
+            raise UsageFault(str(error)) from None
         return gateway.commands if door == "commands" else gateway.control
     return COMMANDS_ENDPOINT if door == "commands" else CONTROL_ENDPOINT
 

@@ -77,7 +77,7 @@ class Kill(_Command, frozen=True, tag="kill"):
     """Pull the kill switch."""
 
     reason: Reason
-    venues: tuple[Venue, ...] | None = None
+    venues: Annotated[tuple[Venue, ...], msgspec.Meta(min_length=1)] | None = None
 
 
 class Rearm(_Command, frozen=True, tag="rearm"):

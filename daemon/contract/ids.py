@@ -18,7 +18,7 @@ Reqid = NewType("Reqid", int)
 
 #: What a client calls its command; echoed in the reply.
 CommandID: TypeAlias = (
-    Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[\x20-\x7e]+$")]
+    Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[\x20-\x7e]+$(?!\n)")]
     | Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 )
 

@@ -282,6 +282,7 @@ class Pursuits:
         self._throttled: dict[_Pursuit, None] = {}
         self._live: list[Lane] = []
         self._stale: dict[Lane, list[_Pursuit]] = {}
+        self._renewed_ns: dict[Lane, int] = {}
         self._closed_until: dict[Lane, int] = {}
         self._rest_queue: dict[_Pursuit, None] = {}
         self._queries: dict[_Pursuit, None] = {}
@@ -421,14 +422,17 @@ class Pursuits:
 
     def token_renewed(self, lane: Lane, now_ns: int) -> None:
         """The lane has a new token: whoever waited for it tries once more."""
+        self._renewed_ns[lane] = now_ns
         for pursuit in self._stale.pop(lane, []):
-            if pursuit.done or pursuit.acked_ns is not None or lane in pursuit.pending:
-                continue
-            if lane in self._live and self.mode != "maintenance" and not self._barred(pursuit):
-                self._send(pursuit, lane, now_ns)
-            else:
-                self._go(pursuit, now_ns)
-            self._schedule(pursuit)
+            if not pursuit.done and pursuit.acked_ns is None and lane not in pursuit.pending:
+                self._go_renewed(pursuit, lane, now_ns)
+                self._schedule(pursuit)
+
+    def _go_renewed(self, pursuit: _Pursuit, lane: Lane, now_ns: int) -> None:
+        if lane in self._live and self.mode != "maintenance" and not self._barred(pursuit):
+            self._send(pursuit, lane, now_ns)
+        else:
+            self._go(pursuit, now_ns)
 
     def token_failed(self, lane: Lane, now_ns: int) -> None:
         """No new token could be had: whoever waited for it goes elsewhere."""
@@ -1101,7 +1105,10 @@ class Pursuits:
             case Reaction.NEW_TOKEN if lane != REST and lane not in pursuit.renewed:
                 pursuit.renewed |= {lane}
                 waiting = self._stale.get(lane)
-                if waiting is None:
+                if waiting is None and attempt.sent_ns <= self._renewed_ns.get(lane, -1):
+                    # It left with the token before this one: a burst must not cost a token for each of its refusals.
+                    self._go_renewed(pursuit, lane, now_ns)
+                elif waiting is None:
                     self._stale[lane] = [pursuit]
                     self.effects.append(RenewToken(lane))
                 else:
@@ -1150,12 +1157,16 @@ class Pursuits:
         """Two or more orders over the pair's ceiling go as one REST batch, which the venue takes also then."""
         if pursuit.key.kind != "order_id" or pursuit.batched or not self._takes(pursuit, REST, now_ns):
             return False
+        if pursuit.attempts >= ATTEMPT_LIMIT:
+            return False
         self._throttled[pursuit] = None
-        if len(self._throttled) < 2:
+        if len(self._throttled) < 2 and not any(queued.key.kind == "order_id" for queued in self._rest_queue):
             return False
         throttled, self._throttled = self._throttled, {}
         for member in throttled:
             if self._wants(member, REST):
+                # The venue weighs it, so it knows it: this is not the id that spoils a batch.
+                member.single = False
                 member.retry_ns = FAR_NS
                 self._send(member, REST, now_ns)
                 self._schedule(member)
