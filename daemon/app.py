@@ -353,9 +353,12 @@ class Daemon:
 
 
 def real_world(settings: Settings) -> World:
-    """The machine's own clock, network, sockets and files."""
+    """The machine's own clock, network, sockets and files. Raises BadSettings."""
     network = Network()
-    context = client_context(settings.tls.ca_file or None)
+    try:
+        context = client_context(settings.tls.ca_file or None)
+    except OSError as error:
+        raise BadSettings(f"tls.ca_file: {settings.tls.ca_file}: {error.strerror or error}") from None
     return World(
         clock=Clock(),
         entropy=Entropy(),
