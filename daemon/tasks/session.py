@@ -187,7 +187,7 @@ class Session:
             except HandshakeRefused as refused:
                 why, cause = str(refused), refused.status
             except SessionEnded as ended:
-                why, cause = ended.reason, ended.close_code
+                why, cause = str(ended), ended.close_code
             except TokenFailed as failed:
                 why = f"no token: {failed}"
             self.why_down = why
