@@ -31,6 +31,7 @@ from ..contract.evidence import (
 )
 from ..contract.ids import Reqid, Target, Venue
 from ..contract.outcomes import (
+    SAFE,
     Acked,
     Canceled,
     Closed,
@@ -187,10 +188,14 @@ class _Pursuit:
     """When the last request left of which the venue said that it knows no such open order."""
     denied_route: Route = "none"
     done = False
+    end: Row | None = None
+    """How its order ended, while it is open whether those who asked by client order id meant that order."""
     error: str | None = None
     finished_ns = 0
     first_sent_ns: int | None = None
     query_ns = FAR_NS
+    ours_ns: int | None = None
+    """When the last of our requests left that may have been what canceled `end` or `bearer`."""
     queued = False
     reasks = 0
     refused: frozenset[Lane] = frozenset()
@@ -228,24 +233,33 @@ class _Pursuit:
 class _Family(_Pursuit):
     """Every order under a userref, or every order there is, being cancelled by one request.
 
-    `meant` are the orders it is after, as far as the order stream knew them when it was asked, `left` those of them not
+    `meant` are the orders it is after, as far as the order stream knew them when it left, `left` those of them not
     known to have ended. The venue answers per order and does not say whose answer it is. When the request cannot be
     relied on any more the family is split: `children` holds what became of each order by its own id.
     """
 
     children: "dict[str, Settlement | None] | None" = None
     count: int | None = None
+    listed_ns = 0
+    """When the last list of open orders was asked for."""
     oks = 0
     otherwise = 0
     """How many ended without having been canceled: no ack will come for them."""
     sent_for = 0
     """How many requests may have left for its orders one by one."""
+    verdict: Outcome | None = None
+    """What its orders came to, as long as no list of open orders has borne it out."""
 
-    def __init__(self, target: Target, waiter: _Waiter, meant: Iterable[str]) -> None:
+    def __init__(self, target: Target, waiter: _Waiter) -> None:
         super().__init__(target, waiter)
-        self.meant = set(meant)
-        self.left = set(self.meant)
+        self.meant: set[str] = set()
+        self.left: set[str] = set()
         self.named: set[str] = set()
+
+    def mean(self, order_ids: Iterable[str]) -> None:
+        """Take in orders that it is after."""
+        self.meant.update(order_ids)
+        self.left.update(order_ids)
 
     @property
     def attempts(self) -> int:
@@ -331,16 +345,12 @@ class Pursuits:
         self._schedule(pursuit)
 
     def _submit_family(self, target: Target, waiter: _Waiter, now_ns: int) -> None:
-        everything = target.kind == "all"
-        meant = self.resting.open_ids() if everything else self.resting.open_under(int(target.value))
         for family in self._families:
             # A request that left already may have passed the venue before an order was placed that this client means.
             if family.key == target and not family.sent:
-                family.meant.update(meant)
-                family.left.update(meant)
                 self._join(family, waiter, now_ns)
                 return
-        family = _Family(target, waiter, meant)
+        family = _Family(target, waiter)
         self._families[family] = None
         self._go(family, now_ns)
         self._schedule(family)
@@ -634,15 +644,17 @@ class Pursuits:
                 return Call(form="cancel", target=pursuit.key, attempts=attempts)
             self.counts.batches += 1
             return Call(form="batch", order_ids=tuple(str(p.key.value) for p in batch), attempts=attempts)
-        return self._next_query()
+        return self._next_query(now_ns)
 
-    def _next_query(self) -> Call | None:
+    def _next_query(self, now_ns: int) -> Call | None:
         asked: list[_Pursuit] = []
         for pursuit in list(self._queries):
             if pursuit.key.kind != "order_id":
                 if not asked:
                     del self._queries[pursuit]
                     self.counts.queries += 1
+                    if type(pursuit) is _Family:
+                        pursuit.listed_ns = now_ns
                     return Call(form="open_orders", target=pursuit.key, pursuits=(pursuit,))
             elif len(asked) < CALL_LIMIT and not (asked and pursuit.alone):
                 del self._queries[pursuit]
@@ -729,6 +741,9 @@ class Pursuits:
                 continue
             if pursuit.acked_ns is not None:
                 continue
+            if pursuit.end is not None and not whole:
+                self._follow_name(pursuit, now_ns)
+                continue
             match answer:
                 case RestCanceled() if whole:
                     self._accepted(pursuit, attempt, now_ns)
@@ -800,14 +815,19 @@ class Pursuits:
                 family.query_ns = now_ns + self._policy.hedge_ns
             else:
                 self._settle(family, self._family_end(family), "rest", now_ns)
+        elif family.verdict is not None:
+            if resting:
+                family.query_ns = now_ns + self._policy.hedge_ns
+                return
+            due = [waiter for waiter in family.waiters if self._window_ns(family, waiter) <= family.listed_ns]
+            self._reply(family, due, family.verdict, "rest", now_ns, now_ns)
+            if not family.done:
+                self._verify(family, family.verdict, now_ns)
         elif family.children is not None:
             return
         elif resting:
-            family.meant |= resting
-            family.left |= resting
+            family.mean(resting)
             self._split(family, now_ns)
-        elif family.meant and not family.left:
-            self._settle(family, self._family_end(family), "rest", now_ns)
         else:
             self._conclude(family, now_ns)
 
@@ -891,7 +911,8 @@ class Pursuits:
     def _verdict(self, pursuit: _Pursuit, waiter: _Waiter) -> Outcome:
         """What can honestly be said at the deadline."""
         if type(pursuit) is _Family and pursuit.children is not None:
-            return self._combined(pursuit)
+            combined = self._combined(pursuit)
+            return Unknown(pursuit.routes) if isinstance(combined, SAFE) else combined
         if not pursuit.attempts:
             if self.mode == "maintenance":
                 return Refused("no_route", f"{self.venue} is in maintenance: it takes no cancels")
@@ -902,6 +923,10 @@ class Pursuits:
             return Unknown(pursuit.routes)
         if self._is_denied(pursuit, waiter):
             return self._not_there(pursuit)
+        if pursuit.ours_ns is not None and waiter.asked_ns <= pursuit.ours_ns:
+            row = pursuit.end or pursuit.bearer
+            assert row is not None
+            return Canceled(row.filled_qty)
         if pursuit.pending or pursuit.ambiguous or pursuit.denied_ns is not None or pursuit.reject_class is None:
             return Unknown(pursuit.routes)
         return Rejected(pursuit.reject_class)
@@ -942,9 +967,19 @@ class Pursuits:
         """Whether its own request must not leave again: by userref it could hit orders placed since the first one."""
         if type(pursuit) is not _Family:
             return False
-        if pursuit.children is not None:
+        if pursuit.children is not None or pursuit.verdict is not None:
             return True
         return pursuit.key.kind == "userref" and (bool(pursuit.pending) or pursuit.ambiguous)
+
+    def _diverted(self, pursuit: _Pursuit, now_ns: int) -> bool:
+        """Send it on in another way than by its own request, where that is called for."""
+        if pursuit.end is not None:
+            self._follow_name(pursuit, now_ns)
+            return pursuit.done
+        if self._barred(pursuit):
+            self._split(pursuit, now_ns)
+            return True
+        return False
 
     def _go(self, pursuit: _Pursuit, now_ns: int) -> None:
         """Send it by the best route there is now, tried or not; when there is none, try again soon."""
@@ -953,8 +988,8 @@ class Pursuits:
             self._held[pursuit] = None
         elif live and not pursuit.sent and not self._stale and not self._closed_until:
             self._send(pursuit, live[0], now_ns)
-        elif self._barred(pursuit):
-            self._split(pursuit, now_ns)
+        elif self._diverted(pursuit, now_ns):
+            return
         elif (lane := next(self._free(pursuit, now_ns), None)) is None or pursuit.attempts >= ATTEMPT_LIMIT:
             self._later(pursuit, now_ns)
         else:
@@ -962,8 +997,7 @@ class Pursuits:
 
     def _elsewhere(self, pursuit: _Pursuit, now_ns: int) -> None:
         """An attempt is over without a verdict: on to the next route now, or to any route after a pause."""
-        if self._barred(pursuit):
-            self._split(pursuit, now_ns)
+        if self._diverted(pursuit, now_ns):
             return
         lane = self._untried(pursuit, now_ns)
         if lane is not None and self.mode != "maintenance":
@@ -996,6 +1030,9 @@ class Pursuits:
             del self._rest_queue[pursuit]
 
     def _open(self, pursuit: _Pursuit, lane: Lane, now_ns: int) -> Attempt[_Pursuit]:
+        if type(pursuit) is _Family and not pursuit.sent:
+            everything = pursuit.key.kind == "all"
+            pursuit.mean(self.resting.open_ids() if everything else self.resting.open_under(int(pursuit.key.value)))
         attempt = self._inflight.open(pursuit, lane, now_ns)
         pursuit.pending[lane] = attempt
         pursuit.sent += (lane,)
@@ -1016,8 +1053,7 @@ class Pursuits:
         """Silence: a second route beside the first. The first is not given up, and nothing is concluded."""
         if pursuit.acked_ns is not None:
             return
-        if self._barred(pursuit):
-            self._split(pursuit, now_ns)
+        if self._diverted(pursuit, now_ns):
             return
         lane = self._untried(pursuit, now_ns)
         if lane is not None and self.mode != "maintenance":
@@ -1047,11 +1083,14 @@ class Pursuits:
             self._held.pop(pursuit, None)
             self._throttled.pop(pursuit, None)
         waiters = pursuit.waiters
-        if len(waiters) == 1 and not waiters[0].proof:
+        if len(waiters) == 1 and not waiters[0].proof and pursuit.end is None:
             # The plain case, and nearly all of them.
             pursuit.waiters = []
             self._answer(pursuit, waiters[0], Acked(), route, now_ns, now_ns)
             self._finish(pursuit, now_ns)
+            return
+        if pursuit.end is not None:
+            self._settle(pursuit, _ending(pursuit, pursuit.end), route, now_ns)
             return
         self._reply(pursuit, [waiter for waiter in waiters if not waiter.proof], Acked(), route, now_ns, now_ns)
         if pursuit.done:
@@ -1081,6 +1120,11 @@ class Pursuits:
         if pursuit.acked_ns is not None:
             return
         pursuit.error = error
+        if pursuit.end is not None:
+            if fault is Fault.NOT_OPEN and not pursuit.pending:
+                pursuit.ours_ns = None
+            if self._diverted(pursuit, now_ns):
+                return
         pursuit.reject_class = rule.reject_class
         pursuit.ambiguous = pursuit.ambiguous or rule.ambiguous
         if type(pursuit) is _Family and self._is_of_one(pursuit, fault):
@@ -1218,6 +1262,8 @@ class Pursuits:
 
     def _not_there(self, pursuit: _Pursuit) -> Outcome:
         """What a last denial means: after an attempt that may have worked, the order was perhaps ended by us."""
+        if pursuit.bearer is not None and pursuit.ours_ns is not None:
+            return Canceled(pursuit.bearer.filled_qty)
         if (pursuit.ambiguous or pursuit.pending) and not pursuit.absent:
             return Closed(None, None, "unconfirmed")
         if pursuit.bearer is not None:
@@ -1229,14 +1275,14 @@ class Pursuits:
     def _split(self, family: _Pursuit, now_ns: int) -> None:
         """Go after each order of a family by its own id, because the family's request must not be sent again."""
         assert type(family) is _Family
-        if family.children is not None:
+        if family.children is not None or family.verdict is not None:
             return
         family.retry_ns = family.silent_ns = FAR_NS
         if not family.left:
-            if family.meant and (family.oks or family.denied_ns is not None or self._was_canceled(family)):
-                self._settle(family, self._family_end(family), "stream", now_ns)
+            if family.meant:
+                self._verify(family, self._family_end(family), now_ns)
             else:
-                # Nothing is known to rest, but the request may have passed nobody yet: a list of open orders may tell.
+                # Nothing was known to rest under it; a list of open orders may tell what it meant.
                 self._ask(family)
             return
         family.children = dict.fromkeys(sorted(family.left))
@@ -1262,10 +1308,27 @@ class Pursuits:
         outcome = self._combined(family)
         if not family.done:
             family.error = next((s.error for s in family.children.values() if s is not None and s.error), family.error)
-            self._reply(family, family.waiters, outcome, settlement.route, settlement.answered_ns, now_ns)
+            if isinstance(outcome, SAFE):
+                self._verify(family, outcome, now_ns)
+            else:
+                self._reply(family, family.waiters, outcome, settlement.route, settlement.answered_ns, now_ns)
         elif not isinstance(outcome, Unknown):
             # Of no effect unless somebody was answered `unknown`.
             self._tell_late(family, outcome, settlement.route, now_ns)
+
+    def _verify(self, family: _Family, outcome: Outcome, now_ns: int) -> None:
+        """Nothing that it is known to have meant rests, but its request may have reached no order nobody told us of.
+
+        A list of open orders must bear that out, asked for when no order can still be on its way in. Who did not ask
+        for proof need not wait for it.
+        """
+        family.verdict = outcome
+        if isinstance(outcome, Canceled):
+            unproved = [waiter for waiter in family.waiters if not waiter.proof]
+            self._reply(family, unproved, Acked(), "stream", now_ns, now_ns)
+        if not family.done:
+            family.query_ns = max(now_ns, min(self._window_ns(family, waiter) for waiter in family.waiters))
+            self._schedule(family)
 
     def _combined(self, family: _Family) -> Outcome:
         """The most careful of the children's outcomes: what holds for all of them."""
@@ -1312,8 +1375,7 @@ class Pursuits:
             keys.append(Target("cl_ord_id", row.cl_ord_id))
         for pursuit in [self._active.get(key) for key in keys]:
             if pursuit is not None:
-                self._follow_name(pursuit, row, now_ns)
-                self._settle(pursuit, _ending(pursuit, row), route, now_ns)
+                self._over(pursuit, row, route, now_ns)
         for doubtful in [self._doubtful.get(key) for key in keys]:
             if doubtful is not None:
                 self._tell_late(doubtful, _ending(doubtful, row), route, now_ns)
@@ -1323,22 +1385,40 @@ class Pursuits:
                 family.otherwise += row.status != "canceled"
                 self._family_shrank(family, route, now_ns)
 
-    def _follow_name(self, pursuit: _Pursuit, row: Row, now_ns: int) -> None:
-        """A client order id may be given to a new order once its bearer has ended: whoever asked by name goes on by it.
+    def _over(self, pursuit: _Pursuit, row: Row, route: Route, now_ns: int) -> None:
+        """Its order ended. Its name may have been given to a newer order before those who asked by it did.
 
-        Where a cancel of ours ended the bearer, it was what the name stood for.
+        Only an accepted cancel says that the order which ended is the one that the name stood for then: it is waited
+        for, and when it does not come nothing else must be open under the name.
         """
-        if row.status == "canceled" or row.cl_ord_id is None or pursuit.acked_ns is not None:
-            return
+        by_name: list[_Waiter] = []
+        if pursuit.acked_ns is None:
+            by_name = [waiter for waiter in pursuit.waiters if waiter.target.kind == "cl_ord_id"]
+        others = [waiter for waiter in pursuit.waiters if waiter not in by_name]
+        self._reply(pursuit, others, _ending(pursuit, row), route, now_ns, now_ns)
+        if by_name:
+            pursuit.end = row
+            if row.status == "canceled" and pursuit.pending:
+                pursuit.ours_ns = max(attempt.sent_ns for attempt in pursuit.pending.values())
+            else:
+                self._follow_name(pursuit, now_ns)
+            self._schedule(pursuit)
+
+    def _follow_name(self, pursuit: _Pursuit, now_ns: int) -> None:
+        """Go on by client order id for those who asked by it, after the order that bore it has ended."""
+        row, pursuit.end = pursuit.end, None
+        assert row is not None
         if pursuit.key.kind == "cl_ord_id":
+            pursuit.bearer = row
+            if not pursuit.pending:
+                self._conclude(pursuit, now_ns)
             return
-        by_name = [waiter for waiter in pursuit.waiters if waiter.target.kind == "cl_ord_id"]
-        if not by_name:
-            return
-        pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter not in by_name]
-        bearer = self.resting.bearer(row.cl_ord_id)
+        by_name, pursuit.waiters = pursuit.waiters, []
+        self._finish(pursuit, now_ns)
+        named = by_name[0].target
+        bearer = self.resting.bearer(str(named.value))
         reborn = bearer is not None and bearer.status == "open"
-        key = Target("order_id", bearer.order_id) if bearer is not None and reborn else by_name[0].target
+        key = Target("order_id", bearer.order_id) if bearer is not None and reborn else named
         follower = self._active.get(key)
         if follower is not None:
             for waiter in by_name:
@@ -1348,14 +1428,15 @@ class Pursuits:
         follower.waiters = by_name
         follower.deadline_ns = min(waiter.deadline_ns for waiter in by_name)
         follower.sent, follower.first_sent_ns = pursuit.sent, pursuit.first_sent_ns
-        follower.bearer = None if reborn else row
+        if not reborn:
+            follower.bearer, follower.ours_ns = row, pursuit.ours_ns
         self._go(follower, now_ns)
         self._schedule(follower)
 
     def _family_shrank(self, family: _Family, route: Route, now_ns: int) -> None:
         if family.done or family.children is not None:
             return
-        if not family.left and (family.oks or family.acked_ns is not None):
+        if not family.left and family.acked_ns is not None:
             self._settle(family, self._family_end(family), route, now_ns)
         elif family.oks and family.complete and family.acked_ns is None and family.pending:
             self._family_accepted(family, next(iter(family.pending.values())), now_ns)
@@ -1390,7 +1471,7 @@ class Pursuits:
             del self._active[named]
             self._active[order] = pursuit
             pursuit.key = order
-            pursuit.bearer = None
+            pursuit.bearer = pursuit.ours_ns = None
 
     def _seen_open(self, pursuit: _Pursuit) -> bool:
         """Whether the order stream says that it rests."""

@@ -438,12 +438,16 @@ def test_an_order_that_appears_late_under_its_client_id_is_canceled_by_its_own()
     assert send.target == named("slot-1")
     desk.reject(send)
     desk.opened(O1, cl_ord_id="slot-1")
-    assert desk.last().target == order(O1)
+    again = desk.take()
+    assert [s.target for s in again] == [order(O1)]
     desk.cancel("u", named("slot-1"))
     desk.cancel("v", order(O1))
     assert desk.take() == [], "all three are after the same open order"
     desk.canceled(O1)
-    assert desk.outcome("t") == desk.outcome("u") == desk.outcome("v") == Canceled("0")
+    assert desk.outcome("v") == Canceled("0")
+    assert desk.outcome("t") is None, "that it was this order which bore the name only the ack tells"
+    desk.ack(again[0])
+    assert desk.outcome("t") == desk.outcome("u") == Canceled("0")
     assert desk.answers["t"].target == named("slot-1")
     assert desk.answers["t"].order_id == O1
     assert desk.pursuits.idle
@@ -742,6 +746,8 @@ def test_an_error_after_the_known_acks_takes_the_acceptance_back_for_whoever_wai
     desk.reject(send, Fault.THROTTLED, "EOrder:Rate limit exceeded")
     assert desk.last().target == order(O1)
     desk.canceled(O1)
+    desk.wait(1500)
+    desk.rest_orders(desk.call())
     assert desk.outcome("t") == Canceled("0")
 
 
@@ -793,10 +799,29 @@ def test_a_silent_userref_becomes_the_orders_it_meant() -> None:
     desk.ack(send)
     desk.ack(send)
     desk.canceled(O1)
-    assert desk.answers == {}
     desk.canceled(O2)
+    desk.opened(O3, userref=7)
+    desk.wait(1099)
+    assert desk.maybe_call() is None, "an order on its way in would be missing from a list"
+    desk.wait(1)
+    desk.rest_orders(desk.call(), OrderState(O3, "open", userref=7))
+    assert desk.answers == {}, "whether it was placed before the command nobody knows"
+    desk.canceled(O3)
+    desk.wait(400)
+    desk.rest_orders(desk.call())
     assert desk.outcome("t") == Canceled()
+    assert desk.answers["t"].route == "rest"
     assert desk.pursuits.idle
+
+
+def test_a_silent_userref_whose_orders_ended_is_unknown_when_no_list_can_be_had() -> None:
+    desk = Desk(0)
+    family(desk, O1)
+    desk.cancel("t", userref(7), proof=True)
+    desk.wait(400)
+    desk.canceled(O1)
+    desk.wait(DEADLINE_MS)
+    assert desk.outcome("t") == Unknown(("ws",))
 
 
 def test_a_silent_userref_of_which_all_known_orders_filled_is_looked_up() -> None:
@@ -804,7 +829,7 @@ def test_a_silent_userref_of_which_all_known_orders_filled_is_looked_up() -> Non
     family(desk, O1)
     desk.cancel("t", userref(7))
     desk.filled(O1)
-    desk.wait(400)
+    desk.wait(1500)
     assert desk.answers == {}
     listed = desk.call()
     assert listed.form == "open_orders"
@@ -812,13 +837,13 @@ def test_a_silent_userref_of_which_all_known_orders_filled_is_looked_up() -> Non
     assert desk.outcome("t") == Closed("filled", "5")
 
 
-def test_a_silent_userref_whose_known_orders_were_canceled_is_canceled() -> None:
+def test_a_silent_userref_whose_known_orders_were_canceled_was_accepted() -> None:
     desk = Desk(0)
     family(desk, O1)
     desk.cancel("t", userref(7))
     desk.canceled(O1)
     desk.wait(400)
-    assert desk.outcome("t") == Canceled("0")
+    assert desk.outcome("t") == Acked()
 
 
 def test_a_userref_nobody_knows_is_asked_for_through_the_window_and_is_not_open() -> None:
@@ -870,6 +895,7 @@ def test_a_userref_denied_after_its_orders_ended_is_told_how() -> None:
     desk.filled(O1)
     desk.filled(O2)
     desk.reject(send)
+    desk.wait(1500)
     desk.rest_orders(desk.call())
     assert desk.outcome("t") == Closed("filled")
 
@@ -1217,9 +1243,10 @@ def test_a_next_bearer_that_is_known_already_is_canceled_by_its_id() -> None:
     desk.take()
     desk.opened(O2, cl_ord_id="slot-1")
     desk.filled(O1)
-    assert desk.last().target == order(O2)
-    desk.canceled(O2)
-    assert desk.outcome("t") == Canceled("0")
+    send = desk.last()
+    assert send.target == order(O2)
+    desk.ack(send)
+    assert desk.outcome("t") == Acked()
 
 
 def test_a_next_bearer_that_is_being_canceled_already_is_joined() -> None:
@@ -1228,11 +1255,11 @@ def test_a_next_bearer_that_is_being_canceled_already_is_joined() -> None:
     desk.cancel("t", named("slot-1"))
     desk.opened(O2, cl_ord_id="slot-1")
     desk.cancel("u", order(O2))
-    desk.take()
+    send = desk.take()[1]
     desk.filled(O1)
     assert desk.take() == []
-    desk.canceled(O2)
-    assert desk.outcome("t") == desk.outcome("u") == Canceled("0")
+    desk.ack(send)
+    assert desk.outcome("t") == desk.outcome("u") == Acked()
 
 
 def test_a_name_whose_bearer_ended_before_is_closed_by_one_denial() -> None:
@@ -1255,21 +1282,96 @@ def test_a_name_whose_bearer_ended_before_is_unconfirmed_after_a_lost_attempt() 
     assert desk.outcome("t") == Closed(None, None, "unconfirmed")
 
 
-def test_a_name_whose_bearer_we_canceled_is_canceled() -> None:
+def test_a_name_whose_bearer_was_canceled_waits_for_the_ack_that_says_it_was_us() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.cancel("ack", named("slot-1"))
+    desk.cancel("proof", named("slot-1"), proof=True)
+    send = desk.last()
+    desk.canceled(O1, "1")
+    assert desk.answers == {}
+    desk.ack(send)
+    assert desk.outcome("ack") == desk.outcome("proof") == Canceled("1")
+    assert desk.take() == []
+    assert desk.pursuits.idle
+
+
+def test_a_name_whose_bearer_had_been_canceled_before_is_asked_for_by_name() -> None:
     desk = Desk(0)
     desk.opened(O1, cl_ord_id="slot-1")
     desk.cancel("t", named("slot-1"))
+    send = desk.last()
+    desk.canceled(O1, "1")
+    desk.reject(send)
+    assert desk.answers == {}
+    by_name = desk.last()
+    assert by_name.target == named("slot-1")
+    desk.ack(by_name)
+    assert desk.outcome("t") == Acked(), "a newer order bore the name"
+
+
+@pytest.mark.parametrize("trouble", ["silence", "loss"])
+def test_a_name_whose_bearer_was_canceled_without_an_ack_is_looked_up_by_name(trouble: str) -> None:
+    desk = Desk(0, 1)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.cancel("t", named("slot-1"))
     desk.take()
+    desk.canceled(O1, "1")
+    desk.down(0) if trouble == "loss" else desk.wait(400)
+    by_name = desk.last()
+    assert by_name.target == named("slot-1")
+    desk.reject(by_name)
+    assert desk.outcome("t") == Canceled("1")
+
+
+@pytest.mark.parametrize("deadline_ms", [300, 500])
+def test_a_name_whose_bearer_was_canceled_without_an_ack_is_canceled_at_the_deadline(deadline_ms: float) -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.cancel("t", named("slot-1"), deadline_ms=deadline_ms)
+    desk.canceled(O1, "1")
+    desk.wait(deadline_ms)
+    assert desk.outcome("t") == Canceled("1")
+
+
+def test_a_client_who_asks_by_name_after_the_last_request_left_is_not_told_by_what_that_one_did() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.cancel("first", named("slot-1"), deadline_ms=350)
+    desk.wait(100)
+    desk.cancel("second", named("slot-1"), deadline_ms=250)
+    desk.canceled(O1, "1")
+    desk.wait(250)
+    assert desk.outcome("first") == Canceled("1")
+    assert desk.outcome("second") == Unknown(("ws",))
+
+
+def test_a_batch_that_did_not_cancel_the_bearer_of_a_name_sends_it_on_by_name() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.batch([("t", named("slot-1")), ("u", order(O2))])
+    call = desk.call()
     desk.canceled(O1)
-    assert desk.outcome("t") == Canceled("0")
-    assert desk.take() == []
+    desk.rest_count(call, 1)
+    assert [send.target for send in desk.take()] == [named("slot-1")]
 
 
-def test_a_name_never_seen_that_ends_is_settled_by_its_end() -> None:
+def test_a_name_never_seen_that_ends_is_told_so_by_the_next_denial() -> None:
     desk = Desk(0)
     desk.cancel("t", named("slot-1"))
+    send = desk.last()
     desk.stream(OrderState(O1, "filled", cl_ord_id="slot-1", filled_qty="5"))
+    assert desk.answers == {}
+    desk.reject(send)
     assert desk.outcome("t") == Closed("filled", "5")
+
+
+def test_a_name_denied_before_its_end_was_heard_is_told_it_then() -> None:
+    desk = Desk(0)
+    desk.cancel("t", named("slot-1"))
+    desk.reject(desk.last())
+    desk.stream(OrderState(O1, "canceled", cl_ord_id="slot-1", filled_qty="5"))
+    assert desk.outcome("t") == Closed("canceled", "5")
 
 
 def test_an_order_that_appears_after_a_name_was_accepted_is_left_alone() -> None:
@@ -1289,9 +1391,12 @@ def test_a_name_and_its_order_pursued_apart_end_together() -> None:
     name_send = desk.take()[0]
     desk.reject(name_send)
     desk.opened(O1, cl_ord_id="slot-1")
-    assert [send.target for send in desk.take()] == [named("slot-1")]
-    desk.canceled(O1)
-    assert desk.outcome("name") == desk.outcome("id") == Canceled("0")
+    again = desk.last()
+    assert again.target == named("slot-1")
+    desk.stream(OrderState(O1, "canceled", filled_qty="0"))
+    assert desk.outcome("id") == Canceled("0")
+    desk.reject(again)
+    assert desk.outcome("name") == Closed("canceled", "0")
 
 
 # ---------------------------------------------------------------- late news
