@@ -41,7 +41,7 @@ def start(home: Path, exchange: Exchange) -> Iterator[Callable[..., Service]]:
     with ExitStack() as ending:
 
         def start(**sections: Any) -> Service:
-            service = Service(home, exchange, **sections)
+            service = Service(home, exchange.told, **sections)
             ending.callback(lambda: _show(service.program))
             ending.callback(service.end)
             return service.start()
@@ -61,6 +61,6 @@ def shared() -> Iterator[tuple[Exchange, Service]]:
     with tempfile.TemporaryDirectory(prefix="canceld-test-") as name, ExitStack() as ending:
         exchange = Exchange(Path(name))
         ending.callback(exchange.end)
-        service = Service(Path(name), exchange)
+        service = Service(Path(name), exchange.told)
         ending.callback(service.end)
         yield exchange, service.start()

@@ -165,8 +165,8 @@ def toml(sections: Mapping[str, Mapping[str, Any]]) -> str:
 class Service:
     """`canceld run` with a configuration, sockets and state of its own under `home`."""
 
-    def __init__(self, home: Path, exchange: Exchange, **sections: Mapping[str, Any]) -> None:
-        """sections: keys that are to differ, as `spot={"hedge_after_ms": 900}`."""
+    def __init__(self, home: Path, told: Mapping[str, Any], **sections: Mapping[str, Any]) -> None:
+        """told: what the exchange printed. sections: keys that are to differ, as `spot={"hedge_after_ms": 900}`."""
         self.home = home
         self.state = home / "state"
         self.state.mkdir(mode=0o700, exist_ok=True)
@@ -176,10 +176,10 @@ class Service:
         self.config = home / "canceld.toml"
         self.sections: dict[str, dict[str, Any]] = {
             "gateway": {"commands": self.commands, "control": self.control, "events": self.events},
-            "spot": {"ws_url": exchange.told["spot_ws_url"], "rest_url": exchange.told["spot_rest_url"]},
+            "spot": {"ws_url": told["spot_ws_url"], "rest_url": told["spot_rest_url"]},
             "state": {"dir": str(self.state)},
-            "tls": {"ca_file": exchange.told["ca_file"]},
-            "credentials": {"dir": exchange.told["credentials_dir"]},
+            "tls": {"ca_file": told["ca_file"]},
+            "credentials": {"dir": told["credentials_dir"]},
             "log": {"level": "info"},
         }
         self.configure(**sections)
