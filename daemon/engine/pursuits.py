@@ -325,7 +325,10 @@ class Pursuits:
         if target.kind == "cl_ord_id":
             bearer = self.resting.bearer(str(target.value))
             if bearer is not None and bearer.status == "open":
-                key = Target("order_id", bearer.order_id)
+                order = Target("order_id", bearer.order_id)
+                pursued = self._active.get(order)
+                # Once it was accepted the name may have been given to a newer order.
+                key = order if pursued is None or pursued.acked_ns is None else target
         elif target.kind != "order_id":
             self._submit_family(target, waiter, now_ns)
             return
@@ -1225,6 +1228,8 @@ class Pursuits:
         """
         if self._seen_open(pursuit) or not pursuit.asked:
             self._ask(pursuit)
+        if pursuit.key.kind == "order_id" and not self._seen_open(pursuit):
+            self._part_by_name(pursuit, None, now_ns)
         self._conclude(pursuit, now_ns)
         if pursuit.done:
             return
@@ -1257,6 +1262,9 @@ class Pursuits:
     def _is_denied(self, pursuit: _Pursuit, waiter: _Waiter) -> bool:
         denied_ns = pursuit.denied_ns
         if denied_ns is None or denied_ns < self._window_ns(pursuit, waiter):
+            return False
+        if waiter.target.kind == "cl_ord_id" and pursuit.key.kind == "order_id":
+            # The denial was of an order; another one may bear the name.
             return False
         return not self._seen_open(pursuit)
 
@@ -1413,24 +1421,33 @@ class Pursuits:
             if not pursuit.pending:
                 self._conclude(pursuit, now_ns)
             return
-        by_name, pursuit.waiters = pursuit.waiters, []
-        self._finish(pursuit, now_ns)
+        self._part_by_name(pursuit, row, now_ns)
+
+    def _part_by_name(self, pursuit: _Pursuit, row: Row | None, now_ns: int) -> None:
+        """Let those who asked by client order id go on by it. row: the order that bore it, if it has ended."""
+        by_name = [waiter for waiter in pursuit.waiters if waiter.target.kind == "cl_ord_id"]
+        if not by_name:
+            return
+        pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter not in by_name]
+        if not pursuit.waiters:
+            self._finish(pursuit, now_ns)
         named = by_name[0].target
-        bearer = self.resting.bearer(str(named.value))
-        reborn = bearer is not None and bearer.status == "open"
-        key = Target("order_id", bearer.order_id) if bearer is not None and reborn else named
+        order_id = self.resting.open_as(str(named.value))
+        key = named if order_id is None else Target("order_id", order_id)
         follower = self._active.get(key)
-        if follower is not None:
+        if follower is None:
+            follower = self._active[key] = _Pursuit(key, by_name[0])
+            follower.waiters = by_name
+            follower.deadline_ns = min(waiter.deadline_ns for waiter in by_name)
+            if order_id is None:
+                follower.bearer, follower.ours_ns = row, pursuit.ours_ns
+            self._go(follower, now_ns)
+        else:
             for waiter in by_name:
                 self._join(follower, waiter, now_ns)
-            return
-        follower = self._active[key] = _Pursuit(key, by_name[0])
-        follower.waiters = by_name
-        follower.deadline_ns = min(waiter.deadline_ns for waiter in by_name)
-        follower.sent, follower.first_sent_ns = pursuit.sent, pursuit.first_sent_ns
-        if not reborn:
-            follower.bearer, follower.ours_ns = row, pursuit.ours_ns
-        self._go(follower, now_ns)
+        # What left for them stays known, so that nobody is told that nothing did.
+        follower.sent = pursuit.sent + follower.sent
+        follower.first_sent_ns = pursuit.first_sent_ns or follower.first_sent_ns
         self._schedule(follower)
 
     def _family_shrank(self, family: _Family, route: Route, now_ns: int) -> None:

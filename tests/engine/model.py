@@ -71,6 +71,7 @@ class Desk:
         self.pursuits = Pursuits("spot", policy, Reqids(1), self.resting)
         self.sent: list[Send] = []
         self.answers: dict[Any, Settlement] = {}
+        self.answered_ms: dict[Any, float] = {}
         self.lates: list[Late] = []
         self.ended: list[str] = []
         self.told: list[RenewToken | Redial | Alert] = []
@@ -93,6 +94,7 @@ class Desk:
                 case Answer(ticket=ticket, settlement=settlement):
                     assert ticket not in self.answers, f"{ticket} was answered twice"
                     self.answers[ticket] = settlement
+                    self.answered_ms[ticket] = self.now_ms
                 case Late():
                     self.lates.append(effect)
                 case Ended(row=row):
