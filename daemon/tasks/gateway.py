@@ -44,8 +44,9 @@ from .telemetry import Histogram
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 MS: Final = 1_000_000
-OUTBOX_LOOK_S: Final = 0.02
-"""How often a kept reply is offered again while there is one."""
+OUTBOX_LOOKS_S: Final = (0.001, 0.02)
+"""When a kept reply is offered again: soon while it gets anywhere, since a burst fills the socket of a client that
+reads well and its replies have 50 ms; doubling up to the longer pause while not, since many clients may be stuck."""
 
 FORGET_LOOK_S: Final = 5.0
 """How often ids whose time is over are dropped."""
@@ -236,16 +237,17 @@ class Gateway:
                     await router.readable()
 
     async def _offer_kept(self) -> None:
+        soonest_s, longest_s = OUTBOX_LOOKS_S
+        pause_s = soonest_s
         while True:
             if any(wicket.outbox for wicket in self._wickets):
-                await trio.sleep(OUTBOX_LOOK_S)
+                await trio.sleep(pause_s)
             else:
                 self._kept_some = trio.Event()
                 with trio.move_on_after(FORGET_LOOK_S):
                     await self._kept_some.wait()
-            for wicket in self._wickets:
-                for identity in list(wicket.outbox):
-                    self._offer(wicket, identity)
+            taken = [self._offer(wicket, identity) for wicket in self._wickets for identity in list(wicket.outbox)]
+            pause_s = soonest_s if any(taken) else min(2 * pause_s, longest_s)
             self._forget_old()
 
     # ---------------------------------------------------------------- admission
@@ -494,13 +496,14 @@ class Gateway:
         wicket.kept_bytes[identity] = kept_bytes + size
         self._kept_bytes += size
 
-    def _offer(self, wicket: Wicket, identity: bytes) -> None:
-        """Offer a client what was kept for it, until it is full again or gone."""
+    def _offer(self, wicket: Wicket, identity: bytes) -> bool:
+        """Offer a client what was kept for it, until it is full again or gone; whether any of it went."""
         kept = wicket.outbox[identity]
+        kept_before = len(kept)
         while kept:
             sent = wicket.router.send_nowait(identity, kept[0])
             if sent is Sent.FULL:
-                return
+                return len(kept) < kept_before
             if sent is Sent.GONE:
                 self.undelivered += len(kept)
                 kept.clear()
@@ -510,6 +513,7 @@ class Gateway:
             self._kept_bytes -= size
         self._kept_bytes -= wicket.kept_bytes.pop(identity)
         del wicket.outbox[identity]
+        return True
 
     def _forget_old(self) -> None:
         now_ns = self._clock.monotonic_ns()
