@@ -8,7 +8,7 @@ ends by counting: no reply missing, none twice, none late, and nothing left in t
 import logging
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -88,14 +88,16 @@ class Strategy:
         self.dealer = dealer
         self.asked: list[Asked] = []
         self.heard: list[Heard] = []
-        self.reads = False
+        self.counted = True
+        """Whether the books are closed on it: every asking answered once and in time."""
         self._world = world
         self._ids = 0
         self._put, self._take = trio.open_memory_channel[dict[str, Any]](REPLIES_LIMIT)
 
     def ask(self, type: str = "cancel", *, encoding: str = "msgpack", **fields: Any) -> Any:
         """Send one command; returns its id."""
-        self._ids += 1
+        if "id" not in fields:
+            self._ids += 1
         command = {"type": type, "id": fields.pop("id", self._ids), **fields}
         if type in ("cancel", "cancel_batch"):
             command.setdefault("venue", "spot")
@@ -111,7 +113,6 @@ class Strategy:
 
     async def read(self) -> None:
         """Take replies for ever, as they come."""
-        self.reads = True
         while True:
             frames = await self.dealer.receive()
             decode = msgspec.json.decode if frames[-1][:1] == b"{" else msgspec.msgpack.decode
@@ -234,11 +235,11 @@ class Stage:
     # ---------------------------------------------------------------- who acts
 
     def strategy(self, *, reads: bool = True, endpoint: str = COMMANDS) -> Strategy:
-        """A client process. reads: whether it takes its replies; `start(strategy.read)` makes it begin later."""
+        """A client process. One that does not read is not counted; `start(strategy.read)` makes it begin later."""
         strategy = Strategy(self, self.bus.connect(endpoint))
         self._strategies.append(strategy)
+        strategy.counted = reads
         if reads:
-            strategy.reads = True
             self.start(strategy.read)
         return strategy
 
@@ -376,7 +377,7 @@ class Stage:
 
     async def close_the_books(self) -> None:
         """The end of every story: wait until nothing can come any more, then count."""
-        reading = [strategy for strategy in self._strategies if strategy.reads]
+        reading = [strategy for strategy in self._strategies if strategy.counted]
         last_s = max((asked.due_s for strategy in reading for asked in strategy.asked), default=0.0)
         await trio.sleep(max(0.0, last_s - trio.current_time()) + 2 * GRACE_S)
         for strategy in reading:
@@ -409,10 +410,19 @@ def _names(body: Any) -> Sequence[str]:
 
 @asynccontextmanager
 async def stage(
-    seed: int = 1, settings: Settings = SETTINGS, *, lanes: int = 2, tier: Tier = UNLIMITED
+    seed: int = 1,
+    settings: Settings = SETTINGS,
+    *,
+    lanes: int = 2,
+    tier: Tier = UNLIMITED,
+    before: Callable[[Stage], None] = lambda _: None,
 ) -> AsyncIterator[Stage]:
-    """The daemon, ready and with `lanes` live sessions. After the story the books are closed and it is stopped."""
+    """The daemon, ready and with `lanes` live sessions. After the story the books are closed and it is stopped.
+
+    before: called with the world before the daemon starts.
+    """
     world = Stage(settings, seed, tier)
+    before(world)
     # trio shuffles each round of tasks; with its source seeded too, a seed replays the whole run.
     trio._core._run._r.seed(seed)  # type: ignore[attr-defined]
     failed: Exception | None = None
