@@ -38,7 +38,6 @@ SEND_LIMIT: Final = 1_000  # messages libzmq keeps per peer that does not read
 EVENT_LIMIT: Final = 10_000  # events libzmq keeps per subscriber that does not read
 SUBSCRIPTION_LIMIT_BYTES: Final = 1_024  # the only thing a subscriber sends is topic prefixes
 DISCARD_STEP: Final = 256  # frames of an excessive message thrown away per call: about 0.2 ms of the loop
-RESCUE_S: Final = 0.5
 IPC_PATH_LIMIT_BYTES: Final = 107  # sun_path holds 108 with its final NUL
 PEER_TEXTS_LIMIT: Final = 4_096
 
@@ -111,7 +110,8 @@ class Message(msgspec.Struct, eq=False):
 class Router(Protocol):
     """A socket that many peers send to and that answers each by its identity.
 
-    The owner's loop: `receive_nowait` until None or a cap of its own, then `await readable()`, and again.
+    The owner's loop: `receive_nowait` until None or a cap of its own, then `await readable()`, and again; every half
+    second or so it cancels the wait and goes round without it, belt and braces against a wake-up lost by libzmq.
     One task receives; any task of the same trio run may send.
     """
 
@@ -283,16 +283,23 @@ class ZeromqRouter:
         self.closed = False
         self._drained = False  # libzmq said EAGAIN and nothing touched the socket since: safe to park
         self._discarding = False  # the rest of an excessive message still has to be thrown away
-        self._parked: trio.CancelScope | None = None
-        self._woken = False
+        self._received = False  # the last call of `receive_nowait` gave a message
+        self._parked = False
 
     def receive_nowait(self) -> Message | None:
         if self._discarding and not self._discard():
             return None  # not drained: `readable` comes straight back after letting others run
         recv = self._recv
         try:
-            identity = recv(_NOBLOCK)
+            # Behind a message there is mostly no other one, and to ask costs a third of being told by an exception.
+            if not self._received or self._events(_EVENTS) & _POLLIN:
+                identity = recv(_NOBLOCK)
+            else:
+                self._received = False
+                self._drained = True
+                return None
         except zmq.Again:
+            self._received = False
             self._drained = True
             return None
         except zmq.ZMQError as error:
@@ -310,6 +317,7 @@ class ZeromqRouter:
             frame = recv(_NOBLOCK, False)
             frames.append(frame.bytes)
             more = frame.more
+        self._received = True
         return Message(identity, frames, origin)
 
     def send_nowait(self, identity: bytes, frames: Sequence[bytes]) -> Sent:
@@ -333,17 +341,17 @@ class ZeromqRouter:
             send(frames[-1], _NOBLOCK)
         # A refused send reads the mailbox too, so the reader is looked after in every case.
         self._drained = False
-        if self._parked is not None and self._events(_EVENTS) & _POLLIN:
-            self._woken = True
-            self._parked.cancel(reason="a send found a message for the reader")
-            self._parked = None
+        if self._parked and self._events(_EVENTS) & _POLLIN:
+            self._parked = False
+            # The descriptor stays open; this is how trio ends a wait without a scope around it.
+            trio.lowlevel.notify_closing(self._descriptor)
         return sent
 
     async def readable(self) -> None:
         if self.closed:
             await trio.lowlevel.checkpoint()
             raise trio.ClosedResourceError("the socket is closed")
-        if self._parked is not None:
+        if self._parked:
             await trio.lowlevel.checkpoint()
             raise trio.BusyResourceError("another task waits on this socket")
         if not self._drained:
@@ -352,23 +360,22 @@ class ZeromqRouter:
                 await trio.lowlevel.checkpoint()
                 return
             self._drained = True
-        self._woken = False
-        while True:
-            with trio.CancelScope(deadline=trio.current_time() + RESCUE_S) as scope:
-                self._parked = scope
-                try:
-                    await trio.lowlevel.wait_readable(self._descriptor)
-                finally:
-                    self._parked = None
-            if not scope.cancelled_caught or self._woken:
-                break
-            # The timer fired. News still in the mailbox is no rescue: the wait would have seen it as well.
-            if self.closed or self._descriptor_poll.poll(0):
-                break
-            if self._events(_EVENTS) & _POLLIN:
+        self._parked = True
+        try:
+            # No scope and no timer of our own around it: they would cost every message a tenth of its way through here.
+            await trio.lowlevel.wait_readable(self._descriptor)
+        except trio.ClosedResourceError:
+            # Also what `send_nowait` wakes us with.
+            if self.closed:
+                raise
+        except trio.Cancelled:
+            # News still in the mailbox is no rescue: the wait would have seen it as well.
+            if not self.closed and not self._descriptor_poll.poll(0) and self._events(_EVENTS) & _POLLIN:
                 self.rescues += 1
-                break
-        self._drained = False
+            raise
+        finally:
+            self._parked = False
+            self._drained = False
 
     def close(self) -> None:
         if self.closed:

@@ -1,5 +1,6 @@
 """Router and publisher over real ipc sockets: the lost wake-up, hostile peers, modes, bounds."""
 
+import math
 import os
 import random
 import select
@@ -19,8 +20,6 @@ import zmq
 
 from daemon.transport import zeromq
 from daemon.transport.zeromq import BindFailed, Bus, Message, Peer, Router, Sent, ZeromqRouter
-
-UNMISTAKABLE_S = 30.0  # a rescue interval that no passing test can have waited for
 
 
 @pytest.fixture
@@ -200,27 +199,27 @@ async def test_a_message_without_frames_is_a_bug_of_the_caller(endpoint: str) ->
 # The lost wake-up
 
 
-async def park_reader(router: Router, nursery: trio.Nursery, inbox: list[bytes]) -> None:
+async def park_reader(
+    router: Router, nursery: trio.Nursery, inbox: list[bytes], *, look_again_s: float = math.inf
+) -> None:
     async def read() -> None:
         while True:
             while (message := router.receive_nowait()) is not None:
                 inbox.extend(message.frames)
-            await router.readable()
+            with trio.move_on_after(look_again_s):
+                await router.readable()
 
     nursery.start_soon(read)
     await trio.testing.wait_all_tasks_blocked()
 
 
 @pytest.mark.parametrize("to_whom", ["a peer", "nobody"])
-async def test_a_send_never_swallows_a_waiting_message(
-    endpoint: str, clients: Clients, monkeypatch: pytest.MonkeyPatch, to_whom: str
-) -> None:
+async def test_a_send_never_swallows_a_waiting_message(endpoint: str, clients: Clients, to_whom: str) -> None:
     """20 rounds of: the loop is busy, a message arrives, another task sends before the reader runs.
 
-    Without the look at ZMQ_EVENTS after the send the reader sleeps on in nearly every round. The rescue timer is out
-    of the way, so only that look can wake it. A send that is refused reads libzmq's mailbox just the same.
+    Without the look at ZMQ_EVENTS after the send the reader sleeps on in nearly every round. Its wait has no bound
+    here, so only that look can wake it. A send that is refused reads libzmq's mailbox just the same.
     """
-    monkeypatch.setattr(zeromq, "RESCUE_S", UNMISTAKABLE_S)
     async with open_bus() as bus, trio.open_nursery() as nursery:
         router = bus.router(endpoint, mode=0o600)
         client = dealer(clients, endpoint)
@@ -243,10 +242,7 @@ async def test_a_send_never_swallows_a_waiting_message(
         nursery.cancel_scope.cancel()
 
 
-async def test_a_send_between_draining_and_waiting_hides_nothing(
-    endpoint: str, clients: Clients, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(zeromq, "RESCUE_S", UNMISTAKABLE_S)
+async def test_a_send_between_draining_and_waiting_hides_nothing(endpoint: str, clients: Clients) -> None:
     async with open_bus() as bus:
         router = bus.router(endpoint, mode=0o600)
         client = dealer(clients, endpoint)
@@ -263,10 +259,7 @@ async def test_a_send_between_draining_and_waiting_hides_nothing(
         assert router.rescues == 0
 
 
-async def test_the_timer_finds_what_a_foreign_hand_hid_and_counts_it(
-    endpoint: str, clients: Clients, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(zeromq, "RESCUE_S", 0.05)
+async def test_a_bounded_wait_finds_what_a_foreign_hand_hid_and_counts_it(endpoint: str, clients: Clients) -> None:
     async with open_bus() as bus, trio.open_nursery() as nursery:
         router = bus.router(endpoint, mode=0o600)
         assert isinstance(router, ZeromqRouter)
@@ -274,7 +267,7 @@ async def test_the_timer_finds_what_a_foreign_hand_hid_and_counts_it(
         client.send(b"hello")
         await receive(router)
         inbox: list[bytes] = []
-        await park_reader(router, nursery, inbox)
+        await park_reader(router, nursery, inbox, look_again_s=0.05)
         client.send(b"hidden")
         await_signal_without_yielding(router)
         assert router._socket.getsockopt(zmq.EVENTS) == zmq.POLLIN | zmq.POLLOUT  # swallows the news, tells nobody
@@ -283,17 +276,14 @@ async def test_the_timer_finds_what_a_foreign_hand_hid_and_counts_it(
         nursery.cancel_scope.cancel()
 
 
-async def test_news_that_the_timer_merely_met_is_no_rescue(
-    endpoint: str, clients: Clients, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The loop is busy past the timer and a message arrives meanwhile: the descriptor tells of it as it should."""
-    monkeypatch.setattr(zeromq, "RESCUE_S", 0.002)
+async def test_news_that_a_bound_merely_met_is_no_rescue(endpoint: str, clients: Clients) -> None:
+    """The loop is busy past the bound and a message arrives meanwhile: the descriptor tells of it as it should."""
     async with open_bus() as bus, trio.open_nursery() as nursery:
         router = bus.router(endpoint, mode=0o600)
         client = dealer(clients, endpoint)
         inbox: list[bytes] = []
         client.send(b"hello")
-        await park_reader(router, nursery, inbox)
+        await park_reader(router, nursery, inbox, look_again_s=0.002)
         await until(lambda: inbox == [b"hello"])
         for number in range(20):
             client.send(b"%d" % number)
@@ -304,10 +294,9 @@ async def test_news_that_the_timer_merely_met_is_no_rescue(
         nursery.cancel_scope.cancel()
 
 
-async def test_a_message_between_the_timer_and_the_look_is_no_rescue(
+async def test_a_message_between_the_bound_and_the_look_is_no_rescue(
     endpoint: str, clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(zeromq, "RESCUE_S", 0.01)
     wait_readable = trio.lowlevel.wait_readable
     async with open_bus() as bus:
         router = bus.router(endpoint, mode=0o600)
@@ -325,15 +314,14 @@ async def test_a_message_between_the_timer_and_the_look_is_no_rescue(
                 raise
 
         monkeypatch.setattr(trio.lowlevel, "wait_readable", wait_and_have_news_at_the_worst_moment)
+        with trio.move_on_after(0.01):
+            await router.readable()
         assert (await receive(router)).frames == [b"late"]
         assert router.rescues == 0
 
 
-async def test_pipelined_traffic_from_many_clients_loses_nothing(
-    endpoint: str, clients: Clients, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_pipelined_traffic_from_many_clients_loses_nothing(endpoint: str, clients: Clients) -> None:
     """Random interleaving of arrivals, replies from the reader and replies from another task."""
-    monkeypatch.setattr(zeromq, "RESCUE_S", UNMISTAKABLE_S)
     each, count = 2_000, 4
     draw = random.Random(1)
 
