@@ -1,0 +1,227 @@
+"""The front door by itself: frames, encodings, doors and limits, with a dispatcher that answers when it is told to."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+
+from daemon import settings
+from daemon.contract.ids import Target
+from daemon.contract.outcomes import Acked, Outcome, Refused, Settlement, Unknown
+from daemon.tasks import gateway as room
+from daemon.tasks.dispatcher import Owner
+from daemon.tasks.events import Events
+from daemon.tasks.gateway import Gateway
+from daemon.transport.clock import VirtualClock
+from daemon.transport.zeromq_memory import MemoryBus, MemoryDealer
+
+COMMANDS = "ipc:///run/canceld/commands.sock"
+CONTROL = "ipc:///run/canceld/control.sock"
+EVENTS = "ipc:///run/canceld/events.sock"
+ORDER_ID = "OAAAAA-BBBBB-CCCCCC"
+CANCEL = {"type": "cancel", "id": 1, "venue": "spot", "order_id": ORDER_ID}
+
+
+class Venue:
+    """What the gateway sees of a dispatcher."""
+
+    venue = "spot"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Owner, Target, bool, int]] = []
+        self.performed = 0
+
+    def submit(self, owner: Owner, target: Target, proof: bool, deadline_ns: int, now_ns: int) -> None:
+        self.asked.append((owner, target, proof, deadline_ns))
+
+    def submit_batch(self, owners: Sequence[tuple[Owner, Target]], proof: bool, deadline_ns: int, now_ns: int) -> None:
+        for owner, target in owners:
+            self.submit(owner, target, proof, deadline_ns, now_ns)
+
+    def perform(self) -> None:
+        self.performed += 1
+
+    def answer(self, outcome: Outcome, place: int = 0) -> None:
+        """Answer the command at this place of those still waiting."""
+        owner, target, _, _ = self.asked.pop(place)
+        owner.answered(Settlement(venue="spot", target=target, outcome=outcome, route="ws"))
+
+
+class Door:
+    """A gateway that runs, and a client at each of its sockets."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.bus = MemoryBus()
+        self.clock = VirtualClock()
+        self.venue = Venue()
+        self.events = Events(self.bus.publisher(EVENTS, mode=0o660), self.clock)
+        self.gateway = Gateway(
+            self.bus.router(COMMANDS, mode=0o660),
+            self.bus.router(CONTROL, mode=0o600),
+            {"spot": self.venue},  # type: ignore[dict-item]
+            self.clock,
+            self.events,
+            lambda detail: {"state": "serving", "detailed": detail},
+            deadline_ms=2000,
+        )
+        self.client = self.bus.connect(COMMANDS)
+        self.operator = self.bus.connect(CONTROL)
+        nursery.start_soon(self.gateway.run)
+
+    async def ask(self, command: Any, *, of: MemoryDealer | None = None) -> None:
+        """Send one command in msgpack and let the gateway take it."""
+        (of or self.client).send_nowait([msgspec.msgpack.encode(command)])
+        await trio.sleep(0.001)
+
+    def told(self, of: MemoryDealer | None = None) -> list[dict[str, Any]]:
+        """Every reply since this was last asked."""
+        told = []
+        while (frames := (of or self.client).receive_nowait()) is not None:
+            told.append(msgspec.msgpack.decode(frames[-1]))
+        return told
+
+
+@pytest.fixture
+async def door(nursery: trio.Nursery) -> Door:
+    return Door(nursery)
+
+
+def test_the_limits_are_those_of_the_contract() -> None:
+    assert settings.IN_FLIGHT_LIMIT == 10_000
+    assert (settings.OUTBOX_REPLIES, settings.OUTBOX_BYTES) == (10_000, 4 * 1024 * 1024)
+    assert settings.REPLAY_WINDOW_S == 15 * 60
+
+
+async def test_a_burst_is_handed_over_whole_before_anything_is_performed(autojump_clock: object, door: Door) -> None:
+    for number in range(50):
+        door.client.send_nowait([msgspec.msgpack.encode({**CANCEL, "id": number})])
+    await trio.sleep(0.001)
+    assert len(door.venue.asked) == 50
+    assert door.venue.performed == 1
+
+
+async def test_the_deadline_runs_from_receipt_or_from_the_sending(autojump_clock: object, door: Door) -> None:
+    await trio.sleep(10.0)
+    now_ns = door.clock.monotonic_ns()
+    await door.ask(CANCEL)
+    await door.ask({**CANCEL, "id": 2, "deadline_ms": 500, "sent_ns": now_ns - 400_000_000})
+    (_, _, _, plain_ns), (_, _, _, sent_ns) = door.venue.asked
+    assert plain_ns == now_ns + 2_000_000_000
+    assert sent_ns == now_ns + 100_000_000
+
+
+async def test_a_reply_comes_in_the_commands_own_encoding_and_envelope(autojump_clock: object, door: Door) -> None:
+    as_json = msgspec.json.encode(CANCEL)
+    door.client.send_nowait([b"", as_json])
+    await trio.sleep(0.001)
+    door.venue.answer(Acked())
+    delimiter, payload = await door.client.receive()
+    assert delimiter == b""
+    assert payload.startswith(b"{")
+    assert msgspec.json.decode(payload)["outcome"] == "acked"
+
+
+async def test_ping_and_status_are_answered_at_both_doors_and_may_repeat_their_id(
+    autojump_clock: object, door: Door
+) -> None:
+    for client in (door.client, door.operator):
+        await door.ask({"type": "ping", "id": 1}, of=client)
+        await door.ask({"type": "ping", "id": 1}, of=client)
+        await door.ask({"type": "status", "id": 1, "detail": True}, of=client)
+        first, second, status = door.told(client)
+        assert first["type"] == second["type"] == "pong"
+        assert second["monotonic_ns"] > first["monotonic_ns"]
+        assert status == {"type": "status", "id": 1, "state": "serving", "detailed": True}
+
+
+async def test_rearm_is_for_the_control_socket_only(autojump_clock: object, door: Door) -> None:
+    await door.ask({"type": "rearm", "id": 1})
+    [reply] = door.told()
+    assert (reply["type"], reply["outcome"], reply["reason"]) == ("refused", "refused", "invalid")
+    assert "control socket" in reply["detail"]
+
+
+async def test_a_batch_is_replied_to_with_its_last_outcome_and_in_its_sequence(
+    autojump_clock: object, door: Door
+) -> None:
+    ids = [f"OAAAAA-BBBBB-{number:06d}" for number in range(3)]
+    await door.ask({"type": "cancel_batch", "id": 1, "venue": "spot", "orders": [{"order_id": id} for id in ids]})
+    assert door.gateway.in_flight == 1
+    door.venue.answer(Acked(), 2)
+    door.venue.answer(Unknown(("ws",)), 0)
+    assert door.told() == []
+    door.venue.answer(Acked())
+    [reply] = door.told()
+    assert [outcome["order_id"] for outcome in reply["outcomes"]] == ids
+    assert [outcome["outcome"] for outcome in reply["outcomes"]] == ["unknown", "acked", "acked"]
+    assert door.gateway.in_flight == 0
+
+
+async def test_a_refused_cancel_gives_its_id_back_and_any_other_keeps_it(autojump_clock: object, door: Door) -> None:
+    await door.ask(CANCEL)
+    door.venue.answer(Refused("no_route", "none"))
+    await door.ask(CANCEL)
+    assert len(door.venue.asked) == 1
+    door.venue.answer(Unknown(("ws",)))
+    await door.ask(CANCEL)
+    assert door.venue.asked == []
+    refused, unknown, again = door.told()
+    assert (refused["outcome"], unknown["outcome"]) == ("refused", "unknown")
+    assert again == {**unknown, "replayed": True}
+
+
+async def test_the_same_command_through_two_doors_is_two_commands(autojump_clock: object, door: Door) -> None:
+    await door.ask(CANCEL)
+    await door.ask(CANCEL, of=door.operator)
+    assert len(door.venue.asked) == 2
+    door.venue.answer(Acked())
+    door.venue.answer(Acked())
+    assert [reply["outcome"] for reply in (*door.told(), *door.told(door.operator))] == ["acked", "acked"]
+
+
+async def test_the_oldest_ids_are_forgotten_first_and_counted(
+    autojump_clock: object, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "REPLAY_LIMIT", 10)
+    for number in range(12):
+        await door.ask({**CANCEL, "id": number})
+        door.venue.answer(Acked())
+    assert door.gateway.forgotten == 2
+    door.told()
+    await door.ask({**CANCEL, "id": 11})
+    assert door.told()[0]["replayed"] is True
+    await door.ask({**CANCEL, "id": 0})
+    assert len(door.venue.asked) == 1
+    door.venue.answer(Acked())
+
+
+async def test_draining_ends_with_the_last_answer_and_takes_nothing_new(
+    autojump_clock: object, door: Door, nursery: trio.Nursery
+) -> None:
+    await door.ask(CANCEL)
+    ended = trio.Event()
+
+    async def drain() -> None:
+        await door.gateway.drained()
+        ended.set()
+
+    nursery.start_soon(drain)
+    await trio.sleep(0.1)
+    assert not ended.is_set()
+    await door.ask({**CANCEL, "id": 2})
+    await door.ask(CANCEL)
+    [reply] = door.told()
+    assert (reply["id"], reply["reason"]) == (2, "draining")
+    door.venue.answer(Acked())
+    await trio.sleep(0.001)
+    assert ended.is_set()
+    # The second asking of the command in flight is answered with the first.
+    assert [(reply["id"], reply.get("replayed", False)) for reply in door.told()] == [(1, False), (1, True)]
+
+
+async def test_both_doors_show_signs_of_life_with_nobody_there(autojump_clock: object, door: Door) -> None:
+    before = door.gateway.beats
+    await trio.sleep(1.1)
+    assert all(now > then for now, then in zip(door.gateway.beats, before, strict=True))
