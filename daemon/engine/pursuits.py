@@ -54,6 +54,9 @@ MS = 1_000_000
 CALL_LIMIT = 50
 """Most orders in one CancelOrderBatch or QueryOrders call. Source: Spot REST pages."""
 
+SAME_TIME_NS = 10 * MS
+"""No order is canceled, told of, replaced under its name and asked for again in less; until then the same is meant."""
+
 FAR_NS = 2**63 - 1
 """No time: later than any deadline."""
 
@@ -194,8 +197,8 @@ class _Pursuit:
     finished_ns = 0
     first_sent_ns: int | None = None
     query_ns = FAR_NS
-    ours_ns: int | None = None
-    """When the last of our requests left that may have been what canceled `end` or `bearer`."""
+    ours = False
+    """A request of ours may have been what canceled `end` or `bearer`."""
     queued = False
     reasks = 0
     refused: frozenset[Lane] = frozenset()
@@ -461,9 +464,8 @@ class Pursuits:
         if was == "maintenance" and mode != "maintenance":
             held, self._held = self._held, {}
             for pursuit in held:
-                if not pursuit.done:
-                    self._go(pursuit, now_ns)
-                    self._schedule(pursuit)
+                self._go(pursuit, now_ns)
+                self._schedule(pursuit)
 
     # ---------------------------------------------------------------- what sessions hear
 
@@ -652,12 +654,11 @@ class Pursuits:
     def _next_query(self, now_ns: int) -> Call | None:
         asked: list[_Pursuit] = []
         for pursuit in list(self._queries):
-            if pursuit.key.kind != "order_id":
+            if type(pursuit) is _Family:
                 if not asked:
                     del self._queries[pursuit]
                     self.counts.queries += 1
-                    if type(pursuit) is _Family:
-                        pursuit.listed_ns = now_ns
+                    pursuit.listed_ns = now_ns
                     return Call(form="open_orders", target=pursuit.key, pursuits=(pursuit,))
             elif len(asked) < CALL_LIMIT and not (asked and pursuit.alone):
                 del self._queries[pursuit]
@@ -884,9 +885,8 @@ class Pursuits:
         if not pursuit.done and pursuit.retry_ns <= now_ns:
             pursuit.retry_ns = FAR_NS
             self._throttled.pop(pursuit, None)
-            if pursuit.acked_ns is None:
-                self.counts.retried += 1
-                self._go(pursuit, now_ns)
+            self.counts.retried += 1
+            self._go(pursuit, now_ns)
         if not pursuit.done and pursuit.silent_ns <= now_ns:
             pursuit.silent_ns = FAR_NS
             self._hedge(pursuit, now_ns)
@@ -926,10 +926,6 @@ class Pursuits:
             return Unknown(pursuit.routes)
         if self._is_denied(pursuit, waiter):
             return self._not_there(pursuit)
-        if pursuit.ours_ns is not None and waiter.asked_ns <= pursuit.ours_ns:
-            row = pursuit.end or pursuit.bearer
-            assert row is not None
-            return Canceled(row.filled_qty)
         if pursuit.pending or pursuit.ambiguous or pursuit.denied_ns is not None or pursuit.reject_class is None:
             return Unknown(pursuit.routes)
         return Rejected(pursuit.reject_class)
@@ -1054,8 +1050,6 @@ class Pursuits:
 
     def _hedge(self, pursuit: _Pursuit, now_ns: int) -> None:
         """Silence: a second route beside the first. The first is not given up, and nothing is concluded."""
-        if pursuit.acked_ns is not None:
-            return
         if self._diverted(pursuit, now_ns):
             return
         lane = self._untried(pursuit, now_ns)
@@ -1093,7 +1087,10 @@ class Pursuits:
             self._finish(pursuit, now_ns)
             return
         if pursuit.end is not None:
-            self._settle(pursuit, _ending(pursuit, pursuit.end), route, now_ns)
+            due = [waiter for waiter in waiters if not _meant_newer(waiter, attempt)]
+            self._reply(pursuit, due, _ending(pursuit, pursuit.end), route, now_ns, now_ns)
+            if not pursuit.done:
+                self._follow_name(pursuit, now_ns)
             return
         self._reply(pursuit, [waiter for waiter in waiters if not waiter.proof], Acked(), route, now_ns, now_ns)
         if pursuit.done:
@@ -1125,7 +1122,7 @@ class Pursuits:
         pursuit.error = error
         if pursuit.end is not None:
             if fault is Fault.NOT_OPEN and not pursuit.pending:
-                pursuit.ours_ns = None
+                pursuit.ours = False
             if self._diverted(pursuit, now_ns):
                 return
         pursuit.reject_class = rule.reject_class
@@ -1211,12 +1208,11 @@ class Pursuits:
             return False
         throttled, self._throttled = self._throttled, {}
         for member in throttled:
-            if self._wants(member, REST):
-                # The venue weighs it, so it knows it: this is not the id that spoils a batch.
-                member.single = False
-                member.retry_ns = FAR_NS
-                self._send(member, REST, now_ns)
-                self._schedule(member)
+            # The venue weighs it, so it knows it: this is not the id that spoils a batch.
+            member.single = False
+            member.retry_ns = FAR_NS
+            self._send(member, REST, now_ns)
+            self._schedule(member)
         return True
 
     def _resolve(self, pursuit: _Pursuit, now_ns: int) -> None:
@@ -1270,7 +1266,7 @@ class Pursuits:
 
     def _not_there(self, pursuit: _Pursuit) -> Outcome:
         """What a last denial means: after an attempt that may have worked, the order was perhaps ended by us."""
-        if pursuit.bearer is not None and pursuit.ours_ns is not None:
+        if pursuit.bearer is not None and pursuit.ours:
             return Canceled(pursuit.bearer.filled_qty)
         if (pursuit.ambiguous or pursuit.pending) and not pursuit.absent:
             return Closed(None, None, "unconfirmed")
@@ -1299,10 +1295,8 @@ class Pursuits:
         for order_id in list(family.children):
             key = Target("order_id", order_id)
             self.submit(_Child(family, order_id), key, proof, deadline_ns, now_ns)
-            child = self._active.get(key)
-            if child is not None:
-                # The family's own request may have reached it.
-                child.ambiguous = True
+            # The family's own request may have reached it.
+            self._active[key].ambiguous = True
 
     def _child_told(self, child: _Child, settlement: Settlement, now_ns: int) -> None:
         """One of a family's orders was settled, in time or late: with the last of them the family is."""
@@ -1320,9 +1314,9 @@ class Pursuits:
                 self._verify(family, outcome, now_ns)
             else:
                 self._reply(family, family.waiters, outcome, settlement.route, settlement.answered_ns, now_ns)
-        elif not isinstance(outcome, Unknown):
-            # Of no effect unless somebody was answered `unknown`.
-            self._tell_late(family, outcome, settlement.route, now_ns)
+        elif isinstance(outcome, Acked | Canceled):
+            # News only to those who were answered `unknown`; no list has proved more than that it was accepted.
+            self._tell_late(family, Acked(), settlement.route, now_ns)
 
     def _verify(self, family: _Family, outcome: Outcome, now_ns: int) -> None:
         """Nothing that it is known to have meant rests, but its request may have reached no order nobody told us of.
@@ -1399,18 +1393,18 @@ class Pursuits:
         Only an accepted cancel says that the order which ended is the one that the name stood for then: it is waited
         for, and when it does not come nothing else must be open under the name.
         """
-        by_name: list[_Waiter] = []
-        if pursuit.acked_ns is None:
-            by_name = [waiter for waiter in pursuit.waiters if waiter.target.kind == "cl_ord_id"]
+        by_name = [waiter for waiter in pursuit.waiters if waiter.target.kind == "cl_ord_id"]
+        if pursuit.acked_by is not None:
+            by_name = [waiter for waiter in by_name if _meant_newer(waiter, pursuit.acked_by)]
         others = [waiter for waiter in pursuit.waiters if waiter not in by_name]
         self._reply(pursuit, others, _ending(pursuit, row), route, now_ns, now_ns)
-        if by_name:
-            pursuit.end = row
-            if row.status == "canceled" and pursuit.pending:
-                pursuit.ours_ns = max(attempt.sent_ns for attempt in pursuit.pending.values())
-            else:
-                self._follow_name(pursuit, now_ns)
-            self._schedule(pursuit)
+        if not by_name:
+            return
+        pursuit.end = row
+        pursuit.ours = row.status == "canceled" and bool(pursuit.pending)
+        if not pursuit.ours:
+            self._follow_name(pursuit, now_ns)
+        self._schedule(pursuit)
 
     def _follow_name(self, pursuit: _Pursuit, now_ns: int) -> None:
         """Go on by client order id for those who asked by it, after the order that bore it has ended."""
@@ -1440,7 +1434,7 @@ class Pursuits:
             follower.waiters = by_name
             follower.deadline_ns = min(waiter.deadline_ns for waiter in by_name)
             if order_id is None:
-                follower.bearer, follower.ours_ns = row, pursuit.ours_ns
+                follower.bearer, follower.ours = row, pursuit.ours
             self._go(follower, now_ns)
         else:
             for waiter in by_name:
@@ -1488,7 +1482,8 @@ class Pursuits:
             del self._active[named]
             self._active[order] = pursuit
             pursuit.key = order
-            pursuit.bearer = pursuit.ours_ns = None
+            pursuit.bearer = None
+            pursuit.ours = False
 
     def _seen_open(self, pursuit: _Pursuit) -> bool:
         """Whether the order stream says that it rests."""
@@ -1523,8 +1518,6 @@ class Pursuits:
             self._finish(pursuit, now_ns)
 
     def _finish(self, pursuit: _Pursuit, now_ns: int) -> None:
-        if pursuit.done:
-            return
         pursuit.done = True
         if type(pursuit) is _Family:
             del self._families[pursuit]
@@ -1598,9 +1591,14 @@ class Pursuits:
 
 def _ending(pursuit: _Pursuit, row: Row) -> Outcome:
     """How an ended order is reported to whoever pursued it: as canceled if a cancel of ours may have done it."""
-    if row.status == "canceled" and pursuit.first_sent_ns is not None:
+    if row.status == "canceled" and (pursuit.first_sent_ns is not None or pursuit.ambiguous):
         return Canceled(row.filled_qty)
     return Closed(_closed_state(row), row.filled_qty)
+
+
+def _meant_newer(waiter: _Waiter, attempt: Attempt[_Pursuit]) -> bool:
+    """Whether a waiter may have meant an order that took the name of the one which this attempt canceled."""
+    return waiter.target.kind == "cl_ord_id" and waiter.asked_ns > attempt.sent_ns + SAME_TIME_NS
 
 
 def _closed_state(row: Row) -> ClosedState:

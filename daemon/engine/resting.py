@@ -173,11 +173,10 @@ class Resting:
         row.status = status
         del self._open[row.order_id]
         if row.userref is not None:
-            family = self._by_userref.get(row.userref)
-            if family is not None:
-                family.discard(row.order_id)
-                if not family:
-                    del self._by_userref[row.userref]
+            family = self._by_userref[row.userref]
+            family.remove(row.order_id)
+            if not family:
+                del self._by_userref[row.userref]
         self._remember(row)
 
     def _remember(self, row: Row) -> None:

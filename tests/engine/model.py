@@ -242,6 +242,7 @@ class Order:
         self.name = name
         self.ref = ref
         self.status = "open"
+        self.ended_ms = 0.0
 
     def state(self) -> OrderState:
         status = self.status if self.status in ("open", "canceled", "filled") else None
@@ -464,7 +465,7 @@ class Simulation(Desk):
     def place(self) -> None:
         r = self.random
         name = r.choice(("a", "b", None, None))
-        if any(o.name == name and o.status == "open" for o in self.book.values()):
+        if any(o.name == name and (o.status == "open" or self.now_ms < o.ended_ms + 10) for o in self.book.values()):
             name = None
         ref = r.choice((7, 8, None)) if name is None else None
         overtaken_ms = r.uniform(0, 150) if r.random() < 0.5 else 0
@@ -479,6 +480,7 @@ class Simulation(Desk):
 
     def end(self, order: Order, status: str) -> None:
         order.status = status
+        order.ended_ms = self.now_ms
         self.publish(order)
 
     def publish(self, order: Order) -> None:
@@ -650,7 +652,7 @@ class Simulation(Desk):
         assert not (asked.proof and isinstance(outcome, Acked)), what
         if isinstance(outcome, Refused):
             assert settlement.attempts == 0, what
-            frames = [at for at, target in self.left if target == asked.target and at >= asked.asked_ms]
+            frames = [at for at, target in self.left if target == asked.target and asked.asked_ms <= at < self.now_ms]
             # A family's request serves those only who had asked when it left.
             assert not frames or asked.target.kind in ("userref", "all"), what
         if isinstance(outcome, SAFE):

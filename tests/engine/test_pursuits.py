@@ -8,11 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.contract.evidence import CancelAck, CancelAllAck, CancelReject, Fault, OrderState, RestUnreadable
+from daemon.contract.evidence import (
+    CancelAck,
+    CancelAllAck,
+    CancelReject,
+    Fault,
+    Heartbeat,
+    OrderState,
+    RestAnswer,
+    RestMode,
+    RestUnreadable,
+)
 from daemon.contract.ids import EVERYTHING, Reqid
 from daemon.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, RejectClass, Rejected, Unknown
 from daemon.engine.pursuits import FAR_NS, Alert, Call, Redial, RenewToken, Send
-from daemon.engine.routing import RULES
+from daemon.engine.routing import ATTEMPT_LIMIT, RULES
 
 from .model import DEADLINE_MS, LATE_MS, Desk, Simulation, named, order, userref
 
@@ -1332,25 +1342,48 @@ def test_a_name_whose_bearer_was_canceled_without_an_ack_is_looked_up_by_name(tr
 
 
 @pytest.mark.parametrize("deadline_ms", [300, 500])
-def test_a_name_whose_bearer_was_canceled_without_an_ack_is_canceled_at_the_deadline(deadline_ms: float) -> None:
+def test_a_name_whose_bearer_was_canceled_without_an_ack_is_unknown_at_the_deadline(deadline_ms: float) -> None:
     desk = Desk(0)
     desk.opened(O1, cl_ord_id="slot-1")
     desk.cancel("t", named("slot-1"), deadline_ms=deadline_ms)
     desk.canceled(O1, "1")
     desk.wait(deadline_ms)
-    assert desk.outcome("t") == Canceled("1")
+    assert desk.outcome("t") == Unknown(("ws",))
 
 
-def test_a_client_who_asks_by_name_after_the_last_request_left_is_not_told_by_what_that_one_did() -> None:
+@pytest.mark.parametrize("event_first", [False, True])
+def test_a_client_who_asks_by_name_after_the_request_left_is_not_told_by_what_that_one_did(event_first: bool) -> None:
     desk = Desk(0)
     desk.opened(O1, cl_ord_id="slot-1")
-    desk.cancel("first", named("slot-1"), deadline_ms=350)
-    desk.wait(100)
-    desk.cancel("second", named("slot-1"), deadline_ms=250)
-    desk.canceled(O1, "1")
-    desk.wait(250)
-    assert desk.outcome("first") == Canceled("1")
-    assert desk.outcome("second") == Unknown(("ws",))
+    desk.cancel("first", named("slot-1"), proof=True)
+    send = desk.last()
+    desk.wait(5)
+    desk.cancel("same", named("slot-1"), proof=True)
+    desk.wait(10)
+    desk.cancel("later", named("slot-1"), proof=True)
+    assert desk.take() == []
+    if event_first:
+        desk.canceled(O1, "1")
+        desk.ack(send)
+    else:
+        desk.ack(send)
+        desk.canceled(O1, "1")
+    assert desk.outcome("first") == desk.outcome("same") == Canceled("1")
+    by_name = desk.last()
+    assert by_name.target == named("slot-1")
+    desk.reject(by_name)
+    assert desk.outcome("later") in (Canceled("1"), Closed("canceled", "1"))
+
+
+def test_a_client_who_asks_by_name_after_the_order_was_accepted_goes_by_the_name() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.cancel("a", named("slot-1"), proof=True)
+    desk.ack(desk.last())
+    desk.cancel("b", named("slot-1"))
+    desk.ack(desk.last())
+    assert desk.outcome("b") == Acked()
+    assert "a" not in desk.answers
 
 
 def test_a_batch_that_did_not_cancel_the_bearer_of_a_name_sends_it_on_by_name() -> None:
@@ -1922,6 +1955,440 @@ def test_giving_up_answers_everybody_with_what_can_honestly_be_said() -> None:
     assert isinstance(desk.outcome("unsent"), Refused)
     assert desk.pursuits.idle
     assert desk.pursuits.active == 0
+
+
+# ---------------------------------------------------------------- meetings of two kinds of news
+
+
+def test_a_client_that_joins_with_a_shorter_deadline_is_answered_at_its_own() -> None:
+    desk = Desk(0)
+    desk.cancel("long", order(O1))
+    desk.cancel("short", order(O1), deadline_ms=100)
+    desk.wait(100)
+    assert desk.outcome("short") == Unknown(("ws",))
+    desk.ack(desk.last())
+    assert desk.outcome("long") == Acked()
+
+
+def test_a_session_told_up_or_down_twice_is_up_or_down_once() -> None:
+    desk = Desk(0)
+    desk.up(0)
+    assert desk.pursuits.live == (0,)
+    desk.down(0)
+    desk.down(0)
+    assert desk.pursuits.live == ()
+
+
+def test_a_session_lost_after_another_route_was_accepted_moves_nothing() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1), proof=True)
+    desk.wait(400)
+    desk.ack(desk.take()[1])
+    desk.down(0)
+    desk.token_failed(1)
+    assert desk.take() == []
+    assert not desk.pursuits.wants_call
+
+
+def test_a_token_that_fails_after_the_order_was_settled_moves_nothing() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.canceled(O1)
+    desk.token_failed(0)
+    assert desk.take() == []
+
+
+def test_refusals_of_a_burst_that_left_before_the_new_token_cost_no_further_token() -> None:
+    desk = Desk(0)
+    desk.cancel("a", order(O1))
+    desk.cancel("b", order(O2))
+    first, second = desk.take()
+    desk.reject(first, Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.renewed(0)
+    assert desk.last().target == order(O1)
+    desk.reject(second, Fault.STALE_TOKEN, "ESession:Invalid session")
+    assert desk.last().target == order(O2)
+    assert desk.told == [RenewToken(0)]
+
+
+def test_news_that_says_nothing_about_a_cancel_changes_nothing() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    desk.hear(0, Heartbeat())
+    desk.opened(O2)
+    desk.opened(O2)
+    assert desk.answers == {}
+    assert desk.ended == []
+
+
+def test_a_second_cancel_all_ack_does_not_change_the_count() -> None:
+    desk = Desk(0)
+    desk.opened(O1)
+    desk.cancel("t", EVERYTHING, proof=True)
+    send = desk.last()
+    desk.hear(0, CancelAllAck(send.reqid, 1))
+    desk.hear(0, CancelAllAck(send.reqid, 0))
+    desk.canceled(O1)
+    assert desk.answers["t"].count == 1
+
+
+def test_only_order_ids_share_a_batch() -> None:
+    desk = Desk()
+    for ticket, target in (("a", order(O1)), ("n", named("slot-1")), ("b", order(O2)), ("u", userref(7))):
+        desk.cancel(ticket, target)
+    assert desk.call().order_ids == (O1, O2)
+    assert [desk.call().target, desk.call().target] == [named("slot-1"), userref(7)]
+
+
+def test_queries_of_orders_and_lists_of_open_orders_do_not_mix() -> None:
+    desk = Desk(0)
+    for ticket, target in (("a", order(O1)), ("u", userref(7)), ("b", order(O2))):
+        desk.cancel(ticket, target)
+    for send in desk.take():
+        desk.reject(send)
+    assert desk.call().order_ids == (O1, O2)
+    assert desk.call().target == userref(7)
+
+
+def test_a_call_that_fails_after_its_pursuits_are_over_moves_nothing() -> None:
+    desk = Desk(0)
+    desk.cancel("a", order(O1))
+    desk.cancel("b", order(O2))
+    desk.wait(400)
+    cancel = desk.call()
+    desk.wait(400)
+    query = desk.call()
+    desk.canceled(O1)
+    desk.canceled(O2)
+    desk.rest_fail(cancel, left=True)
+    desk.rest_fail(query, left=True)
+    assert not desk.pursuits.wants_call
+    assert desk.pursuits.idle
+
+
+def test_a_query_answered_after_its_pursuit_is_over_changes_nothing() -> None:
+    desk = Desk(0)
+    for ticket, target in (("a", order(O1)), ("b", order(O2)), ("c", order(O3))):
+        desk.cancel(ticket, target)
+    sends = desk.take()
+    for send in sends[:2]:
+        desk.reject(send)
+    both = desk.call()
+    desk.reject(sends[2])
+    alone = desk.call()
+    desk.canceled(O1)
+    desk.canceled(O3)
+    desk.rest_refuse(both, Fault.NOT_OPEN)
+    desk.rest_refuse(alone, Fault.NOT_OPEN)
+    assert desk.call().order_ids == (O2,)
+    assert desk.maybe_call() is None
+
+
+def test_a_rest_answer_after_the_sessions_ack_changes_nothing() -> None:
+    desk = Desk(0)
+    family(desk, O1, O2)
+    desk.cancel("t", order(O3), proof=True)
+    send = desk.last()
+    desk.wait(400)
+    call = desk.call()
+    desk.ack(send)
+    desk.rest_count(call)
+    desk.cancel("u", order("OX-1"), proof=True)
+    send = desk.last()
+    desk.wait(400)
+    call = next(call for call in iter(desk.call, None) if call.form == "cancel")
+    desk.ack(send)
+    desk.rest_refuse(call, Fault.PERMISSION)
+    desk.canceled(O3)
+    desk.canceled("OX-1")
+    assert desk.outcome("t") == desk.outcome("u") == Canceled("0")
+
+
+def test_a_userrefs_small_count_that_comes_late_changes_nothing() -> None:
+    desk = Desk()
+    family(desk, O1, O2)
+    desk.cancel("t", userref(7), deadline_ms=100)
+    call = desk.call()
+    desk.wait(100)
+    desk.rest_count(call, 1)
+    assert desk.lates == []
+    assert desk.pursuits.idle
+
+
+def test_a_rest_answer_that_counts_nothing_is_a_denial() -> None:
+    desk = Desk()
+    desk.cancel("t", order(O1))
+    while "t" not in desk.answers:
+        call = desk.maybe_call()
+        if call is not None and call.form == "cancel":
+            desk.rest_count(call, 0)
+        elif call is not None:
+            desk.rest_orders(call)
+        desk.wait(10)
+    assert desk.outcome("t") == NotOpen()
+
+
+@pytest.mark.parametrize("answer", [RestUnreadable("HTTP 502"), RestMode("online")])
+def test_an_unreadable_rest_answer_puts_the_cancel_in_doubt(answer: RestAnswer) -> None:
+    desk = Desk()
+    desk.cancel("t", order(O1), deadline_ms=90)
+    desk.rest(desk.call(), answer)
+    desk.wait(90)
+    assert desk.outcome("t") == Unknown(("rest",))
+    assert desk.answers["t"].error in ("HTTP 502", "an answer to another question")
+
+
+def test_a_split_family_is_proved_for_each_client_when_its_own_window_ends() -> None:
+    desk = Desk()
+    desk.opened(O1, userref=7)
+    desk.cancel("soon", userref(7), proof=True, deadline_ms=800)
+    desk.cancel("later", userref(7), proof=True, deadline_ms=1200)
+    desk.rest_fail(desk.call(), left=True)
+    desk.canceled(O1)
+    desk.wait(600)
+    desk.rest_orders(next(call for call in iter(desk.call, None) if call.form == "open_orders"))
+    assert desk.outcome("soon") == Canceled("0")
+    assert desk.outcome("later") is None
+    desk.wait(300)
+    desk.rest_orders(desk.call())
+    assert desk.outcome("later") == Canceled("0")
+
+
+def test_a_list_asked_for_before_the_family_was_split_concludes_nothing() -> None:
+    desk = Desk(0)
+    family(desk, O1)
+    desk.cancel("t", userref(7), proof=True)
+    send = desk.last()
+    desk.ack(send)
+    desk.wait(400)
+    listed = desk.call()
+    desk.reject(send, Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    assert desk.last().target == order(O1)
+    desk.rest_orders(listed)
+    assert desk.answers == {}
+    desk.wait(DEADLINE_MS)
+    assert desk.outcome("t") == Unknown(("ws",))
+
+
+def test_a_denial_whose_query_hangs_is_told_at_the_deadline() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last())
+    desk.call()
+    while "t" not in desk.answers:
+        for send in desk.take():
+            desk.reject(send)
+        desk.wait(10)
+    assert desk.outcome("t") == NotOpen()
+    assert desk.answers["t"].answered_ns is None
+
+
+def test_a_family_that_awaits_its_proof_is_not_sent_again_by_a_session_that_comes_up() -> None:
+    desk = Desk(0, 1)
+    family(desk, O1)
+    desk.cancel("t", userref(7), proof=True)
+    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.wait(400)
+    assert desk.last().lane == 1
+    desk.wait(400)
+    assert desk.last().target == order(O1)
+    desk.canceled(O1)
+    desk.renewed(0)
+    desk.down(1)
+    desk.up(1)
+    assert desk.take() == []
+
+
+def test_a_throttled_order_that_is_queued_for_rest_already_is_batched_once() -> None:
+    desk = Desk(0)
+    desk.cancel("a", order(O1))
+    first = desk.last()
+    desk.wait(400)
+    desk.reject(first, Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    desk.cancel("b", order(O2))
+    desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    assert desk.call().order_ids == (O1, O2)
+    assert desk.maybe_call() is None
+
+
+def test_an_ack_for_what_is_held_in_maintenance_settles_it() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", order(O1))
+    send = desk.last()
+    desk.mode("maintenance")
+    desk.down(0)
+    desk.wait(150)
+    desk.ack(send)
+    assert desk.outcome("t") == Acked()
+    desk.mode("online")
+    assert desk.take() == []
+    assert desk.pursuits.idle
+
+
+def test_a_name_refused_after_its_bearer_was_canceled_is_looked_up_by_name() -> None:
+    desk = Desk(0, 1)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.cancel("t", named("slot-1"))
+    send = desk.last()
+    desk.canceled(O1, "1")
+    desk.reject(send, Fault.PERMISSION, "EGeneral:Permission denied")
+    by_name = desk.last()
+    assert by_name.target == named("slot-1")
+    desk.reject(by_name)
+    assert desk.outcome("t") == Canceled("1"), "a refusal is not a denial: the order may have been ended by us"
+
+
+def test_a_name_never_seen_and_canceled_goes_on_by_the_next_route_when_it_is_refused() -> None:
+    desk = Desk(0, 1)
+    desk.cancel("t", named("slot-1"))
+    send = desk.last()
+    desk.stream(OrderState(O1, "canceled", cl_ord_id="slot-1", filled_qty="1"))
+    desk.reject(send, Fault.PERMISSION, "EGeneral:Permission denied")
+    other = desk.last()
+    assert (other.lane, other.target) == (1, named("slot-1"))
+    desk.ack(other)
+    assert desk.outcome("t") == Acked()
+
+
+def test_an_answer_for_a_family_that_was_split_changes_nothing() -> None:
+    desk = Desk(0)
+    family(desk, O1)
+    desk.cancel("t", userref(7))
+    send = desk.last()
+    desk.wait(400)
+    child = desk.last()
+    desk.reject(send, Fault.PERMISSION, "EGeneral:Permission denied")
+    assert desk.answers == {}
+    desk.ack(child)
+    assert desk.outcome("t") == Acked()
+
+
+def test_an_order_has_a_most_of_attempts() -> None:
+    desk = Desk(0, rest=False)
+    desk.cancel("t", order(O1), deadline_ms=60_000)
+    desk.opened(O1)
+    frames = 0
+    for _ in range(600):
+        for send in desk.take():
+            frames += 1
+            desk.reject(send)
+        desk.wait(100)
+    assert frames == ATTEMPT_LIMIT
+    assert desk.outcome("t") == Unknown(("ws",))
+
+
+def test_a_throttled_order_at_its_most_attempts_is_not_batched() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1), deadline_ms=60_000)
+    for _ in range(ATTEMPT_LIMIT):
+        desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+        desk.wait(1000)
+    desk.cancel("u", order(O2))
+    desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    assert desk.maybe_call() is None
+
+
+def test_a_split_family_that_never_was_is_not_open() -> None:
+    desk = Desk(0, 1)
+    family(desk, O1)
+    desk.cancel("t", userref(7))
+    desk.take()
+    desk.wait(2500)
+    desk.cancel("u", userref(7))
+    desk.take()
+    desk.down(0)
+    desk.down(1)
+    desk.up(0)
+    desk.stream(snapshot=True)
+    while "u" not in desk.answers:
+        for send in desk.take():
+            desk.reject(send)
+        while (call := desk.maybe_call()) is not None:
+            if call.form == "open_orders":
+                desk.rest_orders(call)
+            else:
+                desk.rest_refuse(call, Fault.NOT_OPEN)
+        desk.wait(10)
+    assert desk.outcome("u") == NotOpen()
+
+
+def test_an_order_that_vanishes_while_nobody_pursues_it_is_not_asked_about() -> None:
+    desk = Desk(0)
+    desk.opened(O1)
+    desk.wait(3000)
+    desk.down(0)
+    desk.up(0)
+    desk.stream(snapshot=True)
+    assert desk.maybe_call() is None
+
+
+def test_a_denied_order_that_vanished_is_looked_for_by_name_for_those_who_asked_by_it() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.wait(3000)
+    desk.cancel("name", named("slot-1"))
+    desk.cancel("id", order(O1))
+    send = desk.last()
+    desk.stream(snapshot=True)
+    desk.reject(send)
+    assert [s.target for s in desk.take()] == [named("slot-1")]
+    desk.wait(DEADLINE_MS)
+    assert isinstance(desk.outcome("name"), Unknown)
+
+
+def test_a_denied_order_that_vanishes_last_is_unknown_to_those_who_asked_by_name() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.wait(3000)
+    desk.cancel("name", named("slot-1"), deadline_ms=300)
+    desk.cancel("id", order(O1), deadline_ms=300)
+    desk.reject(desk.last())
+    desk.wait(50)
+    desk.reject(desk.last())
+    desk.wait(200)
+    desk.reject(desk.last())
+    desk.stream(snapshot=True)
+    desk.wait(50)
+    assert desk.outcome("id") == NotOpen()
+    assert isinstance(desk.outcome("name"), Unknown)
+
+
+def test_an_order_accepted_while_it_was_queued_for_rest_is_not_batched() -> None:
+    desk = Desk(0)
+    for ticket, target in (("a", order(O1)), ("b", order(O2)), ("c", order(O3))):
+        desk.cancel(ticket, target, proof=True)
+    sends = desk.take()
+    desk.wait(400)
+    desk.ack(sends[1])
+    assert desk.call().order_ids == (O1, O3)
+
+
+def test_a_query_asks_for_fifty() -> None:
+    desk = Desk(0)
+    ids = [f"O{n:05d}-AAAAA-AAAAAA" for n in range(51)]
+    for order_id in ids:
+        desk.cancel(order_id, order(order_id))
+    for send in desk.take():
+        desk.reject(send)
+    assert desk.call().order_ids == tuple(ids[:50])
+    assert desk.call().order_ids == tuple(ids[50:])
+
+
+def test_a_split_family_is_told_of_late_only_when_all_of_it_is() -> None:
+    desk = Desk(0)
+    family(desk, O1, O2)
+    desk.cancel("t", userref(7), deadline_ms=500)
+    desk.take()
+    desk.wait(500)
+    first, second = desk.take()
+    assert desk.outcome("t") == Unknown(("ws",))
+    desk.ack(first)
+    assert desk.lates == []
+    desk.canceled(O2)
+    assert [late.settlement.outcome for late in desk.lates] == [Acked()]
+    desk.ack(second)
+    assert len(desk.lates) == 1
 
 
 # ---------------------------------------------------------------- any history
