@@ -29,6 +29,8 @@ class Events:
         self._clock = clock
         self._alerts: dict[str, dict[str, Any]] = {}
         self._alerted_ns: dict[str, int] = {}
+        self._second = -1
+        self._second_text = ""
 
     @property
     def alerts(self) -> list[dict[str, Any]]:
@@ -40,9 +42,9 @@ class Events:
         """Events that some subscriber lost because it did not read."""
         return self._publisher.dropped
 
-    def outcome(self, id: CommandID | None, received_ns: int, settlement: Settlement) -> None:
-        """A command was answered."""
-        self._publish(f"outcome.{settlement.venue}", outcome_map(id, received_ns, settlement))
+    def outcome(self, outcome: Mapping[str, Any]) -> None:
+        """A command was answered with this outcome."""
+        self._publish(f"outcome.{outcome['venue']}", outcome)
 
     def late(self, id: CommandID | None, received_ns: int, settlement: Settlement) -> None:
         """The venue settled a command after it had been answered `unknown`."""
@@ -84,5 +86,11 @@ class Events:
         self._alerts.pop(what, None)
 
     def _publish(self, topic: str, event: Mapping[str, Any]) -> None:
-        body = {**event, "ts": rfc3339(self._clock.utc_ns()), "monotonic_ns": self._clock.monotonic_ns()}
+        utc_ns = self._clock.utc_ns()
+        second, rest_ns = divmod(utc_ns, 1_000_000_000)
+        if second != self._second:
+            # Most events share their second with the one before: only its fraction is made anew.
+            self._second, self._second_text = second, rfc3339(second * 1_000_000_000)[:19]
+        ts = f"{self._second_text}.{rest_ns // 1000:06d}Z"
+        body = {**event, "ts": ts, "monotonic_ns": self._clock.monotonic_ns()}
         self._publisher.publish_nowait(topic.encode(), _encode(body))

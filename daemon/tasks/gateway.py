@@ -5,7 +5,7 @@ A reply that a client does not take is kept for it within bounds; nothing here w
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import structlog
@@ -18,6 +18,7 @@ from ..contract.frames import (
     Encoding,
     Malformed,
     decode_command,
+    decode_reply,
     encode,
     encoding_of,
     outcome_map,
@@ -25,7 +26,7 @@ from ..contract.frames import (
     same_command,
 )
 from ..contract.ids import EVERYTHING, CommandID, Target, Venue
-from ..contract.outcomes import NAMES, RefusalReason, Refused, Settlement, Unknown
+from ..contract.outcomes import NAMES, RefusalReason, Refused, Settlement
 from ..settings import (
     DRAIN_LIMIT,
     IN_FLIGHT_LIMIT,
@@ -55,6 +56,12 @@ BEAT_S: Final = 0.5
 """How often a door at which nobody knocks shows that its reader still goes round: well inside a watchdog interval."""
 
 Door = Literal["commands", "control"]
+
+
+_WORTH_A_LINE: Final = frozenset({"unknown", "rejected", "refused"})
+"""Outcomes that leave an order resting, or may: they are logged. The others are on the event socket."""
+
+_LINE: Final = ("id", "venue", "order_id", "cl_ord_id", "userref", "outcome", "route", "attempts", "error", "reason")
 
 
 class Wicket:
@@ -92,7 +99,8 @@ class Asked:
 
     def answered(self, settlement: Settlement) -> None:
         """The one outcome of a cancel."""
-        self.gateway.settle(self, outcome_map(self.command.id, self.received_ns, settlement), settlement)
+        reply = outcome_map(self.command.id, self.received_ns, settlement)
+        self.gateway.settle(self, reply, (reply,))
 
     def late(self, settlement: Settlement) -> None:
         """What the venue said after an `unknown`."""
@@ -128,40 +136,36 @@ class _Whole:
         self._settlements[place] = settlement
         self._missing -= 1
         if self._missing == 0:
-            self.asked.gateway.settle(self.asked, self._reply([s for s in self._settlements if s is not None]))
-
-    def _reply(self, settlements: list[Settlement]) -> dict[str, Any]:
-        asked = self.asked
-        if isinstance(asked.command, CancelBatch):
-            outcomes = [outcome_map(asked.command.id, asked.received_ns, settlement) for settlement in settlements]
-            return {"type": "batch", "id": asked.command.id, "venue": asked.command.venue, "outcomes": outcomes}
-        return {
-            "type": "all",
-            "id": asked.command.id,
-            "venues": {settlement.venue: _venue_outcome(settlement) for settlement in settlements},
-        }
+            told = [s for s in self._settlements if s is not None]
+            asked = self.asked
+            outcomes = [outcome_map(asked.command.id, asked.received_ns, settlement) for settlement in told]
+            reply: dict[str, Any]
+            if isinstance(asked.command, CancelBatch):
+                reply = {"type": "batch", "id": asked.command.id, "venue": asked.command.venue, "outcomes": outcomes}
+            else:
+                parts = map(_venue_part, outcomes, told)
+                reply = {"type": "all", "id": asked.command.id, "venues": dict(parts)}
+            asked.gateway.settle(asked, reply, outcomes)
 
 
-def _venue_outcome(settlement: Settlement) -> dict[str, Any]:
+def _venue_part(outcome: dict[str, Any], settlement: Settlement) -> tuple[Venue, dict[str, Any]]:
     """One venue's part of the reply to a cancel_all."""
-    message = outcome_map(None, None, settlement)
-    for name in ("type", "id", "venue", "all"):
-        del message[name]
+    part = {name: value for name, value in outcome.items() if name not in ("type", "id", "venue", "all")}
     if settlement.count is not None:
-        message["count"] = settlement.count
-    message["residual"] = list(settlement.residual)
-    return message
+        part["count"] = settlement.count
+    part["residual"] = settlement.residual
+    return settlement.venue, part
 
 
 class _Remembered:
-    """One command id of one client: in flight while `reply` is None."""
+    """One command id of one client: in flight while `reply` is None. Replies are kept as they were encoded: small."""
 
     __slots__ = ("asked", "command", "expires_ns", "reply")
 
     def __init__(self, asked: Asked, expires_ns: int) -> None:
         self.asked: Asked | None = asked
         self.command = asked.command
-        self.reply: Mapping[str, Any] | None = None
+        self.reply: bytes | None = None
         self.expires_ns = expires_ns
 
 
@@ -392,7 +396,7 @@ class Gateway:
             return
         self.replayed += 1
         if known.reply is not None:
-            self._answer_at_once(asked, {**known.reply, "replayed": True})
+            self._answer_at_once(asked, {**decode_reply(known.reply), "replayed": True})
             return
         assert known.asked is not None
         place = (asked.wicket, asked.identity, asked.enveloped, asked.encoding)
@@ -412,28 +416,28 @@ class Gateway:
 
     # ---------------------------------------------------------------- replies
 
-    def settle(self, asked: Asked, reply: Mapping[str, Any], settlement: Settlement | None = None) -> None:
-        """Give an admitted command its one reply, and remember it."""
-        self._send(asked.wicket, asked.identity, asked.enveloped, encode(reply, asked.encoding))
+    def settle(self, asked: Asked, reply: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]) -> None:
+        """Give an admitted command its one reply, and remember it; then tell the event socket its outcomes."""
+        payload = encode(reply, asked.encoding)
+        self._send(asked.wicket, asked.identity, asked.enveloped, payload)
         self.in_flight -= 1
         if asked.joined is not None:
             for wicket, identity, enveloped, encoding in asked.joined:
                 self._send(wicket, identity, enveloped, encode({**reply, "replayed": True}, encoding))
-        command = asked.command
-        key = (asked.identity, command.id)
+        key = (asked.identity, asked.command.id)
         known = self._remembered.get(key)
         if known is not None and known.asked is asked:
-            if settlement is not None and type(settlement.outcome) is Refused:
+            if reply.get("outcome") == "refused":
                 # No byte left for it, so asking again with the same id is a fresh try.
                 del self._remembered[key]
             else:
                 known.asked = None
-                known.reply = reply
-        now_ns = self._clock.monotonic_ns()
-        self.answer_times.record(now_ns - asked.received_ns)
-        if settlement is not None:
-            self._events.outcome(command.id, asked.received_ns, settlement)
-            self._log(asked, settlement)
+                known.reply = payload
+        self.answer_times.record(self._clock.monotonic_ns() - asked.received_ns)
+        for outcome in outcomes:
+            self._events.outcome(outcome)
+            if outcome["outcome"] in _WORTH_A_LINE:
+                self._log(outcome)
         if self.draining and not self.in_flight:
             self._emptied.set()
 
@@ -442,19 +446,8 @@ class Gateway:
         self._events.late(asked.command.id, asked.received_ns, settlement)
         log.info("late answer", id=asked.command.id, venue=settlement.venue, outcome=NAMES[type(settlement.outcome)])
 
-    def _log(self, asked: Asked, settlement: Settlement) -> None:
-        outcome = settlement.outcome
-        write = log.warning if isinstance(outcome, Unknown) else log.debug
-        write(
-            "answered",
-            id=asked.command.id,
-            venue=settlement.venue,
-            target=settlement.target.value,
-            outcome=NAMES[type(outcome)],
-            route=settlement.route,
-            attempts=settlement.attempts,
-            error=settlement.error,
-        )
+    def _log(self, outcome: Mapping[str, Any]) -> None:
+        log.warning("answered", **{name: outcome[name] for name in _LINE if name in outcome})
 
     def _answer_at_once(self, asked: Asked, reply: Mapping[str, Any]) -> None:
         self._send(asked.wicket, asked.identity, asked.enveloped, encode(reply, asked.encoding))

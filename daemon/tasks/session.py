@@ -46,8 +46,6 @@ PING_EVERY_S: Final = 10.0
 """Measures the round trip, and keeps a session whose subscription is quiet below the 60 s idle limit."""
 
 TOKEN_RETRY_S: Final = 5.0
-RECEIVE_BURST: Final = 256
-"""Messages taken in one go before other tasks run."""
 
 
 class Dialect(Protocol):
@@ -266,14 +264,12 @@ class Session:
     async def _read(self, socket: WebSocket) -> SessionEnded:
         """Read until the session ends; what was in flight moves on before this returns."""
         decode = self._dialect.decode
+
+        def take(messages: Sequence[str | bytes]) -> None:
+            self._take(socket, [decode(message) for message in messages])
+
         try:
-            while True:
-                evidence = [decode(await socket.receive())]
-                try:
-                    while len(evidence) < RECEIVE_BURST and (more := socket.receive_nowait()) is not None:
-                        evidence.append(decode(more))
-                finally:
-                    self._take(socket, evidence)
+            await socket.deliver(take)
         except SessionEnded as ended:
             self._drop()
             return ended

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 import trio
 
+from daemon.contract.frames import outcome_map
 from daemon.contract.ids import Target
 from daemon.contract.outcomes import Acked, Canceled, Settlement
 from daemon.engine.resting import Row
@@ -58,7 +59,7 @@ async def test_every_event_carries_both_clocks(autojump_clock: object, desk: Des
 
 
 async def test_outcomes_and_late_answers_go_to_their_own_topics(autojump_clock: object, desk: Desk) -> None:
-    desk.events.outcome(7, 1, _settlement(outcome=Acked(), route="ws"))
+    desk.events.outcome(outcome_map(7, 1, _settlement(outcome=Acked(), route="ws")))
     desk.events.late("x", 1, _settlement(outcome=Canceled("0.5"), route="stream"))
     (first, outcome), (second, late) = desk.heard
     assert (first, outcome["type"], outcome["id"], outcome["outcome"]) == ("outcome.spot", "outcome", 7, "acked")
