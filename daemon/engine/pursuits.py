@@ -184,7 +184,7 @@ class _Pursuit:
     absent = False
     """A query found no such order."""
     batched = False
-    """It was in a batch that was throttled: another batch would fare no better."""
+    """It was in a batch that was refused: another batch would fare no better."""
     bearer: Row | None = None
     """By client order id: the order that bore the name last and has ended."""
     denied_ns: int | None = None
@@ -211,6 +211,8 @@ class _Pursuit:
     silent_ns = FAR_NS
     single = False
     """Not to be put into a batch again."""
+    overdrawn = False
+    """Its pair's counter is over the ceiling: REST takes it as a batch only, if need be a batch of one."""
     stranded = False
     """No route was free when it wanted one: the next session that comes up takes it."""
     renewed: frozenset[Lane] = frozenset()
@@ -645,7 +647,7 @@ class Pursuits:
                     if self._wants(other, REST):
                         batch.append(other)
             attempts = tuple(self._open(member, REST, now_ns) for member in batch)
-            if len(batch) == 1:
+            if len(batch) == 1 and not pursuit.overdrawn:
                 return Call(form="cancel", target=pursuit.key, attempts=attempts)
             self.counts.batches += 1
             return Call(form="batch", order_ids=tuple(str(p.key.value) for p in batch), attempts=attempts)
@@ -756,11 +758,15 @@ class Pursuits:
                     pursuit.ambiguous = pursuit.single = True
                     self._ask(pursuit)
                     pursuit.retry_ns = now_ns + self._policy.hedge_ns
-                case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID, error=error):
+                case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID, error=error) if len(call.attempts) > 1:
                     # One bad id may have spoiled the batch: none of them is known to be refused, and some may be done.
                     pursuit.ambiguous = pursuit.single = True
                     pursuit.error = error
                     self._elsewhere(pursuit, now_ns)
+                case RestFailed(fault=Fault.INVALID):
+                    # A batch of one is not served here, so the counter has to be waited for.
+                    pursuit.batched = True
+                    self._again_at(pursuit, now_ns + RULES[Fault.THROTTLED].pause_ms * MS, now_ns)
                 case RestFailed(fault=fault, error=error):
                     pursuit.batched = True
                     self._refused(pursuit, attempt, fault, error, now_ns)
@@ -1198,16 +1204,21 @@ class Pursuits:
         self._settle(pursuit, Rejected(pursuit.reject_class), route_of(pursuit.sent[-1]), now_ns)
 
     def _batch_throttled(self, pursuit: _Pursuit, now_ns: int) -> bool:
-        """Two or more orders over the pair's ceiling go as one REST batch, which the venue takes also then."""
+        """Orders over the pair's ceiling go as one REST batch, which the venue takes also then."""
         if pursuit.key.kind != "order_id" or pursuit.batched or not self._takes(pursuit, REST, now_ns):
             return False
         if pursuit.attempts >= ATTEMPT_LIMIT:
             return False
         self._throttled[pursuit] = None
         if len(self._throttled) < 2 and not any(queued.key.kind == "order_id" for queued in self._rest_queue):
-            return False
+            again_ns = now_ns + RULES[Fault.THROTTLED].pause_ms * MS
+            if not pursuit.overdrawn and any(waiter.deadline_ns > again_ns for waiter in pursuit.waiters):
+                # A moment's patience may find it company or room; both failing, it goes as a batch of one.
+                pursuit.overdrawn = True
+                return False
         throttled, self._throttled = self._throttled, {}
         for member in throttled:
+            member.overdrawn = True
             # The venue weighs it, so it knows it: this is not the id that spoils a batch.
             member.single = False
             member.retry_ns = FAR_NS

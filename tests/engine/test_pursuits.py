@@ -1708,6 +1708,7 @@ def test_a_throttle_that_outlasts_the_deadline_is_the_answer() -> None:
     desk = Desk(0)
     desk.cancel("t", order(O1), deadline_ms=500)
     desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    desk.rest_refuse(desk.call(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
     settlement = desk.answers["t"]
     assert (settlement.outcome, settlement.error) == (Rejected("throttled"), "EOrder:Rate limit exceeded")
 
@@ -1925,6 +1926,50 @@ def test_a_batch_that_is_throttled_after_all_is_not_batched_again_at_once() -> N
     assert desk.maybe_call() is None
     desk.wait(1000)
     assert len(desk.take()) == 2
+
+
+def test_a_lone_throttled_order_waits_a_moment_for_company_and_then_goes_as_a_batch_of_one() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    assert desk.maybe_call() is None
+    desk.wait(1000)
+    desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    call = desk.call()
+    assert (call.form, call.order_ids) == ("batch", (O1,))
+    desk.rest_count(call, 1)
+    assert desk.outcome("t") == Acked()
+    assert desk.pursuits.idle
+
+
+def test_a_lone_throttled_order_without_a_moment_to_spare_goes_as_a_batch_of_one_at_once() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1), deadline_ms=900)
+    desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    call = desk.call()
+    assert (call.form, call.order_ids) == ("batch", (O1,))
+    desk.rest_count(call, 1)
+    assert desk.outcome("t") == Acked()
+
+
+def test_where_a_batch_of_one_is_not_served_the_throttle_is_the_answer() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1), deadline_ms=900)
+    desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    desk.rest_refuse(desk.call(), Fault.INVALID, "EGeneral:Invalid arguments:orders")
+    settlement = desk.answers["t"]
+    assert (settlement.outcome, settlement.error) == (Rejected("throttled"), "EOrder:Rate limit exceeded")
+
+
+def test_a_batch_of_one_that_names_no_open_order_is_a_denial_like_any_other() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1), deadline_ms=900)
+    desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    desk.rest_refuse(desk.call(), Fault.NOT_OPEN)
+    query = desk.call()
+    assert query.form == "query"
+    desk.rest_orders(query, OrderState(O1, "filled", filled_qty="5"))
+    assert desk.outcome("t") == Closed("filled", "5")
 
 
 def test_a_throttled_order_that_was_settled_meanwhile_is_not_batched() -> None:
@@ -2281,12 +2326,20 @@ def test_an_order_has_a_most_of_attempts() -> None:
 def test_a_throttled_order_at_its_most_attempts_is_not_batched() -> None:
     desk = Desk(0)
     desk.cancel("t", order(O1), deadline_ms=60_000)
-    for _ in range(ATTEMPT_LIMIT):
-        desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
-        desk.wait(1000)
-    desk.cancel("u", order(O2))
-    desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
-    assert desk.maybe_call() is None
+    requests = 0
+    for _ in range(50):
+        for send in desk.take():
+            requests += 1
+            desk.reject(send, Fault.THROTTLED, "EOrder:Rate limit exceeded")
+        call = desk.maybe_call()
+        if call is None:
+            desk.wait(1000)
+        elif call.form == "batch":
+            requests += 1
+            desk.rest_count(call, 0)
+        else:
+            desk.rest_orders(call, OrderState(O1, "open"))
+    assert requests == ATTEMPT_LIMIT
 
 
 def test_a_split_family_that_never_was_is_not_open() -> None:
