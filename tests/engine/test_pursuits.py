@@ -812,9 +812,11 @@ def test_a_silent_userref_becomes_the_orders_it_meant() -> None:
     desk.cancel("t", userref(7), proof=True)
     send = desk.last()
     desk.wait(400)
-    assert [s.target for s in desk.take()] == [order(O1), order(O2)]
-    desk.ack(send)
-    desk.ack(send)
+    own = desk.take()
+    assert [s.target for s in own] == [order(O1), order(O2)]
+    for ack in (send, send, *own):
+        desk.ack(ack)
+    assert desk.answers == {}, "accepted is not proved"
     desk.canceled(O1)
     desk.canceled(O2)
     desk.opened(O3, userref=7)
@@ -1071,6 +1073,21 @@ def test_a_split_family_whose_orders_found_no_route_is_unknown_because_the_famil
     desk.wait(DEADLINE_MS)
     assert desk.outcome("t") == Unknown(("ws",))
     assert desk.answers["t"].attempts == 1
+
+
+def test_a_split_family_with_one_order_accepted_and_no_route_for_another_is_unknown() -> None:
+    desk = Desk(0)
+    family(desk, O1, O2)
+    desk.cancel("own", order(O1))
+    own = desk.last()
+    desk.cancel("t", userref(7))
+    desk.down(0)
+    desk.ack(own)
+    while (call := desk.maybe_call()) is not None:
+        desk.rest_fail(call, left=False)
+    desk.wait(DEADLINE_MS)
+    assert desk.outcome("own") == Acked()
+    assert desk.outcome("t") == Unknown(("ws",))
 
 
 def test_a_split_family_refused_for_an_order_after_all_is_unknown_while_the_first_request_may_have_worked() -> None:
@@ -1506,6 +1523,7 @@ def test_a_late_cancel_all_ack_is_told() -> None:
     send = desk.last()
     desk.wait(100)
     desk.hear(0, CancelAllAck(send.reqid, 3))
+    desk.hear(0, CancelAllAck(send.reqid, 3))
     assert [(late.settlement.outcome, late.settlement.count) for late in desk.lates] == [(Acked(), 3)]
 
 
@@ -1835,6 +1853,20 @@ def test_a_batch_that_counts_fewer_than_asked_is_resolved_per_id() -> None:
     while (call := desk.maybe_call()) is not None:
         desk.rest_refuse(call, Fault.NOT_OPEN)
     assert desk.outcome("c") is None, "it may still appear"
+
+
+def test_a_batch_that_counts_fewer_than_asked_leaves_a_later_denial_unconfirmed() -> None:
+    desk = Desk()
+    desk.batch([("a", order(O1)), ("b", order(O2))])
+    desk.rest_count(desk.call(), 1)
+    while "a" not in desk.answers:
+        call = desk.maybe_call()
+        if call is not None and call.form == "cancel":
+            desk.rest_refuse(call, Fault.NOT_OPEN)
+        elif call is not None:
+            desk.rest_fail(call, left=True)
+        desk.wait(10)
+    assert desk.outcome("a") == Closed(None, None, "unconfirmed")
 
 
 def test_a_batch_spoiled_by_one_bad_id_is_asked_for_singly_and_proves_nothing() -> None:
