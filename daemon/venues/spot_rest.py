@@ -31,9 +31,6 @@ from .faults import TEXT_CHARS, fault_of_all, retry_at_s
 from .signing import spot_signature
 from .spot_values import UNREADABLE, Order, count_of, instant_s, mode_of, number_of, order_state, why
 
-BATCH_FLOOR: Final = 2
-"""Fewest ids in a batch: the WebSocket v2 twin of the call says so, the REST page is silent."""
-
 BATCH_LIMIT: Final = 50
 """Most ids in a batch. Source: REST "Cancel Order Batch"."""
 
@@ -70,12 +67,15 @@ def cancel_request(keys: Keys, nonce: int, target: Target) -> Request:
 
 
 def cancel_batch_request(keys: Keys, nonce: int, order_ids: Sequence[str]) -> Request:
-    """Cancel BATCH_FLOOR..BATCH_LIMIT different orders in one call, which the pair's rate counter never refuses.
+    """Cancel 1..BATCH_LIMIT different orders in one call, which the pair's rate counter never refuses.
+
+    A single one is for an order whose own cancel that counter refuses. The page names no least number of ids; the
+    WebSocket v2 page of the same call says 2, so an "invalid arguments" must be expected there.
 
     The page's schema asks for objects (`{"txid": …}`), the sample on the same page has plain strings: plain strings are
     sent, as every public client does. Never client order ids: the sources disagree on where they would go.
     """
-    assert BATCH_FLOOR <= len(order_ids) <= BATCH_LIMIT, f"{len(order_ids)} ids in one batch"
+    assert 1 <= len(order_ids) <= BATCH_LIMIT, f"{len(order_ids)} ids in one batch"
     body = msgspec.json.encode({"nonce": nonce, "orders": list(order_ids)})
     return _signed(keys, "CancelOrderBatch", nonce, body, _JSON)
 
