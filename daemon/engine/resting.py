@@ -4,6 +4,7 @@ A row is opened and ended by what the venue says, never by what we asked for. An
 """
 
 from collections.abc import Iterable, KeysView
+from decimal import Decimal, InvalidOperation
 from typing import Literal, TypeAlias
 
 from ..contract.evidence import OrderState
@@ -46,6 +47,16 @@ class Row:
     def ended(self) -> bool:
         """Whether the venue told that, and how, the order left the book."""
         return self.status != "open" and self.status != "gone"
+
+
+def _more(told: str, known: str | None) -> bool:
+    """Whether a told quantity is news: one that filled never shrinks, but the slower of two streams tells old ones."""
+    if known is None or told == known:
+        return known is None
+    try:
+        return Decimal(told) > Decimal(known)
+    except InvalidOperation:
+        return True
 
 
 class Resting:
@@ -143,7 +154,7 @@ class Resting:
 
     def _fill(self, row: Row, state: OrderState, now_ns: int) -> None:
         row.touched_ns = now_ns
-        if state.filled_qty is not None:
+        if state.filled_qty is not None and _more(state.filled_qty, row.filled_qty):
             row.filled_qty = state.filled_qty
         if state.reason is not None:
             row.reason = state.reason

@@ -63,6 +63,18 @@ def test_a_second_streams_older_news_does_not_reopen_an_ended_order() -> None:
     assert statuses([row for row in [resting.get(O1)] if row]) == [(O1, "filled")]
 
 
+def test_a_slower_streams_older_news_does_not_take_back_what_had_filled() -> None:
+    resting = Resting(10)
+    resting.apply(OrderState(O1, "open", filled_qty="0.00000000"), 1)
+    resting.apply(OrderState(O1, filled_qty="0.30000000"), 2)
+    resting.apply(OrderState(O1, "open", filled_qty="0.00000000"), 3)
+    resting.apply(OrderState(O1, "canceled", filled_qty="0.3"), 4)
+    resting.apply(OrderState(O1, "open", filled_qty="0.10000000"), 5)
+    row = resting.get(O1)
+    assert row is not None
+    assert row.filled_qty == "0.30000000"
+
+
 def test_an_order_first_heard_of_by_its_end_is_ended() -> None:
     resting = Resting(10)
     assert apply(resting, OrderState(O1, "expired", cl_ord_id="slot-1")) == "expired"
