@@ -31,6 +31,10 @@ from .wire import RECEIVE_SIZE, Wire
 
 MAX_MESSAGE_SIZE: Final = 16 * 1024 * 1024
 
+# What one read asks of the wire. All messages of a read may be worked through in one step (`WebSocket.deliver`), so
+# this bounds the time for which nothing else runs: some 300 short answers.
+_READ_SIZE: Final = 16 * 1024
+
 # Messages that have arrived and are not taken. The shortest frame has two bytes, so this is more than one read can
 # bring, and a consumer that keeps up never meets it. One that far behind has stopped, and what it would read is old:
 # ending the session is the only honest answer.
@@ -61,6 +65,9 @@ _HEADS: Final = [bytes((_WHOLE_TEXT, 0x80 | length)) for length in range(126)]  
 
 # The largest text taken beside the library: all that a 16-bit length can say.
 _TEXT_LIMIT: Final = 0xFFFF
+
+
+Taker = Callable[[Sequence[str | bytes]], None]
 
 
 class SessionEnded(Exception):
@@ -224,6 +231,8 @@ class _Tap(trio.abc.Stream):
         self._untaken = 0
         self.inbox: deque[str | bytes] = deque()
         self.arrived = trio.lowlevel.ParkingLot()
+        self.taker: Taker | None = None  # gets the messages instead of the inbox
+        self.taker_fault: Exception | None = None
         self.failure: SessionEnded | None = None
 
     def fail(self, failure: SessionEnded) -> None:
@@ -291,7 +300,23 @@ class _Tap(trio.abc.Stream):
                 self._sieve.library_gave_message()
                 self._put([message])
 
+    def deliver_to(self, taker: Taker) -> None:
+        """Give `taker` what is in the inbox, and from now on what arrives."""
+        self.taker = taker
+        waiting, self._untaken = list(self.inbox), 0
+        self.inbox.clear()
+        if waiting:
+            self._put(waiting)
+
     def _put(self, messages: Sequence[str | bytes]) -> None:
+        if self.taker is not None:
+            try:
+                self.taker(messages)
+            except Exception as fault:
+                # Not the library's to see: it would take a mistake of ours for one of the peer's.
+                self.taker_fault = self.taker_fault or fault
+                self.fail(SessionEnded("the taker of the messages failed"))
+            return
         self.inbox.extend(messages)
         self._untaken += sum(map(len, messages))
         self.arrived.unpark_all()
@@ -413,16 +438,22 @@ class WebSocket:
             message = self._tap.take()
         return message
 
-    def receive_nowait(self) -> str | bytes | None:
-        """The next message if one is there, else None. Raises SessionEnded as `receive` does.
+    async def deliver(self, taker: Taker) -> NoReturn:
+        """Hand every message to `taker` in the step that reads it, until the session ends; then SessionEnded is raised.
 
-        After each `receive`, a few of these save a scheduler round per message in a burst. Whoever calls it in a loop
-        must bound the loop, or a flooding peer starves the other tasks.
+        A message costs no scheduler round, and those of one read come together, as do those that waited before this
+        call. Messages that came before the end are still given. taker: must not wait; what it raises ends the session
+        and is raised here.
         """
-        message = self._tap.take()
-        if message is None and self._ended is not None:
-            self._raise_ended()
-        return message
+        try:
+            self._tap.deliver_to(taker)
+            while self._ended is None:
+                await self._tap.arrived.park()
+        finally:
+            self._tap.taker = None
+        if self._tap.taker_fault is not None:
+            raise self._tap.taker_fault
+        self._raise_ended()
 
     async def ping(self, timeout_s: float) -> float:
         """Send a ping and return the seconds until its pong (or a later one) came.
@@ -542,7 +573,7 @@ async def connect_websocket(
                         extra_headers=headers,
                         message_queue_size=_LIBRARY_QUEUE_SIZE,
                         max_message_size=max_message_size,
-                        receive_buffer_size=RECEIVE_SIZE,
+                        receive_buffer_size=_READ_SIZE,
                     )
                 )
                 handshake_over.set()

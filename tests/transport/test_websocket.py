@@ -6,7 +6,8 @@ Letters in test names are the rows of a table of known faults of the library und
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from random import Random
 
@@ -385,15 +386,95 @@ async def test_a_message_in_single_bytes_and_one_in_fragments_with_a_ping_inside
     assert seen == [b"?"]
 
 
-async def test_a_burst_is_taken_without_waiting() -> None:
-    async with session(answering(b"".join(frame(TEXT, b"%d" % number) for number in range(50)))) as ws:
-        first = await ws.receive()
+async def test_a_burst_is_delivered_in_the_step_that_reads_it() -> None:
+    burst = b"".join(frame(TEXT, b"%d" % number) for number in range(50))
+    batches: list[list[str | bytes]] = []
+    async with session(answering(frame(TEXT, b"first"), burst, then="end")) as ws:
+        assert await ws.receive() == "first"
+        with pytest.raises(SessionEnded):
+            await ws.deliver(lambda messages: batches.append(list(messages)))
+    assert batches == [[str(number) for number in range(50)]]
+
+
+async def test_what_waits_in_the_inbox_is_delivered_first() -> None:
+    async def server(stream: MemoryWire) -> None:
+        await accept(stream)
+        await stream.send_all(frame(TEXT, b"1") + frame(TEXT, b"2"))
         await wait_all_tasks_blocked()
-        rest = []
-        while (message := ws.receive_nowait()) is not None:
-            rest.append(message)
-        assert [first, *rest] == [str(number) for number in range(50)]
-        assert ws.receive_nowait() is None
+        await stream.send_all(frame(BINARY, b"3") + frame(TEXT, b"4"))
+        await stream.send_all(close_frame(1012, "restart"))
+        await trio.sleep_forever()
+
+    got: list[str | bytes] = []
+    async with session(server) as ws:
+        assert await ws.receive() == "1"
+        with pytest.raises(SessionEnded, match="restart") as caught:
+            await ws.deliver(got.extend)
+    assert got == ["2", b"3", "4"]
+    assert caught.value.close_code == 1012
+
+
+async def test_a_cancelled_delivery_leaves_later_messages_to_be_received(autojump_clock: MockClock) -> None:
+    got: list[str | bytes] = []
+    async with session(answering(then="echo")) as ws:
+        with trio.move_on_after(1):
+            await ws.deliver(got.extend)
+        ws.send_now(b"later")
+        assert await ws.receive() == "later"
+    assert got == []
+
+
+async def test_a_fault_of_the_taker_is_raised_where_it_was_given(autojump_clock: MockClock) -> None:
+    def stumble(messages: object) -> None:
+        raise AssertionError(f"cannot bear {messages}")
+
+    async with session(answering(frame(TEXT, b"1") + frame(BINARY, b"2"))) as ws:
+        with pytest.raises(AssertionError, match=re.escape("cannot bear ['1']")):
+            await ws.deliver(stumble)
+        assert not ws.is_open
+
+
+async def test_a_taker_may_send_and_end_the_session(autojump_clock: MockClock) -> None:
+    got: list[str | bytes] = []
+
+    def answer_once(messages: Sequence[str | bytes]) -> None:
+        got.extend(messages)
+        if len(got) == 1:
+            ws.send_now(b"again")
+        else:
+            ws.abandon("enough")
+
+    async with session(answering(frame(TEXT, b"1"), then="echo")) as ws:
+        with pytest.raises(SessionEnded, match="enough"):
+            await ws.deliver(answer_once)
+    assert got == ["1", "again"]
+
+
+async def test_no_step_delivers_more_than_one_read(autojump_clock: MockClock) -> None:
+    """A megabyte that is there at once comes in steps, and other tasks run between them.
+
+    The first step is left out: it brings what had arrived before anybody asked.
+    """
+    batches: list[int] = []
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with (
+        session(answering(frame(TEXT, b"x" * 60) * 16_384, then="end"), capacity=2**21) as ws,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(others)
+        with pytest.raises(SessionEnded):
+            await ws.deliver(lambda messages: batches.append(len(messages)))
+        nursery.cancel_scope.cancel()
+    assert sum(batches) == 16_384
+    assert max(batches[1:]) <= 16 * 1024 // 62 + 1
+    assert turns >= len(batches) - 1
 
 
 async def test_messages_before_a_close_are_still_given() -> None:
@@ -401,12 +482,11 @@ async def test_messages_before_a_close_are_still_given() -> None:
         await wait_all_tasks_blocked()
         assert not ws.is_open
         assert await ws.receive() == "ack"
-        assert ws.receive_nowait() == "ack2"
-        with pytest.raises(SessionEnded) as caught:
-            await ws.receive()
-        assert (caught.value.close_code, caught.value.reason) == (1012, "closed: restart")
-        with pytest.raises(SessionEnded):
-            ws.receive_nowait()
+        assert await ws.receive() == "ack2"
+        for _ in range(2):
+            with pytest.raises(SessionEnded) as caught:
+                await ws.receive()
+            assert (caught.value.close_code, caught.value.reason) == (1012, "closed: restart")
 
 
 # --- the end ---------------------------------------------------------------------------------------------------------
@@ -568,14 +648,17 @@ async def test_c_a_flood_that_is_taken_goes_on() -> None:
             await stream.send_all(flood)
         await trio.sleep_forever()
 
+    taken = 0
+
+    def take(messages: Sequence[str | bytes]) -> None:
+        nonlocal taken
+        taken += len(messages)
+        if taken == rounds * 100:
+            ws.abandon("all of it")
+
     async with session(server) as ws:
-        taken = 0
-        while taken < rounds * 100:
-            await ws.receive()
-            taken += 1
-            while ws.receive_nowait() is not None:
-                taken += 1
-        assert ws.is_open
+        with pytest.raises(SessionEnded, match="all of it"):
+            await ws.deliver(take)
 
 
 async def test_d_frames_do_not_interleave_behind_a_slow_reader(autojump_clock: MockClock) -> None:
