@@ -144,6 +144,10 @@ class RestLane:
         """There may be a call to make."""
         self._work_there.set()
 
+    def reopen(self) -> None:
+        """Another key is in use from here on: what the venue refused to the last one says nothing about it."""
+        self._closed_until_ns = 0
+
     def status(self) -> dict[str, Any]:
         """This lane for the `status` reply."""
         warm = sum(connection.is_open for connection, _ in self._idle)
@@ -339,6 +343,8 @@ class RestLane:
         while True:
             now = trio.current_time()
             for connection, idle_since in list(self._idle):
+                if (connection, idle_since) not in self._idle:
+                    continue  # taken for a call while an earlier one was looked after
                 born.setdefault(connection, now)
                 if not connection.is_open or now - born[connection] > RENEW_AFTER_S:
                     self._idle.remove((connection, idle_since))
