@@ -11,8 +11,8 @@ one ticket; a ticket without an answer at its deadline.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -29,258 +29,62 @@ from ..contract.evidence import (
     RestFailed,
     RestOrders,
 )
-from ..contract.ids import Reqid, Target, Venue
+from ..contract.ids import Target, Venue
 from ..contract.outcomes import (
     SAFE,
     Acked,
     Canceled,
     Closed,
-    ClosedState,
     NotOpen,
     Outcome,
     Refused,
-    RejectClass,
     Rejected,
     Route,
     Settlement,
     Unknown,
 )
+from .effects import (
+    FAR_NS,
+    MS,
+    Alert,
+    Answer,
+    Call,
+    Counts,
+    Effect,
+    Ended,
+    Late,
+    Policy,
+    Redial,
+    RenewToken,
+    RestReady,
+    Send,
+)
 from .inflight import Attempt, Inflight, Reqids
+from .lanes import Lanes
+from .pursuit import Child, Family, Pursuit, Waiter, closed_state, ending, meant_newer
 from .resting import Resting, Row
 from .routing import ATTEMPT_LIMIT, REASK_MS, REST, RETRY_MS, RULES, Lane, Reaction, route_of
 
-MS = 1_000_000
+__all__ = [
+    "FAR_NS",
+    "MS",
+    "Alert",
+    "Answer",
+    "Call",
+    "Counts",
+    "Effect",
+    "Ended",
+    "Late",
+    "Policy",
+    "Pursuits",
+    "Redial",
+    "RenewToken",
+    "RestReady",
+    "Send",
+]
 
 CALL_LIMIT = 50
 """Most orders in one CancelOrderBatch or QueryOrders call. Source: Spot REST pages."""
-
-SAME_TIME_NS = 10 * MS
-"""No order is canceled, told of, replaced under its name and asked for again in less; until then the same is meant."""
-
-FAR_NS = 2**63 - 1
-"""No time: later than any deadline."""
-
-
-class Policy(NamedTuple):
-    """How patient the pursuits of a venue are, in nanoseconds; `rest` says whether the venue has a REST lane."""
-
-    hedge_ns: int
-    overtake_ns: int
-    late_ns: int
-    late_limit: int
-    rest: bool = True
-
-
-class Send(NamedTuple):
-    """Write one cancel on a WebSocket lane."""
-
-    lane: Lane
-    reqid: Reqid
-    target: Target
-
-
-class RestReady(NamedTuple):
-    """There is a call for the REST lane: ask `next_call`."""
-
-
-class Answer(NamedTuple):
-    """The one answer for a ticket."""
-
-    ticket: Any
-    settlement: Settlement
-
-
-class Late(NamedTuple):
-    """The venue settled a pursuit after its ticket had been answered `unknown`."""
-
-    ticket: Any
-    settlement: Settlement
-
-
-class Ended(NamedTuple):
-    """An order ended, whoever ended it."""
-
-    row: Row
-
-
-class RenewToken(NamedTuple):
-    """The lane's token is dead: fetch a new one, then call `token_renewed`."""
-
-    lane: Lane
-
-
-class Redial(NamedTuple):
-    """The lane is of no more use as it is: drop it and dial again."""
-
-    lane: Lane
-    why: str
-
-
-class Alert(NamedTuple):
-    """Something an operator should know, with what to do about it."""
-
-    what: str
-    do: str
-
-
-Effect: TypeAlias = Send | RestReady | Answer | Late | Ended | RenewToken | Redial | Alert
-
-
-class Call(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One REST call. `form` says which: cancel one target, a batch of order ids, everything, or ask for states."""
-
-    form: str
-    target: Target | None = None
-    order_ids: tuple[str, ...] = ()
-    attempts: tuple[Any, ...] = ()
-    pursuits: tuple[Any, ...] = ()
-
-
-class Counts(msgspec.Struct):
-    """What happened, for status and telemetry."""
-
-    hedged: int = 0
-    retried: int = 0
-    stray_acks: int = 0
-    repeated_acks: int = 0
-    late: int = 0
-    unattributed: int = 0
-    queries: int = 0
-    batches: int = 0
-
-
-class _Waiter:
-    """One ticket's interest in a pursuit."""
-
-    __slots__ = ("asked_ns", "deadline_ns", "proof", "target", "ticket")
-
-    def __init__(self, ticket: Any, target: Target, proof: bool, deadline_ns: int, asked_ns: int) -> None:
-        self.ticket = ticket
-        self.target = target
-        self.proof = proof
-        self.deadline_ns = deadline_ns
-        self.asked_ns = asked_ns
-
-
-class _Pursuit:
-    """One order, or one family of orders, being cancelled.
-
-    What most cancels never touch stays a class attribute, so that a plain cancel costs few stores.
-    """
-
-    acked_by: "Attempt[_Pursuit] | None" = None
-    """Whose acceptance it was, while somebody still waits for proof."""
-    acked_ns: int | None = None
-    acked_route: Route = "none"
-    ambiguous = False
-    """An attempt may have taken effect without our having heard of it."""
-    answered_unknown: tuple[_Waiter, ...] = ()
-    asked = False
-    """A query for this order was made."""
-    asking = False
-    """A query for this order is queued or on its way."""
-    alone = False
-    """Not to be queried together with others again."""
-    absent = False
-    """A query found no such order."""
-    batched = False
-    """It was in a batch that was refused: another batch would fare no better."""
-    bearer: Row | None = None
-    """By client order id: the order that bore the name last and has ended."""
-    denied_ns: int | None = None
-    """When the last request left of which the venue said that it knows no such open order."""
-    denied_route: Route = "none"
-    done = False
-    end: Row | None = None
-    """How its order ended, while it is open whether those who asked by client order id meant that order."""
-    error: str | None = None
-    finished_ns = 0
-    first_sent_ns: int | None = None
-    query_ns = FAR_NS
-    ours = False
-    """A request of ours may have been what canceled `end` or `bearer`."""
-    queued = False
-    reasks = 0
-    refused: frozenset[Lane] = frozenset()
-    reject_class: RejectClass | None = None
-    retries = 0
-    retry_ns = FAR_NS
-    scheduled_ns = FAR_NS
-    sent: tuple[Lane, ...] = ()
-    """The lane of every request that may have left, in their sequence."""
-    silent_ns = FAR_NS
-    single = False
-    """Not to be put into a batch again."""
-    overdrawn = False
-    """Its pair's counter is over the ceiling: REST takes it as a batch only, if need be a batch of one."""
-    stranded = False
-    """No route was free when it wanted one: the next session that comes up takes it."""
-    renewed: frozenset[Lane] = frozenset()
-    """Sessions on which it had a new token's try already."""
-    unsent: frozenset[Lane] = frozenset()
-    """Lanes that failed before a byte had left: tried as far as the plan goes, not as far as the venue goes."""
-
-    def __init__(self, target: Target, waiter: _Waiter) -> None:
-        self.key = target
-        self.waiters = [waiter]
-        self.deadline_ns = waiter.deadline_ns
-        self.pending: dict[Lane, Attempt[_Pursuit]] = {}
-
-    @property
-    def attempts(self) -> int:
-        return len(self.sent)
-
-    @property
-    def routes(self) -> tuple[Route, ...]:
-        return tuple(dict.fromkeys(map(route_of, self.sent)))
-
-
-class _Family(_Pursuit):
-    """Every order under a userref, or every order there is, being cancelled by one request.
-
-    `meant` are the orders it is after, as far as the order stream knew them when it left, `left` those of them not
-    known to have ended. The venue answers per order and does not say whose answer it is. When the request cannot be
-    relied on any more the family is split: `children` holds what became of each order by its own id.
-    """
-
-    children: "dict[str, Settlement | None] | None" = None
-    count: int | None = None
-    listed_ns = 0
-    """When the last list of open orders was asked for."""
-    oks = 0
-    otherwise = 0
-    """How many ended without having been canceled: no ack will come for them."""
-    sent_for = 0
-    """How many requests may have left for its orders one by one."""
-    verdict: Outcome | None = None
-    """What its orders came to, as long as no list of open orders has borne it out."""
-
-    def __init__(self, target: Target, waiter: _Waiter) -> None:
-        super().__init__(target, waiter)
-        self.meant: set[str] = set()
-        self.left: set[str] = set()
-        self.named: set[str] = set()
-
-    def mean(self, order_ids: Iterable[str]) -> None:
-        """Take in orders that it is after."""
-        self.meant.update(order_ids)
-        self.left.update(order_ids)
-
-    @property
-    def attempts(self) -> int:
-        return len(self.sent) + self.sent_for
-
-    @property
-    def complete(self) -> bool:
-        """Whether as many orders were accepted as are known to be needed; of an unknown family one says it all."""
-        return self.oks >= max(1, len(self.meant) - self.otherwise)
-
-
-class _Child(NamedTuple):
-    """The ticket of a family for one of its orders."""
-
-    parent: _Family
-    order_id: str
 
 
 class Pursuits:
@@ -293,21 +97,17 @@ class Pursuits:
         self.counts = Counts()
         self.mode: Mode = "unknown"
         self._policy = policy
-        self._inflight: Inflight[_Pursuit] = Inflight(reqids, memory_ns=policy.late_ns, limit=policy.late_limit)
-        self._active: dict[Target, _Pursuit] = {}
-        self._families: dict[_Family, None] = {}
-        self._doubtful: dict[Target, _Pursuit] = {}
-        self._held: dict[_Pursuit, None] = {}
-        self._throttled: dict[_Pursuit, None] = {}
-        self._live: list[Lane] = []
-        self._stale: dict[Lane, list[_Pursuit]] = {}
-        self._renewed_ns: dict[Lane, int] = {}
-        self._closed_until: dict[Lane, int] = {}
-        self._rest_queue: dict[_Pursuit, None] = {}
-        self._queries: dict[_Pursuit, None] = {}
+        self._inflight: Inflight[Pursuit] = Inflight(reqids, memory_ns=policy.late_ns, limit=policy.late_limit)
+        self._active: dict[Target, Pursuit] = {}
+        self._families: dict[Family, None] = {}
+        self._doubtful: dict[Target, Pursuit] = {}
+        self._held: dict[Pursuit, None] = {}
+        self._throttled: dict[Pursuit, None] = {}
+        self._lanes = Lanes(policy.rest)
+        self._rest_queue: dict[Pursuit, None] = {}
+        self._queries: dict[Pursuit, None] = {}
         self._rest_error = "REST was not reached yet"
-        self._rest_reopens_ns = FAR_NS
-        self._heap: list[tuple[int, int, _Pursuit]] = []
+        self._heap: list[tuple[int, int, Pursuit]] = []
         self._tick = 0
 
     # ---------------------------------------------------------------- asking
@@ -324,7 +124,7 @@ class Pursuits:
 
     def submit(self, ticket: Any, target: Target, proof: bool, deadline_ns: int, now_ns: int) -> None:
         """Go after `target` for `ticket`: exactly one Answer follows, at the deadline at the latest."""
-        waiter = _Waiter(ticket, target, proof, deadline_ns, now_ns)
+        waiter = Waiter(ticket, target, proof, deadline_ns, now_ns)
         key = target
         bearer = None
         if target.kind == "cl_ord_id":
@@ -346,26 +146,26 @@ class Pursuits:
         if pursuit is not None:
             self._join(pursuit, waiter, now_ns)
             return
-        pursuit = self._active[key] = _Pursuit(key, waiter)
+        pursuit = self._active[key] = Pursuit(key, waiter)
         if bearer is not None and bearer.ended:
             pursuit.bearer = bearer
         self._go(pursuit, now_ns)
         self._schedule(pursuit)
 
-    def _submit_family(self, target: Target, waiter: _Waiter, now_ns: int) -> None:
+    def _submit_family(self, target: Target, waiter: Waiter, now_ns: int) -> None:
         for family in self._families:
             # A request that left already may have passed the venue before an order was placed that this client means.
             if family.key == target and not family.sent:
                 self._join(family, waiter, now_ns)
                 return
-        family = _Family(target, waiter)
+        family = Family(target, waiter)
         self._families[family] = None
         self._go(family, now_ns)
         self._schedule(family)
 
     def submit_batch(self, tickets: Sequence[tuple[Any, Target]], proof: bool, deadline_ns: int, now_ns: int) -> None:
         """Go after many orders at once, by REST batch: for orders whose single cancels the rate budget cannot bear."""
-        usable = self._usable(REST, now_ns) and self.mode != "maintenance"
+        usable = self._lanes.usable(REST, now_ns) and self.mode != "maintenance"
         for ticket, target in tickets:
             key = target
             if target.kind == "cl_ord_id" and (order_id := self.resting.open_as(str(target.value))) is not None:
@@ -374,11 +174,11 @@ class Pursuits:
             if not usable or key.kind != "order_id" or key in self._active or (row is not None and row.ended):
                 self.submit(ticket, target, proof, deadline_ns, now_ns)
                 continue
-            pursuit = self._active[key] = _Pursuit(key, _Waiter(ticket, target, proof, deadline_ns, now_ns))
+            pursuit = self._active[key] = Pursuit(key, Waiter(ticket, target, proof, deadline_ns, now_ns))
             self._send(pursuit, REST, now_ns)
             self._schedule(pursuit)
 
-    def _join(self, pursuit: _Pursuit, waiter: _Waiter, now_ns: int) -> None:
+    def _join(self, pursuit: Pursuit, waiter: Waiter, now_ns: int) -> None:
         if pursuit.acked_ns is not None and not waiter.proof:
             self._answer(pursuit, waiter, Acked(), pursuit.acked_route, pursuit.acked_ns, now_ns)
             return
@@ -391,10 +191,7 @@ class Pursuits:
 
     def session_up(self, lane: Lane, now_ns: int) -> None:
         """A WebSocket lane is authenticated and subscribed."""
-        if lane not in self._live:
-            self._live.append(lane)
-        self._stale.pop(lane, None)
-        self._closed_until.pop(lane, None)
+        waiting_for_token = self._lanes.up(lane)
         for pursuit in [*self._active.values(), *self._families]:
             if pursuit.acked_ns is not None or pursuit.done or pursuit in self._held:
                 continue
@@ -404,7 +201,8 @@ class Pursuits:
                 pursuit.refused -= {lane}
             # Whoever every route left in silence hedges on this one too; a userref must not, it is asked for once.
             silent = pursuit.pending and pursuit.silent_ns == pursuit.retry_ns == FAR_NS
-            if pursuit.queued or pursuit.stranded or (silent and pursuit.key.kind != "userref"):
+            waited = pursuit.queued or pursuit.stranded or pursuit in waiting_for_token
+            if waited or (silent and pursuit.key.kind != "userref"):
                 self._unqueue(pursuit)
                 pursuit.retry_ns = FAR_NS
                 self._go(pursuit, now_ns)
@@ -412,14 +210,12 @@ class Pursuits:
 
     def session_down(self, lane: Lane, now_ns: int) -> None:
         """A WebSocket lane is lost: what was in flight on it goes to another route in this same step."""
-        if lane in self._live:
-            self._live.remove(lane)
-        waiting_for_token = self._stale.pop(lane, [])
+        waiting_for_token = self._lanes.down(lane)
         lost = [attempt.of for attempt in self._inflight.lost(lane, now_ns)]
         for pursuit in lost:
             del pursuit.pending[lane]
             pursuit.ambiguous = True
-        if not self._live and self.mode == "maintenance":
+        if not self._lanes.live and self.mode == "maintenance":
             # Nobody is left to tell us that it is over, so the routes are asked instead.
             self.mode_changed("unknown", now_ns)
         for pursuit in dict.fromkeys(lost + waiting_for_token):
@@ -429,32 +225,29 @@ class Pursuits:
 
     def prefer(self, lane: Lane) -> None:
         """Make a live lane the one that is used first."""
-        if lane in self._live:
-            self._live.remove(lane)
-            self._live.insert(0, lane)
+        self._lanes.prefer(lane)
 
     @property
     def live(self) -> tuple[Lane, ...]:
         """The live WebSocket lanes, the active one first."""
-        return tuple(self._live)
+        return tuple(self._lanes.live)
 
     def token_renewed(self, lane: Lane, now_ns: int) -> None:
         """The lane has a new token: whoever waited for it tries once more."""
-        self._renewed_ns[lane] = now_ns
-        for pursuit in self._stale.pop(lane, []):
+        for pursuit in self._lanes.token_renewed(lane, now_ns):
             if not pursuit.done and pursuit.acked_ns is None and lane not in pursuit.pending:
                 self._go_renewed(pursuit, lane, now_ns)
                 self._schedule(pursuit)
 
-    def _go_renewed(self, pursuit: _Pursuit, lane: Lane, now_ns: int) -> None:
-        if lane in self._live and self.mode != "maintenance" and not self._barred(pursuit):
+    def _go_renewed(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
+        if lane in self._lanes.live and self.mode != "maintenance" and not self._barred(pursuit):
             self._send(pursuit, lane, now_ns)
         else:
             self._go(pursuit, now_ns)
 
     def token_failed(self, lane: Lane, now_ns: int) -> None:
         """No new token could be had: whoever waited for it goes elsewhere."""
-        for pursuit in self._stale.pop(lane, []):
+        for pursuit in self._lanes.token_failed(lane):
             if not pursuit.done and pursuit.acked_ns is None:
                 pursuit.refused |= {lane}
                 self._elsewhere(pursuit, now_ns)
@@ -477,7 +270,7 @@ class Pursuits:
         if kind is CancelAck:
             self._on_ack(lane, evidence, now_ns)  # type: ignore[arg-type]
         elif kind is Orders:
-            witnesses = any(other != lane for other in self._live)
+            witnesses = any(other != lane for other in self._lanes.live)
             self.orders(evidence, now_ns, complete=not witnesses)  # type: ignore[arg-type]
         elif kind is CancelReject:
             self._on_reject(lane, evidence, now_ns)  # type: ignore[arg-type]
@@ -500,7 +293,7 @@ class Pursuits:
             self.counts.stray_acks += 1
             return
         pursuit = attempt.of
-        if type(pursuit) is _Family:
+        if type(pursuit) is Family:
             self._on_family_ack(pursuit, attempt, ack, now_ns)
         elif ack.order_id is not None and not self._is_named(pursuit, ack.order_id):
             self.counts.stray_acks += 1
@@ -514,18 +307,18 @@ class Pursuits:
             row = None if ack.order_id is None else self.resting.get(ack.order_id)
             if row is not None and row.ended:
                 # Its end was heard before it was known to be this pursuit's.
-                self._settle(pursuit, _ending(pursuit, row), "stream", now_ns)
+                self._settle(pursuit, ending(pursuit, row), "stream", now_ns)
             else:
                 self._accepted(pursuit, attempt, now_ns)
 
-    def _is_named(self, pursuit: _Pursuit, order_id: str) -> bool:
+    def _is_named(self, pursuit: Pursuit, order_id: str) -> bool:
         """Whether an ack that names its order can be this pursuit's; one by client order id learns its order so."""
         order = Target("order_id", order_id)
         if pursuit.key.kind == "cl_ord_id" and not pursuit.done:
             self._identify(pursuit.key, order)
         return pursuit.key == order or pursuit.key.kind == "cl_ord_id"
 
-    def _on_family_ack(self, family: _Family, attempt: Attempt[_Pursuit], ack: CancelAck, now_ns: int) -> None:
+    def _on_family_ack(self, family: Family, attempt: Attempt[Pursuit], ack: CancelAck, now_ns: int) -> None:
         if ack.order_id is not None:
             if ack.order_id in family.named:
                 self.counts.repeated_acks += 1
@@ -536,7 +329,7 @@ class Pursuits:
         if family.complete:
             self._family_accepted(family, attempt, now_ns)
 
-    def _family_accepted(self, family: _Family, attempt: Attempt[_Pursuit], now_ns: int) -> None:
+    def _family_accepted(self, family: Family, attempt: Attempt[Pursuit], now_ns: int) -> None:
         if family.children is not None or family.acked_ns is not None:
             return
         self._close_attempt(family, attempt, now_ns)
@@ -551,7 +344,7 @@ class Pursuits:
             self.counts.stray_acks += 1
             return
         pursuit = attempt.of
-        if type(pursuit) is _Family and pursuit.acked_ns is not None:
+        if type(pursuit) is Family and pursuit.acked_ns is not None:
             # Of an order that had ended before there is nothing to say.
             if reject.fault is not Fault.NOT_OPEN:
                 self._one_refused(pursuit, reject, now_ns)
@@ -565,7 +358,7 @@ class Pursuits:
             self._refused(pursuit, attempt, reject.fault, reject.error, now_ns)
             self._schedule(pursuit)
 
-    def _one_refused(self, family: _Family, reject: CancelReject, now_ns: int) -> None:
+    def _one_refused(self, family: Family, reject: CancelReject, now_ns: int) -> None:
         """One order of a family was refused after as many had been accepted as were known."""
         if family.done:
             self.effects.append(
@@ -580,7 +373,7 @@ class Pursuits:
         self._split(family, now_ns)
         self._schedule(family)
 
-    def _revoke(self, pursuit: _Pursuit) -> None:
+    def _revoke(self, pursuit: Pursuit) -> None:
         pursuit.acked_ns = pursuit.acked_by = None
         pursuit.query_ns = FAR_NS
         pursuit.ambiguous = True
@@ -591,28 +384,28 @@ class Pursuits:
             self.counts.stray_acks += 1
             return
         family = attempt.of
-        if type(family) is not _Family or family.key.kind != "all":
+        if type(family) is not Family or family.key.kind != "all":
             self.counts.stray_acks += 1
             return
         if family.count is None:
             family.count = ack.count
         self._family_accepted(family, attempt, now_ns)
 
-    def _late_or_repeated(self, pursuit: _Pursuit, attempt: Attempt[_Pursuit], now_ns: int) -> None:
+    def _late_or_repeated(self, pursuit: Pursuit, attempt: Attempt[Pursuit], now_ns: int) -> None:
         """An ack for a pursuit that is over: news only to those who were answered `unknown` without one."""
-        holder = pursuit if type(pursuit) is _Family else self._doubtful.get(pursuit.key)
+        holder = pursuit if type(pursuit) is Family else self._doubtful.get(pursuit.key)
         if holder is None or not holder.answered_unknown or pursuit.acked_ns is not None:
             self.counts.repeated_acks += 1
         else:
             self._tell_late(holder, Acked(), route_of(attempt.lane), now_ns)
 
-    def _tell_late(self, pursuit: _Pursuit, outcome: Outcome, route: Route, now_ns: int) -> None:
+    def _tell_late(self, pursuit: Pursuit, outcome: Outcome, route: Route, now_ns: int) -> None:
         waiters, pursuit.answered_unknown = pursuit.answered_unknown, ()
         if self._doubtful.get(pursuit.key) is pursuit:
             del self._doubtful[pursuit.key]
         for waiter in waiters:
             settlement = self._settlement(pursuit, waiter, outcome, route, now_ns)
-            if type(waiter.ticket) is _Child:
+            if type(waiter.ticket) is Child:
                 self._child_told(waiter.ticket, settlement, now_ns)
             else:
                 self.counts.late += 1
@@ -627,7 +420,7 @@ class Pursuits:
 
     def next_call(self, now_ns: int) -> Call | None:
         """The next REST call, most urgent first; None when there is none. Its attempts count as sent from here on."""
-        if not self._usable(REST, now_ns):
+        if not self._lanes.usable(REST, now_ns):
             return None
         while self._rest_queue:
             pursuit = next(iter(self._rest_queue))
@@ -654,9 +447,9 @@ class Pursuits:
         return self._next_query(now_ns)
 
     def _next_query(self, now_ns: int) -> Call | None:
-        asked: list[_Pursuit] = []
+        asked: list[Pursuit] = []
         for pursuit in list(self._queries):
-            if type(pursuit) is _Family:
+            if type(pursuit) is Family:
                 if not asked:
                     del self._queries[pursuit]
                     self.counts.queries += 1
@@ -703,12 +496,12 @@ class Pursuits:
         for pursuit in call.pursuits:
             self._query_failed(pursuit, now_ns)
 
-    def _cancel_answered(self, attempt: Attempt[_Pursuit], answer: RestAnswer, now_ns: int) -> None:
+    def _cancel_answered(self, attempt: Attempt[Pursuit], answer: RestAnswer, now_ns: int) -> None:
         pursuit = attempt.of
         self._close_attempt(pursuit, attempt, now_ns)
         match answer:
             case RestCanceled(count=count) if count > 0 or pursuit.key.kind == "all":
-                if type(pursuit) is _Family:
+                if type(pursuit) is Family:
                     pursuit.count = count
                     pursuit.oks = max(pursuit.oks, count)
                     if pursuit.key.kind == "all" or pursuit.complete:
@@ -730,13 +523,13 @@ class Pursuits:
                 self._doubt(pursuit, answer, now_ns)
         self._schedule(pursuit)
 
-    def _doubt(self, pursuit: _Pursuit, answer: RestAnswer, now_ns: int) -> None:
+    def _doubt(self, pursuit: Pursuit, answer: RestAnswer, now_ns: int) -> None:
         pursuit.ambiguous = True
         pursuit.error = getattr(answer, "why", "an answer to another question")
         self._elsewhere(pursuit, now_ns)
 
     def _batch_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
-        attempts: Iterable[Attempt[_Pursuit]] = call.attempts
+        attempts: Iterable[Attempt[Pursuit]] = call.attempts
         whole = isinstance(answer, RestCanceled) and answer.count >= len(call.attempts)
         for attempt in attempts:
             pursuit = attempt.of
@@ -803,9 +596,9 @@ class Pursuits:
                 for pursuit in call.pursuits:
                     self._query_failed(pursuit, now_ns)
 
-    def _queried(self, pursuit: _Pursuit, told: set[str] | frozenset[str], now_ns: int) -> None:
+    def _queried(self, pursuit: Pursuit, told: set[str] | frozenset[str], now_ns: int) -> None:
         """A query for this pursuit was answered; rows that ended have settled theirs already."""
-        if type(pursuit) is _Family:
+        if type(pursuit) is Family:
             self._family_queried(pursuit, told, now_ns)
             return
         if str(pursuit.key.value) not in told:
@@ -818,7 +611,7 @@ class Pursuits:
             pursuit.retry_ns = FAR_NS
             self._go(pursuit, now_ns)
 
-    def _family_queried(self, family: _Family, told: set[str] | frozenset[str], now_ns: int) -> None:
+    def _family_queried(self, family: Family, told: set[str] | frozenset[str], now_ns: int) -> None:
         resting = {i for i in told if (row := self.resting.get(i)) is not None and not row.ended}
         if family.acked_ns is not None:
             if resting:
@@ -841,7 +634,7 @@ class Pursuits:
         else:
             self._conclude(family, now_ns)
 
-    def _query_failed(self, pursuit: _Pursuit, now_ns: int) -> None:
+    def _query_failed(self, pursuit: Pursuit, now_ns: int) -> None:
         pursuit.asking = False
         if not pursuit.done:
             pursuit.query_ns = now_ns + self._policy.hedge_ns
@@ -857,14 +650,13 @@ class Pursuits:
         while heap and (heap[0][2].done or heap[0][0] != heap[0][2].scheduled_ns):
             heapq.heappop(heap)
         due_ns = heap[0][0] if heap else FAR_NS
-        return due_ns if due_ns < self._rest_reopens_ns else self._rest_reopens_ns
+        reopens_ns = self._lanes.rest_reopens_ns
+        return due_ns if due_ns < reopens_ns else reopens_ns
 
     def on_time(self, now_ns: int) -> None:
         """Do what is due: hedge, retry, query, and answer whoever's deadline has come."""
-        if self._rest_reopens_ns <= now_ns:
-            self._rest_reopens_ns = FAR_NS
-            if self.wants_call:
-                self.effects.append(RestReady())
+        if self._lanes.rest_reopened(now_ns) and self.wants_call:
+            self.effects.append(RestReady())
         while self.next_wake_ns <= now_ns:
             pursuit = heapq.heappop(self._heap)[2]
             pursuit.scheduled_ns = FAR_NS
@@ -882,7 +674,7 @@ class Pursuits:
         for pursuit in everyone:
             self._expire(pursuit, now_ns)
 
-    def _due(self, pursuit: _Pursuit, now_ns: int) -> None:
+    def _due(self, pursuit: Pursuit, now_ns: int) -> None:
         if pursuit.deadline_ns <= now_ns:
             self._expire(pursuit, now_ns)
         if not pursuit.done and pursuit.query_ns <= now_ns:
@@ -898,7 +690,7 @@ class Pursuits:
             self._hedge(pursuit, now_ns)
         self._schedule(pursuit)
 
-    def _schedule(self, pursuit: _Pursuit) -> None:
+    def _schedule(self, pursuit: Pursuit) -> None:
         if pursuit.done:
             return
         due = min(pursuit.deadline_ns, pursuit.silent_ns, pursuit.retry_ns, pursuit.query_ns)
@@ -907,8 +699,8 @@ class Pursuits:
             self._tick += 1
             heapq.heappush(self._heap, (due, self._tick, pursuit))
 
-    def _expire(self, pursuit: _Pursuit, now_ns: int) -> None:
-        if type(pursuit) is _Family and pursuit.children is not None:
+    def _expire(self, pursuit: Pursuit, now_ns: int) -> None:
+        if type(pursuit) is Family and pursuit.children is not None:
             # Its orders' verdicts are part of its own.
             for order_id, settlement in pursuit.children.items():
                 child = self._active.get(Target("order_id", order_id))
@@ -917,9 +709,9 @@ class Pursuits:
         for waiter in [waiter for waiter in pursuit.waiters if waiter.deadline_ns <= now_ns]:
             self._reply(pursuit, [waiter], self._verdict(pursuit, waiter), "none", None, now_ns)
 
-    def _verdict(self, pursuit: _Pursuit, waiter: _Waiter) -> Outcome:
+    def _verdict(self, pursuit: Pursuit, waiter: Waiter) -> Outcome:
         """What can honestly be said at the deadline."""
-        if type(pursuit) is _Family and pursuit.children is not None:
+        if type(pursuit) is Family and pursuit.children is not None:
             combined = self._combined(pursuit)
             return Unknown(pursuit.routes) if isinstance(combined, SAFE) else combined
         if not pursuit.attempts:
@@ -938,45 +730,15 @@ class Pursuits:
 
     # ---------------------------------------------------------------- going after it
 
-    def _usable(self, lane: Lane, now_ns: int) -> bool:
-        if lane == REST and not self._policy.rest:
-            return False
-        if lane not in self._closed_until:
-            return True
-        if self._closed_until[lane] > now_ns:
-            return False
-        del self._closed_until[lane]
-        return True
-
-    def _free(self, pursuit: _Pursuit, now_ns: int) -> Iterator[Lane]:
-        """The routes of the plan that could take a request for it now: active session, other sessions, REST."""
-        for lane in self._live:
-            if self._takes(pursuit, lane, now_ns):
-                yield lane
-        if self._takes(pursuit, REST, now_ns) and not pursuit.queued:
-            yield REST
-
-    def _takes(self, pursuit: _Pursuit, lane: Lane, now_ns: int) -> bool:
-        if lane in pursuit.pending or lane in pursuit.refused or lane in self._stale:
-            return False
-        return self._usable(lane, now_ns)
-
-    def _untried(self, pursuit: _Pursuit, now_ns: int) -> Lane | None:
-        """The first route of the plan that was not tried for it yet."""
-        for lane in self._free(pursuit, now_ns):
-            if lane not in pursuit.sent and lane not in pursuit.unsent:
-                return lane
-        return None
-
-    def _barred(self, pursuit: _Pursuit) -> bool:
+    def _barred(self, pursuit: Pursuit) -> bool:
         """Whether its own request must not leave again: by userref it could hit orders placed since the first one."""
-        if type(pursuit) is not _Family:
+        if type(pursuit) is not Family:
             return False
         if pursuit.children is not None or pursuit.verdict is not None:
             return True
         return pursuit.key.kind == "userref" and (bool(pursuit.pending) or pursuit.ambiguous)
 
-    def _diverted(self, pursuit: _Pursuit, now_ns: int) -> bool:
+    def _diverted(self, pursuit: Pursuit, now_ns: int) -> bool:
         """Send it on in another way than by its own request, where that is called for."""
         if pursuit.end is not None:
             self._follow_name(pursuit, now_ns)
@@ -986,37 +748,37 @@ class Pursuits:
             return True
         return False
 
-    def _go(self, pursuit: _Pursuit, now_ns: int) -> None:
+    def _go(self, pursuit: Pursuit, now_ns: int) -> None:
         """Send it by the best route there is now, tried or not; when there is none, try again soon."""
-        live = self._live
+        lanes = self._lanes
         if self.mode == "maintenance":
             self._held[pursuit] = None
-        elif live and not pursuit.sent and not self._stale and not self._closed_until:
-            self._send(pursuit, live[0], now_ns)
+        elif lanes.live and not pursuit.sent and not lanes.stale and not lanes.closed_until:
+            self._send(pursuit, lanes.live[0], now_ns)
         elif self._diverted(pursuit, now_ns):
             return
-        elif (lane := next(self._free(pursuit, now_ns), None)) is None or pursuit.attempts >= ATTEMPT_LIMIT:
+        elif (lane := next(lanes.free_for(pursuit, now_ns), None)) is None or pursuit.attempts >= ATTEMPT_LIMIT:
             self._later(pursuit, now_ns)
         else:
             self._send(pursuit, lane, now_ns)
 
-    def _elsewhere(self, pursuit: _Pursuit, now_ns: int) -> None:
+    def _elsewhere(self, pursuit: Pursuit, now_ns: int) -> None:
         """An attempt is over without a verdict: on to the next route now, or to any route after a pause."""
         if self._diverted(pursuit, now_ns):
             return
-        lane = self._untried(pursuit, now_ns)
+        lane = self._lanes.untried_for(pursuit, now_ns)
         if lane is not None and self.mode != "maintenance":
             self._send(pursuit, lane, now_ns)
         else:
             self._later(pursuit, now_ns)
 
-    def _later(self, pursuit: _Pursuit, now_ns: int) -> None:
+    def _later(self, pursuit: Pursuit, now_ns: int) -> None:
         pause = RETRY_MS[min(pursuit.retries, len(RETRY_MS) - 1)]
         pursuit.retries += 1
         pursuit.retry_ns = now_ns + pause * MS
         pursuit.stranded = True
 
-    def _send(self, pursuit: _Pursuit, lane: Lane, now_ns: int) -> None:
+    def _send(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
         pursuit.silent_ns = now_ns + self._policy.hedge_ns
         if pursuit.stranded:
             pursuit.stranded = False
@@ -1029,13 +791,13 @@ class Pursuits:
         attempt = self._open(pursuit, lane, now_ns)
         self.effects.append(Send(lane, attempt.reqid, pursuit.key))
 
-    def _unqueue(self, pursuit: _Pursuit) -> None:
+    def _unqueue(self, pursuit: Pursuit) -> None:
         if pursuit.queued:
             pursuit.queued = False
             del self._rest_queue[pursuit]
 
-    def _open(self, pursuit: _Pursuit, lane: Lane, now_ns: int) -> Attempt[_Pursuit]:
-        if type(pursuit) is _Family and not pursuit.sent:
+    def _open(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> Attempt[Pursuit]:
+        if type(pursuit) is Family and not pursuit.sent:
             everything = pursuit.key.kind == "all"
             pursuit.mean(self.resting.open_ids() if everything else self.resting.open_under(int(pursuit.key.value)))
         attempt = self._inflight.open(pursuit, lane, now_ns)
@@ -1046,19 +808,19 @@ class Pursuits:
             pursuit.first_sent_ns = now_ns
         return attempt
 
-    def _wants(self, pursuit: _Pursuit, lane: Lane) -> bool:
+    def _wants(self, pursuit: Pursuit, lane: Lane) -> bool:
         return pursuit.acked_ns is None and lane not in pursuit.pending and not self._barred(pursuit)
 
-    def _close_attempt(self, pursuit: _Pursuit, attempt: Attempt[_Pursuit], now_ns: int) -> None:
+    def _close_attempt(self, pursuit: Pursuit, attempt: Attempt[Pursuit], now_ns: int) -> None:
         self._inflight.settle(attempt, now_ns)
         if pursuit.pending.get(attempt.lane) is attempt:
             del pursuit.pending[attempt.lane]
 
-    def _hedge(self, pursuit: _Pursuit, now_ns: int) -> None:
+    def _hedge(self, pursuit: Pursuit, now_ns: int) -> None:
         """Silence: a second route beside the first. The first is not given up, and nothing is concluded."""
         if self._diverted(pursuit, now_ns):
             return
-        lane = self._untried(pursuit, now_ns)
+        lane = self._lanes.untried_for(pursuit, now_ns)
         if lane is not None and self.mode != "maintenance":
             self.counts.hedged += 1
             self._send(pursuit, lane, now_ns)
@@ -1066,7 +828,7 @@ class Pursuits:
             # Every route is silent. The order's state may still be had.
             self._ask(pursuit)
 
-    def _ask(self, pursuit: _Pursuit) -> None:
+    def _ask(self, pursuit: Pursuit) -> None:
         """Have the order's state asked for over REST. A client order id has none until its order id is known."""
         if pursuit.asking or pursuit.key.kind == "cl_ord_id" or not self._policy.rest:
             return
@@ -1076,7 +838,7 @@ class Pursuits:
 
     # ---------------------------------------------------------------- answers
 
-    def _accepted(self, pursuit: _Pursuit, attempt: Attempt[_Pursuit], now_ns: int) -> None:
+    def _accepted(self, pursuit: Pursuit, attempt: Attempt[Pursuit], now_ns: int) -> None:
         """The venue took the cancel. Whoever waits for proof goes on waiting."""
         route = route_of(attempt.lane)
         pursuit.acked_ns = now_ns
@@ -1093,8 +855,8 @@ class Pursuits:
             self._finish(pursuit, now_ns)
             return
         if pursuit.end is not None:
-            due = [waiter for waiter in waiters if not _meant_newer(waiter, attempt)]
-            self._reply(pursuit, due, _ending(pursuit, pursuit.end), route, now_ns, now_ns)
+            due = [waiter for waiter in waiters if not meant_newer(waiter, attempt)]
+            self._reply(pursuit, due, ending(pursuit, pursuit.end), route, now_ns, now_ns)
             if not pursuit.done:
                 self._follow_name(pursuit, now_ns)
             return
@@ -1102,7 +864,7 @@ class Pursuits:
         if pursuit.done:
             return
         pursuit.acked_by = attempt
-        if type(pursuit) is not _Family or pursuit.left:
+        if type(pursuit) is not Family or pursuit.left:
             pursuit.query_ns = now_ns + self._policy.hedge_ns
         elif pursuit.meant:
             self._settle(pursuit, self._family_end(pursuit), "stream", now_ns)
@@ -1112,17 +874,15 @@ class Pursuits:
         self._schedule(pursuit)
 
     def _refused(
-        self, pursuit: _Pursuit, attempt: Attempt[_Pursuit], fault: Fault, error: str, now_ns: int
+        self, pursuit: Pursuit, attempt: Attempt[Pursuit], fault: Fault, error: str, now_ns: int
     ) -> None:
         """The venue answered this request with an error."""
         rule = RULES[fault]
         lane = attempt.lane
         if rule.closes_ms:
-            until_ns = max(now_ns + rule.closes_ms * MS, self._closed_until.get(lane, 0))
-            self._closed_until[lane] = until_ns
+            self._lanes.close(lane, now_ns + rule.closes_ms * MS)
             if lane == REST:
                 self._rest_error = f"REST is left alone after: {error}"
-                self._rest_reopens_ns = until_ns
         if pursuit.acked_ns is not None:
             return
         pursuit.error = error
@@ -1133,7 +893,7 @@ class Pursuits:
                 return
         pursuit.reject_class = rule.reject_class
         pursuit.ambiguous = pursuit.ambiguous or rule.ambiguous
-        if type(pursuit) is _Family and self._is_of_one(pursuit, fault):
+        if type(pursuit) is Family and self._is_of_one(pursuit, fault):
             self._split(pursuit, now_ns)
             return
         if fault is Fault.NOT_OPEN and pursuit.key.kind != "all":
@@ -1147,33 +907,29 @@ class Pursuits:
                     return
                 self._again_at(pursuit, now_ns + rule.pause_ms * MS, now_ns)
             case Reaction.ELSEWHERE:
-                other = self._untried(pursuit, now_ns)
+                other = self._lanes.untried_for(pursuit, now_ns)
                 if other is not None:
                     self._send(pursuit, other, now_ns)
                 else:
                     self._again_at(pursuit, now_ns + rule.pause_ms * MS, now_ns)
             case Reaction.NEW_TOKEN if lane != REST and lane not in pursuit.renewed:
                 pursuit.renewed |= {lane}
-                waiting = self._stale.get(lane)
-                if waiting is None and attempt.sent_ns <= self._renewed_ns.get(lane, -1):
+                if self._lanes.renewed_since(lane, attempt.sent_ns):
                     # It left with the token before this one: a burst must not cost a token for each of its refusals.
                     self._go_renewed(pursuit, lane, now_ns)
-                elif waiting is None:
-                    self._stale[lane] = [pursuit]
+                elif self._lanes.await_token(lane, pursuit):
                     self.effects.append(RenewToken(lane))
-                else:
-                    waiting.append(pursuit)
             case _:
                 if rule.reaction is Reaction.NEW_TOKEN and lane != REST:
                     self.effects.append(Redial(lane, error))
                 pursuit.refused |= {lane}
-                other = self._untried(pursuit, now_ns)
+                other = self._lanes.untried_for(pursuit, now_ns)
                 if other is not None:
                     self._send(pursuit, other, now_ns)
                 else:
                     self._reject_if_final(pursuit, now_ns)
 
-    def _is_of_one(self, family: _Family, fault: Fault) -> bool:
+    def _is_of_one(self, family: Family, fault: Fault) -> bool:
         """Whether a refusal may be of one order of a family only, without saying whose: each then goes alone."""
         if family.children is not None:
             return True
@@ -1183,7 +939,7 @@ class Pursuits:
             return True
         return bool(family.meant) if fault is Fault.NOT_OPEN else not RULES[fault].whole
 
-    def _again_at(self, pursuit: _Pursuit, at_ns: int, now_ns: int) -> None:
+    def _again_at(self, pursuit: Pursuit, at_ns: int, now_ns: int) -> None:
         """Plan one more try, unless nobody will be waiting by then: then the refusal is the answer."""
         if pursuit.pending or pursuit.queued or any(waiter.deadline_ns > at_ns for waiter in pursuit.waiters):
             pursuit.retry_ns = at_ns
@@ -1191,11 +947,11 @@ class Pursuits:
         else:
             self._reject_if_final(pursuit, now_ns)
 
-    def _reject_if_final(self, pursuit: _Pursuit, now_ns: int) -> None:
+    def _reject_if_final(self, pursuit: Pursuit, now_ns: int) -> None:
         """Answer with the refusal when it is all that can still come; after an ambiguous attempt it never is."""
         if pursuit.pending or pursuit.queued or pursuit.retry_ns != FAR_NS:
             return
-        if any(pursuit in waiting for waiting in self._stale.values()):
+        if self._lanes.awaits_token(pursuit):
             return
         if pursuit.ambiguous or pursuit.denied_ns is not None:
             self._ask(pursuit)
@@ -1203,9 +959,9 @@ class Pursuits:
         assert pursuit.reject_class is not None
         self._settle(pursuit, Rejected(pursuit.reject_class), route_of(pursuit.sent[-1]), now_ns)
 
-    def _batch_throttled(self, pursuit: _Pursuit, now_ns: int) -> bool:
+    def _batch_throttled(self, pursuit: Pursuit, now_ns: int) -> bool:
         """Orders over the pair's ceiling go as one REST batch, which the venue takes also then."""
-        if pursuit.key.kind != "order_id" or pursuit.batched or not self._takes(pursuit, REST, now_ns):
+        if pursuit.key.kind != "order_id" or pursuit.batched or not self._lanes.takes(pursuit, REST, now_ns):
             return False
         if pursuit.attempts >= ATTEMPT_LIMIT:
             return False
@@ -1226,7 +982,7 @@ class Pursuits:
             self._schedule(member)
         return True
 
-    def _resolve(self, pursuit: _Pursuit, now_ns: int) -> None:
+    def _resolve(self, pursuit: Pursuit, now_ns: int) -> None:
         """The venue knows no such open order. Find out which kind of not knowing it is.
 
         It may have ended, it may never have been, it may not be there yet, and it may have been ended by an attempt of
@@ -1252,13 +1008,13 @@ class Pursuits:
         # With none left only the query is waited for.
         pursuit.retry_ns = max(now_ns, min(now_ns + pause_ns, *windows)) if windows else FAR_NS
 
-    def _conclude(self, pursuit: _Pursuit, now_ns: int) -> None:
+    def _conclude(self, pursuit: Pursuit, now_ns: int) -> None:
         """Tell those who waited long enough that no such order is open, unless its state is still being asked for."""
         if pursuit.denied_ns is not None and not pursuit.asking and not pursuit.done:
             due = [waiter for waiter in pursuit.waiters if self._is_denied(pursuit, waiter)]
             self._reply(pursuit, due, self._not_there(pursuit), pursuit.denied_route, now_ns, now_ns)
 
-    def _window_ns(self, pursuit: _Pursuit, waiter: _Waiter) -> int:
+    def _window_ns(self, pursuit: Pursuit, waiter: Waiter) -> int:
         """Until when an order that this command is after may still appear; only a denial asked for then is the last."""
         if pursuit.bearer is not None:
             # The order that the name stood for is known, and has ended.
@@ -1266,7 +1022,7 @@ class Pursuits:
         # A cancel can overtake its own add. A quarter of a short deadline is kept for the last answer to come back.
         return waiter.asked_ns + min(self._policy.overtake_ns, (waiter.deadline_ns - waiter.asked_ns) * 3 // 4)
 
-    def _is_denied(self, pursuit: _Pursuit, waiter: _Waiter) -> bool:
+    def _is_denied(self, pursuit: Pursuit, waiter: Waiter) -> bool:
         denied_ns = pursuit.denied_ns
         if denied_ns is None or denied_ns < self._window_ns(pursuit, waiter):
             return False
@@ -1275,21 +1031,21 @@ class Pursuits:
             return False
         return not self._seen_open(pursuit)
 
-    def _not_there(self, pursuit: _Pursuit) -> Outcome:
+    def _not_there(self, pursuit: Pursuit) -> Outcome:
         """What a last denial means: after an attempt that may have worked, the order was perhaps ended by us."""
         if pursuit.bearer is not None and pursuit.ours:
             return Canceled(pursuit.bearer.filled_qty)
         if (pursuit.ambiguous or pursuit.pending) and not pursuit.absent:
             return Closed(None, None, "unconfirmed")
         if pursuit.bearer is not None:
-            return Closed(_closed_state(pursuit.bearer), pursuit.bearer.filled_qty)
+            return Closed(closed_state(pursuit.bearer), pursuit.bearer.filled_qty)
         return NotOpen()
 
     # ---------------------------------------------------------------- families
 
-    def _split(self, family: _Pursuit, now_ns: int) -> None:
+    def _split(self, family: Pursuit, now_ns: int) -> None:
         """Go after each order of a family by its own id, because the family's request must not be sent again."""
-        assert type(family) is _Family
+        assert type(family) is Family
         if family.children is not None or family.verdict is not None:
             return
         family.retry_ns = family.silent_ns = FAR_NS
@@ -1305,11 +1061,11 @@ class Pursuits:
         deadline_ns = max(waiter.deadline_ns for waiter in family.waiters)
         for order_id in list(family.children):
             key = Target("order_id", order_id)
-            self.submit(_Child(family, order_id), key, proof, deadline_ns, now_ns)
+            self.submit(Child(family, order_id), key, proof, deadline_ns, now_ns)
             # The family's own request may have reached it.
             self._active[key].ambiguous = True
 
-    def _child_told(self, child: _Child, settlement: Settlement, now_ns: int) -> None:
+    def _child_told(self, child: Child, settlement: Settlement, now_ns: int) -> None:
         """One of a family's orders was settled, in time or late: with the last of them the family is."""
         family = child.parent
         assert family.children is not None
@@ -1329,7 +1085,7 @@ class Pursuits:
             # News only to those who were answered `unknown`; no list has proved more than that it was accepted.
             self._tell_late(family, Acked(), settlement.route, now_ns)
 
-    def _verify(self, family: _Family, outcome: Outcome, now_ns: int) -> None:
+    def _verify(self, family: Family, outcome: Outcome, now_ns: int) -> None:
         """Nothing that it is known to have meant rests, but its request may have reached no order nobody told us of.
 
         A list of open orders must bear that out, asked for when no order can still be on its way in. Who did not ask
@@ -1343,7 +1099,7 @@ class Pursuits:
             family.query_ns = max(now_ns, min(self._window_ns(family, waiter) for waiter in family.waiters))
             self._schedule(family)
 
-    def _combined(self, family: _Family) -> Outcome:
+    def _combined(self, family: Family) -> Outcome:
         """The most careful of the children's outcomes: what holds for all of them."""
         assert family.children is not None
         outcomes = [None if s is None else s.outcome for s in family.children.values()]
@@ -1356,15 +1112,15 @@ class Pursuits:
                     return Canceled() if kind is Canceled and len(outcomes) > 1 else outcome
         return NotOpen()
 
-    def _family_end(self, family: _Family) -> Outcome:
+    def _family_end(self, family: Family) -> Outcome:
         """How a family is reported of which nothing rests: as canceled unless all of it had ended otherwise."""
         rows = [row for i in sorted(family.meant) if (row := self.resting.get(i)) is not None and row.ended]
         filled_qty = rows[0].filled_qty if len(rows) == len(family.meant) == 1 else None
         if rows and not self._was_canceled(family):
-            return Closed(_closed_state(rows[0]), filled_qty)
+            return Closed(closed_state(rows[0]), filled_qty)
         return Canceled(filled_qty)
 
-    def _was_canceled(self, family: _Family) -> bool:
+    def _was_canceled(self, family: Family) -> bool:
         """Whether an order that was open when the family was asked for has been canceled since."""
         return len(family.meant) - len(family.left) > family.otherwise
 
@@ -1391,14 +1147,14 @@ class Pursuits:
                 self._over(pursuit, row, route, now_ns)
         for doubtful in [self._doubtful.get(key) for key in keys]:
             if doubtful is not None:
-                self._tell_late(doubtful, _ending(doubtful, row), route, now_ns)
+                self._tell_late(doubtful, ending(doubtful, row), route, now_ns)
         for family in list(self._families):
             if row.order_id in family.left:
                 family.left.remove(row.order_id)
                 family.otherwise += row.status != "canceled"
                 self._family_shrank(family, route, now_ns)
 
-    def _over(self, pursuit: _Pursuit, row: Row, route: Route, now_ns: int) -> None:
+    def _over(self, pursuit: Pursuit, row: Row, route: Route, now_ns: int) -> None:
         """Its order ended. Its name may have been given to a newer order before those who asked by it did.
 
         Only an accepted cancel says that the order which ended is the one that the name stood for then: it is waited
@@ -1406,9 +1162,9 @@ class Pursuits:
         """
         by_name = [waiter for waiter in pursuit.waiters if waiter.target.kind == "cl_ord_id"]
         if pursuit.acked_by is not None:
-            by_name = [waiter for waiter in by_name if _meant_newer(waiter, pursuit.acked_by)]
+            by_name = [waiter for waiter in by_name if meant_newer(waiter, pursuit.acked_by)]
         others = [waiter for waiter in pursuit.waiters if waiter not in by_name]
-        self._reply(pursuit, others, _ending(pursuit, row), route, now_ns, now_ns)
+        self._reply(pursuit, others, ending(pursuit, row), route, now_ns, now_ns)
         if not by_name:
             return
         pursuit.end = row
@@ -1417,7 +1173,7 @@ class Pursuits:
             self._follow_name(pursuit, now_ns)
         self._schedule(pursuit)
 
-    def _follow_name(self, pursuit: _Pursuit, now_ns: int) -> None:
+    def _follow_name(self, pursuit: Pursuit, now_ns: int) -> None:
         """Go on by client order id for those who asked by it, after the order that bore it has ended."""
         row, pursuit.end = pursuit.end, None
         assert row is not None
@@ -1428,7 +1184,7 @@ class Pursuits:
             return
         self._part_by_name(pursuit, row, now_ns)
 
-    def _part_by_name(self, pursuit: _Pursuit, row: Row | None, now_ns: int) -> None:
+    def _part_by_name(self, pursuit: Pursuit, row: Row | None, now_ns: int) -> None:
         """Let those who asked by client order id go on by it. row: the order that bore it, if it has ended."""
         by_name = [waiter for waiter in pursuit.waiters if waiter.target.kind == "cl_ord_id"]
         if not by_name:
@@ -1441,7 +1197,7 @@ class Pursuits:
         key = named if order_id is None else Target("order_id", order_id)
         follower = self._active.get(key)
         if follower is None:
-            follower = self._active[key] = _Pursuit(key, by_name[0])
+            follower = self._active[key] = Pursuit(key, by_name[0])
             follower.waiters = by_name
             follower.deadline_ns = min(waiter.deadline_ns for waiter in by_name)
             if order_id is None:
@@ -1455,7 +1211,7 @@ class Pursuits:
         follower.first_sent_ns = pursuit.first_sent_ns or follower.first_sent_ns
         self._schedule(follower)
 
-    def _family_shrank(self, family: _Family, route: Route, now_ns: int) -> None:
+    def _family_shrank(self, family: Family, route: Route, now_ns: int) -> None:
         if family.done or family.children is not None:
             return
         if not family.left and family.acked_ns is not None:
@@ -1496,7 +1252,7 @@ class Pursuits:
             pursuit.bearer = None
             pursuit.ours = False
 
-    def _seen_open(self, pursuit: _Pursuit) -> bool:
+    def _seen_open(self, pursuit: Pursuit) -> bool:
         """Whether the order stream says that it rests."""
         if pursuit.key.kind != "order_id":
             return False
@@ -1505,13 +1261,13 @@ class Pursuits:
 
     # ---------------------------------------------------------------- the one answer
 
-    def _settle(self, pursuit: _Pursuit, outcome: Outcome, route: Route, now_ns: int) -> None:
+    def _settle(self, pursuit: Pursuit, outcome: Outcome, route: Route, now_ns: int) -> None:
         self._reply(pursuit, pursuit.waiters, outcome, route, now_ns, now_ns)
 
     def _reply(
         self,
-        pursuit: _Pursuit,
-        due: list[_Waiter],
+        pursuit: Pursuit,
+        due: list[Waiter],
         outcome: Outcome,
         route: Route,
         answered_ns: int | None,
@@ -1528,9 +1284,9 @@ class Pursuits:
         else:
             self._finish(pursuit, now_ns)
 
-    def _finish(self, pursuit: _Pursuit, now_ns: int) -> None:
+    def _finish(self, pursuit: Pursuit, now_ns: int) -> None:
         pursuit.done = True
-        if type(pursuit) is _Family:
+        if type(pursuit) is Family:
             del self._families[pursuit]
         else:
             del self._active[pursuit.key]
@@ -1542,10 +1298,10 @@ class Pursuits:
             self._throttled.pop(pursuit, None)
         for attempt in list(pursuit.pending.values()):
             self._close_attempt(pursuit, attempt, now_ns)
-        if pursuit.answered_unknown and type(pursuit) is not _Family:
+        if pursuit.answered_unknown and type(pursuit) is not Family:
             self._remember_doubt(pursuit, now_ns)
 
-    def _remember_doubt(self, pursuit: _Pursuit, now_ns: int) -> None:
+    def _remember_doubt(self, pursuit: Pursuit, now_ns: int) -> None:
         """Keep those who were answered `unknown` findable by their order, together with those of an earlier pursuit."""
         earlier = self._doubtful.pop(pursuit.key, None)
         if earlier is not None:
@@ -1558,26 +1314,26 @@ class Pursuits:
 
     def _answer(
         self,
-        pursuit: _Pursuit,
-        waiter: _Waiter,
+        pursuit: Pursuit,
+        waiter: Waiter,
         outcome: Outcome,
         route: Route,
         answered_ns: int | None,
         now_ns: int,
     ) -> None:
         settlement = self._settlement(pursuit, waiter, outcome, route, answered_ns)
-        if type(waiter.ticket) is _Child:
+        if type(waiter.ticket) is Child:
             self._child_told(waiter.ticket, settlement, now_ns)
         else:
             self.effects.append(Answer(waiter.ticket, settlement))
 
-    def _answer_ended(self, waiter: _Waiter, row: Row, now_ns: int) -> None:
+    def _answer_ended(self, waiter: Waiter, row: Row, now_ns: int) -> None:
         """The order is known to have ended before anybody asked: nothing is sent."""
-        pursuit = _Pursuit(Target("order_id", row.order_id), waiter)
-        self._answer(pursuit, waiter, _ending(pursuit, row), "stream", now_ns, now_ns)
+        pursuit = Pursuit(Target("order_id", row.order_id), waiter)
+        self._answer(pursuit, waiter, ending(pursuit, row), "stream", now_ns, now_ns)
 
     def _settlement(
-        self, pursuit: _Pursuit, waiter: _Waiter, outcome: Outcome, route: Route, answered_ns: int | None
+        self, pursuit: Pursuit, waiter: Waiter, outcome: Outcome, route: Route, answered_ns: int | None
     ) -> Settlement:
         refused = type(outcome) is Refused
         key = pursuit.key
@@ -1594,24 +1350,8 @@ class Pursuits:
         )
         if key.kind != "all":
             return settlement
-        assert type(pursuit) is _Family
+        assert type(pursuit) is Family
         proved = isinstance(outcome, Canceled)
         residual = () if proved else tuple(i for i in self.resting.open_ids() if i in pursuit.left)
         return msgspec.structs.replace(settlement, count=pursuit.count, residual=residual)
 
-
-def _ending(pursuit: _Pursuit, row: Row) -> Outcome:
-    """How an ended order is reported to whoever pursued it: as canceled if a cancel of ours may have done it."""
-    if row.status == "canceled" and (pursuit.first_sent_ns is not None or pursuit.ambiguous):
-        return Canceled(row.filled_qty)
-    return Closed(_closed_state(row), row.filled_qty)
-
-
-def _meant_newer(waiter: _Waiter, attempt: Attempt[_Pursuit]) -> bool:
-    """Whether a waiter may have meant an order that took the name of the one which this attempt canceled."""
-    return waiter.target.kind == "cl_ord_id" and waiter.asked_ns > attempt.sent_ns + SAME_TIME_NS
-
-
-def _closed_state(row: Row) -> ClosedState:
-    assert row.status != "open" and row.status != "gone"  # noqa: PT018 - one condition, and mypy narrows by it
-    return row.status

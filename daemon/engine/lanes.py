@@ -1,0 +1,119 @@
+"""Which routes can take a request now: the sessions in the order in which they are used, and REST."""
+
+from collections.abc import Iterator
+
+from .effects import FAR_NS
+from .pursuit import Pursuit
+from .routing import REST, Lane
+
+
+class Lanes:
+    """The lanes of one venue. `live` holds the sessions that are up, the active one first.
+
+    A lane is `stale` while it waits for a new token, together with the pursuits that wait with it, and closed while the
+    venue wants it left alone.
+    """
+
+    def __init__(self, rest: bool) -> None:
+        self.live: list[Lane] = []
+        self.stale: dict[Lane, list[Pursuit]] = {}
+        self.closed_until: dict[Lane, int] = {}
+        self.rest_reopens_ns = FAR_NS
+        self._rest = rest
+        self._renewed_ns: dict[Lane, int] = {}
+
+    def up(self, lane: Lane) -> list[Pursuit]:
+        """A session is up, with a token and a reputation of its own; who waited for the old one's token."""
+        if lane not in self.live:
+            self.live.append(lane)
+        self.closed_until.pop(lane, None)
+        return self.stale.pop(lane, [])
+
+    def down(self, lane: Lane) -> list[Pursuit]:
+        """A session is lost; who waited for its token."""
+        if lane in self.live:
+            self.live.remove(lane)
+        return self.stale.pop(lane, [])
+
+    def prefer(self, lane: Lane) -> None:
+        """Make a live session the active one."""
+        if lane in self.live:
+            self.live.remove(lane)
+            self.live.insert(0, lane)
+
+    # ---------------------------------------------------------------- closed for a while
+
+    def close(self, lane: Lane, until_ns: int) -> None:
+        """Leave a lane alone until then; a milder refusal never shortens what a harder one asked for."""
+        self.closed_until[lane] = max(until_ns, self.closed_until.get(lane, 0))
+        if lane == REST:
+            self.rest_reopens_ns = self.closed_until[lane]
+
+    def usable(self, lane: Lane, now_ns: int) -> bool:
+        """Whether a lane is not closed; REST only where the venue has it."""
+        if lane == REST and not self._rest:
+            return False
+        if lane not in self.closed_until:
+            return True
+        if self.closed_until[lane] > now_ns:
+            return False
+        del self.closed_until[lane]
+        return True
+
+    def rest_reopened(self, now_ns: int) -> bool:
+        """Whether REST has reopened since it was asked last."""
+        if self.rest_reopens_ns > now_ns:
+            return False
+        self.rest_reopens_ns = FAR_NS
+        return True
+
+    # ---------------------------------------------------------------- tokens
+
+    def await_token(self, lane: Lane, pursuit: Pursuit) -> bool:
+        """Let a pursuit wait for the lane's new token; True for the first, who has to ask for it."""
+        waiting = self.stale.get(lane)
+        if waiting is None:
+            self.stale[lane] = [pursuit]
+            return True
+        waiting.append(pursuit)
+        return False
+
+    def awaits_token(self, pursuit: Pursuit) -> bool:
+        """Whether a pursuit waits for some lane's new token."""
+        return any(pursuit in waiting for waiting in self.stale.values())
+
+    def renewed_since(self, lane: Lane, sent_ns: int) -> bool:
+        """Whether the lane's token is newer than a request that left then, and is not known to be dead too."""
+        return lane not in self.stale and sent_ns <= self._renewed_ns.get(lane, -1)
+
+    def token_renewed(self, lane: Lane, now_ns: int) -> list[Pursuit]:
+        """The lane has a new token; who waited for it."""
+        self._renewed_ns[lane] = now_ns
+        return self.stale.pop(lane, [])
+
+    def token_failed(self, lane: Lane) -> list[Pursuit]:
+        """The lane gets no new token; who waited for it."""
+        return self.stale.pop(lane, [])
+
+    # ---------------------------------------------------------------- the plan
+
+    def takes(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> bool:
+        """Whether a request of this pursuit could leave on this lane now."""
+        if lane in pursuit.pending or lane in pursuit.refused or lane in self.stale:
+            return False
+        return self.usable(lane, now_ns)
+
+    def free_for(self, pursuit: Pursuit, now_ns: int) -> Iterator[Lane]:
+        """The routes of the plan that could take a request for it now: active session, other sessions, REST."""
+        for lane in self.live:
+            if self.takes(pursuit, lane, now_ns):
+                yield lane
+        if self.takes(pursuit, REST, now_ns) and not pursuit.queued:
+            yield REST
+
+    def untried_for(self, pursuit: Pursuit, now_ns: int) -> Lane | None:
+        """The first of them that was not tried for it yet."""
+        for lane in self.free_for(pursuit, now_ns):
+            if lane not in pursuit.sent and lane not in pursuit.unsent:
+                return lane
+        return None
