@@ -226,6 +226,7 @@ class Gateway:
 
     async def _serve(self, wicket: Wicket) -> None:
         router = wicket.router
+        burst = False
         while True:
             # Around many rounds, so that a round costs no scope; it strikes only where we wait, with nothing half done.
             with trio.move_on_after(BEAT_S):
@@ -234,11 +235,18 @@ class Gateway:
                     while taken < DRAIN_LIMIT and (message := router.receive_nowait()) is not None:
                         taken += 1
                         self._take(wicket, message)
+                        if taken == 1 and not burst:
+                            # Commands come singly: this one does not wait for the look that finds no second.
+                            self._perform()
                     if taken:
-                        for desk in self._desks.values():
-                            desk.perform()
+                        self._perform()
+                        burst = taken > 1
                     wicket.beats += 1
                     await router.readable()
+
+    def _perform(self) -> None:
+        for desk in self._desks.values():
+            desk.perform()
 
     async def _offer_kept(self) -> None:
         soonest_s, longest_s = OUTBOX_LOOKS_S
