@@ -333,7 +333,7 @@ class Daemon:
                     log.warning("signal not served", signal=other.name)
 
     def _reload(self, reload: Callable[[], Credentials], notifier: Notifier) -> None:
-        """Take over new keys and the log level; sessions live on and get their next token under the new key."""
+        """Take over new keys and the log level; sessions live on and get a token under a new key at once."""
         notifier.reloading(self.world.clock.monotonic_ns())
         try:
             credentials = reload()
@@ -341,8 +341,10 @@ class Daemon:
             log.error("reload refused, nothing changed", error=str(error))
             self.events.alert("warning", f"reload refused: {error}", "mend the file and reload again")
         else:
-            if (spot := self.desks.get("spot")) is not None and credentials.spot is not None:
-                spot.dialect.keys = credentials.spot
+            spot, keys = self.desks.get("spot"), credentials.spot
+            if spot is not None and keys is not None and not _same_keys(keys, spot.dialect.keys):
+                spot.dialect.keys = keys
+                spot.rest.reopen()
                 for session in spot.sessions:
                     session.renew_token()
             log.info("reloaded")
@@ -406,6 +408,10 @@ def main(path: str) -> int:
 
 def _secrets(credentials: Credentials) -> list[Secret[str] | Secret[bytes]]:
     return [secret for keys in credentials.all_keys() for secret in (keys.key, keys.secret)]
+
+
+def _same_keys(one: Keys, other: Keys) -> bool:
+    return one.key.reveal() == other.key.reveal() and one.secret.reveal() == other.secret.reveal()
 
 
 def _cannot_start(error: Exception) -> int:
