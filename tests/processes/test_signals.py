@@ -1,0 +1,158 @@
+"""Stop, reload and sudden death, sent to the real process while cancels are in flight."""
+
+import signal
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes.peers import Dealer
+from tests.processes.stage import Exchange, Service, until
+
+ORDERS = 50
+STOPPED_WITHIN_S = 5.0
+"""3 s for what is in flight, the rest for closing and for a busy machine; systemd would wait for 10."""
+
+ACK_LATE_S = 0.7
+GONE = {"acked", "canceled", "closed"}
+
+
+def in_flight(exchange: Exchange, dealer: Dealer, **fields: Any) -> list[Any]:
+    """Cancels that the venue has received and not answered yet."""
+    before = len(exchange.received("cancelOrder"))
+    ids = [dealer.cancel(order_id, **fields) for order_id in exchange.place(ORDERS)]
+    until(lambda: len(exchange.received("cancelOrder")) >= before + ORDERS, 5.0, "the venue has them")
+    return ids
+
+
+def test_sigterm_answers_what_is_in_flight_and_refuses_the_rest(
+    exchange: Exchange, start: Callable[..., Service]
+) -> None:
+    service = start(spot={"hedge_after_ms": 5000})
+    exchange.inject({"kind": "delay", "seconds": ACK_LATE_S}, {"kind": "delay_events", "seconds": 2 * ACK_LATE_S})
+    with Dealer(service.commands) as dealer:
+        ids = in_flight(exchange, dealer, deadline_ms=10_000)
+        began = time.monotonic()
+        service.program.signal(signal.SIGTERM)
+        until(lambda: service.status()["state"] == "draining", 2.0, "it drains")
+        late_id = dealer.cancel(exchange.place(1)[0], deadline_ms=10_000)
+        replies = [dealer.hear(5.0) for _ in range(ORDERS + 1)]
+        assert service.program.wait() == 0
+        assert time.monotonic() - began < STOPPED_WITHIN_S
+    by_id = {reply["id"]: reply for reply in replies}
+    assert len(by_id) == ORDERS + 1
+    late = by_id.pop(late_id)
+    assert (late["type"], late["outcome"], late["reason"]) == ("outcome", "refused", "draining")
+    assert by_id.keys() == set(ids)
+    assert {reply["outcome"] for reply in by_id.values()} == {"acked"}
+    assert len(exchange.resting()) == 1
+    assert [line["in_flight"] for line in service.logged("draining")] == [ORDERS]
+    assert "Traceback" not in service.program.err
+
+
+def test_sigterm_with_a_silent_venue_still_answers_and_ends(exchange: Exchange, service: Service) -> None:
+    exchange.inject({"kind": "swallow_ack_before_effect"}, {"kind": "rest_delay", "seconds": 60, "request": True})
+    with Dealer(service.commands) as dealer:
+        ids = in_flight(exchange, dealer, deadline_ms=60_000)
+        began = time.monotonic()
+        service.program.signal(signal.SIGTERM)
+        replies = [dealer.hear(STOPPED_WITHIN_S) for _ in ids]
+        assert service.program.wait() == 0
+        assert time.monotonic() - began < STOPPED_WITHIN_S
+    assert {reply["id"] for reply in replies} == set(ids)
+    assert {reply["outcome"] for reply in replies} == {"unknown"}
+    assert all("ws" in reply["tried"] for reply in replies)
+
+
+def cancels_by_rest(exchange: Exchange) -> int:
+    return sum(one["operation"] in ("CancelOrder", "CancelOrderBatch") for one in exchange.log())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_daemon_stops_at_once(service: Service, number: signal.Signals) -> None:
+    began = time.monotonic()
+    service.program.signal(number)
+    assert service.program.wait() == 0
+    assert time.monotonic() - began < STOPPED_WITHIN_S / 2
+
+
+def test_sighup_changes_the_level_and_disturbs_nobody(exchange: Exchange, start: Callable[..., Service]) -> None:
+    service = start(spot={"hedge_after_ms": 5000}, log={"level": "error"})
+    exchange.inject({"kind": "delay", "seconds": ACK_LATE_S}, {"kind": "delay_events", "seconds": 2 * ACK_LATE_S})
+    with Dealer(service.commands) as dealer:
+        ids = in_flight(exchange, dealer, deadline_ms=10_000)
+        assert service.log() == []
+        service.configure(log={"level": "info"})
+        service.program.signal(signal.SIGHUP)
+        until(lambda: service.logged("reloaded"), 3.0, "it says so")
+        replies = dealer.hear_all(ids, 8.0)
+    assert {reply["outcome"] for reply in replies} <= GONE
+    assert exchange.resting() == []
+    assert {session["lives"] for session in service.status()["venues"]["spot"]["sessions"]} == {1}
+    service.configure(log={"level": "error"})
+    service.program.signal(signal.SIGHUP)
+    assert service.stop() == 0
+    assert service.logged("reloaded") == service.log()
+
+
+def test_sighup_with_a_bad_file_changes_nothing_and_is_told(exchange: Exchange, service: Service) -> None:
+    with service.listen(exchange) as subscriber, Dealer(service.commands) as dealer:
+        service.config.write_text(service.config.read_text().replace('"info"', '"loud"'))
+        service.program.signal(signal.SIGHUP)
+        [alert] = subscriber.await_count("alert", 1)
+        assert alert["severity"] == "warning"
+        assert "log.level" in alert["what"]
+        assert service.logged("reload refused, nothing changed")
+        [reply] = dealer.hear_all([dealer.cancel(exchange.place(1)[0])], 5.0)
+        assert reply["outcome"] in GONE
+    assert exchange.resting() == []
+    assert not service.logged("reloaded")
+    assert {session["lives"] for session in service.status()["venues"]["spot"]["sessions"]} == {1}
+
+
+def test_sighup_takes_new_keys_without_a_new_session(exchange: Exchange, service: Service) -> None:
+    secret = Path(exchange.told["credentials_dir"]) / "spot.secret"
+    right = secret.read_text()
+    secret.write_text("A" * 86 + "==")
+    tokens = len(exchange.received("GetWebSocketsToken"))
+    service.program.signal(signal.SIGHUP)
+    until(lambda: len(exchange.received("GetWebSocketsToken")) > tokens, 5.0, "the new secret is used")
+    until(lambda: service.status()["venues"]["spot"]["rest"]["state"] == "closed", 5.0, "the venue refuses it")
+    with Dealer(service.commands) as dealer:
+        [reply] = dealer.hear_all([dealer.cancel(exchange.place(1)[0])], 5.0)
+        assert reply["outcome"] in GONE
+        assert reply["route"] in ("ws", "stream")
+    secret.write_text(right)
+    service.program.signal(signal.SIGHUP)
+    # The venue's no was to the other key, and is not waited out.
+    until(lambda: service.status()["venues"]["spot"]["rest"]["state"] == "up", 5.0, "the right one is used at once")
+    assert {session["lives"] for session in service.status()["venues"]["spot"]["sessions"]} == {1}
+
+
+def test_sudden_death_in_mid_flight_then_a_restart(exchange: Exchange, service: Service) -> None:
+    lives = 3
+    for _ in range(lives):
+        # Half way through work on both routes: nonces were drawn and not all of them used.
+        exchange.inject({"kind": "swallow_ack_before_effect"}, {"kind": "rest_delay", "seconds": 0.2})
+        with Dealer(service.commands) as dealer:
+            ids = in_flight(exchange, dealer, deadline_ms=10_000)
+            by_rest = cancels_by_rest(exchange)
+            until(lambda before=by_rest: cancels_by_rest(exchange) > before, 5.0, "REST is tried as well")
+            service.kill()
+        exchange.clear()
+        service.start()
+        with Dealer(service.commands) as dealer:
+            # What the dead one had in hand may be asked of the new one.
+            again = [dealer.cancel(order_id, deadline_ms=5000) for order_id in exchange.resting()]
+            assert {reply["outcome"] for reply in dealer.hear_all(again, 8.0)} <= GONE | {"not_open"}
+        assert len(ids) == ORDERS
+        assert exchange.resting() == []
+    nonces = [int(one["body"]["nonce"]) for one in exchange.log() if "nonce" in (one["body"] or {})]
+    assert len(nonces) > lives
+    assert all(later > earlier for earlier, later in pairwise(nonces))
+    reqids = [body["reqid"] for body in exchange.received("cancelOrder")]
+    assert len(set(reqids)) == len(reqids)
+    assert not [line for line in service.log() if "nonce" in line["event"]]
