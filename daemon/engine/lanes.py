@@ -16,24 +16,24 @@ class Lanes:
 
     def __init__(self, rest: bool) -> None:
         self.live: list[Lane] = []
-        self.stale: dict[Lane, list[Pursuit]] = {}
+        self.stale: dict[Lane, dict[Pursuit, None]] = {}
         self.closed_until: dict[Lane, int] = {}
         self.rest_reopens_ns = FAR_NS
         self._rest = rest
         self._renewed_ns: dict[Lane, int] = {}
 
-    def up(self, lane: Lane) -> list[Pursuit]:
+    def up(self, lane: Lane) -> dict[Pursuit, None]:
         """A session is up, with a token and a reputation of its own; who waited for the old one's token."""
         if lane not in self.live:
             self.live.append(lane)
         self.closed_until.pop(lane, None)
-        return self.stale.pop(lane, [])
+        return self.stale.pop(lane, {})
 
-    def down(self, lane: Lane) -> list[Pursuit]:
+    def down(self, lane: Lane) -> dict[Pursuit, None]:
         """A session is lost; who waited for its token."""
         if lane in self.live:
             self.live.remove(lane)
-        return self.stale.pop(lane, [])
+        return self.stale.pop(lane, {})
 
     def prefer(self, lane: Lane) -> None:
         """Make a live session the active one."""
@@ -73,9 +73,9 @@ class Lanes:
         """Let a pursuit wait for the lane's new token; True for the first, who has to ask for it."""
         waiting = self.stale.get(lane)
         if waiting is None:
-            self.stale[lane] = [pursuit]
+            self.stale[lane] = {pursuit: None}
             return True
-        waiting.append(pursuit)
+        waiting[pursuit] = None
         return False
 
     def awaits_token(self, pursuit: Pursuit) -> bool:
@@ -86,14 +86,14 @@ class Lanes:
         """Whether the lane's token is newer than a request that left then, and is not known to be dead too."""
         return lane not in self.stale and sent_ns <= self._renewed_ns.get(lane, -1)
 
-    def token_renewed(self, lane: Lane, now_ns: int) -> list[Pursuit]:
+    def token_renewed(self, lane: Lane, now_ns: int) -> dict[Pursuit, None]:
         """The lane has a new token; who waited for it."""
         self._renewed_ns[lane] = now_ns
-        return self.stale.pop(lane, [])
+        return self.stale.pop(lane, {})
 
-    def token_failed(self, lane: Lane) -> list[Pursuit]:
+    def token_failed(self, lane: Lane) -> dict[Pursuit, None]:
         """The lane gets no new token; who waited for it."""
-        return self.stale.pop(lane, [])
+        return self.stale.pop(lane, {})
 
     # ---------------------------------------------------------------- the plan
 

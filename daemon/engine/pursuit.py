@@ -4,10 +4,23 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..contract.ids import Target
-from ..contract.outcomes import Canceled, Closed, ClosedState, Outcome, RejectClass, Route, Settlement
+from ..contract.outcomes import (
+    Acked,
+    Canceled,
+    Closed,
+    ClosedState,
+    NotOpen,
+    Outcome,
+    Refused,
+    RejectClass,
+    Rejected,
+    Route,
+    Settlement,
+    Unknown,
+)
 from .effects import FAR_NS, MS
 from .inflight import Attempt
-from .resting import Row
+from .resting import Resting, Row
 from .routing import Lane, route_of
 
 SAME_TIME_NS = 10 * MS
@@ -28,18 +41,44 @@ class Waiter:
 
 
 class Pursuit:
-    """One order, or one family of orders, being cancelled.
+    """One order, or one family of orders, being cancelled. `key` is what goes on the wire.
 
     What most cancels never touch stays a class attribute, so that a plain cancel costs few stores.
     """
 
-    acked_by: "Attempt[Pursuit] | None" = None
-    """Whose acceptance it was, while somebody still waits for proof."""
-    acked_ns: int | None = None
-    acked_route: Route = "none"
+    # What was sent, and what may have come of it.
+    sent: tuple[Lane, ...] = ()
+    """The lane of every request that may have left, in their sequence."""
+    first_sent_ns: int | None = None
+    unsent: frozenset[Lane] = frozenset()
+    """Lanes that failed before a byte had left: tried as far as the plan goes, not as far as the venue goes."""
+    refused: frozenset[Lane] = frozenset()
+    """Lanes that are not to be tried for it again."""
+    renewed: frozenset[Lane] = frozenset()
+    """Sessions on which it had a new token's try already."""
+    queued = False
+    """It waits for the REST lane."""
     ambiguous = False
     """An attempt may have taken effect without our having heard of it."""
-    answered_unknown: tuple[Waiter, ...] = ()
+
+    # What the venue said.
+    acked_ns: int | None = None
+    acked_route: Route = "none"
+    acked_by: "Attempt[Pursuit] | None" = None
+    """Whose acceptance it was, while somebody still waits for proof."""
+    error: str | None = None
+    reject_class: RejectClass | None = None
+    denied_ns: int | None = None
+    """When the last request left of which the venue said that it knows no such open order."""
+    denied_route: Route = "none"
+    batched = False
+    """It was in a batch that was refused: another batch would fare no better."""
+    single = False
+    """Not to be put into a batch with others again."""
+    overdrawn = False
+    """Its pair's counter is over the ceiling: REST takes it as a batch only, if need be a batch of one."""
+
+    # What became of the order.
     asked = False
     """A query for this order was made."""
     asking = False
@@ -48,42 +87,28 @@ class Pursuit:
     """Not to be queried together with others again."""
     absent = False
     """A query found no such order."""
-    batched = False
-    """It was in a batch that was refused: another batch would fare no better."""
-    bearer: Row | None = None
-    """By client order id: the order that bore the name last and has ended."""
-    denied_ns: int | None = None
-    """When the last request left of which the venue said that it knows no such open order."""
-    denied_route: Route = "none"
-    done = False
     end: Row | None = None
     """How its order ended, while it is open whether those who asked by client order id meant that order."""
-    error: str | None = None
-    finished_ns = 0
-    first_sent_ns: int | None = None
-    query_ns = FAR_NS
+    bearer: Row | None = None
+    """By client order id: the order that bore the name last and has ended."""
     ours = False
     """A request of ours may have been what canceled `end` or `bearer`."""
-    queued = False
-    reasks = 0
-    refused: frozenset[Lane] = frozenset()
-    reject_class: RejectClass | None = None
-    retries = 0
-    retry_ns = FAR_NS
-    scheduled_ns = FAR_NS
-    sent: tuple[Lane, ...] = ()
-    """The lane of every request that may have left, in their sequence."""
+
+    # When to do what next.
     silent_ns = FAR_NS
-    single = False
-    """Not to be put into a batch again."""
-    overdrawn = False
-    """Its pair's counter is over the ceiling: REST takes it as a batch only, if need be a batch of one."""
+    retry_ns = FAR_NS
+    query_ns = FAR_NS
+    scheduled_ns = FAR_NS
+    """The earliest of them and of the deadline for which there is an alarm."""
+    retries = 0
+    reasks = 0
     stranded = False
     """No route was free when it wanted one: the next session that comes up takes it."""
-    renewed: frozenset[Lane] = frozenset()
-    """Sessions on which it had a new token's try already."""
-    unsent: frozenset[Lane] = frozenset()
-    """Lanes that failed before a byte had left: tried as far as the plan goes, not as far as the venue goes."""
+
+    # How it ended.
+    done = False
+    finished_ns = 0
+    answered_unknown: tuple[Waiter, ...] = ()
 
     def __init__(self, target: Target, waiter: Waiter) -> None:
         self.key = target
@@ -93,10 +118,12 @@ class Pursuit:
 
     @property
     def attempts(self) -> int:
+        """How many requests may have left."""
         return len(self.sent)
 
     @property
     def routes(self) -> tuple[Route, ...]:
+        """The routes by which they may have left."""
         return tuple(dict.fromkeys(map(route_of, self.sent)))
 
 
@@ -140,6 +167,27 @@ class Family(Pursuit):
         """Whether as many orders were accepted as are known to be needed; of an unknown family one says it all."""
         return self.oks >= max(1, len(self.meant) - self.otherwise)
 
+    def combined(self) -> Outcome:
+        """The most careful of the children's outcomes: what holds for all of them."""
+        assert self.children is not None
+        outcomes = [None if told is None else told.outcome for told in self.children.values()]
+        if any(outcome is None or isinstance(outcome, (Unknown, Refused)) for outcome in outcomes):
+            # Also where nothing left for one of them: the family's own request did.
+            return Unknown(self.routes)
+        for kind in (Rejected, Acked, Canceled, Closed):
+            for outcome in outcomes:
+                if isinstance(outcome, kind):
+                    return Canceled() if kind is Canceled and len(outcomes) > 1 else outcome
+        return NotOpen()
+
+    def ending(self, resting: Resting) -> Outcome:
+        """How it is reported when nothing of it rests: as canceled unless all of it had ended otherwise."""
+        rows = [row for i in sorted(self.meant) if (row := resting.get(i)) is not None and row.ended]
+        filled_qty = rows[0].filled_qty if len(rows) == len(self.meant) == 1 else None
+        if rows and len(self.meant) - len(self.left) == self.otherwise:
+            return Closed(closed_state(rows[0]), filled_qty)
+        return Canceled(filled_qty)
+
 
 class Child(NamedTuple):
     """The ticket of a family for one of its orders."""
@@ -161,5 +209,6 @@ def meant_newer(waiter: Waiter, attempt: Attempt[Pursuit]) -> bool:
 
 
 def closed_state(row: Row) -> ClosedState:
+    """How an ended order ended."""
     assert row.status != "open" and row.status != "gone"  # noqa: PT018 - one condition, and mypy narrows by it
     return row.status

@@ -185,6 +185,9 @@ class Pursuits:
         pursuit.waiters.append(waiter)
         if waiter.deadline_ns < pursuit.deadline_ns:
             pursuit.deadline_ns = waiter.deadline_ns
+        if pursuit.denied_ns is not None and pursuit.retry_ns == FAR_NS and not pursuit.pending:
+            # Only a query was still awaited, by those whose windows were over; this one has a window of its own.
+            self._plan_reask(pursuit, now_ns)
         self._schedule(pursuit)
 
     # ---------------------------------------------------------------- lanes
@@ -201,7 +204,7 @@ class Pursuits:
                 pursuit.refused -= {lane}
             # Whoever every route left in silence hedges on this one too; a userref must not, it is asked for once.
             silent = pursuit.pending and pursuit.silent_ns == pursuit.retry_ns == FAR_NS
-            waited = pursuit.queued or pursuit.stranded or pursuit in waiting_for_token
+            waited = pursuit.queued or pursuit.stranded or (pursuit in waiting_for_token and not pursuit.pending)
             if waited or (silent and pursuit.key.kind != "userref"):
                 self._unqueue(pursuit)
                 pursuit.retry_ns = FAR_NS
@@ -218,7 +221,7 @@ class Pursuits:
         if not self._lanes.live and self.mode == "maintenance":
             # Nobody is left to tell us that it is over, so the routes are asked instead.
             self.mode_changed("unknown", now_ns)
-        for pursuit in dict.fromkeys(lost + waiting_for_token):
+        for pursuit in dict.fromkeys([*lost, *waiting_for_token]):
             if not pursuit.done and pursuit.acked_ns is None:
                 self._elsewhere(pursuit, now_ns)
                 self._schedule(pursuit)
@@ -305,7 +308,7 @@ class Pursuits:
         else:
             self._close_attempt(pursuit, attempt, now_ns)
             row = None if ack.order_id is None else self.resting.get(ack.order_id)
-            if row is not None and row.ended:
+            if row is not None and row.ended and pursuit.end is None:
                 # Its end was heard before it was known to be this pursuit's.
                 self._settle(pursuit, ending(pursuit, row), "stream", now_ns)
             else:
@@ -617,7 +620,7 @@ class Pursuits:
             if resting:
                 family.query_ns = now_ns + self._policy.hedge_ns
             else:
-                self._settle(family, self._family_end(family), "rest", now_ns)
+                self._settle(family, family.ending(self.resting), "rest", now_ns)
         elif family.verdict is not None:
             if resting:
                 family.query_ns = now_ns + self._policy.hedge_ns
@@ -706,13 +709,19 @@ class Pursuits:
                 child = self._active.get(Target("order_id", order_id))
                 if settlement is None and child is not None:
                     self._expire(child, now_ns)
-        for waiter in [waiter for waiter in pursuit.waiters if waiter.deadline_ns <= now_ns]:
-            self._reply(pursuit, [waiter], self._verdict(pursuit, waiter), "none", None, now_ns)
+        due = [waiter for waiter in pursuit.waiters if waiter.deadline_ns <= now_ns]
+        if due:
+            pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter.deadline_ns > now_ns]
+            verdicts = [(waiter, self._verdict(pursuit, waiter)) for waiter in due]
+            pursuit.answered_unknown += tuple(waiter for waiter, outcome in verdicts if isinstance(outcome, Unknown))
+            for waiter, outcome in verdicts:
+                self._answer(pursuit, waiter, outcome, "none", None, now_ns)
+            self._go_on_or_finish(pursuit, now_ns)
 
     def _verdict(self, pursuit: Pursuit, waiter: Waiter) -> Outcome:
         """What can honestly be said at the deadline."""
         if type(pursuit) is Family and pursuit.children is not None:
-            combined = self._combined(pursuit)
+            combined = pursuit.combined()
             return Unknown(pursuit.routes) if isinstance(combined, SAFE) else combined
         if not pursuit.attempts:
             if self.mode == "maintenance":
@@ -858,7 +867,10 @@ class Pursuits:
             due = [waiter for waiter in waiters if not meant_newer(waiter, attempt)]
             self._reply(pursuit, due, ending(pursuit, pursuit.end), route, now_ns, now_ns)
             if not pursuit.done:
-                self._follow_name(pursuit, now_ns)
+                # These asked after the accepted request had left.
+                pursuit.acked_ns = None
+                self._go(pursuit, now_ns)
+                self._schedule(pursuit)
             return
         self._reply(pursuit, [waiter for waiter in waiters if not waiter.proof], Acked(), route, now_ns, now_ns)
         if pursuit.done:
@@ -867,7 +879,7 @@ class Pursuits:
         if type(pursuit) is not Family or pursuit.left:
             pursuit.query_ns = now_ns + self._policy.hedge_ns
         elif pursuit.meant:
-            self._settle(pursuit, self._family_end(pursuit), "stream", now_ns)
+            self._settle(pursuit, pursuit.ending(self.resting), "stream", now_ns)
         else:
             # Nothing was known to rest, so no event is to be waited for.
             self._ask(pursuit)
@@ -994,8 +1006,10 @@ class Pursuits:
         if pursuit.key.kind == "order_id" and not self._seen_open(pursuit):
             self._part_by_name(pursuit, None, now_ns)
         self._conclude(pursuit, now_ns)
-        if pursuit.done:
-            return
+        if not pursuit.done:
+            self._plan_reask(pursuit, now_ns)
+
+    def _plan_reask(self, pursuit: Pursuit, now_ns: int) -> None:
         pause_ns = REASK_MS[min(pursuit.reasks, len(REASK_MS) - 1)] * MS
         pursuit.reasks += 1
         pursuit.silent_ns = FAR_NS
@@ -1051,7 +1065,7 @@ class Pursuits:
         family.retry_ns = family.silent_ns = FAR_NS
         if not family.left:
             if family.meant:
-                self._verify(family, self._family_end(family), now_ns)
+                self._verify(family, family.ending(self.resting), now_ns)
             else:
                 # Nothing was known to rest under it; a list of open orders may tell what it meant.
                 self._ask(family)
@@ -1074,7 +1088,7 @@ class Pursuits:
         family.children[child.order_id] = settlement
         if any(told is None for told in family.children.values()):
             return
-        outcome = self._combined(family)
+        outcome = family.combined()
         if not family.done:
             family.error = next((s.error for s in family.children.values() if s is not None and s.error), family.error)
             if isinstance(outcome, SAFE):
@@ -1098,31 +1112,6 @@ class Pursuits:
         if not family.done:
             family.query_ns = max(now_ns, min(self._window_ns(family, waiter) for waiter in family.waiters))
             self._schedule(family)
-
-    def _combined(self, family: Family) -> Outcome:
-        """The most careful of the children's outcomes: what holds for all of them."""
-        assert family.children is not None
-        outcomes = [None if s is None else s.outcome for s in family.children.values()]
-        if any(outcome is None or isinstance(outcome, (Unknown, Refused)) for outcome in outcomes):
-            # Also where nothing left for one of them: the family's own request did.
-            return Unknown(family.routes)
-        for kind in (Rejected, Acked, Canceled, Closed):
-            for outcome in outcomes:
-                if isinstance(outcome, kind):
-                    return Canceled() if kind is Canceled and len(outcomes) > 1 else outcome
-        return NotOpen()
-
-    def _family_end(self, family: Family) -> Outcome:
-        """How a family is reported of which nothing rests: as canceled unless all of it had ended otherwise."""
-        rows = [row for i in sorted(family.meant) if (row := self.resting.get(i)) is not None and row.ended]
-        filled_qty = rows[0].filled_qty if len(rows) == len(family.meant) == 1 else None
-        if rows and not self._was_canceled(family):
-            return Closed(closed_state(rows[0]), filled_qty)
-        return Canceled(filled_qty)
-
-    def _was_canceled(self, family: Family) -> bool:
-        """Whether an order that was open when the family was asked for has been canceled since."""
-        return len(family.meant) - len(family.left) > family.otherwise
 
     # ---------------------------------------------------------------- order states
 
@@ -1163,7 +1152,8 @@ class Pursuits:
         by_name = [waiter for waiter in pursuit.waiters if waiter.target.kind == "cl_ord_id"]
         if pursuit.acked_by is not None:
             by_name = [waiter for waiter in by_name if meant_newer(waiter, pursuit.acked_by)]
-        others = [waiter for waiter in pursuit.waiters if waiter not in by_name]
+        asked_by_name = set(by_name)
+        others = [waiter for waiter in pursuit.waiters if waiter not in asked_by_name]
         self._reply(pursuit, others, ending(pursuit, row), route, now_ns, now_ns)
         if not by_name:
             return
@@ -1189,7 +1179,7 @@ class Pursuits:
         by_name = [waiter for waiter in pursuit.waiters if waiter.target.kind == "cl_ord_id"]
         if not by_name:
             return
-        pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter not in by_name]
+        pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter.target.kind != "cl_ord_id"]
         if not pursuit.waiters:
             self._finish(pursuit, now_ns)
         named = by_name[0].target
@@ -1215,7 +1205,7 @@ class Pursuits:
         if family.done or family.children is not None:
             return
         if not family.left and family.acked_ns is not None:
-            self._settle(family, self._family_end(family), route, now_ns)
+            self._settle(family, family.ending(self.resting), route, now_ns)
         elif family.oks and family.complete and family.acked_ns is None and family.pending:
             self._family_accepted(family, next(iter(family.pending.values())), now_ns)
 
@@ -1274,11 +1264,15 @@ class Pursuits:
         now_ns: int,
     ) -> None:
         """Answer some of those who wait; with the last of them the pursuit is over."""
-        pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter not in due]
+        answered = set(due)
+        pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter not in answered]
         if isinstance(outcome, Unknown):
             pursuit.answered_unknown += tuple(due)
         for waiter in due:
             self._answer(pursuit, waiter, outcome, route, answered_ns, now_ns)
+        self._go_on_or_finish(pursuit, now_ns)
+
+    def _go_on_or_finish(self, pursuit: Pursuit, now_ns: int) -> None:
         if pursuit.waiters:
             pursuit.deadline_ns = min(waiter.deadline_ns for waiter in pursuit.waiters)
         else:

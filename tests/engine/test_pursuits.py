@@ -21,7 +21,7 @@ from daemon.contract.evidence import (
 )
 from daemon.contract.ids import EVERYTHING, Reqid
 from daemon.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, RejectClass, Rejected, Unknown
-from daemon.engine.pursuits import FAR_NS, Alert, Call, Redial, RenewToken, Send
+from daemon.engine.pursuits import FAR_NS, MS, Alert, Call, Redial, RenewToken, Send
 from daemon.engine.routing import ATTEMPT_LIMIT, RULES
 
 from .model import DEADLINE_MS, LATE_MS, Desk, Simulation, named, order, userref
@@ -2474,6 +2474,79 @@ def test_a_split_family_is_told_of_late_only_when_all_of_it_is() -> None:
     assert [late.settlement.outcome for late in desk.lates] == [Acked()]
     desk.ack(second)
     assert len(desk.lates) == 1
+
+
+def test_a_client_that_joins_while_only_a_query_is_awaited_has_a_window_of_its_own() -> None:
+    desk = Desk(0)
+    desk.cancel("a", order(O1), deadline_ms=400)
+    desk.reject(desk.last())
+    hanging = desk.call()
+    desk.wait(50)
+    desk.reject(desk.last())
+    desk.wait(200)
+    desk.reject(desk.last())
+    desk.wait(50)
+    desk.reject(desk.last())
+    desk.cancel("b", order(O1), deadline_ms=800)
+    desk.rest_refuse(hanging, Fault.NOT_OPEN)
+    assert desk.outcome("a") == NotOpen()
+    while "b" not in desk.answers:
+        for send in desk.take():
+            desk.reject(send)
+        desk.wait(10)
+    assert desk.outcome("b") == NotOpen()
+
+
+def test_a_session_that_starts_anew_serves_those_who_waited_for_its_old_token() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.up(0)
+    desk.ack(desk.last())
+    assert desk.outcome("t") == Acked()
+
+
+def test_who_asked_by_a_name_never_seen_after_the_accepted_request_had_left_goes_by_it_again() -> None:
+    desk = Desk(0)
+    desk.cancel("first", named("slot-1"))
+    send = desk.last()
+    desk.wait(20)
+    desk.cancel("later", named("slot-1"))
+    desk.stream(OrderState(O1, "canceled", cl_ord_id="slot-1", filled_qty="1"))
+    desk.ack(send)
+    assert desk.outcome("first") == Canceled("1")
+    again = desk.last()
+    assert again.target == named("slot-1")
+    desk.ack(again)
+    assert desk.outcome("later") == Acked()
+
+
+def test_an_ack_that_names_the_ended_order_does_not_speak_for_who_asked_later() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.cancel("first", named("slot-1"))
+    send = desk.last()
+    desk.wait(20)
+    desk.cancel("later", named("slot-1"))
+    desk.canceled(O1, "1")
+    desk.ack(send, O1)
+    assert desk.outcome("first") == Canceled("1")
+    assert desk.outcome("later") is None
+    assert desk.last().target == named("slot-1")
+
+
+def test_ten_thousand_clients_of_one_order_are_each_answered() -> None:
+    desk = Desk(0)
+    for ticket in range(10_000):
+        deadline_ns = desk.now_ns + (1 + ticket % 3) * 1000 * MS
+        desk.pursuits.submit(ticket, order(O1), ticket % 2 == 1, deadline_ns, desk.now_ns)
+    desk.carry_out()
+    send = desk.last()
+    desk.wait(1000)
+    desk.ack(send)
+    desk.wait(2000)
+    assert len(desk.answers) == 10_000
+    assert desk.pursuits.idle
 
 
 # ---------------------------------------------------------------- any history

@@ -75,6 +75,15 @@ def test_a_slower_streams_older_news_does_not_take_back_what_had_filled() -> Non
     assert row.filled_qty == "0.30000000"
 
 
+def test_the_slower_stream_does_not_take_back_what_has_filled() -> None:
+    resting = Resting(10)
+    for told, known in (("1.5", "1.5"), ("0.5", "1.5"), ("1.50", "1.5"), ("2", "2"), ("unreadable", "unreadable")):
+        apply(resting, OrderState(O1, filled_qty=told))
+        row = resting.get(O1)
+        assert row is not None
+        assert row.filled_qty == known
+
+
 def test_an_order_first_heard_of_by_its_end_is_ended() -> None:
     resting = Resting(10)
     assert apply(resting, OrderState(O1, "expired", cl_ord_id="slot-1")) == "expired"
