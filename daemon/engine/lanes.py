@@ -49,6 +49,11 @@ class Lanes:
         if lane == REST:
             self.rest_reopens_ns = self.closed_until[lane]
 
+    def reopen(self) -> None:
+        """Open every lane now."""
+        self.closed_until.clear()
+        self.rest_reopens_ns = FAR_NS
+
     def usable(self, lane: Lane, now_ns: int) -> bool:
         """Whether a lane is not closed; REST only where the venue has it."""
         if lane == REST and not self._rest:

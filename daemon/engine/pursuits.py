@@ -256,6 +256,14 @@ class Pursuits:
                 self._elsewhere(pursuit, now_ns)
                 self._schedule(pursuit)
 
+    def key_replaced(self) -> None:
+        """The account has a new key: what the venue held against the old one is forgotten."""
+        self._lanes.reopen()
+        for pursuit in [*self._active.values(), *self._families]:
+            pursuit.refused = frozenset()
+        if self.wants_call:
+            self.effects.append(RestReady())
+
     def mode_changed(self, mode: Mode, now_ns: int) -> None:
         """The venue announced its trading mode. What waited for the end of maintenance leaves in this step."""
         was, self.mode = self.mode, mode
@@ -913,6 +921,9 @@ class Pursuits:
             pursuit.denied_route = route_of(lane)
             self._resolve(pursuit, now_ns)
             return
+        if fault is Fault.THROTTLED:
+            # Only an order that is there is weighed: an earlier denial does not hold any more.
+            pursuit.denied_ns = None
         match rule.reaction:
             case Reaction.AGAIN:
                 if fault is Fault.THROTTLED and self._batch_throttled(pursuit, now_ns):
@@ -1243,7 +1254,9 @@ class Pursuits:
             pursuit.ours = False
 
     def _seen_open(self, pursuit: Pursuit) -> bool:
-        """Whether the order stream says that it rests."""
+        """Whether the order stream says that it rests, or that some of its family does."""
+        if pursuit.key.kind == "userref":
+            return bool(self.resting.open_under(int(pursuit.key.value)))
         if pursuit.key.kind != "order_id":
             return False
         row = self.resting.get(str(pursuit.key.value))

@@ -1763,6 +1763,33 @@ def test_a_locked_out_rest_lane_is_left_alone_and_not_reopened_by_a_milder_refus
     assert desk.maybe_call() is None
 
 
+def test_a_new_key_is_used_at_once_where_the_old_one_was_locked_out() -> None:
+    desk = Desk()
+    desk.cancel("a", named("slot-1"))
+    desk.cancel("b", named("slot-2"))
+    desk.rest_refuse(desk.call(), Fault.LOCKOUT, "EGeneral:Temporary lockout")
+    assert desk.maybe_call() is None
+    announced = desk.rest_ready
+    desk.pursuits.key_replaced()
+    desk.carry_out()
+    assert desk.rest_ready > announced
+    desk.rest_count(desk.call())
+    assert desk.outcome("b") == Acked()
+    desk.pursuits.key_replaced()
+    assert desk.pursuits.effects == []
+
+
+def test_an_order_the_old_key_was_refused_for_is_tried_again_under_the_new_one() -> None:
+    desk = Desk(0)
+    desk.cancel("t", order(O1))
+    desk.reject(desk.last(), Fault.PERMISSION, "EGeneral:Permission denied")
+    desk.rest_fail(desk.call(), left=False)
+    desk.pursuits.key_replaced()
+    desk.wait(100)
+    desk.ack(desk.last())
+    assert desk.outcome("t") == Acked()
+
+
 def test_calls_that_wait_for_rest_to_reopen_are_announced_when_it_does() -> None:
     desk = Desk()
     desk.cancel("a", named("slot-1"))
@@ -1958,6 +1985,20 @@ def test_a_batch_that_is_throttled_after_all_is_not_batched_again_at_once() -> N
     assert desk.maybe_call() is None
     desk.wait(1000)
     assert len(desk.take()) == 2
+
+
+def test_an_earlier_denial_does_not_outlive_a_throttle() -> None:
+    desk = Desk(0)
+    desk.cancel("t", userref(7), deadline_ms=2000)
+    for _ in range(20):
+        for send in desk.take():
+            desk.reject(send)
+        desk.wait(80)
+    desk.opened(O1, userref=7)
+    desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    desk.wait(1000)
+    settlement = desk.answers["t"]
+    assert (settlement.outcome, settlement.error) == (Rejected("throttled"), "EOrder:Rate limit exceeded")
 
 
 def test_a_lone_throttled_order_waits_a_moment_for_company_and_then_goes_as_a_batch_of_one() -> None:
