@@ -1998,7 +1998,7 @@ def test_an_earlier_denial_does_not_outlive_a_throttle() -> None:
     desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
     desk.wait(1000)
     settlement = desk.answers["t"]
-    assert (settlement.outcome, settlement.error) == (Rejected("throttled"), "EOrder:Rate limit exceeded")
+    assert (settlement.outcome, settlement.error) == (Unknown(("ws",)), "EOrder:Rate limit exceeded")
 
 
 def test_a_lone_throttled_order_waits_a_moment_for_company_and_then_goes_as_a_batch_of_one() -> None:
