@@ -66,7 +66,6 @@ FIRST_TRY_S: Final = 8.0
 FAREWELL_S: Final = 0.2
 """Between the last reply and closing the sockets: libzmq hands replies over in a thread of its own."""
 
-
 LOG_CLOSE_S: Final = 1.0
 """How long the last log lines may take to leave."""
 
@@ -83,6 +82,7 @@ class Desk:
     sessions: list[Session]
     rest: RestLane
     dialect: SpotRest
+    round_trips: Histogram
 
     @property
     def state(self) -> str:
@@ -99,6 +99,7 @@ class Desk:
             "mode": self.dispatcher.pursuits.mode,
             "sessions": [session.status() for session in self.sessions],
             "rest": self.rest.status(),
+            "round_trips": self.round_trips.summary(),
             "open_orders": len(self.dispatcher.pursuits.resting),
         }
 
@@ -119,7 +120,7 @@ class Daemon:
         *,
         conceal: Callable[[Secret[str]], None] = lambda _: None,
     ) -> None:
-        """Take the locks, read the state, bind the sockets. Raises StartFailed; then nothing is left behind.
+        """Take the locks, read the state, bind the sockets. Raises StartFailed; the process is then to end.
 
         conceal: told of every secret that is learnt while running, so that no log line shows it.
         """
@@ -190,7 +191,7 @@ class Daemon:
             exclusive_s=spot.hedge_after_ms / 1000,
             conceal=self._conceal,
         )
-        dispatcher.attach_rest(rest.wake)
+        dispatcher.attach_rest(rest.wake, rest.told)
         parts = Parts(
             "spot",
             address_of(spot.ws_url, WEBSOCKET_SCHEMES, "spot.ws_url"),
@@ -206,7 +207,7 @@ class Daemon:
         sessions = [Session(parts, lane) for lane in range(spot.sessions)]
         for session in sessions:
             dispatcher.attach(session.lane, session)
-        return Desk(dispatcher, sessions, rest, dialect)
+        return Desk(dispatcher, sessions, rest, dialect, parts.round_trips)
 
     def _nonces(self, venue: Venue) -> Nonces:
         """Nonces that lie above every one that may have been used, also by a process that crashed."""
@@ -304,7 +305,8 @@ class Daemon:
                 await desk.rest.tried.wait()
                 for session in desk.sessions:
                     await session.tried.wait()
-        self.state = "serving"
+        if self.state == "starting":
+            self.state = "serving"
         log.info("ready", venues={venue: desk.state for venue, desk in self.desks.items()})
         notifier.ready()
         if ready is not None:

@@ -429,8 +429,11 @@ class Pursuits:
         """Whether `next_call` may have something: cheap, and never wrong when it says no."""
         return bool(self._rest_queue or self._queries)
 
-    def next_call(self, now_ns: int) -> Call | None:
-        """The next REST call, most urgent first; None when there is none. Its attempts count as sent from here on."""
+    def next_call(self, now_ns: int, *, queries: bool = True) -> Call | None:
+        """The next REST call, most urgent first; None when there is none. Its attempts count as sent from here on.
+
+        queries: whether calls that only ask may be made; a spent call budget holds those back, and never a cancel.
+        """
         if not self._lanes.usable(REST, now_ns):
             return None
         while self._rest_queue:
@@ -455,7 +458,7 @@ class Pursuits:
                 return Call(form="cancel", target=pursuit.key, attempts=attempts)
             self.counts.batches += 1
             return Call(form="batch", order_ids=tuple(str(p.key.value) for p in batch), attempts=attempts)
-        return self._next_query(now_ns)
+        return self._next_query(now_ns) if queries else None
 
     def _next_query(self, now_ns: int) -> Call | None:
         asked: list[Pursuit] = []

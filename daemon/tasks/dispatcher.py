@@ -81,6 +81,7 @@ class Dispatcher:
         self._events = events
         self._sessions: dict[Lane, SessionPort] = {}
         self._wake_rest: Callable[[], None] = _nobody
+        self._tell_ceiling: Callable[[float | None], None] = _nobody
         self._alarm: trio.CancelScope | None = None
         self._armed_ns = FAR_NS
         self.beats = 0
@@ -89,9 +90,10 @@ class Dispatcher:
         """Make a session known under its lane."""
         self._sessions[lane] = session
 
-    def attach_rest(self, wake: Callable[[], None]) -> None:
-        """Make the REST lane known; `wake` tells it that there may be a call for it."""
+    def attach_rest(self, wake: Callable[[], None], told: Callable[[float | None], None]) -> None:
+        """Make the REST lane known: `wake` tells it that there may be a call for it, `told` the rate threshold."""
         self._wake_rest = wake
+        self._tell_ceiling = told
 
     # ---------------------------------------------------------------- from the gateway
 
@@ -126,6 +128,7 @@ class Dispatcher:
             self.pursuits.evidence(lane, one, now_ns)
             if type(one) is Subscribed:
                 self._budget.told(one.rate_ceiling)
+                self._tell_ceiling(one.rate_ceiling)
         self.perform()
 
     def session_up(self, lane: Lane) -> None:
@@ -236,5 +239,5 @@ class Dispatcher:
             self.perform()
 
 
-def _nobody() -> None:
+def _nobody(*_: object) -> None:
     """Before a REST lane is attached there is nobody to wake."""

@@ -455,6 +455,9 @@ class Gateway:
         log.info("late answer", id=asked.command.id, venue=settlement.venue, outcome=NAMES[type(settlement.outcome)])
 
     def _log(self, outcome: Mapping[str, Any]) -> None:
+        if outcome["outcome"] == "unknown":
+            what = f"{outcome['venue']} cancels end as unknown"
+            self._events.alert("warning", what, "treat them as live; status tells which routes are down")
         log.warning("answered", **{name: outcome[name] for name in _LINE if name in outcome})
 
     def _answer_at_once(self, asked: Asked, reply: Mapping[str, Any]) -> None:

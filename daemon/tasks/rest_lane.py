@@ -13,6 +13,7 @@ import trio
 from ..contract.evidence import Fault, RestAnswer, RestFailed, RestMode, RestToken
 from ..contract.ids import Venue
 from ..credentials import Secret
+from ..engine.budget import RestBudget
 from ..engine.nonces import Nonces, format_mark
 from ..engine.pursuits import Call
 from ..engine.routing import RULES
@@ -46,6 +47,9 @@ RENEW_AFTER_S: Final = 240.0
 WARM_LOOK_S: Final = 1.0
 IDLE_LOOK_S: Final = 1.0
 """How often an idle worker looks for work nobody woke it for: calls that had to wait for the lane to reopen."""
+
+QUERY_RESERVE: Final = 6
+"""Calls left over for tokens, batches and cancel-all before a query is made: those cannot wait, a query can."""
 
 DIAL_PAUSE_S: Final = 0.2
 """Least time between two failed dials; calls in between fail at once and take their other routes."""
@@ -132,6 +136,7 @@ class RestLane:
         self._events = events
         self._exclusive_s = exclusive_s
         self._conceal = conceal
+        self._budget = RestBudget()
         self._turn = trio.Semaphore(1, max_value=1)
         self._idle: list[tuple[HttpConnection, float]] = []
         self._work_there = trio.Event()
@@ -139,6 +144,10 @@ class RestLane:
         self._closed_why = ""
         self._dial_failed_at = -DIAL_PAUSE_S
         self._dial_fault = ""
+
+    def told(self, ceiling: float | None) -> None:
+        """The venue told the account's rate threshold, and with it the tier of this key."""
+        self._budget.told(ceiling)
 
     def wake(self) -> None:
         """There may be a call to make."""
@@ -189,9 +198,13 @@ class RestLane:
         taken: list[Call] = []
 
         def choose() -> Plan | None:
-            call = self._dispatcher.pursuits.next_call(self._world.clock.monotonic_ns())
+            now_ns = self._world.clock.monotonic_ns()
+            queries = self._budget.affordable(now_ns, reserve=QUERY_RESERVE)
+            call = self._dispatcher.pursuits.next_call(now_ns, queries=queries)
             if call is None:
                 return None
+            if call.form != "cancel":
+                self._budget.charge(now_ns)
             taken.append(call)
             return self._dialect.plan(call)
 
@@ -219,6 +232,7 @@ class RestLane:
 
     async def fetch_token(self) -> tuple[Secret[str], float]:
         """A fresh WebSocket token and its validity in seconds. Raises TokenFailed."""
+        self._budget.charge(self._world.clock.monotonic_ns())
         try:
             answer = await self._exchange(self._dialect.token)
         except CallFailed as failed:
