@@ -341,7 +341,7 @@ class Pursuits:
             self._family_accepted(family, attempt, now_ns)
 
     def _family_accepted(self, family: Family, attempt: Attempt[Pursuit], now_ns: int) -> None:
-        if family.children is not None or family.acked_ns is not None:
+        if family.children is not None or family.verdict is not None or family.acked_ns is not None:
             return
         self._close_attempt(family, attempt, now_ns)
         if family.done:
@@ -890,7 +890,7 @@ class Pursuits:
         if type(pursuit) is not Family or pursuit.left:
             pursuit.query_ns = now_ns + self._policy.hedge_ns
         elif pursuit.meant:
-            self._settle(pursuit, pursuit.ending(self.resting), "stream", now_ns)
+            self._family_over(pursuit, "stream", now_ns)
         else:
             # Nothing was known to rest, so no event is to be waited for.
             self._ask(pursuit)
@@ -1219,9 +1219,21 @@ class Pursuits:
         if family.done or family.children is not None:
             return
         if not family.left and family.acked_ns is not None:
-            self._settle(family, family.ending(self.resting), route, now_ns)
+            self._family_over(family, route, now_ns)
         elif family.oks and family.complete and family.acked_ns is None and family.pending:
             self._family_accepted(family, next(iter(family.pending.values())), now_ns)
+
+    def _family_over(self, family: Family, route: Route, now_ns: int) -> None:
+        """Nothing rests of what an accepted family is known to have meant.
+
+        An order under its userref that was heard of only since may have been meant too, and may yet be refused.
+        """
+        known = family.key.kind == "all" or self.resting.open_under(int(family.key.value)) <= family.meant
+        if known:
+            self._settle(family, family.ending(self.resting), route, now_ns)
+        else:
+            family.query_ns = now_ns + self._policy.hedge_ns
+            self._schedule(family)
 
     def _opened(self, row: Row, now_ns: int) -> None:
         """An order appeared. If a cancel for it came too early, this is the moment to repeat it."""

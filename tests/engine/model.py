@@ -23,6 +23,7 @@ from daemon.contract.evidence import (
 from daemon.contract.ids import EVERYTHING, Reqid, Target
 from daemon.contract.outcomes import SAFE, Acked, Canceled, Closed, Outcome, Refused, Settlement, Unknown
 from daemon.engine.inflight import Reqids
+from daemon.engine.pursuit import Pursuit
 from daemon.engine.pursuits import (
     FAR_NS,
     MS,
@@ -225,9 +226,6 @@ class Desk:
         return sent[0]
 
 
-def reqids(sends: Iterable[Send]) -> set[Reqid]:
-    return {send.reqid for send in sends}
-
 
 # ---------------------------------------------------------------- a venue that remembers what really rests
 
@@ -279,7 +277,7 @@ class Simulation(Desk):
         self.asked: dict[int, Asked] = {}
         self.outcomes: Counter[str] = Counter()
         self.left: list[tuple[float, Target]] = []
-        self.userref_sends: dict[int, list[Reqid]] = {}
+        self.userref_sends: dict[Pursuit, list[Reqid]] = {}
         self.settled_reqids: set[Reqid] = set()
         self.epoch = {0: 0, 1: 0}
         self.stalled: dict[Lane, bool] = {0: False, 1: False}
@@ -440,8 +438,7 @@ class Simulation(Desk):
     def note_userref(self, reqid: Reqid) -> None:
         attempt = self.pursuits._inflight.find(reqid)
         assert attempt is not None
-        earlier = self.userref_sends.setdefault(id(attempt.of), [])
-        self.kept = [*getattr(self, "kept", []), attempt.of]
+        earlier = self.userref_sends.setdefault(attempt.of, [])
         assert all(r in self.settled_reqids for r in earlier), "a userref left again while the first may have worked"
         earlier.append(reqid)
 
@@ -656,10 +653,10 @@ class Simulation(Desk):
             # A family's request serves those only who had asked when it left.
             assert not frames or asked.target.kind in ("userref", "all"), what
         if isinstance(outcome, SAFE):
+            # An order that appears after the command's window is not what the command could find.
             for one in self.meant(asked):
-                assert not self.rests(one), f"{what}, but {one.order_id} rests"
-                hidden = one.status == "open" and one.visible_ms <= asked.window_ms
-                assert not hidden, f"{what}, but {one.order_id} is about to appear"
+                rests = one.status == "open" and one.visible_ms <= asked.window_ms
+                assert not rests, f"{what}, but {one.order_id} rests or is about to"
         if asked.target.kind == "order_id":
             status = getattr(self.book.get(str(asked.target.value)), "status", None)
             if isinstance(outcome, Canceled | Acked):

@@ -207,8 +207,8 @@ def test_an_ended_order_never_reopens_and_the_indexes_agree(history: list[OrderS
             expected = {i for i in resting.open_ids() if (r := resting.get(i)) is not None and r.userref == userref}
             assert resting.open_under(userref) == expected
         for name in ("a", "b"):
-            order_id = resting.open_as(name)
-            if order_id is not None:
-                row = resting.get(order_id)
+            bearer = resting.open_as(name)
+            if bearer is not None:
+                row = resting.get(bearer)
                 assert row is not None
                 assert (row.cl_ord_id, row.status) == (name, "open")
