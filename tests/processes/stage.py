@@ -197,19 +197,23 @@ class Service:
         assert self._program is not None, "not started"
         return self._program
 
-    def start(self, *, environ: Mapping[str, str] | None = None, live: bool = True) -> "Service":
-        """Start it; with `live`, return once every session is. Else once it answers."""
+    def launch(self, *, environ: Mapping[str, str] | None = None) -> None:
+        """Start it, and wait for nothing."""
         self._program = Program(["run", "--config", str(self.config)], self.home, "daemon", environ=environ)
-        until(lambda: self._serves(live), START_S, "the daemon serves")
+
+    def start(self) -> "Service":
+        """Start it, and return once every session is live."""
+        self.launch()
+        until(self._serves, START_S, "the daemon serves")
         return self
 
-    def _serves(self, live: bool) -> bool:
+    def _serves(self) -> bool:
         assert self.program.process.poll() is None, f"status {self.program.process.returncode}: {self.program.err}"
         try:
             status = self.status(within_s=0.25)
         except TimeoutError:
             return False
-        return not live or (status["state"] == "serving" and status["venues"]["spot"]["state"] == "up")
+        return bool(status["state"] == "serving" and status["venues"]["spot"]["state"] == "up")
 
     def status(self, *, detail: bool = False, within_s: float = 5.0) -> dict[str, Any]:
         """Its `status` reply. Raises TimeoutError."""
