@@ -1,0 +1,85 @@
+"""`python -m daemon demo` as a newcomer runs it: it tells its story, ends well and leaves nothing behind."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from daemon.demo import CHAPTERS
+
+ROOT = Path(__file__).parent.parent
+WITHIN_S = 30
+TOLD = re.compile(r" *(\d+\.\d\d)s  (.*)")
+
+
+def processes_of(session: int) -> list[str]:
+    """The command lines of every process of a session but its dead leader."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            # After the name, which may hold anything: state, parent, group, session.
+            state, _, _, its_session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(its_session) == session and state != "Z":
+                found.append((entry / "cmdline").read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The lines of one run, after what every run must leave was looked at."""
+    place = tmp_path_factory.mktemp("demo")
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "daemon", "demo"],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(place)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, complaints = process.communicate(timeout=WITHIN_S)
+    finally:
+        process.kill()
+        process.wait()
+    assert (process.returncode, complaints) == (0, ""), out
+    assert time.monotonic() - began < WITHIN_S
+    assert list(place.iterdir()) == []
+    assert processes_of(process.pid) == []
+    return out.splitlines()
+
+
+def test_every_chapter_is_told_as_it_happens(told: list[str]) -> None:
+    times = [float(found[1]) for line in told if (found := TOLD.fullmatch(line))]
+    assert times == sorted(times)
+    answers = [line for line in told if re.search(r"s    answers?: ", line)]
+    assert len(answers) == len(CHAPTERS)
+    assert all("0 orders rest on the exchange" in line for line in answers)
+    assert [line for line in told if "canceld ended with status 0" in line]
+
+
+def test_the_table_has_a_row_for_each_chapter_and_an_empty_book(told: list[str]) -> None:
+    [head] = [number for number, line in enumerate(told) if line.startswith("what happened")]
+    rows = told[head + 2 : told.index("", head)]
+    assert len(rows) == len(CHAPTERS)
+    # The last column is the exchange's own book.
+    assert {row.split()[-1] for row in rows} == {"0"}
+    assert told[-1] == "Every command got exactly one answer, and the exchange's book agrees with all of them."
+
+
+def test_it_takes_no_arguments() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "daemon", "demo", "--fast"], cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "Traceback" not in ended.stderr
