@@ -1194,8 +1194,8 @@ class Pursuits:
         if not by_name:
             return
         pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter.target.kind != "cl_ord_id"]
-        if not pursuit.waiters:
-            self._finish(pursuit, now_ns)
+        # Its deadline was perhaps theirs: left as it is, it would stay due for ever.
+        self._go_on_or_finish(pursuit, now_ns)
         named = by_name[0].target
         order_id = self.resting.open_as(str(named.value))
         key = named if order_id is None else Target("order_id", order_id)
