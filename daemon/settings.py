@@ -44,6 +44,9 @@ LATE_LIMIT = 20_000
 RESTING_LIMIT = 50_000
 """Most ended orders remembered; open ones are always kept, since a kill walks them."""
 
+SOCKET_PATH_BYTES = 107
+"""Linux keeps 108 bytes for the path of a socket file, its final NUL included."""
+
 HEDGE_FLOOR_MS = 20
 """A shorter hedge delay would send every cancel twice."""
 
@@ -184,6 +187,8 @@ def parse(text: str) -> Settings:
     ):
         if not endpoint.startswith("ipc://") or endpoint.startswith("ipc://@"):
             raise BadSettings(f"{key}: {endpoint!r} is not offered; use ipc:// with a file path, its mode guards it")
+        if len(endpoint.removeprefix("ipc://").encode()) > SOCKET_PATH_BYTES:
+            raise BadSettings(f"{key}: a socket path has at most {SOCKET_PATH_BYTES} bytes; use a shorter one")
     if len({settings.gateway.commands, settings.gateway.control, settings.gateway.events}) < 3:
         raise BadSettings("gateway: commands, control and events need three different endpoints")
     if not settings.venues:

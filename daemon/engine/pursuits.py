@@ -1373,7 +1373,9 @@ class Pursuits:
         if key.kind != "all":
             return settlement
         assert type(pursuit) is Family
-        proved = isinstance(outcome, Canceled)
-        residual = () if proved else tuple(i for i in self.resting.open_ids() if i in pursuit.left)
+        # At the acceptance the events are still on their way: what was counted as cancelled does not rest.
+        counted = isinstance(outcome, Acked) and pursuit.count is not None and pursuit.count >= len(pursuit.meant)
+        gone = counted or isinstance(outcome, Canceled)
+        residual = () if gone else tuple(i for i in self.resting.open_ids() if i in pursuit.left)
         return msgspec.structs.replace(settlement, count=pursuit.count, residual=residual)
 

@@ -316,6 +316,9 @@ class Gateway:
 
     def _other(self, asked: Asked, now_ns: int) -> None:
         match asked.command:
+            case Ping() | Status() if (asked.identity, asked.command.id) in self._remembered:
+                # Reads are not remembered themselves, but they must not be mistaken for the command that has the id.
+                self._repeat(asked, self._remembered[asked.identity, asked.command.id])
             case Ping(id=id):
                 self._answer_at_once(asked, {"type": "pong", "id": id, "monotonic_ns": now_ns})
             case Status(id=id, detail=detail):
