@@ -9,7 +9,7 @@ import trio
 
 from daemon import settings
 from daemon.contract.ids import Target
-from daemon.contract.outcomes import Acked, Outcome, Refused, Settlement, Unknown
+from daemon.contract.outcomes import Acked, Canceled, Outcome, Refused, Settlement, Unknown
 from daemon.tasks import gateway as room
 from daemon.tasks.dispatcher import Owner
 from daemon.tasks.events import Events
@@ -86,6 +86,27 @@ class Door:
 @pytest.fixture
 async def door(nursery: trio.Nursery) -> Door:
     return Door(nursery)
+
+
+async def test_a_ping_under_the_id_of_a_cancel_is_told_so(autojump_clock: object, door: Door) -> None:
+    await door.ask({**CANCEL, "id": "mine"})
+    await door.ask({"type": "ping", "id": "mine"})
+    [refusal] = door.told()
+    assert (refusal["id"], refusal["reason"]) == ("mine", "id_reused")
+
+
+async def test_each_order_of_a_batch_is_an_event_of_its_own(autojump_clock: object, door: Door) -> None:
+    listener = door.bus.subscribe(EVENTS, b"outcome.")
+    orders = [{"order_id": "OAAAAA-BBBBB-CCCCCC"}, {"order_id": "ODDDDD-EEEEE-FFFFFF"}]
+    await door.ask({"type": "cancel_batch", "id": 5, "venue": "spot", "orders": orders})
+    door.venue.answer(Acked())
+    door.venue.answer(Canceled("0.5"))
+    [reply] = door.told()
+    told = [msgspec.json.decode(heard[1]) for _ in orders if (heard := listener.receive_nowait()) is not None]
+    assert [(event["order_id"], event["outcome"]) for event in told] == [
+        (outcome["order_id"], outcome["outcome"]) for outcome in reply["outcomes"]
+    ]
+    assert len(told) == 2
 
 
 def test_the_limits_are_those_of_the_contract() -> None:
