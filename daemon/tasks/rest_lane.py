@@ -368,13 +368,12 @@ class RestLane:
                     await self._use(connection)
             for connection in [old for old in born if not old.is_open]:
                 del born[connection]
-            if len(self._idle) < WARM:
+            # So many a look and no more: a venue that takes connections and drops them must not be dialled in a circle.
+            for _ in range(WARM - len(self._idle)):
                 try:
-                    self._idle.insert(0, (await self._dial(), now))
+                    self._idle.insert(0, (await self._dial(), trio.current_time()))
                 except CallFailed:
-                    self.tried.set()
-                else:
-                    continue
+                    break
             self.tried.set()
             await trio.sleep(WARM_LOOK_S)
 
