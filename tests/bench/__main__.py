@@ -36,10 +36,11 @@ def run(effort: Effort, tell: Callable[[str], None]) -> None:
         rival = worker("rivals", "ccxt", str(on.port), str(on.ca_file))
         crowds = {
             name: [worker("asker", endpoint, str(base + number)) for number in range(CROWD)]
-            for name, endpoint, base in (("floor", on.floor, 100), ("daemon", on.daemon.commands, 200))
+            for name, endpoint, base in (("floor", on.floors["floor"][0], 100), ("daemon", on.daemon.commands, 200))
         }
-        askers = {"floor": Asker(on.floor, 1), "daemon": Asker(on.daemon.commands, 2)}
-        asker = askers["daemon"]
+        asker = Asker(on.daemon.commands, 2)
+        askers = {name: Asker(endpoint, 3 + n) for n, (name, (endpoint, _)) in enumerate(on.floors.items())}
+        askers["daemon"] = asker
         on.daemon.wait_for(asker, 2)
         asker.windowed(effort.stream // 4, 20)
         rounds, tails = _alternate(on, effort, askers, crowds, rival)
@@ -61,13 +62,14 @@ def _alternate(
     """Every party's turn in every round; the figures, and every ask → answer time for the far tail."""
     rounds = Rounds()
     tails: dict[str, list[float]] = {}
-    pids = {"floor": on.floor_pid, "daemon": on.daemon.pid}
+    pids = {name: pid for name, (_, pid) in on.floors.items()} | {"daemon": on.daemon.pid}
     for _ in range(effort.rounds):
         for name, asker in askers.items():
             tails.setdefault(name, []).extend(measures.one_at_a_time(on, rounds, name, asker, effort.asks))
             for window in WINDOWS:
                 measures.stream(rounds, name, asker, effort.stream, window, pids[name])
-            measures.burst(on, rounds, name, crowds[name], effort.burst)
+            if name in crowds:
+                measures.burst(on, rounds, name, crowds[name], effort.burst)
         if "missing" not in rival.hello:
             library = Library(rival)
             tails.setdefault("ccxt", []).extend(measures.one_at_a_time(on, rounds, "ccxt", library, effort.asks))
@@ -87,9 +89,13 @@ def _compared(rounds: Rounds, tails: dict[str, list[float]]) -> list[Row]:
             ("ask → answer p50", "answer p50", 1.30),
         )
     ]
+    rows += [
+        Row(f"{text}, daemon ÷ lean floor", "", f"{rounds.ratio(figure, 'daemon', 'lean floor'):.2f}", None)
+        for text, figure in (("wire p50", "wire p50"), ("ask → answer p50", "answer p50"))
+    ]
     rate = Row.at_least("cancels/s at 20 in flight, daemon ÷ floor", rounds.ratio("rate 20", "daemon", "floor"), 1.4)
     tail, last = "ask → answer p99.9, daemon ÷ ccxt.pro in process", "burst of 1,000: last frame, daemon ÷ ccxt.pro"
-    if not rounds.has("ccxt"):
+    if not rounds.has("ccxt", "wire p50"):
         missing = "ccxt is not installed"
         return [*rows, Row.left_out(tail, "≤ 2", missing), rate, Row.left_out(last, "≤ 1.2", missing)]
     far = percentile(tails["daemon"], 99.9) / percentile(tails["ccxt"], 99.9)
@@ -98,7 +104,7 @@ def _compared(rounds: Rounds, tails: dict[str, list[float]]) -> list[Row]:
 
 def _absolute(rounds: Rounds) -> str:
     """Every party's own figures."""
-    parties = [party for party in ("floor", "daemon", "ccxt") if rounds.has(party)]
+    parties = [party for party in ("lean floor", "floor", "daemon", "ccxt") if rounds.has(party, "wire p50")]
     lines = []
     for text, figures, shape in (
         ("wire p50 / p99 / p99.9, µs", ("wire p50", "wire p99", "wire p99.9"), "{:.0f}"),
@@ -108,9 +114,7 @@ def _absolute(rounds: Rounds) -> str:
         (f"burst, {CROWD} processes (ccxt: one), last frame, ms", ("burst",), "{:.0f}"),
     ):
         cells = [
-            " / ".join(shape.format(rounds.figure(party, figure)) for figure in figures)
-            if party != "ccxt" or not figures[0].startswith("cpu")
-            else ""
+            " / ".join(shape.format(rounds.figure(party, figure)) for figure in figures if rounds.has(party, figure))
             for party in parties
         ]
         lines.append([text, *cells])

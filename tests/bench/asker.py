@@ -1,7 +1,7 @@
 """A strategy, as the bench needs one: a plain blocking DEALER that asks for cancels and takes times.
 
-The same code asks the daemon and the floor. Run as a process, it is one of the crowd: `python -m tests.bench.asker
-ENDPOINT NUMBER`, NUMBER keeping the order ids of the processes apart.
+The same code asks the daemon and the floors, in JSON. Run as a process, it is one of the crowd:
+`python -m tests.bench.asker ENDPOINT NUMBER`, NUMBER keeping the order ids of the processes apart.
 """
 
 import gc
@@ -48,7 +48,7 @@ class Asker:
         self._socket.connect(endpoint)
         self._number = number
         self._count = 0
-        self._decode = msgspec.msgpack.Decoder(Reply).decode
+        self._decode = msgspec.json.Decoder(Reply).decode
 
     def close(self) -> None:
         self._socket.close()
@@ -56,8 +56,8 @@ class Asker:
     def request(self, command: dict[str, object]) -> dict[str, object]:
         """Any other command, and its reply."""
         self._count += 1
-        self._socket.send(msgspec.msgpack.encode({**command, "id": self._count}))
-        reply: dict[str, object] = msgspec.msgpack.decode(self._socket.recv())
+        self._socket.send(msgspec.json.encode({**command, "id": self._count}))
+        reply: dict[str, object] = msgspec.json.decode(self._socket.recv())
         return reply
 
     def paced(self, count: int, gap_s: float, *, deadline_ms: int = DEADLINE_MS) -> list[Asked]:
@@ -133,7 +133,7 @@ class Asker:
             "order_id": order_id,
             "deadline_ms": deadline_ms,
         }
-        return order_id, msgspec.msgpack.encode(command)
+        return order_id, msgspec.json.encode(command)
 
 
 def main() -> None:

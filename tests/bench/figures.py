@@ -27,8 +27,8 @@ class Rounds:
     def add(self, party: str, figure: str, value: float) -> None:
         self._values[party, figure].append(value)
 
-    def has(self, party: str) -> bool:
-        return any(of == party for of, _ in self._values)
+    def has(self, party: str, figure: str) -> bool:
+        return (party, figure) in self._values
 
     def figure(self, party: str, figure: str) -> float:
         return median(self._values[party, figure])

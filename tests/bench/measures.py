@@ -22,7 +22,7 @@ GAP_S: Final = 0.001
 """Between an answer and the next cancel, where cancels are asked for one at a time."""
 
 CROWD: Final = 8
-HOT_WINDOW: Final = 100
+HOT_WINDOW: Final = 20
 """In flight for the client that asks as fast as it can."""
 
 HEDGE_AFTER_MS: Final = 400
@@ -131,7 +131,10 @@ def hedge(stage: Stage, asker: Asker, effort: Effort) -> Row:
         raise RuntimeError("a silent cancel was not hedged")
     late_ms = [(times[1] - times[0]) / 1e6 - HEDGE_AFTER_MS for times in arrivals.values()]
     return Row.at_most(
-        "silent venue: hedge later than hedge_after_ms, p99", percentile(late_ms, 99), 2, " ms",
+        "silent venue: hedge later than hedge_after_ms, p99",
+        percentile(late_ms, 99),
+        2,
+        " ms",
         details=f" (p50 {percentile(late_ms, 50):.2f} ms)",
     )
 
@@ -157,7 +160,10 @@ def socket_killed(stage: Stage, asker: Asker, effort: Effort) -> Row:
         worst_ms.append(percentile(late_ms, 99))
         typical_ms.append(percentile(late_ms, 50))
     return Row.at_most(
-        f"socket killed with {count} in flight: every reply final, p99", median(worst_ms), 50, " ms",
+        f"socket killed with {count} in flight: every reply final, p99",
+        median(worst_ms),
+        50,
+        " ms",
         details=f" (p50 {median(typical_ms):.1f} ms)",
     )
 
@@ -193,7 +199,9 @@ def hot_neighbour(asker: Asker, hot: Worker, effort: Effort) -> Row:
         busy.append(percentile(_answer_us(asker.paced(asks, GAP_S)), 99))
         hot.hear()
     return Row.at_most(
-        "one hot client: another's p99 ÷ its quiet p99", median(busy) / median(quiet), 2,
+        "one hot client: another's p99 ÷ its quiet p99",
+        median(busy) / median(quiet),
+        2,
         details=f" ({median(busy):.0f} ÷ {median(quiet):.0f} µs)",
     )
 

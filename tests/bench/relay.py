@@ -1,14 +1,18 @@
-"""The floor: the least a relay can be. ROUTER to TLS to ROUTER, blocking, one thread, no features.
+"""The floor: a relay as one would write it by hand. ROUTER to TLS to ROUTER, blocking, one thread, no features.
 
-It has no deadline, no second route, no reconnection and no check of anything; what the daemon takes longer than this
-is what its promises cost. Run as a process: `python -m tests.bench.relay ENDPOINT PORT CA_FILE`.
+It has no deadline, no second route, no reconnection and no check of anything; what the daemon takes longer than this is
+what its promises cost. `plain` reads and writes JSON with the standard library. `lean` is the least that Python can do:
+typed decoding, answers found by slicing, nothing read that is not needed.
+
+Run as a process: `python -m tests.bench.relay plain|lean ENDPOINT PORT CA_FILE`.
 """
 
+import json
 import os
 import socket
 import ssl
 import sys
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import zmq
@@ -19,11 +23,69 @@ from .venue import TOKEN
 READ_SIZE: Final = 64 * 1024
 
 
-class Command(msgspec.Struct):
-    """What is read of a cancel."""
+class Speech(Protocol):
+    """How a relay reads and writes."""
 
+    def command(self, payload: bytes) -> tuple[int, str]:
+        """Command id and order id of a client's cancel."""
+        ...
+
+    def cancel(self, reqid: int, order_id: str) -> bytes: ...
+
+    def acked(self, text: bytes) -> int | None:
+        """The reqid that the venue acked; None for anything else."""
+        ...
+
+    def reply(self, id: int) -> bytes: ...
+
+
+class Plain:
+    """The standard library's json everywhere."""
+
+    def command(self, payload: bytes) -> tuple[int, str]:
+        command = json.loads(payload)
+        return command["id"], command["order_id"]
+
+    def cancel(self, reqid: int, order_id: str) -> bytes:
+        request = {"event": "cancelOrder", "reqid": reqid, "token": TOKEN, "txid": [order_id]}
+        return json.dumps(request).encode()
+
+    def acked(self, text: bytes) -> int | None:
+        message = json.loads(text)
+        if isinstance(message, dict) and message["event"] == "cancelOrderStatus" and message["status"] == "ok":
+            return int(message["reqid"])
+        return None
+
+    def reply(self, id: int) -> bytes:
+        return json.dumps({"type": "outcome", "id": id, "outcome": "acked"}).encode()
+
+
+class _Command(msgspec.Struct):
     id: int
     order_id: str
+
+
+class Lean:
+    """Nothing that could be left out."""
+
+    def __init__(self) -> None:
+        self._decode = msgspec.json.Decoder(_Command).decode
+
+    def command(self, payload: bytes) -> tuple[int, str]:
+        command = self._decode(payload)
+        return command.id, command.order_id
+
+    def cancel(self, reqid: int, order_id: str) -> bytes:
+        return f'{{"event":"cancelOrder","reqid":{reqid},"token":"{TOKEN}","txid":["{order_id}"]}}'.encode()
+
+    def acked(self, text: bytes) -> int | None:
+        if b"cancelOrderStatus" not in text:
+            return None
+        at = text.index(b'"reqid":') + 8
+        return int(text[at : text.index(b",", at)])
+
+    def reply(self, id: int) -> bytes:
+        return b'{"type":"outcome","id":%d,"outcome":"acked"}' % id
 
 
 def connect(port: int, ca_file: str) -> ssl.SSLSocket:
@@ -49,10 +111,8 @@ def masked(payload: bytes, key: bytes) -> bytes:
     return b"\x81\xfe" + size.to_bytes(2, "big") + key + body
 
 
-def relay(router: "zmq.Socket[bytes]", wire: ssl.SSLSocket) -> None:
+def relay(speech: Speech, router: "zmq.Socket[bytes]", wire: ssl.SSLSocket) -> None:
     """Pass cancels on and acks back, for ever."""
-    decode = msgspec.msgpack.Decoder(Command).decode
-    encode = msgspec.msgpack.encode
     key = os.urandom(4)
     asked: dict[int, tuple[bytes, int]] = {}
     reqid = 0
@@ -64,30 +124,29 @@ def relay(router: "zmq.Socket[bytes]", wire: ssl.SSLSocket) -> None:
         for ready, _ in poller.poll():
             if ready is router:
                 identity, payload = router.recv_multipart()
-                command = decode(payload)
+                id, order_id = speech.command(payload)
                 reqid += 1
-                asked[reqid] = identity, command.id
-                text = f'{{"event":"cancelOrder","reqid":{reqid},"token":"{TOKEN}","txid":["{command.order_id}"]}}'
-                wire.sendall(masked(text.encode(), key))
+                asked[reqid] = identity, id
+                wire.sendall(masked(speech.cancel(reqid, order_id), key))
                 continue
             buffer += wire.recv(READ_SIZE)
             while len(buffer) > 1 and len(buffer) >= (end := 2 + buffer[1]):
-                text_back = buffer[2:end]
+                text = buffer[2:end]
                 buffer = buffer[end:]
-                if b"cancelOrderStatus" in text_back:
-                    at = text_back.index(b'"reqid":') + 8
-                    identity, id = asked.pop(int(text_back[at : text_back.index(b",", at)]))
-                    router.send_multipart([identity, encode({"type": "outcome", "id": id, "outcome": "acked"})])
+                acked = speech.acked(text)
+                if acked is not None:
+                    identity, id = asked.pop(acked)
+                    router.send_multipart([identity, speech.reply(id)])
 
 
 def main() -> None:
-    endpoint, port, ca_file = sys.argv[1:4]
+    kind, endpoint, port, ca_file = sys.argv[1:5]
     router = zmq.Context().socket(zmq.ROUTER)
     router.bind(endpoint)
     wire = connect(int(port), ca_file)
     lines.end_with_parent()
     print("{}", flush=True)
-    relay(router, wire)
+    relay(Lean() if kind == "lean" else Plain(), router, wire)
 
 
 if __name__ == "__main__":

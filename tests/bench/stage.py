@@ -1,4 +1,4 @@
-"""Sets the bench's stage: certificates, the venue, the floor and the real daemon, each a process of its own."""
+"""Sets the bench's stage: certificates, the venue, the floors and the real daemon, each a process of its own."""
 
 import base64
 import os
@@ -123,18 +123,18 @@ dir = "{home}/credentials"
 class Stage:
     """Everything that is measured, running."""
 
-    def __init__(self, venue: Worker, ca_file: Path, daemon: Daemon, floor: str, floor_pid: int) -> None:
+    def __init__(self, venue: Worker, ca_file: Path, daemon: Daemon, floors: dict[str, tuple[str, int]]) -> None:
+        """floors: endpoint and process id of each relay, by its name in the tables."""
         self.venue = venue
         self.port = int(venue.hello["port"])
         self.ca_file = ca_file
         self.daemon = daemon
-        self.floor = floor
-        self.floor_pid = floor_pid
+        self.floors = floors
 
 
 @contextmanager
 def stage() -> Iterator[Stage]:
-    """Venue and floor run inside; the daemon is there to be started. All of them end with the block."""
+    """Venue and floors run inside; the daemon is there to be started. All of them end with the block."""
     with ExitStack() as ending:
         home = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="canceld-bench-")))
         authority = trustme.CA()
@@ -145,11 +145,14 @@ def stage() -> Iterator[Stage]:
         identity.private_key_pem.write_to_path(str(key))
         venue = Worker("venue", [str(certificate), str(key)])
         ending.callback(venue.kill)
-        floor = f"ipc://{home}/floor.sock"
-        relay = Worker("relay", [floor, str(venue.hello["port"]), str(ca_file)])
-        ending.callback(relay.kill)
+        floors = {}
+        for name, kind in (("floor", "plain"), ("lean floor", "lean")):
+            endpoint = f"ipc://{home}/{kind}.sock"
+            relay = Worker("relay", [kind, endpoint, str(venue.hello["port"]), str(ca_file)])
+            ending.callback(relay.kill)
+            floors[name] = endpoint, relay.pid
         place = home / "daemon"
         place.mkdir(mode=0o700)
         daemon = Daemon(place, int(venue.hello["port"]), ca_file)
         ending.callback(daemon.stop)
-        yield Stage(venue, ca_file, daemon, floor, relay.pid)
+        yield Stage(venue, ca_file, daemon, floors)

@@ -22,6 +22,7 @@ HEARTBEAT_S: Final = 1
 
 READ_SIZE: Final = 64 * 1024
 ORDER_ID: Final = re.compile(rb"OBENCH-\d{5}-\d{7}")
+_CANCEL: Final = re.compile(rb'\{"(?:event|method)": ?"cancel_?[oO]rder"')
 _REQID: Final = re.compile(rb'"req_?id":\s*(\d+)')
 _HANDSHAKE_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TEXT: Final = 1
@@ -206,7 +207,9 @@ class Venue:
         heartbeat = _frame(b'{"channel":"heartbeat"}' if v2 else b'{"event":"heartbeat"}')
         if not v2:
             wire.write(
-                _frame(b'{"connectionID":8628615390848610000,"event":"systemStatus","status":"online","version":"1.9.6"}')
+                _frame(
+                    b'{"connectionID":8628615390848610000,"event":"systemStatus","status":"online","version":"1.9.6"}'
+                )
             )
         buffer = b""
         while True:
@@ -222,7 +225,7 @@ class Venue:
             start = 0
             while (frame := _parse(buffer, start)) is not None:
                 opcode, payload, start = frame
-                if opcode == _TEXT and payload[2:13] in (b'event":"can', b'method":"ca', b'method": "c'):
+                if opcode == _TEXT and _CANCEL.match(payload):
                     if self._records:
                         self._arrivals.append((now_ns, payload))
                     if self._answers:
