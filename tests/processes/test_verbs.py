@@ -70,7 +70,7 @@ def test_a_cancel_that_the_venue_refuses_is_not_done(shared: Shared) -> None:
     assert "EGeneral:Permission denied" in ended.stdout
     assert exchange.resting() == [order_id]
     exchange.clear()
-    assert canceld("cancel-all", "--endpoint", service.commands).returncode == DONE
+    assert canceld("cancel-all", "--until", "proof", "--endpoint", service.commands).returncode == DONE
     assert exchange.resting() == []
 
 
