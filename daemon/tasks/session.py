@@ -11,7 +11,17 @@ from typing import Any, Final, Protocol
 import structlog
 import trio
 
-from ..contract.evidence import Evidence, Fault, ModeChanged, Orders, Pong, Subscribed, SubscriptionLost, Unreadable
+from ..contract.evidence import (
+    CancelAck,
+    Evidence,
+    Fault,
+    ModeChanged,
+    Orders,
+    Pong,
+    Subscribed,
+    SubscriptionLost,
+    Unreadable,
+)
 from ..contract.ids import Reqid, Target, Venue
 from ..credentials import Secret
 from ..engine.backoff import Backoff, ConnectBudget, is_alarming
@@ -278,6 +288,8 @@ class Session:
         """Everything read in one go: what concerns the session here, the rest to the dispatcher."""
         now_ns = self._heard_ns = self._clock.monotonic_ns()
         for one in evidence:
+            if type(one) is CancelAck:
+                continue  # nearly all there is, and the dispatcher's alone
             match one:
                 case ModeChanged(mode=mode):
                     self._parts.dispatcher.mode_changed(mode)
@@ -374,5 +386,3 @@ class Session:
         if before is not self.state:
             log.info("session", session=self.name, state=self.state.value, was=before.value, why=why)
             self._parts.events.session(self._parts.venue, self.name, self.state.value, why)
-
-

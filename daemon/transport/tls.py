@@ -156,7 +156,8 @@ class TlsWire(Wire):
             # What came before the fault was authentic: give it first, the next read raises.
             if not pieces:
                 raise failure from error
-        self._answer_peer()
+        if self._leaving.pending:
+            self._answer_peer()
         if pieces:
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         return b"" if self._ended else None
