@@ -720,14 +720,16 @@ class Pursuits:
                 child = self._active.get(Target("order_id", order_id))
                 if settlement is None and child is not None:
                     self._expire(child, now_ns)
+        if pursuit.done:
+            return
         due = [waiter for waiter in pursuit.waiters if waiter.deadline_ns <= now_ns]
-        if due:
-            pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter.deadline_ns > now_ns]
-            verdicts = [(waiter, self._verdict(pursuit, waiter)) for waiter in due]
-            pursuit.answered_unknown += tuple(waiter for waiter, outcome in verdicts if isinstance(outcome, Unknown))
-            for waiter, outcome in verdicts:
-                self._answer(pursuit, waiter, outcome, "none", None, now_ns)
-            self._go_on_or_finish(pursuit, now_ns)
+        pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter.deadline_ns > now_ns]
+        verdicts = [(waiter, self._verdict(pursuit, waiter)) for waiter in due]
+        pursuit.answered_unknown += tuple(waiter for waiter, outcome in verdicts if isinstance(outcome, Unknown))
+        for waiter, outcome in verdicts:
+            self._answer(pursuit, waiter, outcome, "none", None, now_ns)
+        # Also when nobody was due: a deadline that stayed behind would be due for ever.
+        self._go_on_or_finish(pursuit, now_ns)
 
     def _verdict(self, pursuit: Pursuit, waiter: Waiter) -> Outcome:
         """What can honestly be said at the deadline."""

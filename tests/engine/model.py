@@ -303,9 +303,7 @@ class Simulation(Desk):
             "listing lags": 0.2,
         }
         self.odds = {fault: p if self.random.random() < 0.6 else 0.0 for fault, p in odds.items()}
-        self.end_ms = 0.0
         super().__init__()
-        self.end_ms = self.now_ms + 4000
 
     # ---------------------------------------------------------------- time
 
@@ -326,13 +324,15 @@ class Simulation(Desk):
                 self.connect(lane)
         for _ in range(r.randint(4, 14)):
             self.at(r.uniform(0, 3000), self.place)
+        # A list of open orders counts against old orders only, so some runs let the first ones grow old.
+        start_ms = r.choice((0, 0, 2500))
         for _ in range(r.randint(4, 20)):
-            self.at(r.uniform(0, 3500), self.ask)
+            self.at(start_ms + r.uniform(0, 3500), self.ask)
         for _ in range(r.randint(0, 6)):
-            self.at(r.uniform(0, 3500), self.fill)
+            self.at(start_ms + r.uniform(0, 3500), self.fill)
         for trouble in (self.lose_session, self.stall, self.kill_token, self.maintain, self.stop_rest):
             for _ in range(r.choice((0, 0, 1, 2))):
-                self.at(r.uniform(0, 3500), trouble)
+                self.at(start_ms + r.uniform(0, 3500), trouble)
         steps = 0
         while self.agenda or self.pursuits.next_wake_ns != FAR_NS:
             steps += 1
@@ -629,9 +629,15 @@ class Simulation(Desk):
             target = userref(r.choice((7, 8)))
         else:
             target = EVERYTHING
-        for _ in range(r.choice((1, 1, 2))):
+        targets = [target] * r.choice((1, 1, 2))
+        one = self.book.get(str(target.value))
+        if one is not None and one.name is not None:
+            targets.append(named(one.name))
+            r.shuffle(targets)
+        for target in targets:
             ticket = self.note(target, proof, deadline_ms)
             self.pursuits.submit(ticket, target, proof, round(deadline_ms * MS), self.now_ns)
+            deadline_ms += r.choice((0, 500))
 
     def note(self, target: Target, proof: bool, deadline_ms: float) -> int:
         ticket = len(self.asked)

@@ -2043,6 +2043,21 @@ def test_a_batch_that_is_throttled_after_all_is_not_batched_again_at_once() -> N
     assert len(desk.take()) == 2
 
 
+def test_a_deadline_goes_with_the_client_who_goes_on_by_name() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.wait(3000)
+    desk.cancel("patient", order(O1), deadline_ms=5000)
+    desk.cancel("hasty", named("slot-1"), deadline_ms=1000)
+    send = desk.last()
+    desk.stream(snapshot=True)
+    desk.reject(send)
+    desk.wait(1001)
+    assert desk.answers.keys() == {"hasty"}
+    desk.wait(4000)
+    assert desk.answers.keys() == {"patient", "hasty"}
+
+
 def test_an_earlier_denial_does_not_outlive_a_throttle() -> None:
     desk = Desk(0)
     desk.cancel("t", userref(7), deadline_ms=2000)
@@ -2517,6 +2532,22 @@ def test_a_denied_order_that_vanished_is_looked_for_by_name_for_those_who_asked_
     assert [s.target for s in desk.take()] == [named("slot-1")]
     desk.wait(DEADLINE_MS)
     assert isinstance(desk.outcome("name"), Unknown)
+
+
+def test_who_goes_on_by_name_takes_a_short_deadline_along() -> None:
+    desk = Desk(0)
+    desk.opened(O1, cl_ord_id="slot-1")
+    desk.wait(3000)
+    desk.cancel("name", named("slot-1"), deadline_ms=300)
+    desk.cancel("id", order(O1), deadline_ms=2000)
+    send = desk.last()
+    desk.stream(snapshot=True)
+    desk.reject(send)
+    desk.wait(300)
+    assert isinstance(desk.outcome("name"), Unknown)
+    assert desk.outcome("id") is None
+    desk.canceled(O1, "1")
+    assert desk.outcome("id") == Canceled("1")
 
 
 def test_a_denied_order_that_vanishes_last_is_unknown_to_those_who_asked_by_name() -> None:
