@@ -69,3 +69,29 @@ async def _drop_again_and_again(world: Stage, for_s: float) -> None:
     while world.now_s < until_s:
         world.inject("reset_sockets", route="spot_ws")
         await world.passed(0.5)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_a_venue_that_takes_connections_and_drops_them_is_not_dialled_in_a_circle(
+    autojump_clock: object, seed: int
+) -> None:
+    async with stage(seed) as world:
+        strategy = world.strategy()
+        [order_id] = await world.place_seen(1)
+        dialled = len(world.dials_to(REST_HOST))
+        world.inject("refuse_connections", for_s=60.0)
+        world.inject("reset_sockets")
+        world.inject("reset_sockets", route="spot_rest")
+        reply = await strategy.cancel(order_id=order_id)
+        # Each connection took the request before it fell: whether it was read nobody knows.
+        assert reply["outcome"] == "unknown"
+        assert world.resting == [order_id]
+        await world.passed(60.0)
+        # Two a second to stay warm, and the few that the cancel itself asked for.
+        assert len(world.dials_to(REST_HOST)) - dialled <= 2 * 60 + 40
+        assert _most_in_a_window(world.dials_to(WS_HOST)) <= LIMIT
+        await world.passed(31.0)
+        await world.live()
+        reply = await strategy.cancel(order_id=order_id)
+        assert reply["outcome"] in ("acked", "canceled")
+        assert world.resting == []
