@@ -11,8 +11,8 @@ import pytest
 from tests.processes.peers import Dealer
 from tests.processes.stage import START_S, Exchange, Program, Service
 
-WATCHDOG_S = 2.4
-"""Signs of life come three times in it, and above twice a second there is nothing to prove."""
+WATCHDOG_S = 1.8
+"""Signs of life come three times in it; below half a second apart an idle daemon has nothing new to prove."""
 
 TOKEN_LATE_S = 0.8
 NOTICE_BYTES = 4096

@@ -6,12 +6,15 @@ from pathlib import Path
 
 from tests.processes.stage import Exchange, Service
 
+Shared = tuple[Exchange, Service]
+
 
 def mode_of(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-def test_strategies_share_a_group_and_operators_do_not(service: Service) -> None:
+def test_strategies_share_a_group_and_operators_do_not(shared: Shared) -> None:
+    _, service = shared
     assert {name: oct(mode_of(service.home / f"{name}.sock")) for name in ("commands", "control", "events")} == {
         "commands": "0o660",
         "control": "0o600",
@@ -29,7 +32,8 @@ def test_the_configuration_names_other_modes(start: Callable[..., Service]) -> N
     assert mode_of(service.home / "events.sock") == 0o600
 
 
-def test_the_simulated_exchange_keeps_its_secrets_to_its_user(exchange: Exchange) -> None:
+def test_the_simulated_exchange_keeps_its_secrets_to_its_user(shared: Shared) -> None:
+    exchange, _ = shared
     directory = Path(exchange.told["credentials_dir"])
     assert mode_of(directory) == 0o700
     assert {mode_of(file) for file in directory.iterdir()} == {0o600}

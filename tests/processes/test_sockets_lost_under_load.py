@@ -53,15 +53,15 @@ def test_both_sockets_are_reset_and_rest_answers_for_all(exchange: Exchange, sta
 
 
 @pytest.mark.parametrize(
-    ("faults", "needs_rest"),
+    ("faults", "needs_rest", "till"),
     [
-        pytest.param([SWALLOWED_EARLY], True, id="before the effect"),
+        pytest.param([SWALLOWED_EARLY], True, "ack", id="before the effect"),
+        pytest.param([SWALLOWED_EARLY], True, "proof", id="before the effect, and proof is wanted"),
         # The order stream proves it within milliseconds.
-        pytest.param([SWALLOWED_LATE], False, id="after the effect"),
-        pytest.param([SWALLOWED_LATE, STREAM_LATE], True, id="after the effect, and the order stream is late"),
+        pytest.param([SWALLOWED_LATE], False, "ack", id="after the effect"),
+        pytest.param([SWALLOWED_LATE, STREAM_LATE], True, "ack", id="after the effect, and the order stream is late"),
     ],
 )
-@pytest.mark.parametrize("till", ["ack", "proof"])
 def test_lost_acknowledgements_cost_time_and_nothing_else(
     exchange: Exchange, service: Service, faults: list[dict[str, Any]], needs_rest: bool, till: str
 ) -> None:
