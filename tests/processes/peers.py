@@ -46,7 +46,7 @@ class _Socket:
 
     def receive(self, within_s: float) -> list[bytes]:
         """The next message. Raises TimeoutError."""
-        if not self.socket.poll(max(within_s, 0) * 1000):
+        if not self.socket.poll(int(max(within_s, 0) * 1000)):
             raise TimeoutError(f"nothing came in {within_s} s")
         return self.socket.recv_multipart()
 
