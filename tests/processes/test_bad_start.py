@@ -15,6 +15,9 @@ from tests.processes.stage import Exchange, Program, Service, canceld
 Shared = tuple[Exchange, Service]
 
 SOON_S = 5.0
+NOWHERE = __file__
+"""As a directory: nobody can make one there, not even root."""
+
 CONNECT_S = 1.5
 """What a verb waits for a daemon. Start-up of the interpreter comes on top."""
 
@@ -51,12 +54,12 @@ def unstarted(home: Path) -> Service:
         pytest.param({"spot": {"sesions": 2}}, "spot.sesions: unknown key", id="unknown key"),
         pytest.param({"spot": {"sessions": 9}}, "spot.sessions: ", id="out of range"),
         pytest.param({"spot": {"enabled": False}}, "no venue is enabled", id="no venue"),
-        pytest.param({"state": {"dir": "/nonexistent/canceld"}}, "/nonexistent/canceld", id="no state directory"),
-        pytest.param({"credentials": {"dir": "/nonexistent"}}, "/nonexistent/spot.key", id="no credentials"),
+        pytest.param({"state": {"dir": f"{NOWHERE}/state"}}, f"{NOWHERE}/state", id="no state directory"),
+        pytest.param({"credentials": {"dir": NOWHERE}}, f"{NOWHERE}/spot.key", id="no credentials"),
         pytest.param({"credentials": {"dir": ""}}, "CREDENTIALS_DIRECTORY", id="no place for credentials"),
-        pytest.param({"tls": {"ca_file": "/nonexistent/ca.pem"}}, "tls.ca_file: ", id="no CA file"),
+        pytest.param({"tls": {"ca_file": f"{NOWHERE}/ca.pem"}}, "tls.ca_file: ", id="no CA file"),
         pytest.param({"tls": {"ca_file": __file__}}, "tls.ca_file: ", id="no certificate in the CA file"),
-        pytest.param({"gateway": {"events": "ipc:///nonexistent/e.sock"}}, "/nonexistent", id="no socket directory"),
+        pytest.param({"gateway": {"events": f"ipc://{NOWHERE}/e.sock"}}, NOWHERE, id="no socket directory"),
     ],
 )
 def test_a_bad_configuration_is_named(unstarted: Service, sections: dict[str, Any], named: str) -> None:
