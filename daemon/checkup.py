@@ -75,7 +75,12 @@ def _check_files(settings: Settings) -> None:
         raise CheckFailed(f"tls.ca_file: {ca_file}: there is no such file")
     try:
         found = Path(settings.state.dir).stat()
+    except FileNotFoundError:
+        # `run` makes the directory itself, but not what it lies in.
+        if not Path(settings.state.dir).parent.is_dir():
+            raise CheckFailed(f"state.dir: {settings.state.dir}: there is no directory to make it in") from None
+        return
     except OSError as error:
-        raise CheckFailed(f"state.dir: {settings.state.dir}: {error.strerror}; make it, mode 0700") from None
+        raise CheckFailed(f"state.dir: {settings.state.dir}: {error.strerror}") from None
     if not stat.S_ISDIR(found.st_mode):
         raise CheckFailed(f"state.dir: {settings.state.dir}: is not a directory")

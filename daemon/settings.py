@@ -38,7 +38,7 @@ DRAIN_ON_STOP_S = 3.0
 LATE_WINDOW_S = 60.0
 """How long an answered cancel is remembered so that a late answer of the venue is reported as `late`."""
 
-LATE_LIMIT = 20_000
+LATE_LIMIT = 8_192
 """Most answered cancels remembered for late answers."""
 
 RESTING_LIMIT = 50_000

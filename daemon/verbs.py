@@ -7,7 +7,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Literal
 
 from .client import CONTROL_ENDPOINT, CancelResult, Client, CommandRefused, DaemonUnreachable, OrderRef
@@ -15,7 +15,7 @@ from .client.requests import COMMANDS_ENDPOINT
 from .client.results import ReplyMap, VenueSweep
 from .contract.frames import outcome_map
 from .contract.ids import Kind, Target, fault_of
-from .contract.outcomes import NAMES, Closed, Refused, Rejected, Settlement, Unknown
+from .contract.outcomes import NAMES, Closed, Outcome, Refused, Rejected, Settlement, Unknown
 
 DONE: Final = 0
 NOT_DONE: Final = 1
@@ -142,10 +142,14 @@ def _order(asked: argparse.Namespace, text: str) -> OrderRef:
 
 
 def _status_of(results: Sequence[CancelResult]) -> int:
-    undone = [result for result in results if isinstance(result.outcome, Rejected | Unknown | Refused)]
+    return _status_of_outcomes([result.outcome for result in results])
+
+
+def _status_of_outcomes(outcomes: Iterable[Outcome]) -> int:
+    undone = [outcome for outcome in outcomes if isinstance(outcome, Rejected | Unknown | Refused)]
     if not undone:
         return DONE
-    if all(isinstance(result.outcome, Refused) and result.outcome.reason == "no_route" for result in undone):
+    if all(isinstance(outcome, Refused) and outcome.reason == "no_route" for outcome in undone):
         return UNREACHABLE
     return NOT_DONE
 
@@ -202,19 +206,27 @@ def cancel_all(asked: argparse.Namespace, client: Client) -> int:
         _print_columns([_sweep_cells(venue, sweep) for venue, sweep in result.venues.items()])
         for venue, sweep in result.venues.items():
             _print_residual(venue, sweep.residual)
-    undone = any(
-        sweep.residual or isinstance(sweep.outcome, Rejected | Unknown | Refused) for sweep in result.venues.values()
-    )
-    return NOT_DONE if undone else DONE
+    sweeps = result.venues.values()
+    # What a refused sweep lists rests because nothing left; that a venue could not be reached is then the better word.
+    if any(sweep.residual and not isinstance(sweep.outcome, Refused) for sweep in sweeps):
+        return NOT_DONE
+    return _status_of_outcomes(sweep.outcome for sweep in sweeps)
 
 
 def _sweep_cells(venue: str, sweep: VenueSweep) -> list[str]:
+    match sweep.outcome:
+        case Refused(reason=reason, detail=detail):
+            told = f"{reason}; {detail}"
+        case Rejected(reject_class=reject_class):
+            told = "; ".join(filter(None, (reject_class, sweep.error)))
+        case _:
+            told = sweep.error or ""
     return [
         venue,
         NAMES[type(sweep.outcome)],
         "" if sweep.count is None else f"{sweep.count} canceled",
         f"{len(sweep.residual)} still rest" if sweep.residual else "",
-        sweep.error or "",
+        told,
     ]
 
 
@@ -291,6 +303,9 @@ def status(asked: argparse.Namespace, client: Client) -> int:
     print(f"kill switch {latched}")
     venues: dict[str, Any] = reply.get("venues") or {}
     _print_columns([_venue_cells(venue, part) for venue, part in venues.items()])
+    for venue, part in venues.items():
+        for reason in _reasons(part):
+            print(f"{venue}  {reason}")
     leases = reply.get("leases") or []
     if leases:
         print(f"leases  {len(leases)}")
@@ -305,7 +320,19 @@ def _venue_cells(venue: str, part: dict[str, Any]) -> list[str]:
     sessions = "  ".join(f"{one.get('name', '?')} {one.get('state', '?')}" for one in part.get("sessions") or [])
     rest = part.get("rest")
     rest_state = rest.get("state", "") if isinstance(rest, dict) else rest
-    return [venue, str(part.get("state", "")), sessions, f"rest {rest_state}" if rest_state else ""]
+    # "online" goes without saying; what a venue takes in any other mode is the first thing to know.
+    mode = part.get("mode")
+    told = f"mode {mode}" if mode not in (None, "online", "unknown") else ""
+    return [venue, str(part.get("state", "")), sessions, f"rest {rest_state}" if rest_state else "", told]
+
+
+def _reasons(part: dict[str, Any]) -> Iterator[str]:
+    """Why what is down is down, one line for each part that says so."""
+    rest = part.get("rest")
+    parts = [*(part.get("sessions") or []), *([{"name": "rest", **rest}] if isinstance(rest, dict) else [])]
+    for one in parts:
+        if one.get("why") and one.get("state") not in ("live", "up"):
+            yield f"{one.get('name', '?')} {one.get('state', '?')}: {one['why']}"
 
 
 def _print_residual(venue: str, ids: Iterable[str]) -> None:

@@ -46,13 +46,19 @@ def test_check_names_what_is_wrong(config: Path, line: str, named: str, capsys: 
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("put_file", [True, False])
-def test_check_names_a_state_directory_that_is_none(
-    config: Path, put_file: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_takes_a_state_directory_that_run_can_make(config: Path) -> None:
     state = config.parent / "state"
-    if put_file:
-        state.touch()
+    config.write_text(f'[state]\ndir = "{state}"\n[credentials]\ndir = "{config.parent}"\n')
+    assert canceld("check", "--config", str(config)) == 0
+    assert not state.exists()
+
+
+@pytest.mark.parametrize("place", ["file", "file/state", "missing/state"])
+def test_check_names_a_state_directory_that_is_none(
+    config: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (config.parent / "file").touch()
+    state = config.parent / place
     config.write_text(f'[state]\ndir = "{state}"\n[credentials]\ndir = "{config.parent}"\n')
     assert canceld("check", "--config", str(config)) == 2
     assert f"state.dir: {state}" in capsys.readouterr().err

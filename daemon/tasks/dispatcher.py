@@ -150,6 +150,11 @@ class Dispatcher:
             self.pursuits.token_failed(lane, now_ns)
         self.perform()
 
+    def key_replaced(self) -> None:
+        """The account has a new key."""
+        self.pursuits.key_replaced()
+        self.perform()
+
     def mode_changed(self, mode: Mode) -> None:
         """The venue announced its trading mode."""
         if mode != self.pursuits.mode:

@@ -84,7 +84,7 @@ class _Attempt:
 
 
 class Directory:
-    """Files directly inside `root`, which must exist; nothing here creates it.
+    """Files directly inside `root`, which must exist or be made by `make`.
 
     Names are plain file names. Of two writes to this directory that overlap, the one asked for first happens first,
     also when the first was given up because the disk hung.
@@ -98,6 +98,16 @@ class Directory:
         # and whose thread still hangs in the kernel.
         self._replace_turn, self._append_turn = trio.Lock(), trio.Lock()
         self._replacing, self._appending = threading.Lock(), threading.Lock()
+
+    def make(self, mode: int) -> bool:
+        """Make `root` with `mode` when it is missing; whether it was. Its parent must exist. Raises DiskFailed."""
+        try:
+            self.root.mkdir(mode)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise _failed(self.root, error) from error
+        return True
 
     def check(self) -> None:
         """Raises DiskFailed unless `root` is a directory that we may write to and strangers may not.
@@ -313,6 +323,9 @@ class MemoryDirectory(Directory):
             self._durable = dict(self._seen)
         for child in self._children.values():
             child.crash(power_lost=power_lost)
+
+    def make(self, mode: int) -> bool:
+        return False
 
     def check(self) -> None:
         pass

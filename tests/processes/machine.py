@@ -49,7 +49,9 @@ mount -t tmpfs -o mode=1777 tmpfs tmp
 mkdir -p .{installed}/bin .{installed}/python .{installed}/site .{installed}/src .{installed}/exchange
 mount --bind {python} .{installed}/python
 mount --bind {site} .{installed}/site
-mount --bind {source} .{installed}/src
+# Copied, not bound: a clone that only its owner may enter would be closed to the service's user too.
+cp -r {source}/daemon {source}/systemd .{installed}/src/
+chmod -R a+rX .{installed}/src
 mount --bind {exchange} .{installed}/exchange
 printf '%s\\n' {wrapper} > .{installed}/bin/canceld
 chmod 755 .{installed}/bin/canceld

@@ -69,6 +69,11 @@ def active(machine: Machine) -> dict[str, str]:
     return machine.shown(UNIT)
 
 
+def told(machine: Machine) -> str:
+    """What the unit wrote to the journal."""
+    return machine.run("journalctl", "-u", UNIT, "--no-pager", "-o", "cat").stdout
+
+
 def await_live(machine: Machine) -> None:
     until(lambda: machine.shown(UNIT)["StatusText"].count("=live") == 2, START_S, "its status line names live sessions")
 
@@ -112,27 +117,27 @@ def test_its_files_are_where_and_whose_the_unit_says(booted: Booted) -> None:
     ]
 
 
-def test_a_reload_of_a_bad_file_fails_and_changes_nothing(booted: Booted) -> None:
+def test_a_reload_of_a_bad_file_changes_nothing_and_is_told(booted: Booted) -> None:
     exchange, machine = booted
     before = active(machine)
     config = machine.root / "etc/canceld/canceld.toml"
     good = config.read_text()
     config.write_text(good + '[log]\nlevel = "loud"\n')
     try:
-        assert machine.run("systemctl", "reload", UNIT).returncode != 0
+        machine.systemctl("reload", UNIT)
+        until(lambda: "reload refused" in told(machine), START_S, "the journal tells of the refusal")
     finally:
         config.write_text(good)
     assert active(machine)["MainPID"] == before["MainPID"]
     cancels(exchange, machine)
 
 
-@pytest.mark.xfail(reason="systemd 252 hides the credentials from ExecReload=, and `canceld check` wants to see them")
 def test_a_reload_reaches_the_daemon(booted: Booted) -> None:
     exchange, machine = booted
     before = active(machine)
     machine.systemctl("reload", UNIT)
     assert active(machine)["MainPID"] == before["MainPID"]
-    assert '"event":"reloaded"' in machine.run("journalctl", "-u", UNIT, "--no-pager", "-o", "cat").stdout
+    until(lambda: '"event":"reloaded"' in told(machine), START_S, "the journal tells of the reload")
     cancels(exchange, machine)
 
 

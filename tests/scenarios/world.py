@@ -440,7 +440,7 @@ async def stage(
         daemon = world.daemon = Daemon(settings, world.credentials, world.world)
 
         async def serve() -> None:
-            await daemon.serve(world.signals, Notifier({}), ready=world.ready)
+            await daemon.serve(world.signals, Notifier({}), ready=world.ready.set)
             world.ended.set()
 
         world.start(serve)
