@@ -195,6 +195,42 @@ def test_cancel_all_lists_what_still_rests(path: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(
+    ("venues", "status", "line"),
+    [
+        (
+            {"spot": {"outcome": "refused", "reason": "no_route", "detail": "REST refuses", "residual": ["A-1"]}},
+            3,
+            "spot  refused  1 still rest  no_route; REST refuses",
+        ),
+        (
+            {"spot": {"outcome": "refused", "reason": "overloaded", "detail": "10000 commands", "residual": []}},
+            1,
+            "spot  refused  overloaded; 10000 commands",
+        ),
+        (
+            {
+                "spot": {"outcome": "refused", "reason": "no_route", "detail": "REST refuses", "residual": []},
+                "prime": {"outcome": "acked", "count": 1, "residual": ["B-2"]},
+            },
+            1,
+            "spot   refused                            no_route; REST refuses",
+        ),
+        (
+            {"spot": {"outcome": "rejected", "class": "auth", "error": "EAPI:Invalid key", "residual": []}},
+            1,
+            "spot  rejected  auth; EAPI:Invalid key",
+        ),
+    ],
+)
+def test_a_cancel_all_that_did_not_happen_says_why(
+    path: Path, venues: dict[str, Any], status: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with answering(path, {"type": "all", "venues": venues}) as daemon:
+        assert canceld("cancel-all", "--endpoint", daemon.endpoint) == status
+    assert capsys.readouterr().out.splitlines()[0] == line
+
+
+@pytest.mark.parametrize(
     ("latched", "states", "status"),
     [
         (True, {"spot": "flat"}, 0),
@@ -298,6 +334,24 @@ def test_status_is_readable_and_complete_in_json(path: Path, capsys: pytest.Capt
     ]
     assert json.loads(lines[-1]).items() >= status.items()
     assert [command.get("detail") for command in daemon.received] == [None, True]
+
+
+def test_status_says_why_a_lane_is_down_and_what_the_venue_takes(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spot = {
+        "state": "degraded",
+        "mode": "maintenance",
+        "sessions": [{"name": "spot-0", "state": "live"}, {"name": "spot-1", "state": "down", "why": "no token"}],
+        "rest": {"state": "closed", "why": "EAPI:Invalid key"},
+    }
+    with answering(path, {"type": "status", "venues": {"spot": spot}}) as daemon:
+        assert canceld("status", "--endpoint", daemon.endpoint) == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "spot  degraded  spot-0 live  spot-1 down  rest closed  mode maintenance",
+        "spot  spot-1 down: no token",
+        "spot  rest closed: EAPI:Invalid key",
+    ]
 
 
 # -------------------------------------------------------------------- where the daemon is
