@@ -363,7 +363,7 @@ def _told(raw: msgspec.Raw) -> _Told | None:
         inner = outer if _absent(outer.cancelStatus) else _decode_cancel(outer.cancelStatus)
     except UNREADABLE:
         return None
-    words = {word if isinstance(word := part.status, str) else "" for part in (outer, inner) if part.status is not None}
+    words = {error_text(part.status) for part in (outer, inner) if part.status is not None}
     order_ids = {order_id for part in (outer, inner) if (order_id := order_id_of(part.order_id)) is not None}
     if len(words) != 1 or len(order_ids) > 1:
         return None
