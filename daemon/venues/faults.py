@@ -31,6 +31,7 @@ _CANCEL_PAGE = 'Futures "Cancel order", Error'
 _FEED = "Futures feed: open_orders page, btschwertfeger/python-kraken-sdk issue 179"
 _FIX_102 = "Prime FIX order cancel reject, CxlRejReason (102)"
 _WORDED = "the same reason in words; the WebSocket's own spelling is not published"
+_INFERRED = "inferred from Spot's texts: Prime publishes none for this"
 
 SPOT: Final[tuple[Row, ...]] = (
     Row("EOrder:Unknown order", Fault.NOT_OPEN, 'WebSocket v1 "Cancel Order"; live tests of purple-goctopus'),
@@ -130,6 +131,7 @@ PRIME: Final[tuple[Row, ...]] = (
     Row("Broker or exchange option", Fault.UNAVAILABLE, _WORDED),
     # Another request on the order is under way; when it was a replace the order rests on after it.
     Row("3", Fault.TRANSIENT, _FIX_102, alone=True),
+    Row("AlreadyPending", Fault.TRANSIENT, _WORDED),
     Row("AlreadyPendingCancel", Fault.TRANSIENT, _WORDED),
     Row("Already pending cancel", Fault.TRANSIENT, _WORDED),
     Row("OrderAlreadyInPendingCancelOrPendingReplaceStatus", Fault.TRANSIENT, _WORDED),
@@ -139,8 +141,9 @@ PRIME: Final[tuple[Row, ...]] = (
 
 PRIME_ERRORS: Final[tuple[Row, ...]] = (
     Row("missing Ping data", Fault.INVALID, 'Prime WebSocket "Ping"'),
-    Row("Rate limit exceeded", Fault.ROUTE_BUSY, "inferred: Prime publishes no limit and no text for it"),
-    Row("Too many requests", Fault.ROUTE_BUSY, "inferred: Prime publishes no limit and no text for it"),
+    Row("Rate limit exceeded", Fault.ROUTE_BUSY, _INFERRED),
+    Row("Too many requests", Fault.ROUTE_BUSY, _INFERRED),
+    Row("Permission denied", Fault.PERMISSION, _INFERRED),
 )
 """The texts of Prime's error messages, which are about a request and not about an order: one is documented."""
 

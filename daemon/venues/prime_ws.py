@@ -57,7 +57,8 @@ _ENDS: Final[dict[str, ClosedState]] = {
 
 _CANCELED: Final = ("Canceled", "Cancelled")
 _REFUSED: Final = ("CancelRejected", "ReplaceRejected")
-"""Reports of a refused request, which may be about no order at all: `OrderID` then reads NONE."""
+_OF_NO_ORDER: Final = (*_REFUSED, "Rejected")
+"""Reports of a refused request, and those that may be about no order at all: `OrderID` then reads NONE."""
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -213,7 +214,7 @@ class Prime:
             state = self._state(row)
             if state is not None:
                 states.append(state)
-            elif row.ExecType not in _REFUSED:
+            elif row.ExecType not in _OF_NO_ORDER:
                 return (Unreadable("an order whose id is no order id"),)
             answer = self._answer(row, state)
             # An order's end is the better news; an ack before it would have the caller told the lesser.
@@ -283,11 +284,18 @@ class Prime:
 
 
 def _refusal(row: _Row) -> tuple[Fault, str]:
-    """Why a cancel was refused: the reason's number or word decides, free text only where there is none."""
+    """Why a cancel was refused, by the reason's number or word; by free text where that tells nothing.
+
+    But beside a reason that we do not know no free text is believed that the order is unknown.
+    """
     reason = str(row.CxlRejReason) if type(row.CxlRejReason) is int else error_text(row.CxlRejReason)
     text = error_text(row.Text)
+    fault = prime_fault_of(reason)
+    if fault is Fault.UNLISTED:
+        worded = prime_fault_of(text)
+        fault = fault if reason and worded is Fault.NOT_OPEN else worded
     words = ": ".join(part for part in (reason, text) if part) or "CancelRejected"
-    return prime_fault_of(reason or text), words[:TEXT_CHARS]
+    return fault, words[:TEXT_CHARS]
 
 
 def _error(message: _Message) -> Evidence:

@@ -232,6 +232,7 @@ PRIME_TEXTS = {
     "Broker / Exchange option": Fault.UNAVAILABLE,
     "Broker or exchange option": Fault.UNAVAILABLE,
     "3": Fault.TRANSIENT,
+    "AlreadyPending": Fault.TRANSIENT,
     "AlreadyPendingCancel": Fault.TRANSIENT,
     "Already pending cancel": Fault.TRANSIENT,
     "OrderAlreadyInPendingCancelOrPendingReplaceStatus": Fault.TRANSIENT,
@@ -242,6 +243,8 @@ PRIME_ERROR_TEXTS = {
     "missing Ping data": Fault.INVALID,
     "Rate limit exceeded": Fault.ROUTE_BUSY,
     "Too many requests": Fault.ROUTE_BUSY,
+    "permission denied": Fault.PERMISSION,
+    "Permission denied: write::orders": Fault.PERMISSION,
 }
 
 VENUES: list[tuple[Callable[[str], Fault], tuple[Row, ...], dict[str, Fault]]] = [

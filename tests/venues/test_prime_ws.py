@@ -257,6 +257,13 @@ def test_refusal_for_an_unknown_order_does_not_end_one(exec_type: str) -> None:
     assert orders == told(reqid=7)
 
 
+@pytest.mark.parametrize("order_id", ["NONE", None])
+@pytest.mark.parametrize("exec_type", ["CancelRejected", "ReplaceRejected", "Rejected"])
+def test_report_about_no_order_leaves_the_others_in_its_message_readable(exec_type: str, order_id: object) -> None:
+    (orders,) = PRIME.decode(rows(row(OrderID=order_id, ExecType=exec_type, OrdStatus="Rejected"), row()))
+    assert orders == told(OrderState(frames.ORDER_ID, "open"), reqid=7)
+
+
 @pytest.mark.parametrize("exec_type", ["New", "Trade", "Replaced", "ReplaceRejected", "pendingcancel", None])
 def test_other_reports_on_an_order_with_our_cancel_are_no_ack(exec_type: object) -> None:
     (orders,) = PRIME.decode(rows(row(ExecType=exec_type, OrdStatus="PendingCancel", ClOrdID=OUR_ID)))
@@ -287,6 +294,7 @@ def test_second_refusal_is_of_the_request_that_the_report_is_about() -> None:
         ("UnknownOrder", None, Fault.NOT_OPEN, "UnknownOrder"),
         (None, "Unknown order.", Fault.NOT_OPEN, "Unknown order."),
         (99, "Unknown order", Fault.UNLISTED, "99: Unknown order"),
+        ("Pending", "Already pending cancel", Fault.TRANSIENT, "Pending: Already pending cancel"),
         (True, None, Fault.UNLISTED, "CancelRejected"),
         (1.0, None, Fault.UNLISTED, "CancelRejected"),
         ([1], "something new", Fault.UNLISTED, "something new"),
