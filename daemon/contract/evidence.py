@@ -56,22 +56,25 @@ class OrderState(msgspec.Struct, frozen=True, gc=False):
 class CancelAck(msgspec.Struct, frozen=True, gc=False):
     """The venue accepted one cancel of the request `reqid`. Most dialects do not say of which order.
 
-    `venue_ns` is the venue's own share of the round trip, where it tells it.
+    `venue_ns` is the venue's own share of the round trip, where it tells it. `event_id` as in OrderState: the same
+    answer may come on several streams, and on the slower one after it was revoked.
     """
 
     reqid: Reqid
     order_id: str | None = None
     cl_ord_id: str | None = None
     venue_ns: int | None = None
+    event_id: str | None = None
 
 
 class CancelReject(msgspec.Struct, frozen=True, gc=False):
-    """The venue refused one cancel of the request `reqid`, in the words of `error`. `venue_ns` as in CancelAck."""
+    """The venue refused one cancel of the request `reqid`, in the words of `error`. The rest is as in CancelAck."""
 
     reqid: Reqid
     fault: Fault
     error: str
     venue_ns: int | None = None
+    event_id: str | None = None
 
 
 class CancelAllAck(msgspec.Struct, frozen=True, gc=False):

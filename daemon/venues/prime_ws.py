@@ -179,8 +179,9 @@ class Prime:
         """One text frame to what it says: never nothing, and several things when an order's row answers a cancel too.
 
         Never raises on venue data. An ack or a refusal is told only from a row that bears the id of a cancel of ours,
-        never by the message's reqid, which is the subscription's. An error with a reqid comes as CancelReject: if no
-        cancel bears that reqid, a subscription does, and that one was refused.
+        never by the message's reqid, which is the subscription's. The other stream tells the same event again, under
+        the same event_id: whoever takes the evidence in has to know it for a repetition. An error with a reqid comes as
+        CancelReject: if no cancel bears that reqid, a subscription does, and that one was refused.
         """
         try:
             message = _decode(frame)
@@ -252,7 +253,7 @@ class Prime:
             symbol=text_of(row.Symbol),
             opened_s=None if submitted_ns is None else submitted_ns / 1e9,
             filled_qty=decimal_text(row.CumQty),
-            reason=None if end is None else text_of(row.Text),
+            reason=text_of(row.Text) if end is not None and row.ExecType not in _REFUSED else None,
             event_id=text_of(row.ExecID),
             event_ns=instant_ns(row.Timestamp),
         )
@@ -275,11 +276,11 @@ class Prime:
         reqid = self.reqid_of(row.ClOrdID)
         if row.ExecType == "CancelRejected":
             reqid = reqid or self.reqid_of(row.OrigClOrdID)
-            return None if reqid is None else CancelReject(reqid, *_refusal(row))
+            return None if reqid is None else CancelReject(reqid, *_refusal(row), event_id=text_of(row.ExecID))
         if reqid is None or state is None:
             return None
         if row.ExecType == "PendingCancel" or (row.ExecType in _CANCELED and state.status == "canceled"):
-            return CancelAck(reqid, state.order_id, state.cl_ord_id)
+            return CancelAck(reqid, state.order_id, state.cl_ord_id, event_id=state.event_id)
         return None
 
 

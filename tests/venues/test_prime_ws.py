@@ -192,7 +192,12 @@ def test_documented_message_is_read_as_what_it_is(frame: str, evidence: Evidence
     assert PRIME.decode(frame.encode()) == (evidence,)
 
 
-ACK = CancelAck(Reqid(13), frames.ORDER_ID, frames.OWN_NAME)
+EVENT = STATE.event_id
+ACK = CancelAck(Reqid(13), frames.ORDER_ID, frames.OWN_NAME, event_id=EVENT)
+
+
+def refused(fault: Fault, error: str, reqid: int = 13, event_id: str | None = EVENT) -> CancelReject:
+    return CancelReject(Reqid(reqid), fault, error, event_id=event_id)
 
 
 @pytest.mark.parametrize(
@@ -201,14 +206,14 @@ ACK = CancelAck(Reqid(13), frames.ORDER_ID, frames.OWN_NAME)
         (frames.OUR_PENDING, (ACK, told(STATE))),
         (frames.OUR_CANCELED, (told(state(status="canceled")), ACK)),
         (frames.OUR_FILLED, (told(state(status="filled")),)),
-        (frames.REFUSED_UNKNOWN, (told(), CancelReject(Reqid(13), Fault.NOT_OPEN, "1: no such order"))),
+        (frames.REFUSED_UNKNOWN, (told(), refused(Fault.NOT_OPEN, "1: no such order"))),
         (
             frames.REFUSED_LATE,
-            (told(state(status="filled", cl_ord_id=None)), CancelReject(Reqid(13), Fault.TRANSIENT, "0")),
+            (told(state(status="filled", cl_ord_id=None)), refused(Fault.TRANSIENT, "0")),
         ),
         (
             frames.REFUSED_OPEN,
-            (told(state(cl_ord_id=None)), CancelReject(Reqid(13), Fault.UNAVAILABLE, "Broker option")),
+            (told(state(cl_ord_id=None)), refused(Fault.UNAVAILABLE, "Broker option")),
         ),
     ],
 )
@@ -276,14 +281,14 @@ def test_canceled_event_of_an_order_that_is_not_canceled_is_no_ack() -> None:
 
 
 def test_refusal_is_found_by_either_id() -> None:
-    refused = row(ExecType="CancelRejected", ClOrdID=frames.OWN_NAME, OrigClOrdID=OUR_ID, CxlRejReason="3")
-    assert PRIME.decode(rows(refused))[1:] == (CancelReject(Reqid(13), Fault.TRANSIENT, "3"),)
+    report = row(ExecType="CancelRejected", ClOrdID=frames.OWN_NAME, OrigClOrdID=OUR_ID, CxlRejReason="3")
+    assert PRIME.decode(rows(report))[1:] == (CancelReject(Reqid(13), Fault.TRANSIENT, "3"),)
 
 
 def test_second_refusal_is_of_the_request_that_the_report_is_about() -> None:
     later = PRIME.cl_ord_id_of(Reqid(14))
-    refused = row(ExecType="CancelRejected", ClOrdID=later, OrigClOrdID=OUR_ID)
-    assert PRIME.decode(rows(refused))[1:] == (CancelReject(Reqid(14), Fault.UNLISTED, "CancelRejected"),)
+    report = row(ExecType="CancelRejected", ClOrdID=later, OrigClOrdID=OUR_ID)
+    assert PRIME.decode(rows(report))[1:] == (CancelReject(Reqid(14), Fault.UNLISTED, "CancelRejected"),)
 
 
 @pytest.mark.parametrize(
@@ -303,8 +308,8 @@ def test_second_refusal_is_of_the_request_that_the_report_is_about() -> None:
 def test_reason_decides_and_text_only_where_there_is_none(
     reason: object, text: object, fault: Fault, error: str
 ) -> None:
-    refused = row(ExecType="CancelRejected", ClOrdID=OUR_ID, CxlRejReason=reason, Text=text)
-    assert PRIME.decode(rows(refused))[1:] == (CancelReject(Reqid(13), fault, error),)
+    report = row(ExecType="CancelRejected", ClOrdID=OUR_ID, CxlRejReason=reason, Text=text)
+    assert PRIME.decode(rows(report))[1:] == (CancelReject(Reqid(13), fault, error),)
 
 
 @pytest.mark.parametrize(
@@ -325,6 +330,14 @@ def test_order_keeps_the_clients_own_name(cl_ord_id: object, orig: object, name:
     (orders, *_) = PRIME.decode(rows(row(ClOrdID=cl_ord_id, OrigClOrdID=orig)))
     assert isinstance(orders, Orders)
     assert orders.orders[0].cl_ord_id == name
+
+
+def test_reason_of_a_refusal_is_not_the_reason_of_the_orders_end() -> None:
+    ended = row(OrdStatus="Canceled", Text="User requested")
+    (orders,) = PRIME.decode(rows(ended))
+    assert orders == told(OrderState(frames.ORDER_ID, "canceled", reason="User requested"), reqid=7)
+    (orders,) = PRIME.decode(rows({**ended, "ExecType": "CancelRejected", "Text": "Too late to cancel"}))
+    assert orders == told(OrderState(frames.ORDER_ID, "canceled"), reqid=7)
 
 
 def test_row_that_is_no_longer_listed_is_not_an_ended_order() -> None:
