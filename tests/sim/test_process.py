@@ -101,9 +101,9 @@ async def test_a_tls_handshake_is_left_unanswered(running: dict[str, Any]) -> No
 async def test_a_refused_connection_is_reset_before_tls(running: dict[str, Any]) -> None:
     control = Http(await dial_tls(running))
     await control.control("POST", "/sim/faults", {"kind": "refuse_connections", "times": 1})
-    tls = await dial_tls(running)
-    with pytest.raises(trio.BrokenResourceError):
-        await tls.do_handshake()
+    # On a quick machine the reset overtakes the very answer to the dial.
+    with pytest.raises((trio.BrokenResourceError, OSError)):
+        await (await dial_tls(running)).do_handshake()
 
 
 def test_the_line_names_every_place_and_the_files_are_private(running: dict[str, Any]) -> None:
@@ -114,6 +114,7 @@ def test_the_line_names_every_place_and_the_files_are_private(running: dict[str,
         "prime_ws_url",
         "futures_rest_url",
         "futures_ws_url",
+        "uws_url",
         "control_url",
         "ca_file",
         "credentials_dir",
