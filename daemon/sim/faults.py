@@ -50,7 +50,7 @@ KINDS: dict[str, dict[str, object]] = {
     "no_heartbeat": {},
     # One WebSocket request.
     "stall_subscribe": {},  # a subscribe is never answered
-    "delay": {"seconds": 0.0, "jitter_s": 0.0},  # of acks
+    "delay": {"seconds": 0.0, "jitter_s": 0.0},  # of acks; what answers a Prime command are events
     "delay_events": {"seconds": 0.0},
     "delay_request": {"seconds": 0.0},  # heard now, carried out and answered later; others may overtake it
     "swallow_ack_before_effect": {},

@@ -124,12 +124,16 @@ def open_row(order: Order) -> dict[str, Any]:
 
 def status_row(order: Order) -> dict[str, Any]:
     """A row of `orders/status`. An order that expired is told as canceled, its reason apart."""
-    if order.order_type in TRIGGERS:
-        shown = {"type": "TRIGGER_ORDER"} | order_json(order)
-    else:
-        shown = {"type": "ORDER"} | order_json(order)
-    return {"order": shown, "status": _STATUS[order.state, order.order_type in TRIGGERS]} | {
-        "updateReason": _UPDATE_REASON.get(removal_reason(order)) if order.state is not State.OPEN else None,
+    trigger = order.order_type in TRIGGERS
+    shown = order_json(order) | {"type": "TRIGGER_ORDER" if trigger else "ORDER"}
+    if trigger:
+        waits = trigger_json(order)
+        shown["priceTriggerOptions"] = {name: waits[name] for name in ("triggerPrice", "triggerSide", "triggerSignal")}
+        shown["limitPrice"] = None
+    return {
+        "order": shown,
+        "status": _STATUS[order.state, trigger],
+        "updateReason": None if order.state is State.OPEN else _UPDATE_REASON[removal_reason(order)],
         "error": None,
     }
 

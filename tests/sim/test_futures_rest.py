@@ -220,7 +220,7 @@ async def test_a_trigger_has_its_own_shapes(venue: SimulatedKraken, futures: Fut
     order_id = sent["sendStatus"]["order_id"]
     assert (await futures.get("orders/status", orderIds=order_id))["orders"][0]["status"] == "TRIGGER_PLACED"
     [event] = (await futures.post("cancelorder", order_id=order_id))["cancelStatus"]["orderEvents"]
-    assert event["orderTrigger"]["uid"] == order_id
+    assert (event["orderTrigger"]["uid"], event["orderTrigger"]["triggerPrice"]) == (order_id, 50000)
     assert "order" not in event
 
 
