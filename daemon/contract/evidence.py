@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from .ids import Reqid
+from .ids import Reqid, Target
 from .outcomes import ClosedState
 
 Mode: TypeAlias = Literal["online", "post_only", "limit_only", "cancel_only", "maintenance", "unknown"]
@@ -36,7 +36,9 @@ class OrderState(msgspec.Struct, frozen=True, gc=False):
     """What one message says of one order; None means that the message did not say.
 
     `status` is "open" for anything that may still trade. `filled_qty` is the venue's decimal text. `opened_s` is Unix
-    seconds: it sets the price of a cancel in the venue's rate counter.
+    seconds: it sets the price of a cancel in the venue's rate counter. `event_id` is the venue's name for the event
+    that is told, the same on every stream that tells it, and `event_ns` its time in Unix nanoseconds by the venue's
+    clock: where an order's life is told on several streams, both are needed to put it in sequence.
     """
 
     order_id: str
@@ -47,22 +49,32 @@ class OrderState(msgspec.Struct, frozen=True, gc=False):
     opened_s: float | None = None
     filled_qty: str | None = None
     reason: str | None = None
+    event_id: str | None = None
+    event_ns: int | None = None
 
 
 class CancelAck(msgspec.Struct, frozen=True, gc=False):
-    """The venue accepted one cancel of the request `reqid`. Most dialects do not say of which order."""
+    """The venue accepted one cancel of the request `reqid`. Most dialects do not say of which order.
+
+    `venue_ns` is the venue's own share of the round trip, where it tells it. `event_id` as in OrderState: the same
+    answer may come on several streams, and on the slower one after it was revoked.
+    """
 
     reqid: Reqid
     order_id: str | None = None
     cl_ord_id: str | None = None
+    venue_ns: int | None = None
+    event_id: str | None = None
 
 
 class CancelReject(msgspec.Struct, frozen=True, gc=False):
-    """The venue refused one cancel of the request `reqid`, in the words of `error`."""
+    """The venue refused one cancel of the request `reqid`, in the words of `error`. The rest is as in CancelAck."""
 
     reqid: Reqid
     fault: Fault
     error: str
+    venue_ns: int | None = None
+    event_id: str | None = None
 
 
 class CancelAllAck(msgspec.Struct, frozen=True, gc=False):
@@ -80,11 +92,28 @@ class TimerAck(msgspec.Struct, frozen=True, gc=False):
 
 
 class Orders(msgspec.Struct, frozen=True, gc=False):
-    """States from the order stream. A snapshot lists every open order. `sequence` is None where there is none."""
+    """States from the order stream. A snapshot lists every open order. `sequence` is None where there is none.
+
+    A venue may tell what was open in several messages without marking the last: each is `initial` and none of them is a
+    `snapshot`. `truncated` when it says that it left some out. `reqid` is the subscription's, where the venue tells it.
+    """
 
     orders: tuple[OrderState, ...]
     snapshot: bool
     sequence: int | None = None
+    reqid: Reqid | None = None
+    initial: bool = False
+    truncated: bool = False
+
+
+class Unlisted(msgspec.Struct, frozen=True, gc=False):
+    """The order stream lists these orders no longer and does not say how they ended: absence, never proof of an end.
+
+    One of them may rest on under the same id, as a triggered stop does; its state must be asked for.
+    """
+
+    order_ids: tuple[str, ...]
+    reason: str | None = None
 
 
 class Subscribed(msgspec.Struct, frozen=True, gc=False):
@@ -118,6 +147,24 @@ class Pong(msgspec.Struct, frozen=True, gc=False):
     reqid: Reqid | None
 
 
+class Hello(msgspec.Struct, frozen=True, gc=False):
+    """The venue's greeting on a new connection. `session_id` is its name for the connection, for its support desk."""
+
+    session_id: str | None = None
+
+
+class Challenge(msgspec.Struct, frozen=True, gc=False):
+    """A text to be signed once, on the connection it came on, before the order stream is given."""
+
+    text: str
+
+
+class Permissions(msgspec.Struct, frozen=True, gc=False):
+    """What the key may do, in the venue's own words, as told on a session."""
+
+    names: tuple[str, ...]
+
+
 class Unattributed(msgspec.Struct, frozen=True, gc=False):
     """An error that names no request: it settles nothing, only deadlines do."""
 
@@ -141,11 +188,15 @@ Evidence: TypeAlias = (
     | CancelAllAck
     | TimerAck
     | Orders
+    | Unlisted
     | Subscribed
     | SubscriptionLost
     | ModeChanged
     | Heartbeat
     | Pong
+    | Hello
+    | Challenge
+    | Permissions
     | Unattributed
     | Irrelevant
     | Unreadable
@@ -222,8 +273,15 @@ class RestKey(msgspec.Struct, frozen=True):
     ip_allowlist: tuple[str, ...] = ()
 
 
+class RestBatch(msgspec.Struct, frozen=True):
+    """What became of each order of one batch. An order that the answer does not mention has no verdict here."""
+
+    verdicts: dict[Target, RestOrders | RestCanceled | RestFailed | RestUnreadable]
+
+
 RestAnswer: TypeAlias = (
     RestCanceled
+    | RestBatch
     | RestToken
     | RestOrders
     | RestMode

@@ -24,6 +24,11 @@ VENUES: tuple[Venue, ...] = get_args(Venue)
 Side = Literal["buy", "sell"]
 
 HISTORY_LIMIT = 100_000  # ended orders kept, oldest forgotten first
+
+# Why an order was canceled, in Spot's own words; the other venues' fronts have theirs for the same two.
+USER_REQUESTED = "User requested"
+COUNTDOWN_FIRED = "Cancel all orders after timeout"
+
 _TXID_ALPHABET = string.ascii_uppercase + string.digits
 _ONE = Decimal(1)
 _FAR_FROM_MARKET = Decimal(1000)
@@ -117,7 +122,7 @@ class Exchange:
         self._ended: dict[tuple[Venue, str], Order] = {}
         self._expiring: dict[tuple[Venue, str], Order] = {}
         self._client_ids: dict[tuple[str, Venue, str], Order] = {}
-        self._listeners: dict[tuple[str, Venue], list[Listener]] = {}
+        self._listeners: dict[tuple[str | None, Venue], list[Listener]] = {}
         self._timers: dict[tuple[str, Venue], float] = {}
         self._frozen: set[Venue] = set()
 
@@ -180,22 +185,23 @@ class Exchange:
         """End an open order as if its time had come."""
         self._end(order, State.EXPIRED, What.EXPIRED, None)
 
-    def fill(self, order: Order, quantity: Decimal | None = None, price: Decimal | None = None) -> None:
+    def fill(self, order: Order, quantity: Decimal | None = None, price: Decimal | None = None) -> Fill:
         """Trade an open order, wholly unless quantity says less, at its own price unless told otherwise."""
         assert order.state is State.OPEN
         rest = order.quantity - order.filled
         traded = rest if quantity is None else min(quantity, rest)
-        fill = Fill(self._fresh_id("spot", first="T"), order.price if price is None else price, traded)
+        fill = Fill(self._fresh_id(order.venue, first="T"), order.price if price is None else price, traded)
         order.filled += traded
         order.cost += traded * fill.price
         order.trades.append(fill.trade_id)
         self._tell(What.TRADED, order, fill)
         if order.filled == order.quantity:
             self._end(order, State.FILLED, What.FILLED, None)
+        return fill
 
-    def cancel_all(self, account: str, venue: Venue, reason: str) -> list[Order]:
-        """Cancel every open order of the account at the venue; returns them in placement order."""
-        doomed = self.open_orders(account, venue)
+    def cancel_all(self, account: str, venue: Venue, reason: str, symbol: str | None = None) -> list[Order]:
+        """Cancel every open order of the account at the venue, or those in one symbol; returns them as placed."""
+        doomed = [order for order in self.open_orders(account, venue) if symbol in (None, order.symbol)]
         for order in doomed:
             self.cancel(order, reason)
         return doomed
@@ -278,8 +284,11 @@ class Exchange:
 
     # --- listeners ------------------------------------------------------------------------------------------------
 
-    def listen(self, account: str, venue: Venue, listener: Listener) -> Callable[[], None]:
-        """Call listener on every change of the account's orders at the venue; call what is returned to stop."""
+    def listen(self, account: str | None, venue: Venue, listener: Listener) -> Callable[[], None]:
+        """Call listener on every change of the account's orders at the venue; call what is returned to stop.
+
+        account: None for every account's. Those who listen to all are told before those who listen to one.
+        """
         listeners = self._listeners.setdefault((account, venue), [])
         listeners.append(listener)
 
@@ -292,8 +301,9 @@ class Exchange:
     def _tell(self, what: What, order: Order, fill: Fill | None = None) -> None:
         change = Change(what, order, self._now(), fill)
         # A copy: a listener may stop listening while it is being told.
-        for listener in tuple(self._listeners.get((order.account, order.venue), ())):
-            listener(change)
+        for account in (None, order.account):
+            for listener in tuple(self._listeners.get((account, order.venue), ())):
+                listener(change)
 
     def _end(self, order: Order, state: State, what: What, reason: str | None) -> None:
         assert order.state is State.OPEN, f"{order.order_id} has ended already"
@@ -310,7 +320,7 @@ class Exchange:
 
     def _fire(self, account: str, venue: Venue) -> None:
         del self._timers[account, venue]
-        self.cancel_all(account, venue, "Cancel all orders after timeout")
+        self.cancel_all(account, venue, COUNTDOWN_FIRED)
 
     def _fresh_id(self, venue: Venue, first: str = "O") -> str:
         if venue != "spot":

@@ -8,9 +8,13 @@ A fault is a map. Members every kind knows:
 | `times` | how often it strikes; absent: until cleared |
 | `for_s` | seconds until it lapses by itself |
 | `session` | only the WebSocket connection of this number (0 = the first upgraded, over all routes) |
-| `route` | only `spot_rest`, `spot_ws`, `spot_ws_v2`, ... |
-| `match` | only this operation: a REST method (`CancelOrder`), a v1 event or a v2 method (`cancel_order`) |
+| `route` | only `spot_rest`, `spot_ws`, `spot_ws_v2`, `futures_rest`, `futures_feed`, `prime_ws` or `unified_ws` |
+| `match` | only this operation, or this kind of news (next paragraph) |
 | `fraction` | strikes with this probability, drawn from the exchange's random source |
+
+An operation is a REST method (`CancelOrder`, `cancelorder`), a v1 event, a v2 method (`cancel_order`) or a Prime type
+(`OrderCancelRequest`). Faults on the frames of a subscription are matched with what those tell: `snapshot`, `placed`,
+`traded`, `filled`, `canceled`, `expired`; on Prime `snapshot` or the report's `ExecType`.
 
 Kinds that act on connections (`reset_sockets`, `close_code`, `half_open`, `garbage_frame`, `oversize_frame`) strike the
 live ones at once, unless `match` is given: then they strike the connection on which that operation next arrives,
@@ -22,6 +26,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 FAULT_LIMIT = 10_000
@@ -36,6 +41,7 @@ KINDS: dict[str, dict[str, object]] = {
     "stall_accept": {},  # accepted, then nothing, for ever
     "stall_tls": {},  # the TLS handshake is never answered (on a plain stream: as stall_accept)
     "stall_handshake": {},  # the WebSocket upgrade is never answered
+    "refuse_upgrade": {"status": 401, "location": None},  # it is answered by this HTTP status instead; 3xx redirects
     "reset_sockets": _EFFECT,  # RST where the stream has one, else an abrupt close
     "close_code": {"code": 1012, "reason": "", **_EFFECT},
     "half_open": {"both": False, **_EFFECT},  # nothing is written any more; with both, nothing is heeded either
@@ -44,7 +50,7 @@ KINDS: dict[str, dict[str, object]] = {
     "no_heartbeat": {},
     # One WebSocket request.
     "stall_subscribe": {},  # a subscribe is never answered
-    "delay": {"seconds": 0.0, "jitter_s": 0.0},  # of acks
+    "delay": {"seconds": 0.0, "jitter_s": 0.0},  # of acks; what answers a Prime command are events
     "delay_events": {"seconds": 0.0},
     "delay_request": {"seconds": 0.0},  # heard now, carried out and answered later; others may overtake it
     "swallow_ack_before_effect": {},
@@ -56,9 +62,20 @@ KINDS: dict[str, dict[str, object]] = {
     "event_before_ack": {},
     "stale_reqid": {"reqid": 1, "instead": False},  # an ack for somebody else's request; instead of ours, or beside it
     "batch_partial": {"keep": 1},  # a batch cancel leaves its last `keep` orders resting (REST too)
+    # What an order's state is called, where an answer or an event names it: `cancelStatus.status`, the feed's `reason`,
+    # Prime's `OrdStatus`, `order_status` of the Unified WebSocket. effect: of a Futures cancel.
+    "status_word": {"word": "Vanished", **_EFFECT},
+    # One Prime cancel. linger: pending for so many seconds (absent: for ever), with a trade in between (a quantity, or
+    # "all").
+    "linger": {"seconds": None, "fill": None},
+    # bears: whose ids the report has; nameless: OrderID NONE, as FIX has it. The order stays as it is.
+    "cancel_rejected": {"reason": "BrokerOption", "text": "Broker option", "bears": "cancel", "nameless": False},
     # One frame of a subscription.
     "drop_event": {},
     "sequence_gap": {"by": 1},
+    "split_snapshot": {"rows": 1, "next": None},  # Prime: so many rows in each `initial` message; next: the page tag
+    "empty_initial": {},  # Prime: a stream without rows begins with an empty `initial` message, not with nothing
+    "removal_shape": {"shape": "order"},  # Futures feed: a removal has the whole `order`, or only its `ids`
     # The venue.
     "invalid_session": _EFFECT,  # every WebSocket token dies
     "maintenance": {"cancel_only_s": 5.0, **_EFFECT},  # for for_s seconds, then cancel_only, then online
@@ -70,7 +87,8 @@ KINDS: dict[str, dict[str, object]] = {
     "rest_close_before_answer": _EFFECT,
     "rest_redirect": {"location": "https://www.kraken.com/", "status": 302},
     "rest_delay": {"seconds": 0.0, "request": False},  # request: hold the request back, not the answer
-    "rest_error": {"error": "EService:Unavailable"},
+    "rest_error": {"error": "EService:Unavailable", "form": "plain"},  # Futures also: "list" and "code"
+    "batch_missing": {"count": 1},  # Futures: batch elements carried out and left out of the answer
 }
 
 # Without `match` these strike what is live at injection and are spent.
@@ -84,6 +102,12 @@ AT_ONCE = (
     "maintenance",
     "market_status",
 )
+CHOICES: dict[str, tuple[str, ...]] = {
+    "effect": ("before", "after"),
+    "bears": ("cancel", "order"),
+    "shape": ("order", "ids"),
+    "form": ("plain", "list", "code"),
+}
 MARKET_STATUSES = ("online", "post_only", "limit_only", "cancel_only", "maintenance")
 # Faults in the way of every connection, the control door's own included.
 BLOCKING = frozenset({"refuse_connections", "stall_accept", "stall_tls"})
@@ -95,6 +119,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "seconds": (int, float), "jitter_s": (int, float), "error": (str,),
     "reqid": (int,), "instead": (bool,), "keep": (int,), "mode": (str,), "by": (int,), "cancel_only_s": (int, float),
     "status": (int,), "body": (str,), "content_type": (str,), "location": (str,),
+    "word": (str,), "fill": (str,), "bears": (str,), "nameless": (bool,), "rows": (int,), "next": (str,),
+    "shape": (str,), "form": (str,), "count": (int,),
 }  # fmt: skip
 
 
@@ -202,8 +228,13 @@ class Faults:
                 raise BadFault(f"{member}: wrong type")
             if isinstance(value, (int, float)) and value < 0:
                 raise BadFault(f"{member}: below zero")
-        if given.get("effect", "before") not in {"before", "after"}:
-            raise BadFault("effect: neither before nor after")
+        for member in given.keys() & CHOICES.keys():
+            if given[member] not in CHOICES[member]:
+                raise BadFault(f"{member}: none of {', '.join(CHOICES[member])}")
+        if "fill" in given and not _is_amount(given["fill"]):
+            raise BadFault("fill: neither all nor a quantity")
+        if given.get("rows") == 0:
+            raise BadFault("rows: 0 never ends")
         if given.get("mode", "online") not in MARKET_STATUSES:
             raise BadFault(f"mode: none of {', '.join(MARKET_STATUSES)}")
         if given.get("times") == 0:
@@ -222,3 +253,11 @@ class Faults:
             fraction=given.get("fraction", 1.0),
             details={member: given.get(member, default) for member, default in KINDS[kind].items()},
         )
+
+
+def _is_amount(text: str) -> bool:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        return text == "all"
+    return amount.is_finite() and amount > 0

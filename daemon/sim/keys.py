@@ -26,6 +26,16 @@ TOKEN_RIGHT = "create-ws-token"
 ALL_RIGHTS = frozenset(
     {CREATE_RIGHT, "close-trades", QUERY_OPEN_RIGHT, QUERY_CLOSED_RIGHT, QUERY_FUNDS_RIGHT, TOKEN_RIGHT}
 )
+# Prime's permissions as its `User` stream names them: a Trader has both, a Viewer only the first.
+PRIME_READ, PRIME_WRITE = "read::orders", "write::orders"
+# The access levels of a Futures key: full includes reading.
+FUTURES_READ, FUTURES_FULL = "read-only", "full"
+# What a key may do when nothing narrower is asked for: everything its venue knows.
+RIGHTS: dict[Venue, frozenset[str]] = {
+    "spot": ALL_RIGHTS,
+    "prime": frozenset({PRIME_READ, PRIME_WRITE}),
+    "futures": frozenset({FUTURES_READ, FUTURES_FULL}),
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +68,7 @@ class Keyring:
         self._keys: dict[tuple[Venue, str], ApiKey] = {}
         self._tokens: dict[str, _Token] = {}
 
-    def issue(self, venue: Venue, account: str, *, rights: Iterable[str] = ALL_RIGHTS) -> ApiKey:
+    def issue(self, venue: Venue, account: str, *, rights: Iterable[str] | None = None) -> ApiKey:
         """Make a key pair in the shape the venue hands out (Spot and Futures secrets are base64 of 64 bytes)."""
         key = base64.b64encode(self._rng.randbytes(42)).decode()
         secret = base64.b64encode(self._rng.randbytes(64)).decode()
@@ -67,9 +77,12 @@ class Keyring:
             secret = "".join(self._rng.choices(string.ascii_letters + string.digits, k=41)) + "-_-"
         return self.enrol(venue, account, key=key, secret=secret, rights=rights)
 
-    def enrol(self, venue: Venue, account: str, *, key: str, secret: str, rights: Iterable[str] = ALL_RIGHTS) -> ApiKey:
-        """Accept a given key pair, for example a published sample."""
-        api_key = ApiKey(venue, account, key, secret, frozenset(rights), self._now())
+    def enrol(
+        self, venue: Venue, account: str, *, key: str, secret: str, rights: Iterable[str] | None = None
+    ) -> ApiKey:
+        """Accept a given key pair, for example a published sample. rights: None for all the venue knows."""
+        held = RIGHTS[venue] if rights is None else frozenset(rights)
+        api_key = ApiKey(venue, account, key, secret, held, self._now())
         self._keys[venue, key] = api_key
         return api_key
 

@@ -166,6 +166,7 @@ def _where(port: int, home: Path, credentials: Mapping[Venue, dict[str, str]]) -
         "prime_ws_url": f"{wss}/ws/v1",
         "futures_rest_url": f"{https}/derivatives/api/v3",
         "futures_ws_url": f"{wss}/ws/v1",
+        "uws_url": f"{wss}/v2/private",
         "control_url": https,
         "ca_file": str(home / "ca.pem"),
         "credentials_dir": str(home / "credentials"),

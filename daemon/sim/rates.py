@@ -1,10 +1,11 @@
-"""The venue's rate counters: the trading engine's per account and pair, and REST's per API key.
+"""The venues' rate counters: the Spot engine's per account and pair, REST's per API key, Futures' sliding budget.
 
 Pure arithmetic on a clock handed in; who is charged for what is decided by the fronts.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -131,3 +132,42 @@ class RestCounters:
         if excess > 0:
             counter.add(-excess, self._now())
         return counter.value(self._now()) <= self.limit.maximum
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """So many points within any so many seconds.
+
+    Source: https://docs.kraken.com/exchange/guides/futures/ratelimits ("500 every 10 seconds")
+    """
+
+    points: int
+    window_s: float
+
+
+FUTURES_BUDGET = Budget(points=500, window_s=10.0)
+
+
+class Budgets:
+    """The Futures budget of each account, spent alike over REST and over the Unified WebSocket.
+
+    Whether the venue's window slides, and whether both routes share it, is not published; both are taken as the harder
+    case. A refused request costs nothing.
+    """
+
+    def __init__(self, now: Callable[[], float], budget: Budget = FUTURES_BUDGET) -> None:
+        self.budget = budget
+        self._now = now
+        self._spent: dict[str, deque[tuple[float, int]]] = {}
+
+    def charge(self, account: str, points: int) -> bool:
+        """Spend points; False, and nothing spent, when the budget does not hold them."""
+        now_s = self._now()
+        spent = self._spent.setdefault(account, deque())
+        while spent and spent[0][0] <= now_s - self.budget.window_s:
+            spent.popleft()
+        if sum(cost for _, cost in spent) + points > self.budget.points:
+            return False
+        if points:
+            spent.append((now_s, points))
+        return True

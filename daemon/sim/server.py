@@ -6,6 +6,9 @@ One accepted connection carries HTTP/1.1 requests, one after the other, and at m
 |---|---|
 | `/0/public/...`, `/0/private/...` | Spot REST |
 | `/`, `/v2` (upgrade) | Spot WebSocket v1 and v2 |
+| `/v2/private` (upgrade) | Unified WebSocket |
+| `/derivatives/api/v3/...` | Futures REST |
+| `/ws/v1` (upgrade) | Prime when the request is signed, else the Futures feed |
 | `/sim/faults` | POST one fault or a list of them, DELETE lifts them all |
 | `/sim/orders` | GET what rests; POST puts an order on the book, past every check |
 | `/sim/fill`, `/sim/expire` | POST `{"order_id": ..., "quantity": ...}`: the market acts on a resting order |
@@ -29,13 +32,31 @@ import trio
 
 from daemon.sim.exchange import VENUES, DuplicateClientID, Exchange, Order, Venue
 from daemon.sim.faults import BLOCKING, BadFault, Fault, Faults
+from daemon.sim.futures import FuturesEngine
+from daemon.sim.futures_feed import FuturesFeed
+from daemon.sim.futures_rest import ROOT as FUTURES_ROOT
+from daemon.sim.futures_rest import FuturesRest
 from daemon.sim.http import READ_SIZE, HttpAnswer, HttpConnection, HttpRequest, json_answer
 from daemon.sim.keys import Keyring
-from daemon.sim.rates import GENEROUS, PRO, RestCounters, RestLimit, Tier, TradingCounters
+from daemon.sim.prime import PrimeEngine
+from daemon.sim.prime_ws import PrimeV1, admit, is_prime
+from daemon.sim.rates import (
+    FUTURES_BUDGET,
+    GENEROUS,
+    PRO,
+    Budget,
+    Budgets,
+    RestCounters,
+    RestLimit,
+    Tier,
+    TradingCounters,
+)
 from daemon.sim.spot import SpotEngine
 from daemon.sim.spot_rest import SpotRest
 from daemon.sim.spot_ws import SpotV1
 from daemon.sim.spot_ws_v2 import SpotV2
+from daemon.sim.status import MarketStatus
+from daemon.sim.unified_ws import UnifiedV2
 from daemon.sim.websocket import Dialect, Line, WebSocketSession, accept
 
 DEFAULT_ACCOUNT = "default"
@@ -73,7 +94,7 @@ class RestFront(Protocol):
 
     def answer(self, request: HttpRequest) -> HttpAnswer: ...
 
-    def error(self, text: str) -> HttpAnswer: ...
+    def error(self, text: str, form: str) -> HttpAnswer: ...
 
 
 class _Reset(Exception):
@@ -84,7 +105,8 @@ class SimulatedKraken:
     """Every venue, one account and its credentials to begin with.
 
     now: unix seconds; under a virtual clock it must move with trio's, as `lambda: start + trio.current_time()` does.
-    rng: one seed gives one run. tier: Spot's trading-rate limits. rest_limit: the counter of each REST key.
+    rng: one seed gives one run. tier: Spot's trading-rate limits. rest_limit: the counter of each Spot REST key.
+    futures_budget: points an account may spend on Futures requests.
     """
 
     def __init__(
@@ -94,6 +116,7 @@ class SimulatedKraken:
         rng: random.Random,
         tier: Tier = PRO,
         rest_limit: RestLimit = GENEROUS,
+        futures_budget: Budget = FUTURES_BUDGET,
         idle_timeout_s: float = 60.0,
         subscription_grace_s: float = 5.0,
     ) -> None:
@@ -107,18 +130,22 @@ class SimulatedKraken:
         self.keys = Keyring(now=now, rng=rng)
         self.faults = Faults(now=now, rng=rng, strike=self.strike)
         self.spot = SpotEngine(exchange=self.exchange, keys=self.keys, counters=TradingCounters(now, tier), now=now)
+        self.futures = FuturesEngine(
+            exchange=self.exchange, keys=self.keys, budgets=Budgets(now, futures_budget), now=now
+        )
+        self.prime = PrimeEngine(exchange=self.exchange, now=now, rng=rng)
         self.credentials = {venue: self._first_key(venue) for venue in VENUES}
         self.received: list[Received] = []
         self.sessions: dict[int, WebSocketSession] = {}
         self._connections: dict[WebSocketSession, int] = {}
-        self._rest_connections: dict[int, trio.CancelScope] = {}
+        self._rest_connections: dict[int, tuple[str, trio.CancelScope]] = {}
         self._accepted = 0
         self._upgraded = 0
         self._spot_rest = SpotRest(
-            self.spot,
-            counters=RestCounters(now, rest_limit),
-            take=lambda kind, operation: self.faults.take(kind, route="spot_rest", operation=operation),
-            now=now,
+            self.spot, counters=RestCounters(now, rest_limit), take=self._taker(SpotRest.route), now=now
+        )
+        self._futures_rest = FuturesRest(
+            self.futures, take=self._taker(FuturesRest.route), shuffle=self.shuffle, now=now
         )
 
     # --- for tests in the same process ----------------------------------------------------------------------------
@@ -142,6 +169,8 @@ class SimulatedKraken:
     ) -> str:
         """Put an order on the book past every check and counter; returns its id. pair: the venue's own spelling."""
         self.advance()
+        if venue == "prime" and cl_ord_id is None:
+            cl_ord_id = self.prime.fresh_id()  # there every order has one
         order = self.exchange.place(
             account,
             venue,
@@ -162,12 +191,15 @@ class SimulatedKraken:
 
     def advance(self) -> None:
         """Let everything that is due take effect: status changes, expiries, countdowns."""
-        self.spot.advance()
+        for market in (self.spot.market, self.futures.market):
+            market.advance()
         self.exchange.advance()
+        self.prime.advance()
 
     def due_in_s(self) -> float | None:
         """Seconds until `advance` next has something to do."""
-        due = [due_s for due_s in (self.spot.next_due_s(), self.exchange.next_due_s()) if due_s is not None]
+        clocks = (self.spot.market, self.futures.market, self.exchange, self.prime)
+        due = [due_s for clock in clocks if (due_s := clock.next_due_s()) is not None]
         return min(due) - self.now() if due else None
 
     def strike(self, fault: Fault, session: WebSocketSession | None = None) -> None:
@@ -177,21 +209,35 @@ class SimulatedKraken:
                 return self.keys.revoke_tokens()
             case "maintenance":
                 assert fault.for_s is not None
-                self.spot.maintain(fault.for_s, fault["cancel_only_s"])
+                for market in self._markets(fault.route):
+                    market.maintain(fault.for_s, fault["cancel_only_s"])
                 return self._stir()
             case "market_status":
-                self.spot.schedule([(self.now(), fault["mode"])])
+                for market in self._markets(fault.route):
+                    market.schedule([(self.now(), fault["mode"])])
                 return self._stir()
         if fault.kind == "half_open":
             self.faults.last(fault)
-        if fault.kind == "reset_sockets" and fault.route == self._spot_rest.route:
-            for scope in self._rest_connections.values():
-                scope.cancel()
+        if fault.kind == "reset_sockets":
+            # Warm REST connections only when they are named: without a route it is the sockets that are meant.
+            for route, scope in self._rest_connections.values():
+                if route == fault.route:
+                    scope.cancel()
         targets = [session] if session is not None else list(self.sessions.values())
         for target in targets:
             if fault.session in (None, target.index) and fault.route in (None, target.route):
                 _strike_session(fault, target)
         return None
+
+    def _markets(self, route: str | None) -> list[MarketStatus]:
+        """The markets a fault on a route is about. Prime announces no status."""
+        engines = {"spot": self.spot.market, "futures": self.futures.market, "unified": self.futures.market}
+        if route is None:
+            return [self.spot.market, self.futures.market]
+        return [market for name, market in engines.items() if route.startswith(name)]
+
+    def _taker(self, route: str) -> Callable[[str, str], Fault | None]:
+        return lambda kind, operation: self.faults.take(kind, route=route, operation=operation)
 
     def _stir(self) -> None:
         for session in self.sessions.values():
@@ -247,9 +293,9 @@ class SimulatedKraken:
                 self.advance()
                 if "upgrade" in request.headers:
                     return await self._serve_upgrade(stream, http, request, number)
-                if request.path.startswith("/0/"):
-                    self._rest_connections[number] = scope
-                    go_on = await self._serve_rest(self._spot_rest, http, request, number)
+                if front := self._front(request.path):
+                    self._rest_connections[number] = (front.route, scope)
+                    go_on = await self._serve_rest(front, http, request, number)
                 elif request.path.startswith("/sim/"):
                     go_on = await http.write(self._control(request))
                 else:
@@ -271,6 +317,13 @@ class SimulatedKraken:
         index, self._upgraded = self._upgraded, self._upgraded + 1
         if self.faults.take("stall_handshake", route=route, session=index):
             return await _stall(stream)
+        if fault := self.faults.take("refuse_upgrade", route=route, session=index):
+            located = () if fault["location"] is None else (("location", fault["location"]),)
+            await http.write(HttpAnswer(fault["status"], b"", "text/plain", located))
+            return None
+        if speak is None:
+            await http.write(json_answer({"error": "unauthorized"}, 401))
+            return None
         accepted = accept(request.raw_headers, request.target)
         if accepted is None:
             await http.write(json_answer({"error": "bad upgrade request"}, 400))
@@ -289,14 +342,33 @@ class SimulatedKraken:
             raise _Reset
         return None
 
-    def _speaker(self, request: HttpRequest) -> tuple[str, Callable[[Line], Dialect]] | None:
-        """The dialect spoken at a path, as (route, what makes one for a connection)."""
-        connection_id = self._rng.getrandbits(63)
+    def _front(self, path: str) -> RestFront | None:
+        if path.startswith("/0/"):
+            return self._spot_rest
+        return self._futures_rest if path.startswith(FUTURES_ROOT) else None
+
+    def _speaker(self, request: HttpRequest) -> tuple[str, Callable[[Line], Dialect] | None] | None:
+        """The dialect an upgrade request is for, as (route, what makes one for a connection).
+
+        None where nothing is spoken; (route, None) where the request is not signed as it should be.
+        """
+        connection_id, now = self._rng.getrandbits(63), self.now
         match request.path:
             case "/":
-                return SpotV1.route, lambda line: SpotV1(line, self.spot, connection_id=connection_id, now=self.now)
+                return SpotV1.route, lambda line: SpotV1(line, self.spot, connection_id=connection_id, now=now)
             case "/v2":
-                return SpotV2.route, lambda line: SpotV2(line, self.spot, connection_id=connection_id, now=self.now)
+                return SpotV2.route, lambda line: SpotV2(line, self.spot, connection_id=connection_id, now=now)
+            case "/v2/private":
+                return UnifiedV2.route, lambda line: UnifiedV2(
+                    line, self.futures, tokens=self.spot, connection_id=connection_id, now=now
+                )
+            case "/ws/v1" if is_prime(request.headers):
+                key = admit(request.headers, request.path, keys=self.keys, now_s=now())
+                if key is None:
+                    return PrimeV1.route, None
+                return PrimeV1.route, lambda line: PrimeV1(line, self.prime, key, connection_id=connection_id, now=now)
+            case "/ws/v1":
+                return FuturesFeed.route, lambda line: FuturesFeed(line, self.futures, rng=self._rng, now=now)
         return None
 
     async def _serve_rest(self, front: RestFront, http: HttpConnection, request: HttpRequest, number: int) -> bool:
@@ -355,11 +427,12 @@ class SimulatedKraken:
         self.faults.inject(asked)
 
     def _place_over_http(self, asked: dict[str, Any]) -> str:
-        if unknown := asked.keys() - {"venue", "pair", "userref", "cl_ord_id", "order_id"}:
+        if unknown := asked.keys() - {"venue", "pair", "userref", "cl_ord_id", "order_id", "quantity", "price"}:
             raise ValueError(f"unknown members {sorted(unknown)}")
         if asked.get("venue", "spot") not in VENUES:
             raise ValueError("venue")
-        return self.place(**asked)
+        amounts: dict[str, Any] = {name: Decimal(str(asked[name])) for name in ("quantity", "price") if name in asked}
+        return self.place(**asked | amounts)
 
     def _resting_order(self, asked: dict[str, Any]) -> tuple[Order, dict[str, Any]]:
         for venue in VENUES:
@@ -388,7 +461,7 @@ def _rest_answer(
                 return HttpAnswer(200, _HTML, "text/html"), False
             case "rest_redirect":
                 return HttpAnswer(fault["status"], b"", "text/html", (("location", fault["location"]),)), False
-        return front.error(fault["error"]), False
+        return front.error(fault["error"], fault["form"]), False
     return front.answer(request), take("rest_truncate") is not None
 
 

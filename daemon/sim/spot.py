@@ -13,10 +13,12 @@ from decimal import Decimal
 from enum import Enum
 from typing import Literal
 
-from daemon.sim.exchange import DuplicateClientID, Exchange, Order, Side
+from daemon.sim.exchange import USER_REQUESTED, DuplicateClientID, Exchange, Order, Side
 from daemon.sim.keys import CANCEL_RIGHTS, CREATE_RIGHT, ApiKey, Keyring
 from daemon.sim.markets import Pair
 from daemon.sim.rates import TradingCounters
+from daemon.sim.refusal import Refusal
+from daemon.sim.status import MarketStatus
 
 BATCH_LIMIT = 50  # ids in one batch cancel, all kinds together
 TIMEOUT_LIMIT_S = 86_400  # the dead man's countdown must stay below this
@@ -30,20 +32,10 @@ UNAVAILABLE = "EService:Unavailable"
 INVALID_SESSION = "ESession:Invalid session"
 INVALID_ARGUMENTS = "EGeneral:Invalid arguments"
 
-USER_REQUESTED = "User requested"
-
 _TXID = re.compile(r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}")
 _USERREF = re.compile(r"-?[0-9]{1,10}")
 # A UUID with dashes, 32 hex digits, or free text of at most 18 characters.
 _CL_ORD_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[\x21-\x7e]{1,18}")
-
-
-class Refusal(Exception):
-    """The engine says no. text: the venue's own error string."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
 
 
 class Kind(Enum):
@@ -125,46 +117,13 @@ class SpotEngine:
         self.exchange = exchange
         self.keys = keys
         self.counters = counters
+        self.market = MarketStatus("spot", exchange=exchange, now=now)
         self._now = now
-        # (from when, status): ascending; the last one whose time has come holds.
-        self._schedule: list[tuple[float, str]] = [(float("-inf"), "online")]
-        self._was = "online"
-
-    # --- market status --------------------------------------------------------------------------------------------
 
     @property
     def status(self) -> str:
         """What systemStatus says now."""
-        return next(status for from_s, status in reversed(self._schedule) if from_s <= self._now())
-
-    def maintain(self, for_s: float, cancel_only_s: float) -> None:
-        """Maintenance from now for for_s, then cancel_only for cancel_only_s, then online."""
-        start_s = self._now()
-        self.schedule(
-            [
-                (start_s, "maintenance"),
-                (start_s + for_s, "cancel_only"),
-                (start_s + for_s + cancel_only_s, "online"),
-            ]
-        )
-
-    def schedule(self, steps: Sequence[tuple[float, str]]) -> None:
-        """Replace the coming status changes; steps are (unix seconds, status), ascending."""
-        self._schedule = [(float("-inf"), self.status), *steps]
-        self.advance()
-
-    def advance(self) -> None:
-        """Let status changes that are due take effect on the book."""
-        status = self.status
-        if status == "maintenance" and self._was != "maintenance":
-            self.exchange.freeze("spot")
-        elif status != "maintenance" and self._was == "maintenance":
-            self.exchange.thaw("spot")
-        self._was = status
-
-    def next_due_s(self) -> float | None:
-        """When the status changes next (unix seconds), or None."""
-        return min((from_s for from_s, _ in self._schedule if from_s > self._now()), default=None)
+        return self.market.now
 
     # --- rights ---------------------------------------------------------------------------------------------------
 

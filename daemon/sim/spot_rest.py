@@ -30,13 +30,13 @@ from daemon.sim.keys import (
 )
 from daemon.sim.markets import ASSETS, BY_REST_NAME, PAIRS, Asset, Pair
 from daemon.sim.rates import RestCounters
+from daemon.sim.refusal import Refusal
 from daemon.sim.spot import (
     BATCH_LIMIT,
     INVALID_ARGUMENTS,
     INVALID_ORDER,
     Kind,
     Name,
-    Refusal,
     SpotEngine,
     Ticket,
     cl_ord_id_of,
@@ -114,8 +114,8 @@ class SpotRest:
         """The method's name: `CancelOrder` for `/0/private/CancelOrder`."""
         return request.path.rsplit("/", 1)[-1]
 
-    def error(self, text: str) -> HttpAnswer:
-        """The venue's way to say no."""
+    def error(self, text: str, form: str = "plain") -> HttpAnswer:
+        """The venue's way to say no; on Spot there is one form."""
         return json_answer({"error": [text]})
 
     def parsed(self, request: HttpRequest) -> Params:

@@ -16,6 +16,7 @@ from typing import Any
 from daemon.sim.exchange import Change, Order, What
 from daemon.sim.keys import QUERY_OPEN_RIGHT, ApiKey
 from daemon.sim.markets import BY_WSNAME
+from daemon.sim.refusal import Refusal
 from daemon.sim.spot import (
     BATCH_LIMIT,
     INVALID_ARGUMENTS,
@@ -23,7 +24,6 @@ from daemon.sim.spot import (
     UNAVAILABLE,
     Kind,
     Name,
-    Refusal,
     SpotEngine,
     Ticket,
     cl_ord_id_of,
@@ -62,6 +62,8 @@ class SpotV1:
     route = "spot_ws"
     reqid_member = "reqid"
     needs_subscription = True
+    closes_idle = True
+    answered_on_streams: frozenset[str] = frozenset()
     per_order = frozenset({"cancelOrder"})
 
     def __init__(self, line: Line, engine: SpotEngine, *, connection_id: int, now: Callable[[], float]) -> None:

@@ -6,9 +6,7 @@ captured where the pages show none. Strict on what comes in: a member the page d
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 from daemon.sim.exchange import Change, Order, What
 from daemon.sim.keys import QUERY_FUNDS_RIGHT, QUERY_OPEN_RIGHT, ApiKey
 from daemon.sim.markets import ASSETS, BY_TICKER, BY_WSNAME
+from daemon.sim.refusal import Refusal
 from daemon.sim.spot import (
     BATCH_LIMIT,
     INVALID_ARGUMENTS,
@@ -24,7 +23,6 @@ from daemon.sim.spot import (
     UNAVAILABLE,
     Kind,
     Name,
-    Refusal,
     SpotEngine,
     Ticket,
     cl_ord_id_of,
@@ -33,7 +31,8 @@ from daemon.sim.spot import (
 )
 from daemon.sim.spot_records import fee
 from daemon.sim.times import rfc3339_micros, rfc3339_up
-from daemon.sim.websocket import Demand, Frame, Line, Nonsense
+from daemon.sim.v2 import Subscription, V2Connection
+from daemon.sim.websocket import Demand, Frame, Line
 
 
 def _words(text: str) -> frozenset[str]:
@@ -58,74 +57,16 @@ _TIME_IN_FORCE = {"gtc": "GTC", "gtd": "GTD", "ioc": "IOC"}
 _BALANCE = 1_000_000.0
 
 
-@dataclass(slots=True)
-class _Subscription:
-    """One channel held. all_statuses and ratecounter: options of `executions`."""
-
-    forget: Callable[[], None]
-    sequence: int = 0
-    all_statuses: bool = True
-    ratecounter: bool = False
-
-
-class SpotV2:
-    """One v2 connection: its subscriptions, their sequence numbers, and what it was last told of the market."""
+class SpotV2(V2Connection):
+    """One Spot v2 connection."""
 
     route = "spot_ws_v2"
-    reqid_member = "req_id"
-    needs_subscription = True
-    per_order = frozenset({"cancel_order"})
+    members = _MEMBERS
 
     def __init__(self, line: Line, engine: SpotEngine, *, connection_id: int, now: Callable[[], float]) -> None:
-        self._line = line
+        super().__init__(line, market=engine.market, connection_id=connection_id, now=now)
         self._engine = engine
-        self._now = now
-        self._connection_id = connection_id
-        self._told = engine.status
-        self._held: dict[str, _Subscription] = {}
         self._trades = 0
-
-    def greeting(self) -> list[Frame]:
-        return [self._status()]
-
-    def notices(self) -> list[Frame]:
-        if self._told == self._engine.status:
-            return []
-        self._told = self._engine.status
-        return [self._status()]
-
-    def heartbeat(self) -> Frame:
-        return {"channel": "heartbeat"}
-
-    def subscribed(self) -> bool:
-        return bool(self._held)
-
-    def hang_up(self) -> None:
-        for subscription in self._held.values():
-            subscription.forget()
-        self._held.clear()
-
-    def read(self, text: str) -> Demand | Nonsense:
-        try:
-            message = json.loads(text)
-        except ValueError:
-            return Nonsense(None, self._nonsense("Malformed request"))
-        if not isinstance(message, dict) or not isinstance(message.get("method"), str):
-            return Nonsense(None, self._nonsense("Malformed request"))
-        method, req_id, params = message["method"], message.get("req_id"), message.get("params", {})
-        if req_id is not None and (type(req_id) is not int or not 0 <= req_id < 2**63):
-            return Nonsense(method, self._nonsense("Malformed request", method))
-        if not isinstance(params, dict) or message.keys() - {"method", "params", "req_id"}:
-            return Nonsense(method, self._nonsense("Malformed request", method))
-        if method not in _MEMBERS:
-            return Nonsense(method, self._nonsense("Event(s) not found", method))
-        return Demand(method, req_id, params, private=method != "ping")
-
-    def refuse(self, demand: Demand, error: str) -> Frame:
-        answer: dict[str, Any] = {"error": error, "method": demand.operation, "success": False}
-        if demand.operation in {"subscribe", "unsubscribe"}:
-            answer["status"] = "error"
-        return self._stamped(demand, answer)
 
     def serve(self, demand: Demand) -> list[Frame]:
         try:
@@ -253,13 +194,13 @@ class SpotV2:
             raise Refusal(UNAVAILABLE)
         if channel == "balances":
             self._engine.require(key, {QUERY_FUNDS_RIGHT})
-            self._held[channel] = _Subscription(forget=lambda: None)
+            self._held[channel] = Subscription(forget=lambda: None)
             if params.get("snapshot") is not False:
                 self._emit(channel, "snapshot", [_wallet(asset.ticker) for asset in ASSETS])
             return {"channel": channel, "snapshot": params.get("snapshot") is not False}
         self._engine.require(key, {QUERY_OPEN_RIGHT})
         # Listening starts after the snapshot is taken and nothing runs in between, so no change is told twice.
-        subscription = _Subscription(
+        subscription = Subscription(
             forget=self._engine.exchange.listen(key.account, "spot", self._on_order),
             all_statuses=params.get("order_status") is not False,
             ratecounter=params.get("ratecounter") is True,
@@ -309,40 +250,6 @@ class SpotV2:
         if self._held["executions"].ratecounter:
             record["ratecount"] = self._engine.counters.value(change.order.account, change.order.symbol)
         self._emit("executions", change.what.value, [record])
-
-    def _emit(self, channel: str, what: str, records: list[Any]) -> None:
-        gap = self._line.take("sequence_gap", what)
-        subscription = self._held[channel]
-        subscription.sequence += 1 + (gap["by"] if gap else 0)
-        kind = "snapshot" if what == "snapshot" else "update"
-        self._line.emit(what, {"channel": channel, "type": kind, "data": records, "sequence": subscription.sequence})
-
-    # --- small parts ----------------------------------------------------------------------------------------------
-
-    def _status(self) -> Frame:
-        state = {
-            "version": "2.0.10",
-            "system": self._told,
-            "api_version": "v2",
-            "connection_id": self._connection_id,
-        }
-        return {"channel": "status", "type": "update", "data": [state]}
-
-    def _accepted(self, demand: Demand, result: dict[str, Any]) -> Frame:
-        return self._stamped(demand, {"method": demand.operation, "result": result, "success": True})
-
-    def _stamped(self, demand: Demand, answer: dict[str, Any]) -> Frame:
-        if demand.reqid is not None:
-            answer["req_id"] = demand.reqid
-        return answer | self._times()
-
-    def _nonsense(self, error: str, method: str | None = None) -> Frame:
-        named = {} if method is None else {"method": method}
-        return {"error": error} | named | {"success": False} | self._times()
-
-    def _times(self) -> dict[str, str]:
-        now = rfc3339_micros(self._now())
-        return {"time_in": now, "time_out": now}
 
 
 def _private_channel(params: dict[str, Any]) -> str:

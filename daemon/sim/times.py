@@ -21,6 +21,11 @@ def rfc3339_micros(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def rfc3339_millis(unix_s: float) -> str:
+    """Milliseconds, as Futures REST writes every time: `2020-07-22T13:26:20.806Z`."""
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
 def rfc1123(unix_s: float) -> str:
     """As REST's Time call prints it: `Sun, 21 Mar 21 14:23:14 +0000`."""
     return datetime.fromtimestamp(unix_s, UTC).strftime("%a, %d %b %y %H:%M:%S +0000")

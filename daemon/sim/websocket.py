@@ -10,7 +10,7 @@ import heapq
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import trio
 from wsproto.connection import Connection, ConnectionState, ConnectionType
@@ -22,6 +22,7 @@ from daemon.sim.faults import AT_ONCE, Fault, Faults
 from daemon.sim.http import READ_SIZE
 
 Frame = dict[str, Any] | list[Any]
+_Answer = TypeVar("_Answer")
 
 HEARTBEAT_S = 1.0
 CLOSE_GRACE_S = 5.0  # how long the peer has to answer our close before the stream goes
@@ -65,7 +66,9 @@ class Dialect(Protocol):
 
     route: str
     reqid_member: str
-    needs_subscription: bool
+    needs_subscription: bool  # the venue hangs up on a connection that holds none
+    closes_idle: bool  # the venue hangs up on a peer that says nothing
+    answered_on_streams: frozenset[str]  # operations without acks: faults on acks strike the events they cause here
     per_order: frozenset[str]  # operations that ask the fault `ack_error` once per order, themselves
 
     def greeting(self) -> list[Frame]:
@@ -83,8 +86,8 @@ class Dialect(Protocol):
     def notices(self) -> list[Frame]:
         """Frames about what has changed at the venue since this was last asked."""
 
-    def heartbeat(self) -> Frame:
-        """What says that the connection lives."""
+    def heartbeat(self) -> Frame | None:
+        """What says that the connection lives; asked for while a subscription is held. None: this says nothing."""
 
     def subscribed(self) -> bool:
         """Whether a subscription is held."""
@@ -291,18 +294,25 @@ class WebSocketSession:
             events = self._held
         finally:
             self._held = None
-        if self._take("swallow_ack_after_effect", operation):
-            acks = []
-        if self._take("duplicate_ack", operation):
-            acks = [ack for ack in acks for _ in range(2)]
-        if self._take("shuffle_acks", operation):
-            self._host.shuffle(acks)
+        if operation in self._dialect.answered_on_streams:
+            return acks, self._bent(operation, events)
+        acks = self._bent(operation, acks)
         if fault := self._take("stale_reqid", operation):
             foreign: list[Frame] = [
                 {**ack, self._dialect.reqid_member: fault["reqid"]} for ack in acks if isinstance(ack, dict)
             ]
             acks = foreign if fault["instead"] else foreign + acks
         return acks, events
+
+    def _bent(self, operation: str, answers: list[_Answer]) -> list[_Answer]:
+        """What answers an operation, after the faults that lose, repeat or reorder answers."""
+        if self._take("swallow_ack_after_effect", operation):
+            return []
+        if self._take("duplicate_ack", operation):
+            answers = [answer for answer in answers for _ in range(2)]
+        if self._take("shuffle_acks", operation):
+            self._host.shuffle(answers)
+        return answers
 
     # --- writing --------------------------------------------------------------------------------------------------
 
@@ -381,7 +391,7 @@ class WebSocketSession:
             return self._close_by_s - now_s
         if not self._dialect.needs_subscription or self._dialect.subscribed():
             self._bare_since_s = now_s
-        if now_s - self._heard_s >= self._host.idle_timeout_s:
+        if self._dialect.closes_idle and now_s - self._heard_s >= self._host.idle_timeout_s:
             self.close(1000, "idle")
         elif now_s - self._bare_since_s >= self._host.subscription_grace_s:
             self.close(1000, "no subscription")
@@ -390,8 +400,9 @@ class WebSocketSession:
         if now_s - self._spoke_s >= HEARTBEAT_S:
             # Silence as seen by us: with the beat swallowed the next one is still due a second later.
             self._spoke_s = now_s
-            if not self._take("no_heartbeat", None):
-                self._push(_text(self._dialect.heartbeat()))
+            beat = self._dialect.heartbeat()
+            if beat is not None and not self._take("no_heartbeat", None):
+                self._push(_text(beat))
         return self._spoke_s + HEARTBEAT_S - now_s
 
     def _take(self, kind: str, operation: str | None) -> Fault | None:

@@ -1,7 +1,7 @@
-"""The table of venue error texts: what each means for a cancel. The only place that knows their words."""
+"""The tables of venue error texts: what each means for a cancel. The only place that knows their words."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -27,6 +27,11 @@ _ERRORS = 'Spot "Errors" guide'
 _LIMITS = 'Spot REST "Rate limits" guide'
 _SDK = "krakenfx/kraken-api-sdk, error guide"
 _SEEN = "public clients of WebSocket v1"
+_CANCEL_PAGE = 'Futures "Cancel order", Error'
+_FEED = "Futures feed: open_orders page, btschwertfeger/python-kraken-sdk issue 179"
+_FIX_102 = "Prime FIX order cancel reject, CxlRejReason (102)"
+_WORDED = "the same reason in words; the WebSocket's own spelling is not published"
+_INFERRED = "inferred from Spot's texts: Prime publishes none for this"
 
 SPOT: Final[tuple[Row, ...]] = (
     Row("EOrder:Unknown order", Fault.NOT_OPEN, 'WebSocket v1 "Cancel Order"; live tests of purple-goctopus'),
@@ -73,6 +78,75 @@ SPOT: Final[tuple[Row, ...]] = (
 )
 """Every text that Spot is known to answer a cancel with. The longest prefix wins, so rows may stand in any order."""
 
+FUTURES: Final[tuple[Row, ...]] = (
+    Row("notFound", Fault.NOT_OPEN, _CANCEL_PAGE, alone=True),
+    Row("apiLimitExceeded", Fault.ROUTE_BUSY, _CANCEL_PAGE),
+    Row("authenticationError", Fault.CREDENTIALS, _CANCEL_PAGE),
+    Row("accountInactive", Fault.CREDENTIALS, _CANCEL_PAGE),
+    Row("insufficientPrivileges", Fault.PERMISSION, "krakenfx/kraken-cli"),
+    # We send no nonce, so these speak of somebody else's request or of a proxy that adds one.
+    Row("nonceBelowThreshold", Fault.STALE_NONCE, _CANCEL_PAGE),
+    Row("nonceDuplicate", Fault.STALE_NONCE, _CANCEL_PAGE),
+    Row("invalidArgument", Fault.INVALID, _CANCEL_PAGE),
+    Row("requiredArgumentMissing", Fault.INVALID, _CANCEL_PAGE),
+    Row("Json Parse Error", Fault.INVALID, _CANCEL_PAGE),
+    Row("marketUnavailable", Fault.UNAVAILABLE, _CANCEL_PAGE),
+    # Its name notwithstanding: the page does not say that the endpoint was left before the order was touched.
+    Row("Unavailable", Fault.TRANSIENT, _CANCEL_PAGE),
+    Row("Server Error", Fault.TRANSIENT, _CANCEL_PAGE),
+    Row("unknownError", Fault.TRANSIENT, _CANCEL_PAGE),
+    # Transfers: nothing that we asked for can be answered so.
+    Row("insufficientFunds", Fault.UNLISTED, _CANCEL_PAGE),
+    Row("invalidAccount", Fault.UNLISTED, _CANCEL_PAGE),
+    Row("invalidAmount", Fault.UNLISTED, _CANCEL_PAGE),
+    Row("invalidUnit", Fault.UNLISTED, _CANCEL_PAGE),
+    # Said of a wrong key, a wrong signature and a challenge that was used before.
+    Row("Failed to subscribe to authenticated feed", Fault.CREDENTIALS, _FEED),
+    Row("Bad websocket message", Fault.INVALID, _FEED),
+    Row("Invalid feed", Fault.INVALID, _FEED),
+    Row("Json Error", Fault.INVALID, _FEED),
+)
+"""Every text of Futures REST and of its feed."""
+
+UNIFIED: Final[tuple[Row, ...]] = (
+    *SPOT,
+    *FUTURES,
+    Row("Rate limit exceeded", Fault.ROUTE_BUSY, "inferred: the Unified WebSocket publishes no text for its limit"),
+)
+"""The Unified WebSocket publishes no texts of its own: it speaks Spot's dialect about the orders of Futures."""
+
+PRIME: Final[tuple[Row, ...]] = (
+    # Gone or going, the venue does not say which: only the order's own state ends the waiting.
+    Row("0", Fault.TRANSIENT, _FIX_102, alone=True),
+    Row("TooLateToCancel", Fault.TRANSIENT, _WORDED),
+    Row("Too late to cancel", Fault.TRANSIENT, _WORDED),
+    Row("1", Fault.NOT_OPEN, _FIX_102, alone=True),
+    Row("UnknownOrder", Fault.NOT_OPEN, _WORDED, alone=True),
+    Row("Unknown order", Fault.NOT_OPEN, _WORDED, alone=True),
+    Row("2", Fault.UNAVAILABLE, _FIX_102, alone=True),
+    Row("BrokerOption", Fault.UNAVAILABLE, _WORDED),
+    Row("Broker option", Fault.UNAVAILABLE, _WORDED),
+    Row("BrokerExchangeOption", Fault.UNAVAILABLE, _WORDED),
+    Row("Broker / Exchange option", Fault.UNAVAILABLE, _WORDED),
+    Row("Broker or exchange option", Fault.UNAVAILABLE, _WORDED),
+    # Another request on the order is under way; when it was a replace the order rests on after it.
+    Row("3", Fault.TRANSIENT, _FIX_102, alone=True),
+    Row("AlreadyPending", Fault.TRANSIENT, _WORDED),
+    Row("AlreadyPendingCancel", Fault.TRANSIENT, _WORDED),
+    Row("Already pending cancel", Fault.TRANSIENT, _WORDED),
+    Row("OrderAlreadyInPendingCancelOrPendingReplaceStatus", Fault.TRANSIENT, _WORDED),
+    Row("Order already in Pending Cancel or Pending Replace status", Fault.TRANSIENT, _WORDED),
+)
+"""Why Prime refuses to cancel an order, in FIX's numbers or in words."""
+
+PRIME_ERRORS: Final[tuple[Row, ...]] = (
+    Row("missing Ping data", Fault.INVALID, 'Prime WebSocket "Ping"'),
+    Row("Rate limit exceeded", Fault.ROUTE_BUSY, _INFERRED),
+    Row("Too many requests", Fault.ROUTE_BUSY, _INFERRED),
+    Row("Permission denied", Fault.PERMISSION, _INFERRED),
+)
+"""The texts of Prime's error messages, which are about a request and not about an order: one is documented."""
+
 _DECISIVE: Final = (
     Fault.LOCKOUT,
     Fault.CREDENTIALS,
@@ -96,13 +170,38 @@ def fault_of(error: str) -> Fault:
 
     Case, spaces and a final period do not matter: the texts are no part of the API's contract.
     """
-    return _fault_of(error[:TEXT_CHARS])
+    return _spot(error[:TEXT_CHARS])
+
+
+def futures_fault_of(error: str) -> Fault:
+    """What an error text of Futures REST or of its feed means; total as fault_of."""
+    return _futures(error[:TEXT_CHARS])
+
+
+def unified_fault_of(error: str) -> Fault:
+    """What an error text of the Unified WebSocket means; total as fault_of."""
+    return _unified(error[:TEXT_CHARS])
+
+
+def prime_fault_of(reason: str) -> Fault:
+    """What Prime's reason for refusing a cancel means, in digits or in words; total as fault_of."""
+    return _prime(reason[:TEXT_CHARS])
+
+
+def prime_error_fault_of(error: str) -> Fault:
+    """What the text of a Prime error message means; total as fault_of."""
+    return _prime_errors(error[:TEXT_CHARS])
 
 
 def fault_of_all(errors: Sequence[str]) -> Fault | None:
-    """What a REST answer's `error` array means; None when it is empty or holds only warnings."""
-    faults = {fault_of(error) for error in errors if not _WARNING.match(error)}
-    return next((fault for fault in _DECISIVE if fault in faults), None)
+    """What a Spot REST answer's `error` array means; None when it is empty or holds only warnings."""
+    return most_decisive(fault_of(error) for error in errors if not _WARNING.match(error))
+
+
+def most_decisive(faults: Iterable[Fault]) -> Fault | None:
+    """The one of several errors in one answer that speaks for it; None when there is none."""
+    told = set(faults)
+    return next((fault for fault in _DECISIVE if fault in told), None)
 
 
 def retry_at_s(error: str) -> float | None:
@@ -126,20 +225,23 @@ def _plain(text: str) -> str:
     return (head.rstrip() + colon + tail.lstrip()).rstrip(".").rstrip()
 
 
-_ROWS: Final = tuple((_plain(row.prefix), row) for row in sorted(SPOT, key=lambda row: len(row.prefix), reverse=True))
+def _reader(rows: Iterable[Row], *, tokens: bool) -> Callable[[str], Fault]:
+    """The reader of one table. tokens: whether a dead WebSocket token is something that this venue speaks of."""
+    ordered = [(_plain(row.prefix), row) for row in sorted(rows, key=lambda row: len(row.prefix), reverse=True)]
 
+    @lru_cache(maxsize=CACHED_TEXTS)
+    def read(error: str) -> Fault:
+        plain = _plain(error)
+        for prefix, row in ordered:
+            if plain.startswith(prefix) and _ends(plain[len(prefix) :], row):
+                return row.fault
+        # Kraken words a dead token in several ways and publishes none of them.
+        # Source: knowm/XChange pull 3697 (support mail), krakenfx/kraken-api-sdk.
+        if tokens and ("token" in plain or "session" in plain) and ("invalid" in plain or "expired" in plain):
+            return Fault.STALE_TOKEN
+        return Fault.UNLISTED
 
-@lru_cache(maxsize=CACHED_TEXTS)
-def _fault_of(error: str) -> Fault:
-    plain = _plain(error)
-    for prefix, row in _ROWS:
-        if plain.startswith(prefix) and _ends(plain[len(prefix) :], row):
-            return row.fault
-    # Kraken words a dead token in several ways and publishes none of them.
-    # Source: knowm/XChange pull 3697 (support mail), krakenfx/kraken-api-sdk.
-    if ("token" in plain or "session" in plain) and ("invalid" in plain or "expired" in plain):
-        return Fault.STALE_TOKEN
-    return Fault.UNLISTED
+    return read
 
 
 def _ends(rest: str, row: Row) -> bool:
@@ -147,3 +249,10 @@ def _ends(rest: str, row: Row) -> bool:
     if row.prefix.endswith(":") or not rest:
         return True
     return rest[0] in ":;,.([" or (rest[0] == " " and not row.alone)
+
+
+_spot: Final = _reader(SPOT, tokens=True)
+_futures: Final = _reader(FUTURES, tokens=False)
+_unified: Final = _reader(UNIFIED, tokens=True)
+_prime: Final = _reader(PRIME, tokens=False)
+_prime_errors: Final = _reader(PRIME_ERRORS, tokens=False)

@@ -103,6 +103,25 @@ def test_listeners_hear_their_account_and_venue_in_order(book: Exchange) -> None
     assert len(heard) == 3
 
 
+def test_who_listens_to_every_account_is_told_first(book: Exchange) -> None:
+    heard: list[str] = []
+    book.listen(ACCOUNT, "prime", lambda change: heard.append("one"))
+    forget = book.listen(None, "prime", lambda change: heard.append("every"))
+    book.place("bob", "prime", symbol="BTC-USD")
+    book.place(ACCOUNT, "prime", symbol="BTC-USD")
+    assert heard == ["every", "every", "one"]
+    forget()
+    book.place("bob", "prime", symbol="BTC-USD")
+    assert len(heard) == 3
+
+
+def test_cancel_all_can_be_narrowed_to_a_symbol(book: Exchange) -> None:
+    kept = book.place(ACCOUNT, "futures", symbol="PF_ETHUSD")
+    doomed = [book.place(ACCOUNT, "futures", symbol="PF_XBTUSD") for _ in range(2)]
+    assert book.cancel_all(ACCOUNT, "futures", "test", "PF_XBTUSD") == doomed
+    assert book.open_orders() == [kept]
+
+
 def test_an_order_expires_when_its_time_has_come(book: Exchange, clock: Clock) -> None:
     order = book.place(ACCOUNT, "spot", symbol="XBT/USD", expires_s=clock() + 10)
     book.advance()

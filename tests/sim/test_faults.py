@@ -94,6 +94,12 @@ def test_a_lasting_fault_is_felt_until_it_lapses_or_is_cleared(setting: Setting)
         ({"kind": "reset_sockets", "effect": "sideways"}, "effect"),
         ({"kind": "maintenance"}, "for_s"),
         ({"kind": "market_status", "mode": "closed"}, "mode"),
+        ({"kind": "rest_error", "form": "long"}, "form"),
+        ({"kind": "removal_shape", "shape": "round"}, "shape"),
+        ({"kind": "cancel_rejected", "bears": "nothing"}, "bears"),
+        ({"kind": "linger", "fill": "some"}, "fill"),
+        ({"kind": "linger", "fill": "-1"}, "fill"),
+        ({"kind": "split_snapshot", "rows": 0}, "rows"),
     ],
 )
 def test_what_is_no_fault_is_refused_by_name(setting: Setting, fault: dict[str, Any], member: str) -> None:

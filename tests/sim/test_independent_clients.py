@@ -20,6 +20,7 @@ from tests.sim.test_process import running as running  # the fixture, under pyte
 Told = dict[str, Any]
 CLIENT_S = 60
 SYMBOL = "BTC/USD"
+PERPETUAL = "BTC/USD:USD"
 
 
 @pytest.fixture
@@ -138,6 +139,77 @@ def test_ccxt_pro_places_watches_and_cancels_over_websocket(apart: Callable[[Cal
     assert saw["canceled"]["result"] == {"order_id": saw["created"]}
 
 
+async def ccxt_futures(told: Told) -> dict[str, Any]:
+    import ccxt.async_support
+
+    exchange = ccxt.async_support.krakenfutures(
+        {
+            "apiKey": told["credentials"]["futures"]["key"],
+            "secret": told["credentials"]["futures"]["secret"],
+            "cafile": told["ca_file"],
+            "enableRateLimit": False,
+        }
+    )
+    api = told["futures_rest_url"].removesuffix("v3")
+    exchange.urls["api"].update(public=api, private=api)
+    async with exchange:
+        created = await exchange.create_order(PERPETUAL, "limit", "buy", 0.01, 30000)
+        named = await exchange.create_order(PERPETUAL, "limit", "sell", 0.02, 90000, {"clientOrderId": "mine"})
+        listed = await exchange.fetch_open_orders(PERPETUAL)
+        canceled = await exchange.cancel_order(created["id"], PERPETUAL)
+        fetched = await exchange.fetch_order(created["id"], PERPETUAL)
+        try:
+            await exchange.cancel_order(created["id"], PERPETUAL)
+            again = ""
+        except ccxt.OrderNotFound as missing:
+            again = str(missing)
+        more = [await exchange.create_order(PERPETUAL, "limit", "buy", 0.01, 30000) for _ in range(2)]
+        batch = await exchange.cancel_orders([named["id"], more[0]["id"]])
+        try:
+            await exchange.create_order(PERPETUAL, "limit", "buy", 0.01, 30000, {"clientOrderId": "x" * 101})
+            long_id = ""
+        except ccxt.BadRequest as refused:
+            long_id = str(refused)
+        armed = await exchange.cancel_all_orders_after(60_000)
+        every = await exchange.cancel_all_orders()
+        return {
+            "ids": [created["id"], named["id"]],
+            "more": [order["id"] for order in more],
+            "listed": [(order["id"], order["clientOrderId"], order["status"], order["amount"]) for order in listed],
+            "canceled": (canceled["id"], canceled["status"]),
+            "fetched": (fetched["status"], fetched["amount"]),
+            "again": again,
+            "batch": sorted((order["id"], order["status"]) for order in batch),
+            "long_id": long_id,
+            "armed": armed["status"]["triggerTime"],
+            "every": len(every),
+            "after": await exchange.fetch_open_orders(PERPETUAL),
+            "positions": await exchange.fetch_positions(),
+            "usd": (await exchange.fetch_balance())["USD"]["total"],
+            "last": (await exchange.fetch_ticker(PERPETUAL))["last"],
+        }
+
+
+def in_ccxt_futures(told: Told) -> dict[str, Any]:
+    return asyncio.run(ccxt_futures(told))
+
+
+def test_ccxt_places_lists_and_cancels_futures(apart: Callable[[Callable[[Told], Any]], Any]) -> None:
+    saw = apart(in_ccxt_futures)
+    first, second = saw["ids"]
+    assert saw["listed"] == [(first, None, "open", 0.01), (second, "mine", "open", 0.02)]
+    assert saw["canceled"] == (first, "canceled")
+    assert saw["fetched"] == ("canceled", 0.01)
+    assert "notFound" in saw["again"]
+    assert saw["batch"] == sorted([(second, "canceled"), (saw["more"][0], "canceled")])
+    assert "clientOrderIdTooLong" in saw["long_id"]
+    assert saw["armed"].endswith("Z")
+    assert saw["every"] == 1
+    assert saw["after"] == saw["positions"] == []
+    assert saw["usd"] > 0
+    assert saw["last"] > 0
+
+
 # --- python-kraken-sdk ----------------------------------------------------------------------------------------------
 
 
@@ -245,3 +317,93 @@ def test_python_kraken_sdk_places_watches_and_cancels_over_websocket(
         row["exec_type"] for message in heard if message.get("channel") == "executions" for row in message["data"]
     ]
     assert states == ["pending_new", "new", "canceled"]
+
+
+def sdk_futures(told: Told) -> dict[str, Any]:
+    from kraken.exceptions import KrakenAuthenticationError
+    from kraken.futures import Trade, User
+
+    base = told["futures_rest_url"].removesuffix("/derivatives/api/v3")
+    trading = told["credentials"]["futures"] | {"url": base}
+    trade, user = Trade(**trading), User(**trading)
+    order = {"orderType": "lmt", "size": 1, "symbol": "PF_ETHUSD", "side": "buy", "limitPrice": 1000}
+    created = trade.create_order(**order, cliOrdId="mine")["sendStatus"]
+    more = [trade.create_order(**order)["sendStatus"]["order_id"] for _ in range(3)]
+    listed = user.get_open_orders()["openOrders"]
+    canceled = trade.cancel_order(cliOrdId="mine")["cancelStatus"]
+    again = trade.cancel_order(order_id=created["order_id"])["cancelStatus"]
+    status = trade.get_orders_status(orderIds=[created["order_id"], more[0]])["orders"]
+    batch = trade.create_batch_order([{"order": "cancel", "order_id": order_id} for order_id in more[:2]])
+    try:
+        Trade(**(trading | {"secret": "d3Jvbmc="})).cancel_all_orders()
+        refused = "accepted"
+    except KrakenAuthenticationError:
+        refused = "refused"
+    return {
+        "ids": [created["order_id"], *more],
+        "listed": [row["order_id"] for row in listed],
+        "canceled": canceled,
+        "again": again,
+        "status": {row["order"]["orderId"]: row["status"] for row in status},
+        "batch": {row["order_id"]: row["status"] for row in batch["batchStatus"]},
+        "refused": refused,
+        "armed": trade.dead_mans_switch(timeout=60)["status"]["triggerTime"],
+        "all": [row["order_id"] for row in trade.cancel_all_orders()["cancelStatus"]["cancelledOrders"]],
+    }
+
+
+def test_python_kraken_sdk_places_lists_and_cancels_futures(apart: Callable[[Callable[[Told], Any]], Any]) -> None:
+    saw = apart(sdk_futures)
+    ids = saw["ids"]
+    assert saw["listed"] == ids
+    assert (saw["canceled"]["status"], saw["canceled"]["order_id"]) == ("cancelled", ids[0])
+    assert saw["again"] == {"status": "notFound"}
+    assert saw["status"] == {ids[0]: "CANCELLED", ids[1]: "ENTERED_BOOK"}
+    assert saw["batch"] == {ids[1]: "cancelled", ids[2]: "cancelled"}
+    assert saw["refused"] == "refused"
+    assert saw["armed"].endswith("Z")
+    assert saw["all"] == ids[3:]
+
+
+async def sdk_feed(told: Told) -> dict[str, Any]:
+    from kraken.futures import FuturesWSClient, Trade
+
+    heard: list[dict[str, Any]] = []
+    arrived = asyncio.Event()
+
+    async def on_message(message: dict[str, Any]) -> None:
+        heard.append(message)
+        arrived.set()
+
+    async def until(wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        while True:
+            for message in heard:
+                if wanted(message):
+                    return message
+            arrived.clear()
+            await asyncio.wait_for(arrived.wait(), 10)
+
+    keys = told["credentials"]["futures"]
+    trade = Trade(**keys, url=told["futures_rest_url"].removesuffix("/derivatives/api/v3"))
+    client = FuturesWSClient(**keys, url=told["futures_ws_url"].removeprefix("wss://"), callback=on_message)
+    await client.start()
+    await client.subscribe(feed="open_orders")
+    await until(lambda message: message.get("feed") == "open_orders_snapshot")
+    order = {"orderType": "lmt", "size": 1, "symbol": "PF_ETHUSD", "side": "buy", "limitPrice": 1000}
+    sent = await asyncio.to_thread(trade.create_order, **order)
+    order_id = sent["sendStatus"]["order_id"]
+    placed = await until(lambda message: message.get("is_cancel") is False)
+    await asyncio.to_thread(trade.cancel_order, order_id=order_id)
+    gone = await until(lambda message: message.get("is_cancel") is True)
+    await client.close()
+    return {"order_id": order_id, "placed": placed, "gone": gone}
+
+
+def in_sdk_feed(told: Told) -> dict[str, Any]:
+    return asyncio.run(sdk_feed(told))
+
+
+def test_python_kraken_sdk_watches_the_futures_feed(apart: Callable[[Callable[[Told], Any]], Any]) -> None:
+    saw = apart(in_sdk_feed)
+    assert saw["placed"]["order"]["order_id"] == saw["order_id"]
+    assert (saw["gone"]["order_id"], saw["gone"]["reason"]) == (saw["order_id"], "cancelled_by_user")

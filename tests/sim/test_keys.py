@@ -31,6 +31,13 @@ def test_tokens_die_with_their_key_and_when_all_are_revoked() -> None:
     assert keyring.use_token(second) is None
 
 
+def test_a_key_may_do_what_its_venue_knows_unless_told_less() -> None:
+    keyring = Keyring(now=lambda: 0.0, rng=random.Random(1))
+    assert keyring.issue("prime", "alice").rights == {"read::orders", "write::orders"}
+    assert keyring.issue("futures", "alice").rights == {"read-only", "full"}
+    assert keyring.issue("futures", "alice", rights=()).rights == frozenset()
+
+
 def test_secrets_have_the_shape_each_venue_hands_out() -> None:
     keyring = Keyring(now=lambda: 0.0, rng=random.Random(1))
     assert len(base64.b64decode(keyring.issue("spot", "alice").secret, validate=True)) == 64

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.sim.rates import INTERMEDIATE, PRO, STARTER, RestCounters, RestLimit, Tier, TradingCounters, cancel_cost
+from daemon.sim.rates import (
+    INTERMEDIATE,
+    PRO,
+    STARTER,
+    Budget,
+    Budgets,
+    RestCounters,
+    RestLimit,
+    Tier,
+    TradingCounters,
+    cancel_cost,
+)
 
 
 @pytest.mark.parametrize(
@@ -69,3 +80,17 @@ def test_a_caller_who_never_stops_is_not_blocked_for_ever() -> None:
         counters.charge("key", 1)
     now_s = 25.0
     assert counters.charge("key", 1)
+
+
+def test_a_budget_slides_and_a_refusal_costs_nothing() -> None:
+    now_s = 0.0
+    budgets = Budgets(lambda: now_s, Budget(points=20, window_s=10))
+    assert budgets.charge("alice", 12)
+    now_s = 6.0
+    assert not budgets.charge("alice", 9)
+    assert budgets.charge("alice", 8)
+    assert budgets.charge("bob", 20)
+    now_s = 10.0
+    assert budgets.charge("alice", 12)
+    assert not budgets.charge("alice", 1)
+    assert budgets.charge("alice", 0)

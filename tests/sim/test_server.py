@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from tests.sim.callers import Gone, Http, Rest, WebSocket, kraken
+from tests.sim.callers import WS_HOST, Gone, Http, Rest, WebSocket, kraken, micros, prime_headers
 from tests.sim.test_spot_ws import token_of
 
 
@@ -81,6 +81,39 @@ async def test_orders_are_placed_listed_filled_and_expired_at_the_control_door(n
     await http.control("POST", "/sim/expire", {"order_id": second_id})
     assert venue.resting() == []
     assert (await http.control("POST", "/sim/fill", {"order_id": first_id})).status == 400
+
+
+@pytest.mark.parametrize("venue_name", ["prime", "futures"])
+async def test_the_control_door_serves_every_venue(nursery: trio.Nursery, venue_name: str) -> None:
+    http = Http.dial(kraken(), nursery)
+    asked = {"venue": venue_name, "cl_ord_id": "mine", "quantity": "2", "price": 100.5}
+    order_id = (await http.control("POST", "/sim/orders", asked)).json["order_id"]
+    orders = (await http.control("GET", "/sim/orders")).json
+    assert [venue for venue, rows in orders.items() if rows] == [venue_name]
+    [order] = orders[venue_name]
+    assert (order["order_id"], order["cl_ord_id"], order["quantity"], order["price"]) == (
+        order_id,
+        "mine",
+        "2",
+        "100.5",
+    )
+    assert (await http.control("POST", "/sim/orders", asked)).status == 400
+    await http.control("POST", "/sim/fill", {"order_id": order_id, "quantity": "1"})
+    await http.control("POST", "/sim/expire", {"order_id": order_id})
+    assert (await http.control("GET", "/sim/orders")).json[venue_name] == []
+
+
+async def test_the_two_dialects_of_one_path_are_told_apart_by_their_handshake(nursery: trio.Nursery) -> None:
+    venue = kraken()
+    feed = await WebSocket.dial(venue, nursery, "/ws/v1", greeted=False)
+    assert (await feed.get())["event"] == "info"
+    pair = venue.credentials["prime"]
+    headers = prime_headers(pair["key"], pair["secret"], micros(venue.now()), WS_HOST)
+    prime = await WebSocket.dial(venue, nursery, "/ws/v1", greeted=False, headers=headers)
+    assert (await prime.get())["type"] == "hello"
+    with pytest.raises(Gone) as gone:
+        await WebSocket.dial(venue, nursery, "/ws/v1", headers={"ApiKey": pair["key"]})
+    assert gone.value.code == 401
 
 
 async def test_faults_come_and_go_at_the_control_door(nursery: trio.Nursery) -> None:

@@ -86,7 +86,7 @@ async def test_a_peer_that_vanishes_leaves_no_listener(desk: Desk) -> None:
     await desk.ws.hang_up()
     await trio.testing.wait_all_tasks_blocked()
     assert desk.venue.sessions == {}
-    assert not any(desk.venue.exchange._listeners.values())
+    assert not desk.venue.exchange._listeners["default", "spot"]
 
 
 # --- acks and events ------------------------------------------------------------------------------------------------

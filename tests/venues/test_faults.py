@@ -1,4 +1,4 @@
-"""The fault table: every documented text, in the spellings it comes in, and what must not be read into others."""
+"""The fault tables: every documented text, in the spellings it comes in, and what must not be read into others."""
 
 import itertools
 from collections.abc import Callable
@@ -8,7 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.contract.evidence import Fault
-from daemon.venues.faults import SPOT, Row, fault_of, fault_of_all, retry_at_s
+from daemon.venues.faults import (
+    FUTURES,
+    PRIME,
+    PRIME_ERRORS,
+    SPOT,
+    UNIFIED,
+    Row,
+    fault_of,
+    fault_of_all,
+    futures_fault_of,
+    most_decisive,
+    prime_error_fault_of,
+    prime_fault_of,
+    retry_at_s,
+    unified_fault_of,
+)
 
 DOCUMENTED = {
     "EOrder:Unknown order": Fault.NOT_OPEN,
@@ -173,3 +188,111 @@ def test_lockout_and_credentials_speak_loudest() -> None:
 )
 def test_time_to_retry_is_read_only_where_one_is_named(text: str, at_s: float | None) -> None:
     assert retry_at_s(text) == at_s
+
+
+# ------------------------------------------------------------------ the other venues
+
+FUTURES_TEXTS = {
+    "notFound": Fault.NOT_OPEN,
+    "apiLimitExceeded": Fault.ROUTE_BUSY,
+    "authenticationError": Fault.CREDENTIALS,
+    "accountInactive": Fault.CREDENTIALS,
+    "insufficientPrivileges": Fault.PERMISSION,
+    "nonceBelowThreshold": Fault.STALE_NONCE,
+    "nonceDuplicate": Fault.STALE_NONCE,
+    "invalidArgument": Fault.INVALID,
+    "invalidArgument: order_id": Fault.INVALID,
+    "requiredArgumentMissing": Fault.INVALID,
+    "Json Parse Error": Fault.INVALID,
+    "marketUnavailable": Fault.UNAVAILABLE,
+    "Unavailable": Fault.TRANSIENT,
+    "Server Error": Fault.TRANSIENT,
+    "unknownError": Fault.TRANSIENT,
+    "insufficientFunds": Fault.UNLISTED,
+    "invalidAccount": Fault.UNLISTED,
+    "invalidAmount": Fault.UNLISTED,
+    "invalidUnit": Fault.UNLISTED,
+    "Failed to subscribe to authenticated feed": Fault.CREDENTIALS,
+    "Bad websocket message": Fault.INVALID,
+    "Invalid feed": Fault.INVALID,
+    "Json Error": Fault.INVALID,
+}
+
+PRIME_TEXTS = {
+    "0": Fault.TRANSIENT,
+    "TooLateToCancel": Fault.TRANSIENT,
+    "Too late to cancel": Fault.TRANSIENT,
+    "1": Fault.NOT_OPEN,
+    "UnknownOrder": Fault.NOT_OPEN,
+    "Unknown order": Fault.NOT_OPEN,
+    "2": Fault.UNAVAILABLE,
+    "BrokerOption": Fault.UNAVAILABLE,
+    "Broker option": Fault.UNAVAILABLE,
+    "BrokerExchangeOption": Fault.UNAVAILABLE,
+    "Broker / Exchange option": Fault.UNAVAILABLE,
+    "Broker or exchange option": Fault.UNAVAILABLE,
+    "3": Fault.TRANSIENT,
+    "AlreadyPending": Fault.TRANSIENT,
+    "AlreadyPendingCancel": Fault.TRANSIENT,
+    "Already pending cancel": Fault.TRANSIENT,
+    "OrderAlreadyInPendingCancelOrPendingReplaceStatus": Fault.TRANSIENT,
+    "Order already in Pending Cancel or Pending Replace status": Fault.TRANSIENT,
+}
+
+PRIME_ERROR_TEXTS = {
+    "missing Ping data": Fault.INVALID,
+    "Rate limit exceeded": Fault.ROUTE_BUSY,
+    "Too many requests": Fault.ROUTE_BUSY,
+    "permission denied": Fault.PERMISSION,
+    "Permission denied: write::orders": Fault.PERMISSION,
+}
+
+VENUES: list[tuple[Callable[[str], Fault], tuple[Row, ...], dict[str, Fault]]] = [
+    (futures_fault_of, FUTURES, FUTURES_TEXTS),
+    (prime_fault_of, PRIME, PRIME_TEXTS),
+    (prime_error_fault_of, PRIME_ERRORS, PRIME_ERROR_TEXTS),
+    (unified_fault_of, UNIFIED, {**DOCUMENTED, **FUTURES_TEXTS, "Rate limit exceeded": Fault.ROUTE_BUSY}),
+]
+READERS = [reader for reader, _, _ in VENUES]
+
+
+@pytest.mark.parametrize(("reader", "rows", "texts"), VENUES)
+def test_every_text_of_a_venue_means_what_it_must_in_every_spelling(
+    reader: Callable[[str], Fault], rows: tuple[Row, ...], texts: dict[str, Fault]
+) -> None:
+    for text, fault in texts.items():
+        for spelled in (text, f"  {text} ", f"{text}.", text.upper(), text.lower()):
+            assert reader(spelled) is fault, spelled
+    for row in rows:
+        assert row.source
+        assert any(text.startswith(row.prefix) and fault is row.fault for text, fault in texts.items()), row
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(
+    "text",
+    ["", "notFoundAnywhere", "not found", "notFound orders", "10", "01", "1 order", "Unknown orders", "something new"],
+)
+def test_what_only_resembles_a_text_is_in_no_table(reader: Callable[[str], Fault], text: str) -> None:
+    assert reader(text) is Fault.UNLISTED
+
+
+def test_dead_token_is_a_thing_of_spot_and_the_unified_socket_alone() -> None:
+    assert unified_fault_of("Token expired") is Fault.STALE_TOKEN
+    assert futures_fault_of("Token expired") is Fault.UNLISTED
+    assert prime_fault_of("Token expired") is Fault.UNLISTED
+
+
+@given(st.sampled_from(READERS), st.text())
+def test_any_text_has_a_meaning_on_every_venue(reader: Callable[[str], Fault], text: str) -> None:
+    fault = reader(text)
+    assert isinstance(fault, Fault)
+    if fault is Fault.NOT_OPEN:
+        plain = "".join(text.lower().split())
+        assert plain.startswith(("eorder:unknownorder", "eorder:invalidorder", "notfound", "unknownorder", "1"))
+
+
+def test_of_several_faults_not_open_speaks_last() -> None:
+    assert most_decisive([]) is None
+    assert most_decisive([Fault.NOT_OPEN, Fault.UNLISTED]) is Fault.UNLISTED
+    assert most_decisive([Fault.INVALID, Fault.CREDENTIALS]) is Fault.CREDENTIALS
