@@ -133,6 +133,8 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="canceld demo", description="Watch canceld cancel orders while things break.")
     parser.parse_args(argv)
     story = Story(sys.stdout)
+    # A stop from outside unwinds like a Ctrl-C does, so that no process and no file is left behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with tempfile.TemporaryDirectory(prefix="canceld-demo-") as home:
             return _tell(story, Path(home))
