@@ -91,9 +91,9 @@ class Desk:
 
     @property
     def state(self) -> str:
-        """`up` with a live session, `degraded` with REST alone or with fewer sessions than meant, else `down`."""
+        """`up` with every session live, `degraded` with fewer, with REST alone or in maintenance, else `down`."""
         live = len(self.dispatcher.pursuits.live)
-        if live == len(self.sessions):
+        if live == len(self.sessions) and self.dispatcher.pursuits.mode != "maintenance":
             return "up"
         return "degraded" if live or self.rest.status()["state"] == "up" else "down"
 
@@ -239,7 +239,7 @@ class Daemon:
             "state": self.state,
             "in_flight": gateway.in_flight,
             "venues": {venue: desk.status() for venue, desk in self.desks.items()},
-            "kill": {"latched": False},
+            "kill": {"latched": False, "served": False},
             "leases": [],
             "deadman": {},
             "alerts": self.events.alerts,

@@ -300,6 +300,8 @@ def status(asked: argparse.Namespace, client: Client) -> int:
     kill_state = reply.get("kill") or {}
     latched = f"LATCHED {kill_state.get('reason', '')}".strip() if kill_state.get("latched") else "armed"
     print(f"canceld {reply.get('version', '')}  {reply.get('state', '')}  in flight {reply.get('in_flight', '')}")
+    if kill_state.get("served") is False:
+        latched = "not in this version"
     print(f"kill switch {latched}")
     venues: dict[str, Any] = reply.get("venues") or {}
     _print_columns([_venue_cells(venue, part) for venue, part in venues.items()])

@@ -84,6 +84,7 @@ class Dispatcher:
         self._tell_ceiling: Callable[[float | None], None] = _nobody
         self._alarm: trio.CancelScope | None = None
         self._armed_ns = FAR_NS
+        self._no_session = f"{venue} has no live WebSocket session"
         self.beats = 0
 
     def attach(self, lane: Lane, session: SessionPort) -> None:
@@ -133,6 +134,7 @@ class Dispatcher:
 
     def session_up(self, lane: Lane) -> None:
         """A session can take cancels."""
+        self._events.clear(self._no_session)
         self.pursuits.session_up(lane, self._clock.monotonic_ns())
         self.perform()
 
@@ -140,6 +142,8 @@ class Dispatcher:
         """A session is over; what it had in flight moves on in this step."""
         self.pursuits.session_down(lane, self._clock.monotonic_ns())
         self.perform()
+        if not self.pursuits.live:
+            self._events.alert("critical", self._no_session, "cancels go by REST alone; status tells why each is down")
 
     def token_renewed(self, lane: Lane, fresh: bool) -> None:
         """A session has a new token, or (not fresh) could not get one."""
