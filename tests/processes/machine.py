@@ -139,7 +139,7 @@ class Machine:
             children = Path(f"/proc/{self._unshare.pid}/task/{self._unshare.pid}/children").read_text().split()
             if children:
                 # Its manager answers once its private socket is there.
-                found = Path(f"/proc/{children[0]}/root/run/systemd/private")
+                found = Path("/proc", children[0], "root", "run", "systemd", "private")
                 if Path(f"/proc/{children[0]}/comm").read_text().strip() == "systemd" and found.exists():
                     return int(children[0])
             time.sleep(LOOK_S)
