@@ -28,6 +28,7 @@ from ..contract.evidence import (
     RestCanceled,
     RestFailed,
     RestOrders,
+    Unattributed,
 )
 from ..contract.ids import Target, Venue
 from ..contract.outcomes import (
@@ -287,6 +288,8 @@ class Pursuits:
             self._on_reject(lane, evidence, now_ns)  # type: ignore[arg-type]
         elif kind is CancelAllAck:
             self._on_all(lane, evidence, now_ns)  # type: ignore[arg-type]
+        elif kind is Unattributed:
+            self.counts.unattributed += 1
 
     def orders(self, orders: Orders, now_ns: int, *, complete: bool) -> None:
         """Take in order states from a stream. `complete`: no other stream would have told what a snapshot lacks."""
