@@ -116,6 +116,19 @@ class Unlisted(msgspec.Struct, frozen=True, gc=False):
     reason: str | None = None
 
 
+class Looked(msgspec.Struct, frozen=True, gc=False):
+    """What a session found out about one order, or about all that is open, when it was asked to look.
+
+    Of all that is open it may hold orders that have ended too. complete: it is all there is to be seen; else the look
+    failed, and what it found are states and nothing more. asked_ns: when it was asked for, CLOCK_MONOTONIC.
+    """
+
+    reqid: Reqid
+    orders: tuple[OrderState, ...]
+    complete: bool
+    asked_ns: int
+
+
 class Subscribed(msgspec.Struct, frozen=True, gc=False):
     """The order stream is on. `rate_ceiling` is the account's order-rate threshold where the venue told it."""
 
@@ -189,6 +202,7 @@ Evidence: TypeAlias = (
     | TimerAck
     | Orders
     | Unlisted
+    | Looked
     | Subscribed
     | SubscriptionLost
     | ModeChanged
@@ -223,6 +237,13 @@ class RestCanceled(msgspec.Struct, frozen=True):
 
     count: int
     pending: bool
+
+
+class RestEnded(msgspec.Struct, frozen=True):
+    """The answer names the state of the one order that was asked about, and gives no id of the venue's for it."""
+
+    state: ClosedState
+    filled_qty: str | None = None
 
 
 class RestToken(msgspec.Struct, frozen=True):
@@ -276,11 +297,12 @@ class RestKey(msgspec.Struct, frozen=True):
 class RestBatch(msgspec.Struct, frozen=True):
     """What became of each order of one batch. An order that the answer does not mention has no verdict here."""
 
-    verdicts: dict[Target, RestOrders | RestCanceled | RestFailed | RestUnreadable]
+    verdicts: dict[Target, RestOrders | RestEnded | RestFailed | RestUnreadable]
 
 
 RestAnswer: TypeAlias = (
     RestCanceled
+    | RestEnded
     | RestBatch
     | RestToken
     | RestOrders

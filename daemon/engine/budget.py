@@ -142,6 +142,25 @@ class Budget:
         return self._counters.setdefault(name, _Counter(now_ns))
 
 
+class Pace:
+    """A token bucket: so many at once, then so many a second."""
+
+    def __init__(self, per_s: float, burst: int) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._spent = 0.0
+        self._at_ns = 0
+
+    def take(self, now_ns: int) -> int:
+        """Take one and return 0, or take none and return the nanoseconds until there is one."""
+        self._spent = max(0.0, self._spent - (now_ns - self._at_ns) / 1e9 * self._per_s)
+        self._at_ns = now_ns
+        if self._spent + 1 > self._burst:
+            return int((self._spent + 1 - self._burst) / self._per_s * 1e9) + 1
+        self._spent += 1
+        return 0
+
+
 class RestBudget:
     """The REST call counter of one key: it decides on optional queries only. CancelOrder is exempt and not counted."""
 

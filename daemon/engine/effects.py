@@ -1,9 +1,10 @@
 """What the engine of a venue wants done: frames, REST calls, answers, and news for whoever watches."""
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
+from ..contract.evidence import RestAnswer
 from ..contract.ids import Reqid, Target
 from ..contract.outcomes import Settlement
 from .resting import Row
@@ -16,21 +17,42 @@ FAR_NS = 2**63 - 1
 
 
 class Policy(NamedTuple):
-    """How patient the pursuits of a venue are, in nanoseconds; `rest` says whether the venue has a REST lane."""
+    """How patient the pursuits of a venue are, in nanoseconds, and what the venue offers.
+
+    rest: it has a REST lane that cancels; where it has none, states are asked for on its sessions. batch_limit,
+    query_limit: most orders in one REST batch and in one query. named_queries: an order's state can be asked for by its
+    client order id. mass: it has a request that cancels everything. symbols: a cancel has to name the order's symbol.
+    shared: what became of a request is told on every session, not only on the one that it left by.
+    """
 
     hedge_ns: int
     overtake_ns: int
     late_ns: int
     late_limit: int
     rest: bool = True
+    batch_limit: int = 50
+    query_limit: int = 50
+    named_queries: bool = False
+    mass: bool = True
+    symbols: bool = False
+    shared: bool = False
 
 
 class Send(NamedTuple):
-    """Write one cancel on a WebSocket lane."""
+    """Write one cancel on a WebSocket lane. symbol: the order's, where the venue wants it named."""
 
     lane: Lane
     reqid: Reqid
     target: Target
+    symbol: str | None = None
+
+
+class Look(NamedTuple):
+    """Ask on a WebSocket lane for the state of one order, or (order_id None) for all that is open: a `Looked` follows."""
+
+    lane: Lane
+    reqid: Reqid
+    order_id: str | None
 
 
 class RestReady(NamedTuple):
@@ -77,17 +99,40 @@ class Alert(NamedTuple):
     do: str
 
 
-Effect: TypeAlias = Send | RestReady | Answer | Late | Ended | RenewToken | Redial | Alert
+Effect: TypeAlias = Send | Look | RestReady | Answer | Late | Ended | RenewToken | Redial | Alert
+
+
+Form: TypeAlias = Literal["cancel", "batch", "all", "query", "open_orders"]
+"""Cancel one target, a batch of orders, or everything; ask for the states of orders, or for all that is open."""
+
+
+class CallOwner(Protocol):
+    """Who asked for a call beside the pursuits, and is told what it came to."""
+
+    def call_answered(self, call: "Call", answer: RestAnswer, now_ns: int) -> None:
+        """An HTTP answer, readable or not."""
+        ...
+
+    def call_failed(self, call: "Call", left: bool, why: str, now_ns: int) -> None:
+        """No answer. left: whether any byte of it may have reached the venue."""
+        ...
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One REST call. `form` says which: cancel one target, a batch of order ids, everything, or ask for states."""
+    """One REST call for `targets`. deadline_ns: when the last of those who asked stops waiting; None for nobody's."""
 
-    form: str
-    target: Target | None = None
-    order_ids: tuple[str, ...] = ()
+    form: Form
+    targets: tuple[Target, ...]
     attempts: tuple[Any, ...] = ()
     pursuits: tuple[Any, ...] = ()
+    owner: CallOwner | None = None
+    asked_ns: int = 0
+    deadline_ns: int | None = None
+
+    @property
+    def order_ids(self) -> tuple[str, ...]:
+        """The ids of its orders, all of which are named by the venue's own."""
+        return tuple(str(target.value) for target in self.targets)
 
 
 class Counts(msgspec.Struct):

@@ -46,6 +46,11 @@ class Pursuit:
     What most cancels never touch stays a class attribute, so that a plain cancel costs few stores.
     """
 
+    symbol: str | None = None
+    """The symbol that a client named with it."""
+    nameless = False
+    """It cannot leave before its order's symbol is known."""
+
     # What was sent, and what may have come of it.
     sent: tuple[Lane, ...] = ()
     """The lane of every request that may have left, in their sequence."""
@@ -109,6 +114,8 @@ class Pursuit:
     done = False
     finished_ns = 0
     answered_unknown: tuple[Waiter, ...] = ()
+    answered_acked: tuple[Waiter, ...] = ()
+    """Kept only where the venue can take an acceptance back."""
 
     def __init__(self, target: Target, waiter: Waiter) -> None:
         self.key = target
@@ -122,6 +129,11 @@ class Pursuit:
         return len(self.sent)
 
     @property
+    def last_deadline_ns(self) -> int:
+        """When the last of those who wait stops waiting."""
+        return max((waiter.deadline_ns for waiter in self.waiters), default=self.deadline_ns)
+
+    @property
     def routes(self) -> tuple[Route, ...]:
         """The routes by which they may have left."""
         return tuple(dict.fromkeys(map(route_of, self.sent)))
@@ -132,7 +144,8 @@ class Family(Pursuit):
 
     `meant` are the orders it is after, as far as the order stream knew them when it left, `left` those of them not
     known to have ended. The venue answers per order and does not say whose answer it is. When the request cannot be
-    relied on any more the family is split: `children` holds what became of each order by its own id.
+    relied on any more the family is split: `children` holds what became of each order by its own id. Where the venue
+    has no such request it is split from the start, and `unwalked` are the orders whose cancels have to wait their turn.
     """
 
     children: "dict[str, Settlement | None] | None" = None
@@ -146,12 +159,15 @@ class Family(Pursuit):
     """How many requests may have left for its orders one by one."""
     verdict: Outcome | None = None
     """What its orders came to, as long as no list of open orders has borne it out."""
+    clean_looks = 0
+    """How many lists in a row have borne it out."""
 
     def __init__(self, target: Target, waiter: Waiter) -> None:
         super().__init__(target, waiter)
         self.meant: set[str] = set()
         self.left: set[str] = set()
         self.named: set[str] = set()
+        self.unwalked: list[str] = []
 
     def mean(self, order_ids: Iterable[str]) -> None:
         """Take in orders that it is after."""

@@ -11,7 +11,8 @@ one ticket; a ticket without an answer at its deadline.
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 import msgspec
@@ -22,15 +23,21 @@ from ..contract.evidence import (
     CancelReject,
     Evidence,
     Fault,
+    Looked,
     Mode,
     Orders,
+    OrderState,
     RestAnswer,
+    RestBatch,
     RestCanceled,
+    RestEnded,
     RestFailed,
     RestOrders,
+    RestUnreadable,
     Unattributed,
+    Unlisted,
 )
-from ..contract.ids import Target, Venue
+from ..contract.ids import EVERYTHING, Reqid, Target, Venue
 from ..contract.outcomes import (
     SAFE,
     Acked,
@@ -44,16 +51,20 @@ from ..contract.outcomes import (
     Settlement,
     Unknown,
 )
+from .budget import Pace
 from .effects import (
     FAR_NS,
     MS,
     Alert,
     Answer,
     Call,
+    CallOwner,
     Counts,
     Effect,
     Ended,
+    Form,
     Late,
+    Look,
     Policy,
     Redial,
     RenewToken,
@@ -72,10 +83,12 @@ __all__ = [
     "Alert",
     "Answer",
     "Call",
+    "CallOwner",
     "Counts",
     "Effect",
     "Ended",
     "Late",
+    "Look",
     "Policy",
     "Pursuits",
     "Redial",
@@ -84,8 +97,16 @@ __all__ = [
     "Send",
 ]
 
-CALL_LIMIT = 50
-"""Most orders in one CancelOrderBatch or QueryOrders call. Source: Spot REST pages."""
+EVENT_LIMIT = 16_384
+"""Most events remembered so that their repetitions on other streams are known as such."""
+
+WALK_PER_S = 50.0
+WALK_BURST = 100
+"""Pace of cancelling everything one by one. Prime publishes no limit; this is half of what Futures allows a connection,
+and single cancels and a kill are not held to it."""
+
+LOOKS_NEEDED = 2
+"""Lists in a row that show nothing open, where everything had to be cancelled one by one."""
 
 
 class Pursuits:
@@ -98,6 +119,10 @@ class Pursuits:
         self.counts = Counts()
         self.mode: Mode = "unknown"
         self._policy = policy
+        self._reqids = reqids
+        self._mass = policy.mass
+        self._symbols = policy.symbols
+        self._shared = policy.shared
         self._inflight: Inflight[Pursuit] = Inflight(reqids, memory_ns=policy.late_ns, limit=policy.late_limit)
         self._active: dict[Target, Pursuit] = {}
         self._families: dict[Family, None] = {}
@@ -107,6 +132,11 @@ class Pursuits:
         self._lanes = Lanes(policy.rest)
         self._rest_queue: dict[Pursuit, None] = {}
         self._queries: dict[Pursuit, None] = {}
+        self._urgent: deque[Call] = deque()
+        self._requests: deque[Call] = deque()
+        self._looks: dict[Reqid, tuple[Lane, Pursuit | Call]] = {}
+        self._events: dict[str, None] = {}
+        self._walk = Pace(WALK_PER_S, WALK_BURST)
         self._rest_error = "REST was not reached yet"
         self._heap: list[tuple[int, int, Pursuit]] = []
         self._tick = 0
@@ -121,10 +151,16 @@ class Pursuits:
     @property
     def idle(self) -> bool:
         """Whether nothing is pursued, awaited or queued."""
-        return not (self.active or self._held or self._rest_queue or self._queries or self._inflight.waiting)
+        waiting = self._inflight.waiting or self._looks or self._urgent or self._requests
+        return not (self.active or self._held or self._rest_queue or self._queries or waiting)
 
-    def submit(self, ticket: Any, target: Target, proof: bool, deadline_ns: int, now_ns: int) -> None:
-        """Go after `target` for `ticket`: exactly one Answer follows, at the deadline at the latest."""
+    def submit(
+        self, ticket: Any, target: Target, proof: bool, deadline_ns: int, now_ns: int, symbol: str | None = None
+    ) -> None:
+        """Go after `target` for `ticket`: exactly one Answer follows, at the deadline at the latest.
+
+        symbol: the order's, where the client named it.
+        """
         waiter = Waiter(ticket, target, proof, deadline_ns, now_ns)
         key = target
         bearer = None
@@ -145,9 +181,14 @@ class Pursuits:
                 return
         pursuit = self._active.get(key)
         if pursuit is not None:
+            if symbol is not None and pursuit.symbol is None:
+                pursuit.symbol = symbol
+                self._named_at_last(pursuit, now_ns)
             self._join(pursuit, waiter, now_ns)
             return
         pursuit = self._active[key] = Pursuit(key, waiter)
+        if symbol is not None:
+            pursuit.symbol = symbol
         if bearer is not None and bearer.ended:
             pursuit.bearer = bearer
         self._go(pursuit, now_ns)
@@ -225,7 +266,12 @@ class Pursuits:
         for pursuit in dict.fromkeys([*lost, *waiting_for_token]):
             if not pursuit.done and pursuit.acked_ns is None:
                 self._elsewhere(pursuit, now_ns)
+                if not self._policy.rest and not pursuit.done:
+                    # A second cancel of a dying order does no harm, so it has left; what the first one did is asked.
+                    self._ask(pursuit, now_ns)
                 self._schedule(pursuit)
+        for reqid in [reqid for reqid, (at, _) in self._looks.items() if at == lane]:
+            self._look_failed(reqid, now_ns)
 
     def prefer(self, lane: Lane) -> None:
         """Make a live lane the one that is used first."""
@@ -288,6 +334,11 @@ class Pursuits:
             self._on_reject(lane, evidence, now_ns)  # type: ignore[arg-type]
         elif kind is CancelAllAck:
             self._on_all(lane, evidence, now_ns)  # type: ignore[arg-type]
+        elif kind is Looked:
+            self._on_looked(evidence, now_ns)  # type: ignore[arg-type]
+        elif kind is Unlisted:
+            rows = map(self.resting.unlist, evidence.order_ids)  # type: ignore[union-attr]
+            self._changed([row for row in rows if row is not None], "stream", now_ns)
         elif kind is Unattributed:
             self.counts.unattributed += 1
 
@@ -296,15 +347,48 @@ class Pursuits:
         if orders.snapshot:
             self._changed(self.resting.replace(orders.orders, now_ns, complete=complete), "stream", now_ns)
             return
+        if orders.initial:
+            self._changed(self._recall(orders.orders, now_ns), "stream", now_ns)
+            return
         for state in orders.orders:
             row = self.resting.apply(state, now_ns)
             if row is not None:
                 self._changed((row,), "stream", now_ns)
 
+    def _recall(self, states: Iterable[OrderState], now_ns: int) -> list[Row]:
+        """Take in what is told of the past; the rows that changed, but for ends that nobody here has to do with."""
+        changed = []
+        for state in states:
+            known = self.resting.get(state.order_id) is not None
+            row = self.resting.apply(state, now_ns)
+            if row is not None and (known or not row.ended or self._is_pursued(row)):
+                changed.append(row)
+        return changed
+
+    def _is_pursued(self, row: Row) -> bool:
+        keys = [Target("order_id", row.order_id)]
+        if row.cl_ord_id is not None:
+            keys.append(Target("cl_ord_id", row.cl_ord_id))
+        return any(key in self._active or key in self._doubtful for key in keys)
+
+    def _is_repeated(self, event_id: str | None) -> bool:
+        """Whether an event was told before, on another stream: there it may since have been revoked."""
+        if event_id is None:
+            return False
+        if event_id in self._events:
+            self.counts.repeated_acks += 1
+            return True
+        self._events[event_id] = None
+        if len(self._events) > EVENT_LIMIT:
+            del self._events[next(iter(self._events))]
+        return False
+
     def _on_ack(self, lane: Lane, ack: CancelAck, now_ns: int) -> None:
         attempt = self._inflight.find(ack.reqid)
-        if attempt is None or attempt.lane != lane:
+        if attempt is None or (attempt.lane != lane and not self._shared):
             self.counts.stray_acks += 1
+            return
+        if self._is_repeated(ack.event_id):
             return
         pursuit = attempt.of
         if type(pursuit) is Family:
@@ -354,14 +438,21 @@ class Pursuits:
 
     def _on_reject(self, lane: Lane, reject: CancelReject, now_ns: int) -> None:
         attempt = self._inflight.find(reject.reqid)
-        if attempt is None or attempt.lane != lane:
-            self.counts.stray_acks += 1
+        if attempt is None or (attempt.lane != lane and not self._shared):
+            if reject.reqid in self._looks:
+                self._look_failed(reject.reqid, now_ns)
+            else:
+                self.counts.stray_acks += 1
+            return
+        if self._is_repeated(reject.event_id):
             return
         pursuit = attempt.of
         if type(pursuit) is Family and pursuit.acked_ns is not None:
             # Of an order that had ended before there is nothing to say.
             if reject.fault is not Fault.NOT_OPEN:
                 self._one_refused(pursuit, reject, now_ns)
+        elif pursuit.done and pursuit.answered_acked and reject.fault is not Fault.NOT_OPEN:
+            self._acceptance_revoked(pursuit, reject, now_ns)
         elif pursuit.done or not (attempt.waiting or pursuit.acked_by is attempt):
             self.counts.repeated_acks += 1
         else:
@@ -371,6 +462,21 @@ class Pursuits:
             self._close_attempt(pursuit, attempt, now_ns)
             self._refused(pursuit, attempt, reject.fault, reject.error, now_ns)
             self._schedule(pursuit)
+
+    def _acceptance_revoked(self, pursuit: Pursuit, reject: CancelReject, now_ns: int) -> None:
+        """An order whose cancel was accepted, and reported so, is refused in the end: it may rest after all."""
+        waiters, pursuit.answered_acked = pursuit.answered_acked, ()
+        pursuit.error = reject.error
+        for waiter in waiters:
+            outcome = Rejected(RULES[reject.fault].reject_class)
+            self.counts.late += 1
+            self.effects.append(Late(waiter.ticket, self._settlement(pursuit, waiter, outcome, "stream", now_ns)))
+        self.effects.append(
+            Alert(
+                f"the cancel of {pursuit.key.kind} {pursuit.key.value} was accepted and then refused: {reject.error}",
+                "it may rest: cancel it again",
+            )
+        )
 
     def _one_refused(self, family: Family, reject: CancelReject, now_ns: int) -> None:
         """One order of a family was refused after as many had been accepted as were known."""
@@ -430,13 +536,29 @@ class Pursuits:
     @property
     def wants_call(self) -> bool:
         """Whether `next_call` may have something: cheap, and never wrong when it says no."""
-        return bool(self._rest_queue or self._queries)
+        return bool(self._rest_queue or self._queries or self._urgent or self._requests)
+
+    def request(self, form: Form, owner: CallOwner, now_ns: int, *, urgent: bool) -> None:
+        """Have everything cancelled, or all that is open listed, for somebody who is told the answer itself.
+
+        urgent: ahead of all else, and also while the venue wants REST left alone for a moment.
+        """
+        call = Call(form=form, targets=(EVERYTHING,), owner=owner, asked_ns=now_ns)
+        if self._policy.rest:
+            (self._urgent if urgent else self._requests).append(call)
+            self.effects.append(RestReady())
+        elif self._lanes.live:
+            self._look(call, self._lanes.live[-1], None)
+        else:
+            owner.call_failed(call, False, f"no {self.venue} session is up", now_ns)
 
     def next_call(self, now_ns: int, *, queries: bool = True) -> Call | None:
         """The next REST call, most urgent first; None when there is none. Its attempts count as sent from here on.
 
         queries: whether calls that only ask may be made; a spent call budget holds those back, and never a cancel.
         """
+        if self._urgent:
+            return msgspec.structs.replace(self._urgent.popleft(), asked_ns=now_ns)
         if not self._lanes.usable(REST, now_ns):
             return None
         while self._rest_queue:
@@ -446,22 +568,34 @@ class Pursuits:
                 continue
             if pursuit.key.kind != "order_id" or pursuit.single:
                 attempt = self._open(pursuit, REST, now_ns)
-                form = "all" if pursuit.key.kind == "all" else "cancel"
-                return Call(form=form, target=pursuit.key, attempts=(attempt,))
+                return Call(
+                    form="all" if pursuit.key.kind == "all" else "cancel",
+                    targets=(pursuit.key,),
+                    attempts=(attempt,),
+                    deadline_ns=pursuit.last_deadline_ns,
+                )
             batch = [pursuit]
             for other in list(self._rest_queue):
-                if len(batch) == CALL_LIMIT:
+                if len(batch) == self._policy.batch_limit:
                     break
                 if other.key.kind == "order_id" and not other.single:
                     self._unqueue(other)
                     if self._wants(other, REST):
                         batch.append(other)
             attempts = tuple(self._open(member, REST, now_ns) for member in batch)
-            if len(batch) == 1 and not pursuit.overdrawn:
-                return Call(form="cancel", target=pursuit.key, attempts=attempts)
-            self.counts.batches += 1
-            return Call(form="batch", order_ids=tuple(str(p.key.value) for p in batch), attempts=attempts)
-        return self._next_query(now_ns) if queries else None
+            alone = len(batch) == 1 and not pursuit.overdrawn
+            self.counts.batches += not alone
+            return Call(
+                form="cancel" if alone else "batch",
+                targets=tuple(member.key for member in batch),
+                attempts=attempts,
+                deadline_ns=max(member.last_deadline_ns for member in batch),
+            )
+        if not queries:
+            return None
+        if self._requests:
+            return msgspec.structs.replace(self._requests.popleft(), asked_ns=now_ns)
+        return self._next_query(now_ns)
 
     def _next_query(self, now_ns: int) -> Call | None:
         asked: list[Pursuit] = []
@@ -471,8 +605,8 @@ class Pursuits:
                     del self._queries[pursuit]
                     self.counts.queries += 1
                     pursuit.listed_ns = now_ns
-                    return Call(form="open_orders", target=pursuit.key, pursuits=(pursuit,))
-            elif len(asked) < CALL_LIMIT and not (asked and pursuit.alone):
+                    return Call(form="open_orders", targets=(pursuit.key,), pursuits=(pursuit,), asked_ns=now_ns)
+            elif len(asked) < self._policy.query_limit and not (asked and pursuit.alone):
                 del self._queries[pursuit]
                 asked.append(pursuit)
                 if pursuit.alone:
@@ -480,10 +614,15 @@ class Pursuits:
         if not asked:
             return None
         self.counts.queries += 1
-        return Call(form="query", order_ids=tuple(str(p.key.value) for p in asked), pursuits=tuple(asked))
+        return Call(form="query", targets=tuple(p.key for p in asked), pursuits=tuple(asked), asked_ns=now_ns)
 
     def call_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
         """A REST call came to an HTTP answer, readable or not."""
+        if call.owner is not None:
+            if isinstance(answer, RestOrders):
+                self._listed(answer.orders, call.asked_ns, now_ns)
+            call.owner.call_answered(call, answer, now_ns)
+            return
         match call.form:
             case "cancel" | "all":
                 self._cancel_answered(call.attempts[0], answer, now_ns)
@@ -495,6 +634,9 @@ class Pursuits:
     def call_failed(self, call: Call, left: bool, why: str, now_ns: int) -> None:
         """A REST call came to no answer. left: whether any byte of it may have reached the venue."""
         self._rest_error = why
+        if call.owner is not None:
+            call.owner.call_failed(call, left, why, now_ns)
+            return
         for attempt in call.attempts:
             pursuit = attempt.of
             self._close_attempt(pursuit, attempt, now_ns)
@@ -529,6 +671,12 @@ class Pursuits:
                     self._late_or_repeated(pursuit, attempt, now_ns)
                 elif pursuit.acked_ns is None:
                     self._accepted(pursuit, attempt, now_ns)
+            case RestOrders(orders=orders):
+                self._state_told(pursuit, attempt, orders, now_ns)
+            case RestEnded(state=state, filled_qty=filled_qty):
+                row = Row("", now_ns)
+                row.status, row.filled_qty = state, filled_qty
+                self._end_told(pursuit, attempt, row, now_ns)
             case _ if pursuit.done or pursuit.acked_ns is not None:
                 return
             case RestCanceled():
@@ -540,6 +688,25 @@ class Pursuits:
                 self._doubt(pursuit, answer, now_ns)
         self._schedule(pursuit)
 
+    def _state_told(
+        self, pursuit: Pursuit, attempt: Attempt[Pursuit], states: Iterable[OrderState], now_ns: int
+    ) -> None:
+        """The answer to a cancel names the state of its order."""
+        changed = [row for state in states if (row := self.resting.apply(state, now_ns)) is not None]
+        for state in states:
+            row = self.resting.get(state.order_id)
+            if row is not None and row.ended:
+                self._end_told(pursuit, attempt, row, now_ns)
+        self._changed(changed, "rest", now_ns)
+
+    def _end_told(self, pursuit: Pursuit, attempt: Attempt[Pursuit], row: Row, now_ns: int) -> None:
+        """The answer to a cancel says how the very order ended that it was for."""
+        if not pursuit.done:
+            pursuit.end = row
+            self._accepted(pursuit, attempt, now_ns)
+        elif (holder := self._doubtful.get(pursuit.key)) is not None:
+            self._tell_late(holder, ending(holder, row), route_of(attempt.lane), now_ns)
+
     def _doubt(self, pursuit: Pursuit, answer: RestAnswer, now_ns: int) -> None:
         pursuit.ambiguous = True
         pursuit.error = getattr(answer, "why", "an answer to another question")
@@ -547,6 +714,10 @@ class Pursuits:
 
     def _batch_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
         attempts: Iterable[Attempt[Pursuit]] = call.attempts
+        if isinstance(answer, RestBatch):
+            for target, attempt in zip(call.targets, attempts, strict=True):
+                self._verdict_told(attempt, answer.verdicts.get(target), now_ns)
+            return
         whole = isinstance(answer, RestCanceled) and answer.count >= len(call.attempts)
         for attempt in attempts:
             pursuit = attempt.of
@@ -565,9 +736,7 @@ class Pursuits:
                     self._accepted(pursuit, attempt, now_ns)
                 case RestCanceled():
                     # Fewer than asked, and nobody says which: each one is looked up, and asked for alone if it rests.
-                    pursuit.ambiguous = pursuit.single = True
-                    self._ask(pursuit)
-                    pursuit.retry_ns = now_ns + self._policy.hedge_ns
+                    self._look_up(pursuit, now_ns)
                 case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID, error=error) if len(call.attempts) > 1:
                     # One bad id may have spoiled the batch: none of them is known to be refused, and some may be done.
                     pursuit.ambiguous = pursuit.single = True
@@ -584,6 +753,26 @@ class Pursuits:
                     self._doubt(pursuit, answer, now_ns)
             self._schedule(pursuit)
 
+    def _verdict_told(
+        self, attempt: Attempt[Pursuit], verdict: RestOrders | RestEnded | RestFailed | RestUnreadable | None, now_ns: int
+    ) -> None:
+        """What a batch's answer says of one of its orders; None when it does not mention it."""
+        pursuit = attempt.of
+        if verdict is not None:
+            self._cancel_answered(attempt, verdict, now_ns)
+            return
+        self._close_attempt(pursuit, attempt, now_ns)
+        if not pursuit.done and pursuit.acked_ns is None:
+            pursuit.error = "the answer to the batch does not mention it"
+            self._look_up(pursuit, now_ns)
+            self._schedule(pursuit)
+
+    def _look_up(self, pursuit: Pursuit, now_ns: int) -> None:
+        """It may have been cancelled, and nobody says so: ask for its state, and cancel it alone if it rests."""
+        pursuit.ambiguous = pursuit.single = True
+        self._ask(pursuit, now_ns)
+        pursuit.retry_ns = now_ns + self._policy.hedge_ns
+
     def _query_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
         match answer:
             case RestOrders(orders=orders):
@@ -591,7 +780,7 @@ class Pursuits:
                     pursuit.asking = False
                 changed = [row for state in orders if (row := self.resting.apply(state, now_ns)) is not None]
                 self._changed(changed, "rest", now_ns)
-                told = {state.order_id for state in orders}
+                told = _named_in(orders)
                 for pursuit in call.pursuits:
                     if not pursuit.done:
                         self._queried(pursuit, told, now_ns)
@@ -602,7 +791,7 @@ class Pursuits:
                     pursuit.asking = False
                     if not pursuit.done:
                         pursuit.alone = True
-                        self._ask(pursuit)
+                        self._ask(pursuit, now_ns)
             case RestFailed(fault=Fault.NOT_OPEN) if call.form == "query":
                 (pursuit,) = call.pursuits
                 pursuit.asking = False
@@ -613,12 +802,12 @@ class Pursuits:
                 for pursuit in call.pursuits:
                     self._query_failed(pursuit, now_ns)
 
-    def _queried(self, pursuit: Pursuit, told: set[str] | frozenset[str], now_ns: int) -> None:
+    def _queried(self, pursuit: Pursuit, told: Set[Target], now_ns: int) -> None:
         """A query for this pursuit was answered; rows that ended have settled theirs already."""
         if type(pursuit) is Family:
             self._family_queried(pursuit, told, now_ns)
             return
-        if str(pursuit.key.value) not in told:
+        if pursuit.key not in told:
             pursuit.absent = True
             self._conclude(pursuit, now_ns)
         elif pursuit.denied_ns is None and not pursuit.pending and not pursuit.queued:
@@ -628,8 +817,12 @@ class Pursuits:
             pursuit.retry_ns = FAR_NS
             self._go(pursuit, now_ns)
 
-    def _family_queried(self, family: Family, told: set[str] | frozenset[str], now_ns: int) -> None:
-        resting = {i for i in told if (row := self.resting.get(i)) is not None and not row.ended}
+    def _family_queried(self, family: Family, told: Set[Target], now_ns: int) -> None:
+        ids = {str(target.value) for target in told if target.kind == "order_id"}
+        resting = {i for i in ids if (row := self.resting.get(i)) is not None and not row.ended}
+        if not self._mass:
+            self._walk_checked(family, resting, now_ns)
+            return
         if family.acked_ns is not None:
             if resting:
                 family.query_ns = now_ns + self._policy.hedge_ns
@@ -650,6 +843,12 @@ class Pursuits:
             self._split(family, now_ns)
         else:
             self._conclude(family, now_ns)
+
+    def _listed(self, orders: Iterable[OrderState], asked_ns: int, now_ns: int) -> None:
+        """Take in a list of all that is open, which may tell of ended orders too."""
+        orders = tuple(orders)
+        changed = self._recall(orders, now_ns)
+        self._changed(changed + self.resting.vanish({o.order_id for o in orders}, asked_ns), "rest", now_ns)
 
     def _query_failed(self, pursuit: Pursuit, now_ns: int) -> None:
         pursuit.asking = False
@@ -696,9 +895,13 @@ class Pursuits:
             self._expire(pursuit, now_ns)
         if not pursuit.done and pursuit.query_ns <= now_ns:
             pursuit.query_ns = FAR_NS
-            self._ask(pursuit)
+            self._ask(pursuit, now_ns)
         if not pursuit.done and pursuit.retry_ns <= now_ns:
             pursuit.retry_ns = FAR_NS
+            if type(pursuit) is Family and pursuit.unwalked:
+                self._walk_on(pursuit, now_ns)
+                self._schedule(pursuit)
+                return
             self._throttled.pop(pursuit, None)
             self.counts.retried += 1
             self._go(pursuit, now_ns)
@@ -740,6 +943,8 @@ class Pursuits:
             combined = pursuit.combined()
             return Unknown(pursuit.routes) if isinstance(combined, SAFE) else combined
         if not pursuit.attempts:
+            if pursuit.nameless:
+                return Refused("invalid", "symbol: name it, the order stream does not show the order it is for")
             if self.mode == "maintenance":
                 return Refused("no_route", f"{self.venue} is in maintenance: it takes no cancels")
             nor = f", and {self._rest_error}" if self._policy.rest else ""
@@ -813,8 +1018,38 @@ class Pursuits:
                 self._rest_queue[pursuit] = None
                 self.effects.append(RestReady())
             return
+        symbol = None
+        if self._symbols:
+            if type(pursuit) is Family:
+                self._walk_from(pursuit, now_ns)
+                return
+            symbol = self._symbol_of(pursuit)
+            if symbol is None:
+                self._await_symbol(pursuit, now_ns)
+                return
+            pursuit.nameless = False
         attempt = self._open(pursuit, lane, now_ns)
-        self.effects.append(Send(lane, attempt.reqid, pursuit.key))
+        self.effects.append(Send(lane, attempt.reqid, pursuit.key, symbol))
+
+    def _symbol_of(self, pursuit: Pursuit) -> str | None:
+        """What the order stream says, else what a client said."""
+        row = self.resting.get(str(pursuit.key.value)) if pursuit.key.kind == "order_id" else pursuit.bearer
+        return pursuit.symbol if row is None or row.symbol is None else row.symbol
+
+    def _await_symbol(self, pursuit: Pursuit, now_ns: int) -> None:
+        """Nothing can leave without the symbol: a look may show it, or the order's first event."""
+        pursuit.nameless = True
+        pursuit.silent_ns = FAR_NS
+        if not pursuit.asked:
+            self._ask(pursuit, now_ns)
+        self._later(pursuit, now_ns)
+
+    def _named_at_last(self, pursuit: Pursuit, now_ns: int) -> None:
+        if pursuit.nameless:
+            pursuit.nameless = False
+            pursuit.retry_ns = FAR_NS
+            self._go(pursuit, now_ns)
+            self._schedule(pursuit)
 
     def _unqueue(self, pursuit: Pursuit) -> None:
         if pursuit.queued:
@@ -851,15 +1086,129 @@ class Pursuits:
             self._send(pursuit, lane, now_ns)
         else:
             # Every route is silent. The order's state may still be had.
-            self._ask(pursuit)
+            self._ask(pursuit, now_ns)
 
-    def _ask(self, pursuit: Pursuit) -> None:
-        """Have the order's state asked for over REST. A client order id has none until its order id is known."""
-        if pursuit.asking or pursuit.key.kind == "cl_ord_id" or not self._policy.rest:
+    def _ask(self, pursuit: Pursuit, now_ns: int) -> None:
+        """Have the order's state asked for. By client order id not every venue can be asked."""
+        if pursuit.asking or (pursuit.key.kind == "cl_ord_id" and not self._policy.named_queries):
+            return
+        if self._policy.rest:
+            pursuit.asking = pursuit.asked = True
+            self._queries[pursuit] = None
+            self.effects.append(RestReady())
+            return
+        # The session that is used least can tell as well as any other, and best when another one has gone mute.
+        lane = next((lane for lane in reversed(self._lanes.live) if lane not in pursuit.pending), None)
+        lane = self._lanes.live[-1] if lane is None and self._lanes.live else lane
+        if lane is None:
+            pursuit.query_ns = now_ns + self._policy.hedge_ns
             return
         pursuit.asking = pursuit.asked = True
-        self._queries[pursuit] = None
-        self.effects.append(RestReady())
+        if type(pursuit) is Family:
+            pursuit.listed_ns = now_ns
+        self._look(pursuit, lane, str(pursuit.key.value) if pursuit.key.kind == "order_id" else None)
+
+    # ---------------------------------------------------------------- looks, where no REST call can ask
+
+    def _look(self, asker: Pursuit | Call, lane: Lane, order_id: str | None) -> None:
+        self.counts.queries += 1
+        reqid = self._reqids.draw()
+        self._looks[reqid] = (lane, asker)
+        self.effects.append(Look(lane, reqid, order_id))
+
+    def _on_looked(self, looked: Looked, now_ns: int) -> None:
+        _, asker = self._looks.pop(looked.reqid, (None, None))
+        of_one = isinstance(asker, Pursuit) and type(asker) is not Family
+        if looked.complete and not of_one:
+            self._listed(looked.orders, looked.asked_ns, now_ns)
+        else:
+            self._changed(self._recall(looked.orders, now_ns), "stream", now_ns)
+        if isinstance(asker, Call):
+            assert asker.owner is not None
+            if looked.complete:
+                states = tuple(state for state in looked.orders if state.status in (None, "open"))
+                asker.owner.call_answered(asker, RestOrders(states), now_ns)
+            else:
+                asker.owner.call_failed(asker, True, "the look at the open orders was not completed", now_ns)
+        elif asker is not None and not looked.complete:
+            self._query_failed(asker, now_ns)
+        elif asker is not None:
+            asker.asking = False
+            if asker.done:
+                return
+            if looked.orders or not of_one:
+                self._queried(asker, _named_in(looked.orders), now_ns)
+                self._schedule(asker)
+            else:
+                # Nothing came, which is how the venue may well answer for an order that it does not know, and for one
+                # that it is slow to tell of.
+                self._query_failed(asker, now_ns)
+
+    def _look_failed(self, reqid: Reqid, now_ns: int) -> None:
+        self._on_looked(Looked(reqid, (), False, now_ns), now_ns)
+
+    # ---------------------------------------------------------------- everything, one by one
+
+    def _walk_from(self, family: Family, now_ns: int) -> None:
+        """Go after everything that is known to be open, order by order; when nothing is, look first."""
+        family.retry_ns = family.silent_ns = FAR_NS
+        if family.children is not None:
+            return
+        family.mean(self.resting.open_ids())
+        if family.left:
+            family.children = {}
+            self._walk_more(family, sorted(family.left), now_ns)
+        else:
+            self._ask(family, now_ns)
+
+    def _walk_more(self, family: Family, order_ids: Iterable[str], now_ns: int) -> None:
+        assert family.children is not None
+        added = [order_id for order_id in order_ids if order_id not in family.children]
+        family.children.update(dict.fromkeys(added))
+        family.unwalked += added
+        family.verdict = None
+        family.clean_looks = 0
+        self._walk_on(family, now_ns)
+
+    def _walk_on(self, family: Family, now_ns: int) -> None:
+        """As many as the pace allows now, and all that are left when the time to wait for their answers has come."""
+        assert family.children is not None
+        proof = any(waiter.proof for waiter in family.waiters)
+        deadline_ns = family.last_deadline_ns
+        hurry_ns = min(w.asked_ns + (w.deadline_ns - w.asked_ns) // 2 for w in family.waiters) if family.waiters else 0
+        while family.unwalked and not family.done:
+            wait_ns = self._walk.take(now_ns)
+            if wait_ns and now_ns < hurry_ns:
+                family.retry_ns = min(now_ns + wait_ns, hurry_ns)
+                self._schedule(family)
+                return
+            order_id = family.unwalked.pop(0)
+            self.submit(Child(family, order_id), Target("order_id", order_id), proof, deadline_ns, now_ns)
+
+    def _walk_checked(self, family: Family, resting: set[str], now_ns: int) -> None:
+        """A list of all that is open came. What is not being gone after yet is; twice nothing, and it is over."""
+        if family.children is None:
+            family.children = {}
+        children = family.children
+        again = {i for i in resting if i in children and isinstance(getattr(children[i], "outcome", None), SAFE)}
+        for order_id in again:
+            del children[order_id]
+        if news := sorted(i for i in resting if i not in children):
+            family.mean(news)
+            self._walk_more(family, news, now_ns)
+        elif not resting and all(told is not None for told in children.values()):
+            family.clean_looks += 1
+            family.count = sum(isinstance(told.outcome, Acked | Canceled) for told in children.values() if told)
+            verdict = family.verdict or (family.combined() if children else Canceled())
+            if not isinstance(verdict, SAFE):
+                return
+            family.verdict = verdict
+            due = [waiter for waiter in family.waiters if not waiter.proof or family.clean_looks >= LOOKS_NEEDED]
+            self._reply(family, due, verdict, "stream", now_ns, now_ns)
+            if not family.done:
+                self._ask(family, now_ns)
+        else:
+            family.query_ns = now_ns + self._policy.hedge_ns
 
     # ---------------------------------------------------------------- answers
 
@@ -873,6 +1222,8 @@ class Pursuits:
             self._held.pop(pursuit, None)
             self._throttled.pop(pursuit, None)
         waiters = pursuit.waiters
+        if self._shared:
+            pursuit.answered_acked = tuple(waiter for waiter in waiters if not waiter.proof)
         if len(waiters) == 1 and not waiters[0].proof and pursuit.end is None:
             # The plain case, and nearly all of them.
             pursuit.waiters = []
@@ -898,7 +1249,7 @@ class Pursuits:
             self._family_over(pursuit, "stream", now_ns)
         else:
             # Nothing was known to rest, so no event is to be waited for.
-            self._ask(pursuit)
+            self._ask(pursuit, now_ns)
         self._schedule(pursuit)
 
     def _refused(
@@ -985,7 +1336,7 @@ class Pursuits:
         if self._lanes.awaits_token(pursuit):
             return
         if pursuit.ambiguous or pursuit.denied_ns is not None:
-            self._ask(pursuit)
+            self._ask(pursuit, now_ns)
             return
         assert pursuit.reject_class is not None
         self._settle(pursuit, Rejected(pursuit.reject_class), route_of(pursuit.sent[-1]), now_ns)
@@ -1021,7 +1372,7 @@ class Pursuits:
         cannot make it appear.
         """
         if self._seen_open(pursuit) or not pursuit.asked:
-            self._ask(pursuit)
+            self._ask(pursuit, now_ns)
         if pursuit.key.kind == "order_id" and not self._seen_open(pursuit):
             self._part_by_name(pursuit, None, now_ns)
         self._conclude(pursuit, now_ns)
@@ -1087,7 +1438,7 @@ class Pursuits:
                 self._verify(family, family.ending(self.resting), now_ns)
             else:
                 # Nothing was known to rest under it; a list of open orders may tell what it meant.
-                self._ask(family)
+                self._ask(family, now_ns)
             return
         family.children = dict.fromkeys(sorted(family.left))
         proof = any(waiter.proof for waiter in family.waiters)
@@ -1108,6 +1459,9 @@ class Pursuits:
         if any(told is None for told in family.children.values()):
             return
         outcome = family.combined()
+        if not self._mass:
+            told_of = [told for told in family.children.values() if told is not None]
+            family.count = sum(isinstance(told.outcome, Acked | Canceled) for told in told_of)
         if not family.done:
             family.error = next((s.error for s in family.children.values() if s is not None and s.error), family.error)
             if isinstance(outcome, SAFE):
@@ -1142,7 +1496,7 @@ class Pursuits:
             elif row.status == "gone":
                 pursuit = self._active.get(Target("order_id", row.order_id))
                 if pursuit is not None:
-                    self._ask(pursuit)
+                    self._ask(pursuit, now_ns)
             else:
                 self._opened(row, now_ns)
 
@@ -1249,8 +1603,11 @@ class Pursuits:
             self._identify(keys[1], order)
         for key in keys:
             pursuit = self._active.get(key)
-            if pursuit is None or pursuit.denied_ns is None or pursuit.acked_ns is not None or pursuit.pending:
+            if pursuit is None or pursuit.acked_ns is not None or pursuit.pending:
                 continue
+            if pursuit.denied_ns is None and not pursuit.nameless:
+                continue
+            pursuit.nameless = False
             pursuit.retry_ns = FAR_NS
             self._go(pursuit, now_ns)
             self._schedule(pursuit)
@@ -1384,3 +1741,12 @@ class Pursuits:
         residual = () if gone else tuple(i for i in self.resting.open_ids() if i in pursuit.left)
         return msgspec.structs.replace(settlement, count=pursuit.count, residual=residual)
 
+
+def _named_in(orders: Iterable[OrderState]) -> set[Target]:
+    """Every name under which an answer tells of an order."""
+    told: set[Target] = set()
+    for state in orders:
+        told.add(Target("order_id", state.order_id))
+        if state.cl_ord_id is not None:
+            told.add(Target("cl_ord_id", state.cl_ord_id))
+    return told

@@ -3,7 +3,7 @@
 A row is opened and ended by what the venue says, never by what we asked for. An ended order never opens again.
 """
 
-from collections.abc import Iterable, KeysView
+from collections.abc import Iterable, KeysView, Set
 from decimal import Decimal, InvalidOperation
 from typing import Literal, TypeAlias
 
@@ -129,6 +129,13 @@ class Resting:
         self._close(row, state.status)
         return row
 
+    def unlist(self, order_id: str) -> Row | None:
+        """The stream lists it no longer and does not say why: the row, now `gone`, if it was open."""
+        row = self._open.get(order_id)
+        if row is not None:
+            self._close(row, "gone")
+        return row
+
     def replace(self, states: Iterable[OrderState], now_ns: int, *, complete: bool) -> list[Row]:
         """Take in a list of all open orders; the rows that changed.
 
@@ -141,16 +148,21 @@ class Resting:
             row = self.apply(state, now_ns)
             if row is not None:
                 changed.append(row)
-        if complete:
-            missing = [
-                row
-                for row in self._open.values()
-                if row.order_id not in listed and now_ns - row.touched_ns > FRESH_NS
-            ]
-            for row in missing:
-                self._close(row, "gone")
-            changed += missing
-        return changed
+        return changed + self.vanish(listed, now_ns) if complete else changed
+
+    def vanish(self, listed: Set[str], asked_ns: int) -> list[Row]:
+        """Those of the open orders which a list of all that is open does not hold, now `gone`.
+
+        asked_ns: when the list was made or asked for; an order heard of since then is not held to it.
+        """
+        missing = [
+            row
+            for row in self._open.values()
+            if row.order_id not in listed and asked_ns - row.touched_ns > FRESH_NS
+        ]
+        for row in missing:
+            self._close(row, "gone")
+        return missing
 
     def _fill(self, row: Row, state: OrderState, now_ns: int) -> None:
         row.touched_ns = now_ns

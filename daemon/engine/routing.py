@@ -14,6 +14,9 @@ Lane: TypeAlias = int
 
 REST: Final[Lane] = -1
 
+FEED: Final[Lane] = -2
+"""The lane of a stream that tells of orders and takes no cancels: nothing is ever sent on it."""
+
 
 def route_of(lane: Lane) -> Route:
     """How a lane is called in an outcome."""

@@ -18,6 +18,7 @@ from ..contract.evidence import (
     OrderState,
     RestBatch,
     RestCanceled,
+    RestEnded,
     RestFailed,
     RestMode,
     RestOrders,
@@ -44,7 +45,7 @@ _USER_AGENT: Final = ("User-Agent", f"canceld/{__version__}")
 _CONTENT_TYPE: Final = ("Content-Type", "application/x-www-form-urlencoded")
 _to_json: Final = msgspec.json.Encoder().encode
 
-_Verdict: TypeAlias = RestOrders | RestCanceled | RestFailed | RestUnreadable
+_Verdict: TypeAlias = RestOrders | RestEnded | RestFailed | RestUnreadable
 
 
 def cancel_request(keys: Keys, target: Target, *, process_before: str | None = None) -> Request:
@@ -214,8 +215,8 @@ _STATES: Final[Mapping[str, Literal["open"] | ClosedState]] = {
 def decode_cancel(status: int, body: bytes, asked: Target) -> _Verdict:
     """The answer to cancelorder, which was asked about one order.
 
-    Of an order that was cancelled or had filled the state is told. Where neither the answer nor `asked` gives the
-    venue's id, there is no state to tell: RestCanceled then stands for "cancelled", and NOT_OPEN for "filled".
+    Of an order that was cancelled or had filled the state is told: as a RestEnded where neither the answer nor `asked`
+    gives the venue's id.
     """
     answer = _answer(status, body)
     if not isinstance(answer, _Answer):
@@ -394,12 +395,12 @@ def _verdict(told: _Told, asked: Target) -> _Verdict:
     order_id = str(asked.value) if by_order_id else told.order_id
     cl_ord_id = told.cl_ord_id if by_order_id else str(asked.value)
     state = _CANCELS.get(told.word)
-    if told.word == "notFound" or (state == "filled" and order_id is None):
+    if told.word == "notFound":
         return RestFailed(Fault.NOT_OPEN, told.word)
     if state is None:
         return RestUnreadable("a cancel with a status that is not known")
     if order_id is None:
-        return RestCanceled(1, pending=False)
+        return RestEnded(state, None if told.order is None else decimal_text(told.order.filled))
     return RestOrders((_state(order_id, state, cl_ord_id, told.order, None),))
 
 
