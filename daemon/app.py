@@ -6,11 +6,11 @@ Nesting is shutdown order. The desk ends first, so that replies go out before se
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 import trio
@@ -19,7 +19,7 @@ from . import __version__
 from .contract.ids import Venue
 from .credentials import BadCredentials, Credentials, Keys, Secret, load
 from .engine.backoff import ConnectBudget
-from .engine.budget import Budget
+from .engine.budget import Budget, NoBudget, PointBudget, RestBudget
 from .engine.inflight import Reqids
 from .engine.nonces import Nonces, format_mark, parse_mark
 from .engine.pursuits import MS, Policy, Pursuits
@@ -32,6 +32,7 @@ from .settings import (
     REST_SCHEMES,
     RESTING_LIMIT,
     WEBSOCKET_SCHEMES,
+    Address,
     BadSettings,
     Settings,
     address_of,
@@ -40,12 +41,17 @@ from .settings import (
 )
 from .tasks import watchdog
 from .tasks.canary import Canary
+from .tasks.connection import Connection, Parts
 from .tasks.dispatcher import Dispatcher
 from .tasks.events import Events
+from .tasks.feed import Feed
+from .tasks.futures import FuturesRest
 from .tasks.gateway import Gateway
+from .tasks.prime import PrimeKeys, PrimeSession
 from .tasks.rest_lane import RestLane
-from .tasks.session import Parts, Session
+from .tasks.session import Session
 from .tasks.spot import SpotRest
+from .tasks.survey import Survey
 from .tasks.telemetry import Histogram
 from .transport.clock import Clock
 from .transport.disk import AlreadyLocked, Directory, DiskFailed
@@ -57,7 +63,7 @@ from .transport.signals import Signal, SignalSource, open_signals
 from .transport.tls import client_context
 from .transport.world import World
 from .transport.zeromq import BindFailed, Bus
-from .venues import spot_ws
+from .venues import futures_rest, prime_ws, spot_ws, spot_ws_v2
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -67,6 +73,15 @@ FIRST_TRY_S: Final = 8.0
 STATE_MODE: Final = 0o700
 SOCKETS_MODE: Final = 0o750
 """Directories that are missing are made: nobody else looks into the state, the group reaches the sockets."""
+
+OVERTAKE_MS: Final = 1500
+"""How long "unknown order" is asked again on Prime and Futures, as Spot's setting has it by default."""
+
+UNIFIED_SESSIONS: Final = 2
+"""Sockets on the Unified WebSocket: one active, one warm, as on Spot."""
+
+KEY_STAGGER_S: Final = 5.0
+"""Between two connections that are dialled anew under a new key: one of them carries the cancels meanwhile."""
 
 FAREWELL_S: Final = 0.2
 """Between the last reply and closing the sockets: libzmq hands replies over in a thread of its own."""
@@ -79,39 +94,91 @@ class StartFailed(Exception):
     """The daemon cannot start; the text is one line that names the thing and the mend."""
 
 
+class KeyHolder(Protocol):
+    """Whatever signs for a venue: its keys may be replaced while it runs."""
+
+    keys: Keys
+
+
 @dataclass(slots=True)
 class Desk:
-    """One venue: its sessions, its REST lane, and the dispatcher that everything meets in."""
+    """One venue: its sessions, its REST lane where it has one, and the dispatcher that everything meets in.
+
+    `feed` is a stream that tells of orders and takes no cancels, `survey` asks for what is open now and then: Futures
+    has both.
+    """
 
     dispatcher: Dispatcher
-    sessions: list[Session]
-    rest: RestLane
-    dialect: SpotRest
+    sessions: Sequence[Session | PrimeSession]
+    rest: RestLane | None
+    signer: KeyHolder
     round_trips: Histogram
+    feed: Feed | None = None
+    survey: Survey | None = None
+
+    @property
+    def connections(self) -> list[Connection]:
+        """Every WebSocket of the venue."""
+        return [*self.sessions, *([self.feed] if self.feed is not None else [])]
 
     @property
     def state(self) -> str:
-        """`up` with every session live, `degraded` with fewer, with REST alone or in maintenance, else `down`."""
+        """`up` with every connection live, `degraded` with fewer ways to cancel, or in maintenance, else `down`."""
         live = len(self.dispatcher.pursuits.live)
-        if live == len(self.sessions) and self.dispatcher.pursuits.mode != "maintenance":
-            return "up"
-        return "degraded" if live or self.rest.status()["state"] == "up" else "down"
+        rest_up = self.rest is not None and self.rest.status()["state"] == "up"
+        if not live and not rest_up:
+            return "down"
+        whole = all(connection.live for connection in self.connections) and (bool(self.sessions) or rest_up)
+        return "up" if whole and self.dispatcher.pursuits.mode != "maintenance" else "degraded"
 
     def status(self) -> dict[str, Any]:
         """This venue for the `status` reply."""
         return {
             "state": self.state,
             "mode": self.dispatcher.pursuits.mode,
-            "sessions": [session.status() for session in self.sessions],
-            "rest": self.rest.status(),
+            "sessions": [connection.status() for connection in self.connections],
+            "rest": None if self.rest is None else self.rest.status(),
             "round_trips": self.round_trips.summary(),
             "open_orders": len(self.dispatcher.pursuits.resting),
         }
 
     def line(self) -> str:
         """This venue for the service manager's status line."""
-        sessions = " ".join(f"{session.name}={session.state.value}" for session in self.sessions)
-        return f"{self.dispatcher.venue} {self.state} ({sessions})"
+        ways = [f"{connection.name}={connection.state.value}" for connection in self.connections]
+        if self.rest is not None:
+            ways.append(f"rest={self.rest.status()['state']}")
+        return f"{self.dispatcher.venue} {self.state} ({' '.join(ways)})"
+
+    async def run(self) -> None:
+        """Keep the connections and the REST lane; ends by cancellation."""
+        venue = self.dispatcher.venue
+        async with trio.open_nursery() as desk:
+            if self.rest is not None:
+                desk.start_soon(self.rest.run, name=f"{venue} REST lane")
+            for connection in self.connections:
+                desk.start_soon(connection.run, name=f"session {connection.name}")
+            if self.survey is not None:
+                desk.start_soon(self.survey.run, name=f"{venue} survey")
+
+    def take_keys(self, keys: Keys) -> None:
+        """Another key from here on; what can go on with what it has goes on until it needs the new one."""
+        self.signer.keys = keys
+        if self.rest is not None:
+            self.rest.reopen()
+        self.dispatcher.key_replaced()
+        for connection in self.connections:
+            if isinstance(connection, Session):
+                connection.renew_token()
+            else:
+                # The key is asked for at the next dial only, and a way that is down dials anyway.
+                connection.redial_in(KEY_STAGGER_S * max(connection.lane, 0))
+
+    async def tried(self) -> None:
+        """Return when every way to the venue had its first try."""
+        if self.rest is not None:
+            await self.rest.tried.wait()
+        for connection in self.connections:
+            await connection.tried.wait()
 
 
 class Daemon:
@@ -149,10 +216,20 @@ class Daemon:
             control = world.bus.router(settings.gateway.control, mode=settings.gateway.control_mode)
             # Milliseconds since 1970 as the high part: a reqid is never met again, not even after a restart.
             self._reqids = Reqids(world.clock.utc_ns() // MS * 1000)
+            # One budget of dials for all of them: the venues' edges count by address.
+            self._connect_budget = ConnectBudget()
             self.desks: dict[Venue, Desk] = {}
+            self._tokens: RestLane | None = None
+            self._token_signer: SpotRest | None = None
             if settings.spot.enabled:
                 assert credentials.spot is not None
                 self.desks["spot"] = self._spot(credentials.spot)
+            if settings.prime.enabled:
+                assert credentials.prime is not None
+                self.desks["prime"] = self._prime(credentials.prime)
+            if settings.futures.enabled:
+                assert credentials.futures is not None
+                self.desks["futures"] = self._futures(credentials.futures, credentials.spot)
         except AlreadyLocked as held:
             raise StartFailed(f"{held}; stop that instance, or give this one its own state.dir and sockets") from None
         except (DiskFailed, BindFailed, ValueError) as error:
@@ -179,45 +256,121 @@ class Daemon:
 
     def _spot(self, keys: Keys) -> Desk:
         spot = self.settings.spot
-        world = self.world
-        policy = Policy(
-            hedge_ns=spot.hedge_after_ms * MS,
-            overtake_ns=spot.overtake_ms * MS,
-            late_ns=int(LATE_WINDOW_S * 1e9),
-            late_limit=LATE_LIMIT,
-        )
+        policy = self._policy(spot.hedge_after_ms, spot.overtake_ms)
         pursuits = Pursuits("spot", policy, self._reqids, Resting(RESTING_LIMIT))
-        dispatcher = Dispatcher("spot", pursuits, world.clock, self.events, Budget())
-        dialect = SpotRest(keys)
-        rest = RestLane(
+        dispatcher = Dispatcher("spot", pursuits, self.world.clock, self.events, Budget())
+        signer = SpotRest(keys)
+        rest = self._spot_rest(signer, dispatcher)
+        dispatcher.attach_rest(rest.wake, rest.told)
+        parts = self._parts("spot", address_of(spot.ws_url, WEBSOCKET_SCHEMES, "spot.ws_url"), dispatcher)
+        sessions = [Session(parts, lane, spot_ws, rest) for lane in range(spot.sessions)]
+        for session in sessions:
+            dispatcher.attach(session.lane, session)
+        return Desk(dispatcher, sessions, rest, signer, parts.round_trips)
+
+    def _spot_rest(self, signer: SpotRest, dispatcher: Dispatcher) -> RestLane:
+        return RestLane(
             "spot",
-            address_of(spot.rest_url, REST_SCHEMES, "spot.rest_url"),
-            dialect,
-            world,
+            address_of(self.settings.spot.rest_url, REST_SCHEMES, "spot.rest_url"),
+            signer,
+            self.world,
             self._directory,
             self._nonces("spot"),
             dispatcher,
             self.events,
-            exclusive_s=spot.hedge_after_ms / 1000,
+            RestBudget(),
+            exclusive_s=self.settings.spot.hedge_after_ms / 1000,
+            conceal=self._conceal,
+        )
+
+    def _prime(self, keys: Keys) -> Desk:
+        prime = self.settings.prime
+        policy = self._policy(prime.hedge_after_ms, OVERTAKE_MS)._replace(
+            rest=False, mass=False, symbols=True, shared=True
+        )
+        pursuits = Pursuits("prime", policy, self._reqids, Resting(RESTING_LIMIT))
+        dispatcher = Dispatcher("prime", pursuits, self.world.clock, self.events, NoBudget())
+        signer = PrimeKeys(keys)
+        dialect = prime_ws.Prime(self.world.entropy.bytes(prime_ws.TAG_CHARS).hex()[: prime_ws.TAG_CHARS])
+        parts = self._parts("prime", address_of(prime.ws_url, WEBSOCKET_SCHEMES, "prime.ws_url"), dispatcher)
+        sessions = [PrimeSession(parts, lane, dialect, signer) for lane in range(prime.sessions)]
+        for session in sessions:
+            dispatcher.attach(session.lane, session)
+        return Desk(dispatcher, sessions, None, signer, parts.round_trips)
+
+    def _futures(self, keys: Keys, spot_keys: Keys | None) -> Desk:
+        futures = self.settings.futures
+        clock = self.world.clock
+        policy = self._policy(futures.hedge_after_ms, OVERTAKE_MS)._replace(
+            batch_limit=futures_rest.BATCH_LIMIT, query_limit=1, named_queries=True
+        )
+        pursuits = Pursuits("futures", policy, self._reqids, Resting(RESTING_LIMIT))
+        budget = PointBudget()
+        dispatcher = Dispatcher("futures", pursuits, clock, self.events, budget)
+        signer = FuturesRest(keys, clock)
+        rest = RestLane(
+            "futures",
+            address_of(futures.rest_url, REST_SCHEMES, "futures.rest_url"),
+            signer,
+            self.world,
+            self._directory,
+            None,
+            dispatcher,
+            self.events,
+            budget,
+            exclusive_s=futures.hedge_after_ms / 1000,
             conceal=self._conceal,
         )
         dispatcher.attach_rest(rest.wake, rest.told)
-        parts = Parts(
-            "spot",
-            address_of(spot.ws_url, WEBSOCKET_SCHEMES, "spot.ws_url"),
-            spot_ws,
-            world,
-            rest,
+        parts = self._parts("futures", address_of(futures.ws_url, WEBSOCKET_SCHEMES, "futures.ws_url"), dispatcher)
+        feed = Feed(parts, signer)
+        survey = Survey(dispatcher, clock)
+        desk = Desk(dispatcher, (), rest, signer, parts.round_trips, feed, survey)
+        if futures.uws_url:
+            assert spot_keys is not None
+            unified = self._parts(
+                "futures", address_of(futures.uws_url, WEBSOCKET_SCHEMES, "futures.uws_url"), dispatcher
+            )
+            desk.sessions = [
+                Session(unified, lane, spot_ws_v2.UNIFIED, self._token_source(spot_keys))
+                for lane in range(UNIFIED_SESSIONS)
+            ]
+            desk.round_trips = unified.round_trips
+            for session in desk.sessions:
+                dispatcher.attach(session.lane, session)
+        return desk
+
+    def _token_source(self, keys: Keys) -> RestLane:
+        """Spot's REST lane, or one that fetches tokens and nothing else where Spot itself is not enabled."""
+        spot = self.desks.get("spot")
+        if spot is not None and spot.rest is not None:
+            return spot.rest
+        if self._tokens is None:
+            pursuits = Pursuits("spot", self._policy(1, 0), self._reqids, Resting(1))
+            nobody = Dispatcher("spot", pursuits, self.world.clock, self.events, NoBudget())
+            self._token_signer = SpotRest(keys)
+            self._tokens = self._spot_rest(self._token_signer, nobody)
+        return self._tokens
+
+    def _policy(self, hedge_after_ms: int, overtake_ms: int) -> Policy:
+        return Policy(
+            hedge_ns=hedge_after_ms * MS,
+            overtake_ns=overtake_ms * MS,
+            late_ns=int(LATE_WINDOW_S * 1e9),
+            late_limit=LATE_LIMIT,
+        )
+
+    def _parts(self, venue: Venue, address: Address, dispatcher: Dispatcher) -> Parts:
+        return Parts(
+            venue,
+            address,
+            self.world,
             dispatcher,
             self.events,
-            ConnectBudget(),
+            self._connect_budget,
             self._reqids,
             Histogram(),
         )
-        sessions = [Session(parts, lane) for lane in range(spot.sessions)]
-        for session in sessions:
-            dispatcher.attach(session.lane, session)
-        return Desk(dispatcher, sessions, rest, dialect, parts.round_trips)
 
     def _nonces(self, venue: Venue) -> Nonces:
         """Nonces that lie above every one that may have been used, also by a process that crashed."""
@@ -282,10 +435,10 @@ class Daemon:
                 ground.start_soon(watchdog.tell_status, notifier, self._line, name="status line")
                 ground.start_soon(watchdog.keep_alive, notifier, self._beats, name="watchdog")
                 async with trio.open_nursery() as venues:
-                    for desk in self.desks.values():
-                        venues.start_soon(desk.rest.run, name=f"{desk.dispatcher.venue} REST lane")
-                        for session in desk.sessions:
-                            venues.start_soon(session.run, name=f"session {session.name}")
+                    for venue, desk in self.desks.items():
+                        venues.start_soon(desk.run, name=f"{venue} desk")
+                    if self._tokens is not None:
+                        venues.start_soon(self._tokens.run, name="token lane")
                     async with trio.open_nursery() as front:
                         for desk in self.desks.values():
                             front.start_soon(desk.dispatcher.run, name=f"{desk.dispatcher.venue} dispatcher")
@@ -312,9 +465,7 @@ class Daemon:
         """READY once the gateway is bound, which it is, and every enabled venue had its first try."""
         with trio.move_on_after(FIRST_TRY_S):
             for desk in self.desks.values():
-                await desk.rest.tried.wait()
-                for session in desk.sessions:
-                    await session.tried.wait()
+                await desk.tried()
         if self.state == "starting":
             self.state = "serving"
         log.info("ready", venues={venue: desk.state for venue, desk in self.desks.items()})
@@ -352,13 +503,12 @@ class Daemon:
             log.error("reload refused, nothing changed", error=str(error))
             self.events.alert("warning", f"reload refused: {error}", "mend the file and reload again")
         else:
-            spot, keys = self.desks.get("spot"), credentials.spot
-            if spot is not None and keys is not None and not _same_keys(keys, spot.dialect.keys):
-                spot.dialect.keys = keys
-                spot.rest.reopen()
-                spot.dispatcher.key_replaced()
-                for session in spot.sessions:
-                    session.renew_token()
+            for venue, desk in self.desks.items():
+                keys: Keys | None = getattr(credentials, venue)
+                if keys is not None and not _same_keys(keys, desk.signer.keys):
+                    desk.take_keys(keys)
+            if self._token_signer is not None and credentials.spot is not None:
+                self._token_signer.keys = credentials.spot
             log.info("reloaded")
         notifier.ready()
 

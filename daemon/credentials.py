@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from .contract.ids import Venue
+from .contract.ids import VENUES, Venue
 from .settings import Settings
 
 T = TypeVar("T", str, bytes)
@@ -82,7 +82,9 @@ def load(settings: Settings, environ: Mapping[str, str]) -> Credentials:
     directory = directory_of(settings, environ)
     systemd_made = environ.get(DIRECTORY_VARIABLE)
     trusted = bool(systemd_made) and directory == Path(systemd_made or "")
-    return Credentials(**{venue: _load_keys(directory, venue, trusted) for venue in settings.venues})
+    # The Unified WebSocket trades Futures under Spot's key.
+    needed = {*settings.venues, *(("spot",) if settings.futures.enabled and settings.futures.uws_url else ())}
+    return Credentials(**{venue: _load_keys(directory, venue, trusted) for venue in VENUES if venue in needed})
 
 
 def _load_keys(directory: Path, venue: Venue, trusted: bool) -> Keys:

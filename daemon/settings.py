@@ -212,8 +212,6 @@ def read(path: str) -> Settings:
 def not_served(settings: Settings) -> str | None:
     """What these settings ask for that this version does not do, in one line; None when there is nothing."""
     asked = {
-        "prime.enabled": settings.prime.enabled,
-        "futures.enabled": settings.futures.enabled,
         "deadman.spot": settings.deadman.spot,
         "deadman.futures": settings.deadman.futures,
         'spot.protocol = "v2"': settings.spot.protocol == "v2",

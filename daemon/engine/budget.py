@@ -6,10 +6,42 @@ Source: Spot "Rate limits" guide (trading engine); Spot REST "Rate limits" guide
 """
 
 from collections.abc import Iterable
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 Form: TypeAlias = Literal["single", "batch", "all"]
 """One request per order, one for all that are named, or one for everything that is open."""
+
+
+class CancelBudget(Protocol):
+    """What decides on the form of several cancels. Symbols and ages (seconds) are None where they are not known."""
+
+    def told(self, ceiling: float | None) -> None:
+        """The venue told the account's threshold."""
+        ...
+
+    def sent(self, symbol: str | None, age_s: float | None, now_ns: int) -> None:
+        """A single cancel was sent over a session."""
+        ...
+
+    def form(self, orders: Iterable[tuple[str | None, float | None]], now_ns: int) -> Form:
+        """How to send the cancels of these orders."""
+        ...
+
+
+class CallBudget(Protocol):
+    """What decides whether a REST call that only asks can be afforded; cancels are always made."""
+
+    def told(self, ceiling: float | None) -> None:
+        """The venue told the account's threshold."""
+        ...
+
+    def called(self, form: str, orders: int, now_ns: int) -> None:
+        """A call of this form was made, about so many orders; a token's form is "token"."""
+        ...
+
+    def spares_query(self, now_ns: int) -> bool:
+        """Whether a query leaves enough for what cannot wait."""
+        ...
 
 
 class Tier(NamedTuple):
@@ -88,6 +120,10 @@ class Budget:
         if ceiling is not None:
             self._tier = tier_of(ceiling)
 
+    def sent(self, symbol: str | None, age_s: float | None, now_ns: int) -> None:
+        """A single cancel was sent for an order of this pair and age (None: not known)."""
+        self.charge(symbol, cost(age_s), now_ns)
+
     def charge(self, symbol: str | None, points: float, now_ns: int) -> None:
         """Cancels worth `points` were sent for a pair (None: not known)."""
         if points > 0:
@@ -161,8 +197,12 @@ class Pace:
         return 0
 
 
+QUERY_RESERVE: Final = 6
+"""Calls left over for tokens, batches and cancel-all before a query is made: those cannot wait, a query can."""
+
+
 class RestBudget:
-    """The REST call counter of one key: it decides on optional queries only. CancelOrder is exempt and not counted."""
+    """The Spot REST call counter of one key. CancelOrder is exempt and not counted."""
 
     def __init__(self, tier: Tier = PRO) -> None:
         self._tier = tier
@@ -173,13 +213,79 @@ class RestBudget:
         if ceiling is not None:
             self._tier = tier_of(ceiling)
 
-    def charge(self, now_ns: int, calls: int = 1) -> None:
-        """Calls other than CancelOrder were sent."""
+    def called(self, form: str, orders: int, now_ns: int) -> None:
+        """A call was made; each counts alike, whatever it is about."""
+        if form == "cancel":
+            return
         if self._counter is None:
             self._counter = _Counter(now_ns)
-        self._counter.add(calls, now_ns, self._tier.rest_decay)
+        self._counter.add(1, now_ns, self._tier.rest_decay)
 
-    def affordable(self, now_ns: int, calls: int = 1, *, reserve: int = 0) -> bool:
-        """Whether this many calls fit with `reserve` more left for what cannot wait (tokens, cancel-all, batches)."""
+    def spares_query(self, now_ns: int) -> bool:
+        """Whether one more call fits with QUERY_RESERVE left."""
         level = 0.0 if self._counter is None else self._counter.level(now_ns, self._tier.rest_decay)
-        return level + calls + reserve <= self._tier.rest_ceiling
+        return level + 1 + QUERY_RESERVE <= self._tier.rest_ceiling
+
+
+POINTS_CEILING: Final = 500.0
+POINTS_PER_S: Final = 50.0
+"""Futures grants 500 points in 10 s. Whether the window slides is not published: a steady decay never exceeds either.
+Source: Futures "Rate limits"."""
+
+POINTS: Final = {"cancel": 10, "batch": 9, "all": 25, "open_orders": 2, "query": 1}
+"""What a call costs; a batch one more for each order. Source: Futures "Rate limits"."""
+
+POINTS_RESERVE: Final = 150
+"""Points left for cancels: strategies on the same host draw on the same budget."""
+
+
+class PointBudget:
+    """The budget that all requests of a Futures account share, over REST and, it is assumed, over the Unified WebSocket.
+
+    Singles over a session as long as they fit, since a batch goes by REST and waits for its turn there.
+    """
+
+    def __init__(self) -> None:
+        self._counter: _Counter | None = None
+
+    def told(self, ceiling: float | None) -> None:
+        """Its ceiling is published and not told."""
+
+    def sent(self, symbol: str | None, age_s: float | None, now_ns: int) -> None:
+        """A single cancel was sent over a session."""
+        self._spend(POINTS["cancel"], now_ns)
+
+    def called(self, form: str, orders: int, now_ns: int) -> None:
+        """A REST call was made."""
+        self._spend(POINTS.get(form, 0) + (orders if form == "batch" else 0), now_ns)
+
+    def form(self, orders: Iterable[tuple[str | None, float | None]], now_ns: int) -> Form:
+        """Batches as soon as single cancels would not leave the reserve."""
+        asked = sum(POINTS["cancel"] for _ in orders)
+        return "single" if self._level(now_ns) + asked + POINTS_RESERVE <= POINTS_CEILING else "batch"
+
+    def spares_query(self, now_ns: int) -> bool:
+        """Whether a query leaves the reserve."""
+        return self._level(now_ns) + POINTS["open_orders"] + POINTS_RESERVE <= POINTS_CEILING
+
+    def _level(self, now_ns: int) -> float:
+        return 0.0 if self._counter is None else self._counter.level(now_ns, POINTS_PER_S)
+
+    def _spend(self, points: float, now_ns: int) -> None:
+        if self._counter is None:
+            self._counter = _Counter(now_ns)
+        self._counter.add(points, now_ns, POINTS_PER_S)
+
+
+class NoBudget:
+    """For a venue that publishes no limit and takes single cancels only."""
+
+    def told(self, ceiling: float | None) -> None:
+        """Nothing is counted."""
+
+    def sent(self, symbol: str | None, age_s: float | None, now_ns: int) -> None:
+        """Nothing is counted."""
+
+    def form(self, orders: Iterable[tuple[str | None, float | None]], now_ns: int) -> Form:
+        """One by one."""
+        return "single"

@@ -14,13 +14,14 @@ import trio
 from ..contract.evidence import Evidence, Mode, Subscribed
 from ..contract.ids import Reqid, Target, Venue
 from ..contract.outcomes import Settlement
-from ..engine.budget import Budget, cost
+from ..engine.budget import CancelBudget
 from ..engine.pursuits import (
     FAR_NS,
     Alert,
     Answer,
     Ended,
     Late,
+    Look,
     Pursuits,
     Redial,
     RenewToken,
@@ -45,8 +46,12 @@ class SessionPort(Protocol):
 
     name: str
 
-    def write_cancels(self, cancels: Sequence[tuple[Reqid, Target]]) -> bool:
+    def write_cancels(self, cancels: Sequence[Send]) -> bool:
         """Write one frame per cancel, all in one write. False when the session is over: the frames may have left."""
+        ...
+
+    def look(self, reqid: Reqid, order_id: str | None) -> None:
+        """Ask for the state of one order, or for all that is open; the dispatcher hears a Looked."""
         ...
 
     def renew_token(self) -> None:
@@ -73,7 +78,7 @@ class Owner(Protocol):
 class Dispatcher:
     """One venue's hand. All methods are plain calls; `run` is the alarm's task."""
 
-    def __init__(self, venue: Venue, pursuits: Pursuits, clock: Clock, events: Events, budget: Budget) -> None:
+    def __init__(self, venue: Venue, pursuits: Pursuits, clock: Clock, events: Events, budget: CancelBudget) -> None:
         self.venue = venue
         self.pursuits = pursuits
         self._budget = budget
@@ -84,7 +89,9 @@ class Dispatcher:
         self._tell_ceiling: Callable[[float | None], None] = _nobody
         self._alarm: trio.CancelScope | None = None
         self._armed_ns = FAR_NS
+        self._has_rest = False
         self._no_session = f"{venue} has no live WebSocket session"
+        self._no_feed = f"{venue} has no live order feed"
         self.beats = 0
 
     def attach(self, lane: Lane, session: SessionPort) -> None:
@@ -93,25 +100,29 @@ class Dispatcher:
 
     def attach_rest(self, wake: Callable[[], None], told: Callable[[float | None], None]) -> None:
         """Make the REST lane known: `wake` tells it that there may be a call for it, `told` the rate threshold."""
+        self._has_rest = True
         self._wake_rest = wake
         self._tell_ceiling = told
 
     # ---------------------------------------------------------------- from the gateway
 
-    def submit(self, owner: Owner, target: Target, proof: bool, deadline_ns: int, now_ns: int) -> None:
+    def submit(
+        self, owner: Owner, target: Target, proof: bool, deadline_ns: int, now_ns: int, symbol: str | None = None
+    ) -> None:
         """Take a cancel in. Nothing leaves before `perform`, so that a burst leaves in one write."""
-        self.pursuits.submit(owner, target, proof, deadline_ns, now_ns)
+        self.pursuits.submit(owner, target, proof, deadline_ns, now_ns, symbol)
 
     def submit_batch(
-        self, owners: Sequence[tuple[Owner, Target]], proof: bool, deadline_ns: int, now_ns: int
+        self, owners: Sequence[tuple[Owner, Target, str | None]], proof: bool, deadline_ns: int, now_ns: int
     ) -> None:
-        """Take many cancels in, in the form that the rate budget can bear: a batch is taken above the ceiling too."""
-        orders = [self._price(target) for _, target in owners if target.kind == "order_id"]
+        """Take many cancels in, each with its order's symbol where the client named it, in the form that the rate
+        budget can bear: a batch is taken above the ceiling too."""
+        orders = [self._price(target) for _, target, _ in owners if target.kind == "order_id"]
         if len(orders) > 1 and self._budget.form(orders, now_ns) == "batch":
-            self.pursuits.submit_batch(owners, proof, deadline_ns, now_ns)
+            self.pursuits.submit_batch([(owner, target) for owner, target, _ in owners], proof, deadline_ns, now_ns)
             return
-        for owner, target in owners:
-            self.pursuits.submit(owner, target, proof, deadline_ns, now_ns)
+        for owner, target, symbol in owners:
+            self.pursuits.submit(owner, target, proof, deadline_ns, now_ns, symbol)
 
     def _price(self, target: Target) -> tuple[str | None, float | None]:
         """Pair and age of an order: what the venue's counter charges a cancel by."""
@@ -143,7 +154,16 @@ class Dispatcher:
         self.pursuits.session_down(lane, self._clock.monotonic_ns())
         self.perform()
         if not self.pursuits.live:
-            self._events.alert("critical", self._no_session, "cancels go by REST alone; status tells why each is down")
+            what_now = "cancels go by REST alone" if self._has_rest else "it takes no cancels until one is back"
+            self._events.alert("critical", self._no_session, f"{what_now}; status tells why each is down")
+
+    def feed_up(self) -> None:
+        """The stream that only tells of orders is on."""
+        self._events.clear(self._no_feed)
+
+    def feed_down(self) -> None:
+        """The stream that only tells of orders is lost: proof has to be asked for."""
+        self._events.alert("warning", self._no_feed, "cancels go on, proof comes by REST; status tells why it is down")
 
     def token_renewed(self, lane: Lane, fresh: bool) -> None:
         """A session has a new token, or (not fresh) could not get one."""
@@ -174,12 +194,12 @@ class Dispatcher:
             self.pursuits.effects = []
             first = effects[0]
             if len(effects) == 1 and type(first) is Send:
-                self._write(first.lane, ((first.reqid, first.target),))
+                self._write(first.lane, (first,))
                 continue
-            writes: dict[Lane, list[tuple[Reqid, Target]]] = {}
+            writes: dict[Lane, list[Send]] = {}
             for effect in effects:
                 if type(effect) is Send:
-                    writes.setdefault(effect.lane, []).append((effect.reqid, effect.target))
+                    writes.setdefault(effect.lane, []).append(effect)
             for lane, cancels in writes.items():
                 self._write(lane, cancels)
             for effect in effects:
@@ -190,15 +210,15 @@ class Dispatcher:
                     self._tell(effect)
         self._arm()
 
-    def _write(self, lane: Lane, cancels: Sequence[tuple[Reqid, Target]]) -> None:
+    def _write(self, lane: Lane, cancels: Sequence[Send]) -> None:
         if not self._sessions[lane].write_cancels(cancels):
             # The frames may have left before the socket broke: the engine moves them on as it does with any loss.
             self.pursuits.session_down(lane, self._clock.monotonic_ns())
             return
         now_ns = self._clock.monotonic_ns()
-        for _, target in cancels:
-            symbol, age_s = self._price(target)
-            self._budget.charge(symbol, cost(age_s), now_ns)
+        for cancel in cancels:
+            symbol, age_s = self._price(cancel.target)
+            self._budget.sent(symbol, age_s, now_ns)
 
     def give_up(self) -> None:
         """Answer everything in flight with what can honestly be said now."""
@@ -213,6 +233,8 @@ class Dispatcher:
         match effect:
             case RestReady():
                 self._wake_rest()
+            case Look(lane=lane, reqid=reqid, order_id=order_id):
+                self._sessions[lane].look(reqid, order_id)
             case Ended(row=row):
                 self._events.order(self.venue, row)
             case Late(ticket=owner, settlement=settlement):

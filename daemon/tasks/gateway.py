@@ -312,7 +312,7 @@ class Gateway:
         if deadline_ns is None:
             return
         self.in_flight += 1
-        desk.submit(asked, target, command.until == "proof", deadline_ns, now_ns)
+        desk.submit(asked, target, command.until == "proof", deadline_ns, now_ns, command.symbol)
 
     def _other(self, asked: Asked, now_ns: int) -> None:
         match asked.command:
@@ -345,11 +345,11 @@ class Gateway:
             return
         self.in_flight += 1
         whole = _Whole(asked, len(command.orders))
-        parts: list[tuple[Any, Target]] = []
+        parts: list[tuple[Any, Target, str | None]] = []
         for place, order in enumerate(command.orders):
             target = order.target
             assert target is not None
-            parts.append((_Part(whole, place), target))
+            parts.append((_Part(whole, place), target, order.symbol))
         desk.submit_batch(parts, command.until == "proof", deadline_ns, now_ns)
 
     def _all(self, asked: Asked, command: CancelAll, now_ns: int) -> None:

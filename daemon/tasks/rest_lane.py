@@ -1,7 +1,8 @@
 """Keeps one REST endpoint warm, and makes the calls that the engine, the sessions and the kill want of it.
 
-Nonces of one key must arrive in order, so requests take turns. A turn ends with the answer, or when the venue has been
-silent for so long that waiting for it would hold up every other cancel; the silent request is then still awaited.
+Where the venue wants nonces they must arrive in order, so requests take turns; else some go side by side. A turn ends
+with the answer, or when the venue has been silent for so long that waiting for it would hold up every other cancel; the
+silent request is then still awaited.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import trio
 from ..contract.evidence import Fault, RestAnswer, RestFailed, RestMode, RestToken
 from ..contract.ids import Venue
 from ..credentials import Secret
-from ..engine.budget import RestBudget
+from ..engine.budget import CallBudget
 from ..engine.nonces import Nonces, format_mark
 from ..engine.pursuits import Call
 from ..engine.routing import RULES
@@ -22,15 +23,19 @@ from ..transport.disk import Directory, DiskFailed
 from ..transport.https import AnswerLost, HttpConnection, NotSent, Response
 from ..transport.network import DialFailed
 from ..transport.world import World
+from .connection import TokenFailed
 from .dispatcher import Dispatcher
 from .events import Events
-from .session import TokenFailed
 from .telemetry import Histogram
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-WORKERS: Final = 3
-"""Calls that may be under way at once: one in its turn, two whose answers are overdue."""
+OVERDUE: Final = 2
+"""Calls that may be under way beside those in their turns, because their answers are overdue."""
+
+PARALLEL: Final = 4
+"""Calls side by side where no nonce puts them in sequence: enough for 500 cancels in batches of 20 inside a default
+deadline, and few enough for the venue's own limits."""
 
 WARM: Final = 2
 """Connections kept open: one for the next call, one for when that turns out dead."""
@@ -47,9 +52,6 @@ RENEW_AFTER_S: Final = 240.0
 WARM_LOOK_S: Final = 1.0
 IDLE_LOOK_S: Final = 1.0
 """How often an idle worker looks for work nobody woke it for: calls that had to wait for the lane to reopen."""
-
-QUERY_RESERVE: Final = 6
-"""Calls left over for tokens, batches and cancel-all before a query is made: those cannot wait, a query can."""
 
 DIAL_PAUSE_S: Final = 0.2
 """Least time between two failed dials; calls in between fail at once and take their other routes."""
@@ -114,14 +116,18 @@ class RestLane:
         dialect: RestDialect,
         world: World,
         state: Directory,
-        nonces: Nonces,
+        nonces: Nonces | None,
         dispatcher: Dispatcher,
         events: Events,
+        budget: CallBudget,
         *,
         exclusive_s: float,
         conceal: Callable[[Secret[str]], None],
     ) -> None:
-        """exclusive_s: how long a silent request keeps its turn. conceal: told of every token."""
+        """nonces: None where the venue wants none. exclusive_s: how long a silent request keeps its turn.
+
+        conceal: told of every token.
+        """
         self.venue = venue
         self.calls = 0
         self.round_trips = Histogram()
@@ -136,8 +142,9 @@ class RestLane:
         self._events = events
         self._exclusive_s = exclusive_s
         self._conceal = conceal
-        self._budget = RestBudget()
-        self._turn = trio.Semaphore(1, max_value=1)
+        self._budget = budget
+        self._turns = PARALLEL if nonces is None else 1
+        self._turn = trio.Semaphore(self._turns, max_value=self._turns)
         self._idle: list[tuple[HttpConnection, float]] = []
         self._work_there = trio.Event()
         self._closed_until_ns = 0
@@ -173,9 +180,10 @@ class RestLane:
         """Serve until cancelled."""
         try:
             async with trio.open_nursery() as lane:
-                lane.start_soon(self._keep_mark, name=f"{self.venue} nonce mark")
+                if self._nonces is not None:
+                    lane.start_soon(self._keep_mark, self._nonces, name=f"{self.venue} nonce mark")
                 lane.start_soon(self._keep_warm, name=f"{self.venue} REST keep-warm")
-                for number in range(WORKERS):
+                for number in range(self._turns + OVERDUE):
                     lane.start_soon(self._work, name=f"{self.venue} REST worker {number}")
         finally:
             for connection, _ in self._idle:
@@ -199,12 +207,11 @@ class RestLane:
 
         def choose() -> Plan | None:
             now_ns = self._world.clock.monotonic_ns()
-            queries = self._budget.affordable(now_ns, reserve=QUERY_RESERVE)
+            queries = self._budget.spares_query(now_ns)
             call = self._dispatcher.pursuits.next_call(now_ns, queries=queries)
             if call is None:
                 return None
-            if call.form != "cancel":
-                self._budget.charge(now_ns)
+            self._budget.called(call.form, len(call.targets), now_ns)
             taken.append(call)
             return self._dialect.plan(call)
 
@@ -232,7 +239,7 @@ class RestLane:
 
     async def fetch_token(self) -> tuple[Secret[str], float]:
         """A fresh WebSocket token and its validity in seconds. Raises TokenFailed."""
-        self._budget.charge(self._world.clock.monotonic_ns())
+        self._budget.called("token", 0, self._world.clock.monotonic_ns())
         try:
             answer = await self._exchange(self._dialect.token)
         except CallFailed as failed:
@@ -266,7 +273,7 @@ class RestLane:
                 self._idle.append((connection, trio.current_time()))
                 return None
             build, decode = chosen
-            request = build(self._nonces.draw(self._world.clock.utc_ns()))
+            request = build(0 if self._nonces is None else self._nonces.draw(self._world.clock.utc_ns()))
             try:
                 response = await self._request(connection, request)
             except NotSent as stale:
@@ -275,7 +282,9 @@ class RestLane:
             except AnswerLost as lost:
                 raise CallFailed(lost.detail, left=True) from None
             answer = decode(response.status, response.body)
-            if isinstance(answer, RestFailed) and answer.fault is Fault.STALE_NONCE and not jumped:
+            refused = isinstance(answer, RestFailed) and answer.fault is Fault.STALE_NONCE
+            if refused and self._nonces is not None and not jumped:
+                assert isinstance(answer, RestFailed)
                 jumped = True
                 fault = answer.error
                 self._nonces.overtaken(self._world.clock.utc_ns())
@@ -392,18 +401,18 @@ class RestLane:
         if connection.is_open:
             self._idle.insert(0, (connection, trio.current_time()))
 
-    async def _keep_mark(self) -> None:
+    async def _keep_mark(self, nonces: Nonces) -> None:
         """Keep the nonce mark on disk ahead of the nonces in use."""
         name = f"nonce-{self.venue}"
         while True:
-            mark = self._nonces.mark_to_store()
+            mark = nonces.mark_to_store()
             if mark is not None:
                 try:
                     await self._state.replace(name, format_mark(mark))
                 except DiskFailed as failed:
                     self._events.alert("critical", f"the nonce mark cannot be stored: {failed.detail}", "mend the disk")
                 else:
-                    self._nonces.stored(mark)
+                    nonces.stored(mark)
             await trio.sleep(MARK_LOOK_S)
 
 

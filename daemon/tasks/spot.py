@@ -18,7 +18,7 @@ class SpotRest:
         keys = self.keys
         match call.form:
             case "cancel":
-                target = _named(call)
+                (target,) = call.targets
                 return (lambda nonce: spot_rest.cancel_request(keys, nonce, target)), spot_rest.decode_cancel
             case "batch":
                 ids = call.order_ids
@@ -29,9 +29,7 @@ class SpotRest:
                 ids = call.order_ids
                 return (lambda nonce: spot_rest.query_orders_request(keys, nonce, ids)), spot_rest.decode_orders
             case "open_orders":
-                return self._open_orders(_named(call)), spot_rest.decode_orders
-            case form:
-                raise AssertionError(f"no REST call has the form {form!r}")
+                return self._open_orders(call.targets[0]), spot_rest.decode_orders
 
     def token(self) -> Plan:
         """A WebSocket token."""
@@ -44,8 +42,3 @@ class SpotRest:
     def _open_orders(self, target: Target) -> Build:
         userref = int(target.value) if target.kind == "userref" else None
         return lambda nonce: spot_rest.open_orders_request(self.keys, nonce, userref=userref)
-
-
-def _named(call: Call) -> Target:
-    assert call.target is not None, f"a {call.form} call names no target"
-    return call.target

@@ -32,7 +32,7 @@ from .faults import TEXT_CHARS, futures_fault_of, most_decisive
 from .signing import futures_authent
 from .spot_rest import Request
 from .spot_values import UNREADABLE, instant_s, why
-from .values import NOTHING, decimal_text, error_text, order_id_of, text_of
+from .values import NOTHING, decimal_text, error_text, instant_ns, order_id_of, text_of
 
 BATCH_LIMIT: Final = 20
 """Most orders in a batch. The venue publishes no bound; public clients send up to 50 cancels."""
@@ -175,6 +175,10 @@ class _Status(msgspec.Struct, gc=False):
     updateReason: Any = None
 
 
+class _Time(msgspec.Struct, gc=False):
+    serverTime: Any = None
+
+
 class _Timer(msgspec.Struct, gc=False):
     triggerTime: Any = None
 
@@ -197,6 +201,7 @@ _decode_events: Final = msgspec.json.Decoder(list[_Event]).decode
 _decode_elements: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_open: Final = msgspec.json.Decoder(list[_OpenOrder]).decode
 _decode_statuses: Final = msgspec.json.Decoder(list[_Status]).decode
+_decode_time: Final = msgspec.json.Decoder(_Time).decode
 _decode_timer: Final = msgspec.json.Decoder(_Timer).decode
 
 _CANCELS: Final[Mapping[str, ClosedState]] = {"cancelled": "canceled", "filled": "filled"}
@@ -346,6 +351,14 @@ def decode_instruments(status: int, body: bytes) -> RestMode | RestFailed | Rest
     if not isinstance(answer, _Answer):
         return answer
     return RestUnreadable("no list of contracts") if _absent(answer.instruments) else RestMode("unknown")
+
+
+def server_time_ns(body: bytes) -> int | None:
+    """The venue's clock as an answer tells it, Unix nanoseconds; None where it does not."""
+    try:
+        return instant_ns(_decode_time(body).serverTime)
+    except UNREADABLE:
+        return None
 
 
 class _Told(NamedTuple):

@@ -161,9 +161,12 @@ class Prime:
         """The subscription to order events that were published at or after a time (Unix nanoseconds)."""
         return _subscription(reqid, f'"name":"ExecutionReport"{_since(published_from_ns)}')
 
-    def query_frame(self, reqid: Reqid, order_id: str) -> bytes:
-        """The subscription to one order's state: the only way to ask for it. To be ended with unsubscribe_frame."""
-        return _subscription(reqid, f'"name":"Order","OrderID":"{order_id}"')
+    def query_frame(self, reqid: Reqid, order_id: str, submitted_after_ns: int | None = None) -> bytes:
+        """The subscription to one order's state: the only way to ask for it. To be ended with unsubscribe_frame.
+
+        submitted_after_ns: as in orders_frame; it has to lie before the order's birth for the order to be told of.
+        """
+        return _subscription(reqid, f'"name":"Order","OrderID":"{order_id}"{_since(submitted_after_ns)}')
 
     def unsubscribe_frame(self, reqid: Reqid) -> bytes:
         """End the subscription `reqid`. Prime calls this "cancel"; it cancels no order, and success is silent."""

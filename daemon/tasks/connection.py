@@ -1,0 +1,306 @@
+"""Keeps one WebSocket alive: dial, be admitted, serve, notice its death, back off, dial again.
+
+What being admitted takes and what is heard differs from venue to venue: session.py, prime.py and feed.py say it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Final
+
+import structlog
+import trio
+
+from ..contract.evidence import CancelAck, Evidence, Fault, Pong, Unreadable
+from ..contract.ids import Reqid, Venue
+from ..engine.backoff import Backoff, ConnectBudget, is_alarming
+from ..engine.inflight import Reqids
+from ..engine.lifecycle import Input, State, step
+from ..engine.routing import Lane
+from ..settings import Address
+from ..transport.network import DialFailed
+from ..transport.websocket import HandshakeRefused, SessionEnded, WebSocket, connect_websocket
+from ..transport.world import World
+from .dispatcher import Dispatcher
+from .events import Events
+from .telemetry import Histogram
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+HANDSHAKE_TIMEOUT_S: Final = 5.0
+"""From the upgrade request to its answer; ten times what a slow edge takes."""
+
+ADMIT_TIMEOUT_S: Final = 5.0
+"""From the first request for the order stream to its confirmation."""
+
+SILENCE_LOOK_S: Final = 0.25
+
+
+class TokenFailed(Exception):
+    """No token could be had; `fault` is None where the venue gave no verdict."""
+
+    def __init__(self, why: str, fault: Fault | None = None) -> None:
+        super().__init__(why)
+        self.fault = fault
+
+
+class NotAdmitted(Exception):
+    """The venue's answers on the open socket forbid its use until people change something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the connections of one venue share."""
+
+    venue: Venue
+    address: Address
+    world: World
+    dispatcher: Dispatcher
+    events: Events
+    budget: ConnectBudget
+    reqids: Reqids
+    round_trips: Histogram
+
+
+class Connection:
+    """One lane. `run` keeps it alive until it is cancelled; `tried` is set after the first success or failure."""
+
+    silence_s = 5.0
+    """After this long without a byte the connection is given up: Spot sends a heartbeat each second."""
+
+    ping_every_s = 10.0
+    """Measures the round trip, and keeps a connection whose subscription is quiet below the venue's idle limit."""
+
+    def __init__(self, parts: Parts, lane: Lane, name: str) -> None:
+        self.lane = lane
+        self.name = name
+        self.state = State.DOWN
+        self.tried = trio.Event()
+        self.lives = 0
+        self.unreadable = 0
+        self.why_down: str | None = None
+        self._parts = parts
+        self._clock = parts.world.clock
+        self._backoff = Backoff()
+        self._socket: WebSocket | None = None
+        self._heard_ns = 0
+        self._ping: tuple[Reqid, int] | None = None
+        self._round_trip_ns: int | None = None
+        self._renew_at = inf
+
+    # ---------------------------------------------------------------- what differs from venue to venue
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        """What the upgrade request carries beside the usual."""
+        return []
+
+    async def _admit(self, socket: WebSocket) -> None:
+        """From the open socket to the confirmed order stream, under a bound of its own.
+
+        Raises SessionEnded, TokenFailed or NotAdmitted.
+        """
+        raise NotImplementedError
+
+    async def _live(self, socket: WebSocket) -> SessionEnded:
+        """Serve until the session ends; how it ended. Whatever else runs meanwhile is opened here."""
+        async with trio.open_nursery() as life:
+            life.start_soon(self._watch, socket, name=f"{self.name} keepalive")
+            ended = await self._read(socket)
+            life.cancel_scope.cancel()
+        return ended
+
+    def _decode(self, messages: Sequence[str | bytes]) -> Sequence[Evidence]:
+        raise NotImplementedError
+
+    def _ping_frame(self, reqid: Reqid) -> bytes:
+        raise NotImplementedError
+
+    def _heed(self, socket: WebSocket, one: Evidence) -> bool:
+        """Act on what concerns this connection; whether the dispatcher is to hear it too."""
+        return True
+
+    def _forgives(self, cause: int | None) -> bool:
+        """Whether to dial again at once after being refused or closed with this code or status."""
+        return False
+
+    def _went_live(self) -> None:
+        self._parts.dispatcher.session_up(self.lane)
+
+    def _went_down(self) -> None:
+        self._parts.dispatcher.session_down(self.lane)
+
+    # ---------------------------------------------------------------- plain calls
+
+    @property
+    def live(self) -> bool:
+        """Whether it was admitted and is up."""
+        return self.state is State.LIVE
+
+    def redial(self, why: str) -> None:
+        """Give this connection up and dial again."""
+        if self._socket is not None:
+            self._socket.abandon(why)
+
+    def redial_in(self, seconds: float) -> None:
+        """Give the connection that is up now up for a new one, after a while."""
+        self._renew_at = trio.current_time() + seconds
+
+    def status(self) -> dict[str, Any]:
+        """This connection for the `status` reply."""
+        shown: dict[str, Any] = {"name": self.name, "state": self.state.value, "lives": self.lives}
+        if self.state is not State.LIVE and self.why_down is not None:
+            shown["why"] = self.why_down
+        if self._round_trip_ns is not None:
+            shown["round_trip_us"] = self._round_trip_ns / 1000
+        if self._heard_ns:
+            shown["heard_ms_ago"] = (self._clock.monotonic_ns() - self._heard_ns) // 1_000_000
+        return shown
+
+    # ---------------------------------------------------------------- the task
+
+    async def run(self) -> None:
+        """Live again and again. Ends only by cancellation."""
+        while True:
+            await self._wait_for_budget()
+            cause: int | None = None
+            try:
+                await self._live_once()
+            except DialFailed as failed:
+                why = str(failed)
+            except HandshakeRefused as refused:
+                why, cause = str(refused), refused.status
+            except SessionEnded as ended:
+                why, cause = str(ended), ended.close_code
+            except TokenFailed as failed:
+                why = f"no token: {failed}"
+            except NotAdmitted as refused:
+                # Repeating it helps nobody, and with a wrong key leads to a lockout.
+                why, cause = str(refused), 401
+            self.why_down = why
+            self._step(Input.LOST, why)
+            self.tried.set()
+            if self._forgives(cause):
+                continue
+            if is_alarming(cause):
+                self._parts.events.alert(
+                    "critical", f"{self.name} is turned away: {why}", "check key, permissions and address allow-list"
+                )
+            delay_s = self._backoff.delay_s(
+                self._clock.monotonic_ns(),
+                self._parts.world.entropy.uniform(0.0, 1.0),
+                mode=self._parts.dispatcher.pursuits.mode,
+                cause=cause,
+            )
+            await trio.sleep(delay_s)
+
+    async def _wait_for_budget(self) -> None:
+        while wait_ns := self._parts.budget.take(self._clock.monotonic_ns()):
+            self.tried.set()
+            self._parts.events.alert(
+                "warning", f"{self.name} waits: the connection budget of this address is spent", "look for a drop loop"
+            )
+            await trio.sleep(wait_ns / 1e9)
+
+    async def _live_once(self) -> None:
+        """One life. Raises how it ended: DialFailed, SessionEnded, TokenFailed or NotAdmitted."""
+        address = self._parts.address
+        self._step(Input.DIAL)
+        wire = await self._parts.world.dial(address.host, address.port)
+        async with connect_websocket(
+            wire,
+            address.authority,
+            address.path or "/",
+            headers=self._headers(),
+            entropy=self._parts.world.entropy.bytes,
+            handshake_timeout_s=HANDSHAKE_TIMEOUT_S,
+        ) as socket:
+            self._step(Input.OPENED)
+            await self._admit(socket)
+            self._socket = socket
+            self._renew_at = inf
+            self.lives += 1
+            self._backoff.live(self._clock.monotonic_ns())
+            self._step(Input.ADMITTED)
+            self._went_live()
+            self.tried.set()
+            try:
+                ended = await self._live(socket)
+            finally:
+                self._drop()
+        raise ended
+
+    def _drop(self) -> None:
+        if self._socket is not None:
+            self._socket = None
+            self._ping = None
+            self._went_down()
+
+    async def _hear(self, socket: WebSocket) -> Sequence[Evidence]:
+        """The next message while not yet admitted. Raises SessionEnded."""
+        evidence = self._decode([await socket.receive()])
+        self._take(socket, evidence)
+        return evidence
+
+    async def _read(self, socket: WebSocket) -> SessionEnded:
+        """Read until the session ends; what was in flight moves on before this returns."""
+
+        def take(messages: Sequence[str | bytes]) -> None:
+            self._take(socket, self._decode(messages))
+
+        try:
+            await socket.deliver(take)
+        except SessionEnded as ended:
+            self._drop()
+            return ended
+
+    def _take(self, socket: WebSocket, evidence: Sequence[Evidence]) -> None:
+        """Everything read in one go: what concerns the connection here, the rest to the dispatcher."""
+        now_ns = self._heard_ns = self._clock.monotonic_ns()
+        kept: set[int] = set()
+        for place, one in enumerate(evidence):
+            if type(one) is CancelAck:
+                continue  # nearly all there is, and the dispatcher's alone
+            if type(one) is Pong and self._ping is not None and one.reqid in (self._ping[0], None):
+                self._round_trip_ns = now_ns - self._ping[1]
+                self._parts.round_trips.record(self._round_trip_ns)
+                self._ping = None
+            elif type(one) is Unreadable:
+                self.unreadable += 1
+                log.warning("unreadable frame", session=self.name, why=one.why)
+            if not self._heed(socket, one):
+                kept.add(place)
+        if kept:
+            evidence = [one for place, one in enumerate(evidence) if place not in kept]
+        self._parts.dispatcher.heard(self.lane, evidence)
+
+    async def _watch(self, socket: WebSocket) -> None:
+        """Ping now and then, and call a silent connection dead without waiting for TCP to notice."""
+        ping_at = trio.current_time()
+        while True:
+            if trio.current_time() >= ping_at:
+                ping_at += self.ping_every_s
+                reqid = self._parts.reqids.draw()
+                self._ping = (reqid, self._clock.monotonic_ns())
+                try:
+                    socket.send_now(self._ping_frame(reqid))
+                except SessionEnded:
+                    return
+            await trio.sleep(SILENCE_LOOK_S)
+            if trio.current_time() >= self._renew_at:
+                socket.abandon("dialled anew under a new key")
+            if self._silent():
+                # After a pause of this whole process the bytes may be there unread: let the reader have its turn.
+                await trio.sleep(SILENCE_LOOK_S)
+                if self._silent():
+                    socket.abandon(f"silent for {self.silence_s} s")
+
+    def _silent(self) -> bool:
+        return self._clock.monotonic_ns() - self._heard_ns > self.silence_s * 1e9
+
+    # ---------------------------------------------------------------- state
+
+    def _step(self, happened: Input, why: str | None = None) -> None:
+        before, self.state = self.state, step(self.state, happened)
+        if before is not self.state:
+            log.info("session", session=self.name, state=self.state.value, was=before.value, why=why)
+            self._parts.events.session(self._parts.venue, self.name, self.state.value, why)

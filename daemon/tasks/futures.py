@@ -1,0 +1,81 @@
+"""Introduces the Futures dialect to the tasks: a REST call of the engine to a signed request and its answer's reader."""
+
+from collections.abc import Callable
+from typing import Final
+
+from ..contract.evidence import RestAnswer
+from ..credentials import Keys
+from ..engine.pursuits import Call
+from ..transport.clock import Clock, rfc3339
+from ..venues import futures_rest
+from .connection import TokenFailed
+from .rest_lane import Build, Decode, Plan
+
+SLACK_NS: Final = 250_000_000
+"""How long after its deadline the venue may still process a cancel: what its clock, as we know it, can be wrong by."""
+
+
+class FuturesRest:
+    """The Futures dialect under one key; `keys` may be replaced at any time, requests are built when they leave."""
+
+    def __init__(self, keys: Keys, clock: Clock) -> None:
+        self.keys = keys
+        self._clock = clock
+        self._ahead_ns: int | None = None
+
+    def plan(self, call: Call) -> Plan:
+        """How to make one of the engine's calls."""
+        build, decode = self._plan(call)
+        return build, self._timed(decode)
+
+    def _plan(self, call: Call) -> tuple[Build, Decode]:
+        targets = call.targets
+        match call.form:
+            case "cancel":
+                before = self._process_before(call)
+                return (
+                    lambda _: futures_rest.cancel_request(self.keys, targets[0], process_before=before),
+                    lambda status, body: futures_rest.decode_cancel(status, body, targets[0]),
+                )
+            case "batch":
+                return (
+                    lambda _: futures_rest.batch_request(self.keys, targets),
+                    lambda status, body: futures_rest.decode_batch(status, body, targets),
+                )
+            case "all":
+                return (lambda _: futures_rest.cancel_all_request(self.keys)), futures_rest.decode_cancel_all
+            case "query":
+                return (lambda _: futures_rest.status_request(self.keys, targets[0])), futures_rest.decode_status
+            case "open_orders":
+                return (lambda _: futures_rest.open_orders_request(self.keys)), futures_rest.decode_open_orders
+
+    def token(self) -> Plan:
+        """Never asked for: the Unified WebSocket takes Spot's tokens."""
+        raise TokenFailed("Futures gives no tokens")
+
+    def mode(self) -> Plan:
+        """The cheapest call there is; Futures tells no mode over REST."""
+        return (lambda _: futures_rest.instruments_request()), self._timed(futures_rest.decode_instruments)
+
+    def _process_before(self, call: Call) -> str | None:
+        """The command's deadline by the venue's clock, as soon as that is known.
+
+        By ours it could lie in the venue's past, and every cancel would be refused unread.
+        """
+        if call.deadline_ns is None or self._ahead_ns is None:
+            return None
+        return rfc3339(call.deadline_ns + self._ahead_ns + SLACK_NS)
+
+    def _timed(self, decode: Decode) -> Callable[[int, bytes], RestAnswer]:
+        """Learn the venue's clock from each answer, as what it is ahead of our monotonic one, which is never set.
+
+        It was read before the answer's way to us, so it errs towards the past, by less than SLACK_NS.
+        """
+
+        def read(status: int, body: bytes) -> RestAnswer:
+            served_ns = futures_rest.server_time_ns(body)
+            if served_ns is not None:
+                self._ahead_ns = served_ns - self._clock.monotonic_ns()
+            return decode(status, body)
+
+        return read

@@ -1,0 +1,270 @@
+"""A session with Prime: signed as it dials, cancelling by frames that nobody acknowledges, and able to look.
+
+Prime has neither REST for orders nor a snapshot with an end. So what is open is asked for on the session itself, by a
+subscription that lives as long as the question: after its last row comes the answer to a ping sent behind it.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+import trio
+
+from ..contract.evidence import CancelReject, Evidence, Fault, Hello, Looked, Orders, OrderState, Permissions, Pong
+from ..contract.ids import Reqid
+from ..credentials import Keys
+from ..engine.pursuits import Send
+from ..engine.routing import Lane
+from ..transport.websocket import SessionEnded, WebSocket
+from ..venues.prime_ws import Prime
+from ..venues.signing import prime_headers, prime_timestamp
+from .connection import ADMIT_TIMEOUT_S, Connection, NotAdmitted, Parts
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+HISTORY_NS: Final = 90 * 86_400 * 1_000_000_000
+"""How old an order may be that still rests: the stream filters by the time at which an order was submitted."""
+
+REPLAY_NS: Final = 30 * 1_000_000_000
+"""How far before the last event that was heard the event stream is taken up again after a drop."""
+
+LOOK_QUIET_S: Final = 0.25
+"""How long after the ping's answer and the last row a look waits for more: the end of a list is not marked."""
+
+LOOK_TIMEOUT_S: Final = 2.0
+"""How long a look may take before it has failed."""
+
+ORDERS_RIGHT: Final = "write::orders"
+"""What the key must be allowed to do."""
+
+TURNED_AWAY: Final = (401, 403)
+"""What a refused signature may be answered with. The venue's clock judges the time in it, so once is no verdict."""
+
+
+class PrimeKeys:
+    """The key in use; it may be replaced at any time, and signs the next dial."""
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+
+
+class _Looking:
+    """A look that is under way. `answered` is set by the answer to the ping behind it."""
+
+    def __init__(self, reqid: Reqid, order_id: str | None, asked_ns: int) -> None:
+        self.reqid = reqid
+        self.order_id = order_id
+        self.asked_ns = asked_ns
+        self.orders: list[OrderState] = []
+        self.truncated = False
+        self.answered = trio.Event()
+        self.last_row_at = trio.current_time()
+
+
+class PrimeSession(Connection):
+    """One lane, signed in with its upgrade request."""
+
+    # Two pings unanswered: no heartbeat is documented, and an idle account's streams are silent.
+    silence_s = 10.5
+    ping_every_s = 5.0
+
+    def __init__(self, parts: Parts, lane: Lane, dialect: Prime, holder: PrimeKeys) -> None:
+        super().__init__(parts, lane, f"{parts.venue}-{lane}")
+        self._dialect = dialect
+        self._holder = holder
+        self._turned_away = False
+        self._filtered = True
+        """Whether the streams are asked for from a time on; a venue that refuses that is asked without."""
+        self._last_event_ns: int | None = None
+        self._permissions: Permissions | None = None
+        self._greeted = False
+        self._looking: dict[Reqid, _Looking] = {}
+        self._pings: dict[Reqid, _Looking] = {}
+        self._streams: set[Reqid] = set()
+        self._refused: CancelReject | None = None
+        self._lookers: trio.Nursery | None = None
+
+    # ---------------------------------------------------------------- plain calls
+
+    def write_cancels(self, cancels: Sequence[Send]) -> bool:
+        """One frame per cancel, all in one write; False when the session is over."""
+        socket = self._socket
+        if socket is None:
+            return False
+        utc_ns = self._clock.utc_ns()
+        frames = []
+        for _, reqid, target, symbol in cancels:
+            assert symbol is not None, "a Prime cancel names its symbol"
+            frames.append(self._dialect.cancel_frame(reqid, target, symbol, utc_ns))
+        try:
+            if len(frames) == 1:
+                socket.send_now(frames[0])
+            else:
+                socket.send_many_now(frames)
+        except SessionEnded:
+            return False
+        return True
+
+    def look(self, reqid: Reqid, order_id: str | None) -> None:
+        """Ask for the state of one order, or for all that is open; the dispatcher hears a Looked."""
+        socket = self._socket
+        if socket is None or self._lookers is None:
+            self._parts.dispatcher.heard(self.lane, (Looked(reqid, (), False, self._clock.monotonic_ns()),))
+            return
+        looking = _Looking(reqid, order_id, self._clock.monotonic_ns())
+        since_ns = self._since_ns(HISTORY_NS)
+        frame = (
+            self._dialect.orders_frame(reqid, since_ns)
+            if order_id is None
+            else self._dialect.query_frame(reqid, order_id, since_ns)
+        )
+        self._begin_look(socket, looking, frame)
+
+    def renew_token(self) -> None:
+        """Never asked for: there is no token."""
+        raise AssertionError("Prime has no tokens")
+
+    # ---------------------------------------------------------------- life
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        address, keys = self._parts.address, self._holder.keys
+        timestamp = prime_timestamp(self._clock.utc_ns())
+        signed = prime_headers(keys.key, keys.secret, timestamp, address.host, address.path or "/")
+        return [(name.encode(), value.encode()) for name, value in signed]
+
+    def _forgives(self, cause: int | None) -> bool:
+        turned_away, self._turned_away = self._turned_away, cause in TURNED_AWAY
+        return self._turned_away and not turned_away
+
+    async def _admit(self, socket: WebSocket) -> None:
+        """Greeting, rights, both order streams, and an answered ping behind them."""
+        self._greeted = False
+        self._permissions = self._refused = None
+        self._looking, self._pings, self._streams = {}, {}, set()
+        with trio.move_on_after(ADMIT_TIMEOUT_S):
+            while not self._greeted:
+                await self._hear(socket)
+            utc_ns = self._clock.utc_ns()
+            draw = self._parts.reqids.draw
+            user, orders, reports, ping = draw(), draw(), draw(), draw()
+            self._streams = {user, orders, reports}
+            began = _Looking(orders, None, self._clock.monotonic_ns())
+            self._looking[orders] = self._pings[ping] = began
+            socket.send_now(self._dialect.user_frame(user))
+            socket.send_now(self._dialect.orders_frame(orders, self._since_ns(HISTORY_NS)))
+            socket.send_now(self._dialect.reports_frame(reports, self._since_ns(REPLAY_NS, self._last_event_ns)))
+            socket.send_now(self._dialect.ping_frame(ping, utc_ns))
+            while self._permissions is None or not began.answered.is_set():
+                await self._hear(socket)
+                if self._refused is not None:
+                    raise self._not_admitted(self._refused)
+            if ORDERS_RIGHT not in self._permissions.names:
+                raise NotAdmitted(f"the key lacks {ORDERS_RIGHT}")
+            return
+        raise SessionEnded(f"the order streams were not confirmed in {ADMIT_TIMEOUT_S} s")
+
+    def _since_ns(self, before_ns: int, utc_ns: int | None = None) -> int | None:
+        return (self._clock.utc_ns() if utc_ns is None else utc_ns) - before_ns if self._filtered else None
+
+    def _not_admitted(self, refused: CancelReject) -> SessionEnded | NotAdmitted:
+        why = f"a stream was refused: {refused.error}"
+        if refused.fault is Fault.INVALID and self._filtered:
+            self._filtered = False
+            return SessionEnded(why)
+        return NotAdmitted(why) if refused.fault in (Fault.INVALID, Fault.PERMISSION) else SessionEnded(why)
+
+    async def _live(self, socket: WebSocket) -> SessionEnded:
+        try:
+            async with trio.open_nursery() as self._lookers:
+                for looking in list(self._looking.values()):
+                    self._lookers.start_soon(self._finish_look, socket, looking, name=f"{self.name} open orders")
+                ended = await super()._live(socket)
+                self._lookers.cancel_scope.cancel()
+        finally:
+            self._lookers = None
+        return ended
+
+    def _decode(self, messages: Sequence[str | bytes]) -> Sequence[Evidence]:
+        decode = self._dialect.decode
+        return [one for message in messages for one in decode(message)]
+
+    def _ping_frame(self, reqid: Reqid) -> bytes:
+        return self._dialect.ping_frame(reqid, self._clock.utc_ns())
+
+    def _heed(self, socket: WebSocket, one: Evidence) -> bool:
+        match one:
+            case Hello(session_id=session_id):
+                self._greeted = True
+                log.info("greeted", session=self.name, session_id=session_id)
+            case Permissions():
+                self._permissions = one
+            case Pong(reqid=reqid) if reqid is not None and reqid in self._pings:
+                self._pings.pop(reqid).answered.set()
+            case CancelReject(reqid=reqid, error=error) if reqid in self._streams:
+                self._refused = one
+                socket.abandon(f"a stream was refused: {error}")
+                return False
+            case CancelReject(reqid=reqid) if reqid in self._looking:
+                self._end_look(self._looking[reqid], complete=False)
+                return False
+            case Orders():
+                return self._heed_orders(socket, one)
+            case _:
+                pass
+        return True
+
+    def _heed_orders(self, socket: WebSocket, told: Orders) -> bool:
+        for state in told.orders:
+            if state.event_ns is not None:
+                self._last_event_ns = max(self._last_event_ns or 0, state.event_ns)
+        looking = None if told.reqid is None else self._looking.get(told.reqid)
+        if looking is None:
+            return True
+        if told.initial:
+            looking.orders += told.orders
+            looking.truncated = looking.truncated or told.truncated
+            looking.last_row_at = trio.current_time()
+            if looking.order_id is not None and told.orders:
+                self._end_look(looking, complete=True)
+                self._unsubscribe(socket, looking)
+        # Whatever it is, it is news.
+        return True
+
+    # ---------------------------------------------------------------- looks
+
+    def _begin_look(self, socket: WebSocket, looking: _Looking, frame: bytes) -> None:
+        ping = self._parts.reqids.draw()
+        self._looking[looking.reqid] = self._pings[ping] = looking
+        try:
+            socket.send_many_now([frame, self._dialect.ping_frame(ping, self._clock.utc_ns())])
+        except SessionEnded:
+            return  # the session's end fails every look
+        assert self._lookers is not None
+        self._lookers.start_soon(self._finish_look, socket, looking, name=f"{self.name} look")
+
+    async def _finish_look(self, socket: WebSocket, looking: _Looking) -> None:
+        """Wait for the end of what a look brings, which is not marked."""
+        with trio.move_on_after(LOOK_TIMEOUT_S):
+            await looking.answered.wait()
+        answered = looking.answered.is_set()
+        while answered and looking.reqid in self._looking:
+            quiet_s = trio.current_time() - looking.last_row_at
+            if quiet_s >= LOOK_QUIET_S:
+                break
+            await trio.sleep(LOOK_QUIET_S - quiet_s)
+        if looking.reqid in self._looking:
+            self._end_look(looking, complete=answered and not looking.truncated)
+            if looking.reqid not in self._streams:
+                self._unsubscribe(socket, looking)
+
+    def _end_look(self, looking: _Looking, *, complete: bool) -> None:
+        del self._looking[looking.reqid]
+        self._pings = {ping: other for ping, other in self._pings.items() if other is not looking}
+        looked = Looked(looking.reqid, tuple(looking.orders), complete, looking.asked_ns)
+        self._parts.dispatcher.heard(self.lane, (looked,))
+
+    def _unsubscribe(self, socket: WebSocket, looking: _Looking) -> None:
+        try:
+            socket.send_now(self._dialect.unsubscribe_frame(looking.reqid))
+        except SessionEnded:
+            log.debug("look ended with its session", session=self.name)
