@@ -62,8 +62,6 @@ def fault_of(venue: Venue, target: Target) -> str | None:
         limit = CL_ORD_ID_CHARS[venue]
         if not isinstance(value, str) or len(value) > limit or not _CL_ORD_ID.match(value):
             return f"cl_ord_id: expected 1..{limit} printable ASCII characters on {venue}"
-    elif venue != "spot":
-        return f"userref: only Spot has it; name a {venue} order by order_id or cl_ord_id"
     elif not isinstance(value, int) or value == 0 or not -USERREF_LIMIT <= value < USERREF_LIMIT:
         return "userref: expected a signed 32-bit integer other than 0 (0 is what orders without one report)"
     return None

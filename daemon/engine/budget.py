@@ -240,7 +240,7 @@ POINTS_RESERVE: Final = 150
 
 
 class PointBudget:
-    """The budget that all requests of a Futures account share, over REST and, it is assumed, over the Unified WebSocket.
+    """The budget that all requests of a Futures account share: over REST, and as we assume the Unified WebSocket too.
 
     Singles over a session as long as they fit, since a batch goes by REST and waits for its turn there.
     """

@@ -48,7 +48,7 @@ class Send(NamedTuple):
 
 
 class Look(NamedTuple):
-    """Ask on a WebSocket lane for the state of one order, or (order_id None) for all that is open: a `Looked` follows."""
+    """Ask on a WebSocket lane for one order's state, or (order_id None) for all that is open: a `Looked` follows."""
 
     lane: Lane
     reqid: Reqid

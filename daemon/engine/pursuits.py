@@ -754,7 +754,10 @@ class Pursuits:
             self._schedule(pursuit)
 
     def _verdict_told(
-        self, attempt: Attempt[Pursuit], verdict: RestOrders | RestEnded | RestFailed | RestUnreadable | None, now_ns: int
+        self,
+        attempt: Attempt[Pursuit],
+        verdict: RestOrders | RestEnded | RestFailed | RestUnreadable | None,
+        now_ns: int,
     ) -> None:
         """What a batch's answer says of one of its orders; None when it does not mention it."""
         pursuit = attempt.of

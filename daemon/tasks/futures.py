@@ -1,4 +1,4 @@
-"""Introduces the Futures dialect to the tasks: a REST call of the engine to a signed request and its answer's reader."""
+"""Introduces the Futures dialect to the tasks: an engine's call to a signed request and its answer's reader."""
 
 from collections.abc import Callable
 from typing import Final

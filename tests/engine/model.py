@@ -586,15 +586,14 @@ class Simulation(Desk):
         if self.chance("busy"):
             return RestFailed(Fault.ROUTE_BUSY, "EAPI:Rate limit exceeded")
         if call.form == "open_orders":
-            assert call.target is not None
             lagging = self.now_ms - 100 if self.chance("listing lags") else self.now_ms
-            return RestOrders(tuple(o.state() for o in self.hit(call.target) if o.visible_ms <= lagging))
+            return RestOrders(tuple(o.state() for o in self.hit(call.targets[0]) if o.visible_ms <= lagging))
         if call.form == "query":
             known = [o for i in call.order_ids if (o := self.book.get(i)) is not None and o.visible_ms <= self.now_ms]
             if len(known) < len(call.order_ids) and (len(call.order_ids) == 1 or self.random.random() < 0.5):
                 return RestFailed(Fault.NOT_OPEN, "EOrder:Invalid order")
             return RestOrders(tuple(o.state() for o in known))
-        targets = [call.target] if call.target is not None else [order(i) for i in call.order_ids]
+        targets = list(call.targets)
         count = 0
         for target in targets:
             if self.chance("throttled") and call.form != "batch":

@@ -9,9 +9,15 @@ from hypothesis import strategies as st
 from daemon.engine.budget import (
     INTERMEDIATE,
     PAIRS_LIMIT,
+    POINTS,
+    POINTS_CEILING,
+    POINTS_RESERVE,
     PRO,
+    QUERY_RESERVE,
     STARTER,
     Budget,
+    Pace,
+    PointBudget,
     RestBudget,
     cost,
     tier_of,
@@ -173,26 +179,63 @@ def test_number_of_counters_is_bounded_and_the_overflow_is_not_forgotten() -> No
     assert len(budget) < 10
 
 
-def test_query_is_affordable_until_the_call_counter_is_full() -> None:
+def test_queries_end_while_enough_is_left_for_what_cannot_wait() -> None:
     budget = RestBudget()
-    for _ in range(20):
-        assert budget.affordable(0)
-        budget.charge(0)
-    assert not budget.affordable(0)
-    assert budget.affordable(SECOND_NS)
-    assert not budget.affordable(SECOND_NS, 2)
+    for _ in range(20 - QUERY_RESERVE):
+        assert budget.spares_query(0)
+        budget.called("query", 1, 0)
+    assert not budget.spares_query(0)
+    assert budget.spares_query(SECOND_NS)
 
 
-def test_reserve_is_kept_for_what_cannot_wait() -> None:
+def test_single_cancels_over_rest_cost_no_call() -> None:
     budget = RestBudget(STARTER)
-    budget.charge(0, 11)
-    assert budget.affordable(0, reserve=3)
-    assert not budget.affordable(0, reserve=4)
+    for _ in range(100):
+        budget.called("cancel", 1, 0)
+    assert budget.spares_query(0)
 
 
 def test_rest_tier_follows_the_told_ceiling() -> None:
     budget = RestBudget()
     budget.told(60)
-    assert not budget.affordable(0, 16)
+    for _ in range(15 - QUERY_RESERVE):
+        assert budget.spares_query(0)
+        budget.called("batch", 50, 0)
+    assert not budget.spares_query(0)
     budget.told(None)
-    assert budget.affordable(0, 15)
+    assert not budget.spares_query(0)
+
+
+def test_points_choose_batches_when_single_cancels_would_eat_into_the_reserve() -> None:
+    budget = PointBudget()
+    orders: list[tuple[str | None, float | None]] = [(None, None)]
+    assert budget.form(orders * 35, 0) == "single"
+    assert budget.form(orders * 36, 0) == "batch"
+    for _ in range(35):
+        budget.sent(None, None, 0)
+    assert budget.form(orders, 0) == "batch"
+    assert not budget.spares_query(0)
+    assert budget.form(orders * 35, 10 * SECOND_NS) == "single"
+
+
+@pytest.mark.parametrize(
+    ("form", "orders", "points"),
+    [("cancel", 1, 10), ("batch", 20, 29), ("all", 1, 25), ("open_orders", 1, 2), ("query", 1, 1)],
+)
+def test_points_of_each_call_are_those_of_the_venues_table(form: str, orders: int, points: int) -> None:
+    budget = PointBudget()
+    calls = 0
+    while budget.spares_query(0):
+        budget.called(form, orders, 0)
+        calls += 1
+    assert (calls - 1) * points <= POINTS_CEILING - POINTS_RESERVE - POINTS["open_orders"] < calls * points
+
+
+def test_pace_lets_a_burst_through_and_then_so_many_a_second() -> None:
+    pace = Pace(50.0, 100)
+    assert [pace.take(0) for _ in range(100)] == [0] * 100
+    wait_ns = pace.take(0)
+    assert 19_000_000 < wait_ns <= 20_000_001
+    assert pace.take(wait_ns) == 0
+    assert pace.take(wait_ns) > 0
+    assert [pace.take(10 * SECOND_NS) for _ in range(100)] == [0] * 100

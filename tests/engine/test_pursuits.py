@@ -190,7 +190,7 @@ def test_silence_on_every_session_reaches_rest() -> None:
     desk.cancel("t", order(O1))
     desk.wait(800)
     call = desk.call()
-    assert (call.form, call.target) == ("cancel", order(O1))
+    assert (call.form, call.targets) == ("cancel", (order(O1),))
     desk.rest_count(call)
     assert desk.answers["t"].route == "rest"
     assert desk.answers["t"].attempts == 3
@@ -311,7 +311,7 @@ def test_a_userref_on_its_way_is_not_repeated_from_the_rest_queue() -> None:
     assert desk.last().target == userref(7), "the session is open again and REST has not taken it yet"
     calls = []
     while (call := desk.maybe_call()) is not None:
-        calls.append((call.form, call.target))
+        calls.append((call.form, call.targets[0]))
     assert ("cancel", userref(7)) not in calls
 
 
@@ -831,7 +831,7 @@ def test_a_userref_refused_for_perhaps_one_of_its_orders_is_never_repeated(fault
     desk.reject(desk.last(), fault, "perhaps of one order")
     assert desk.take() == []
     listed = desk.call()
-    assert (listed.form, listed.target) == ("open_orders", userref(7))
+    assert (listed.form, listed.targets[0]) == ("open_orders", userref(7))
     desk.rest_orders(listed, OrderState(O1, "open", userref=7))
     desk.ack(desk.last())
     assert desk.outcome("t") == Acked()
@@ -1053,7 +1053,7 @@ def test_when_no_route_takes_cancel_all_each_known_order_is_canceled_by_its_own_
     desk.call()
     desk.wait(400)
     listed = desk.call()
-    assert (listed.form, listed.target) == ("open_orders", EVERYTHING)
+    assert (listed.form, listed.targets[0]) == ("open_orders", EVERYTHING)
     desk.rest_orders(listed, OrderState(O1, "open"), OrderState(O2, "open"))
     assert [send.target for send in desk.sent] == [order(O1), order(O2)]
     for send in desk.take():
@@ -1895,7 +1895,7 @@ def test_what_cannot_go_by_batch_goes_as_it_can() -> None:
     desk.batch([("name", named("slot-1")), ("ended", order(O2)), ("unseen", named("slot-2")), ("ref", userref(7))])
     assert desk.outcome("ended") == Closed("filled", "5")
     assert [send.target for send in desk.take()] == [named("slot-2"), userref(7)]
-    assert desk.call().target == order(O1)
+    assert desk.call().targets[0] == order(O1)
 
 
 def test_in_maintenance_a_batch_is_held_like_anything_else() -> None:
@@ -1925,12 +1925,12 @@ def test_a_batch_that_counts_fewer_than_asked_is_resolved_per_id() -> None:
     desk.rest_orders(query, OrderState(O1, "canceled", filled_qty="0"), OrderState(O2, "open"))
     assert desk.outcome("a") == Canceled("0")
     alone = desk.call()
-    assert (alone.form, alone.target) == ("cancel", order(O2))
+    assert (alone.form, alone.targets[0]) == ("cancel", order(O2))
     desk.rest_count(alone)
     assert desk.outcome("b") == Acked()
     desk.wait(400)
     alone = desk.call()
-    assert alone.target == order(O3)
+    assert alone.targets == (order(O3),)
     desk.rest_refuse(alone, Fault.NOT_OPEN)
     while (call := desk.maybe_call()) is not None:
         desk.rest_refuse(call, Fault.NOT_OPEN)
@@ -1958,7 +1958,7 @@ def test_a_batch_spoiled_by_one_bad_id_is_asked_for_singly_and_proves_nothing() 
     desk.wait(100)
     call: Call | None = desk.call()
     assert call is not None
-    assert (call.form, call.target) == ("cancel", order(O1))
+    assert (call.form, call.targets) == ("cancel", (order(O1),))
     while "a" not in desk.answers:
         if call is not None and call.form == "cancel":
             desk.rest_refuse(call, Fault.NOT_OPEN)
@@ -2227,7 +2227,7 @@ def test_only_order_ids_share_a_batch() -> None:
     for ticket, target in (("a", order(O1)), ("n", named("slot-1")), ("b", order(O2)), ("u", userref(7))):
         desk.cancel(ticket, target)
     assert desk.call().order_ids == (O1, O2)
-    assert [desk.call().target, desk.call().target] == [named("slot-1"), userref(7)]
+    assert [desk.call().targets[0], desk.call().targets[0]] == [named("slot-1"), userref(7)]
 
 
 def test_queries_of_orders_and_lists_of_open_orders_do_not_mix() -> None:
@@ -2237,7 +2237,7 @@ def test_queries_of_orders_and_lists_of_open_orders_do_not_mix() -> None:
     for send in desk.take():
         desk.reject(send)
     assert desk.call().order_ids == (O1, O2)
-    assert desk.call().target == userref(7)
+    assert desk.call().targets[0] == userref(7)
 
 
 def test_a_call_that_fails_after_its_pursuits_are_over_moves_nothing() -> None:

@@ -33,12 +33,16 @@ class Venue:
         self.asked: list[tuple[Owner, Target, bool, int]] = []
         self.performed = 0
 
-    def submit(self, owner: Owner, target: Target, proof: bool, deadline_ns: int, now_ns: int) -> None:
+    def submit(
+        self, owner: Owner, target: Target, proof: bool, deadline_ns: int, now_ns: int, symbol: str | None = None
+    ) -> None:
         self.asked.append((owner, target, proof, deadline_ns))
 
-    def submit_batch(self, owners: Sequence[tuple[Owner, Target]], proof: bool, deadline_ns: int, now_ns: int) -> None:
-        for owner, target in owners:
-            self.submit(owner, target, proof, deadline_ns, now_ns)
+    def submit_batch(
+        self, owners: Sequence[tuple[Owner, Target, str | None]], proof: bool, deadline_ns: int, now_ns: int
+    ) -> None:
+        for owner, target, symbol in owners:
+            self.submit(owner, target, proof, deadline_ns, now_ns, symbol)
 
     def perform(self) -> None:
         self.performed += 1
