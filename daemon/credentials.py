@@ -11,6 +11,7 @@ import msgspec
 
 from .contract.ids import Venue
 from .settings import Settings
+from .transport.files import DiskFailed, TooOpen, read_private
 
 T = TypeVar("T", str, bytes)
 
@@ -79,13 +80,14 @@ def load(settings: Settings, environ: Mapping[str, str]) -> Credentials:
 
     environ: only its CREDENTIALS_DIRECTORY is looked at. Raises BadCredentials.
     """
+    return Credentials(**{venue: load_venue(settings, environ, venue) for venue in settings.venues})
+
+
+def load_venue(settings: Settings, environ: Mapping[str, str], venue: Venue) -> Keys:
+    """The keys of one venue, enabled or not; otherwise as `load`. Raises BadCredentials."""
     directory = directory_of(settings, environ)
     systemd_made = environ.get(DIRECTORY_VARIABLE)
     trusted = bool(systemd_made) and directory == Path(systemd_made or "")
-    return Credentials(**{venue: _load_keys(directory, venue, trusted) for venue in settings.venues})
-
-
-def _load_keys(directory: Path, venue: Venue, trusted: bool) -> Keys:
     key = _read_value(directory / f"{venue}.key", trusted)
     secret_path = directory / f"{venue}.secret"
     secret = _read_value(secret_path, trusted)
@@ -94,9 +96,6 @@ def _load_keys(directory: Path, venue: Venue, trusted: bool) -> Keys:
 
 
 def _read_value(path: Path, trusted: bool) -> bytes:
-    # Late: the dialects import Secret from here, and they and the command line must not load trio with it.
-    from .transport.disk import DiskFailed, TooOpen, read_private
-
     try:
         content = read_private(path, trusted_directory=trusted)
     except TooOpen as error:
