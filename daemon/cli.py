@@ -21,6 +21,8 @@ VENUES: Final = ("spot", "prime", "futures")
 
 DEADLINE_MS: Final = (1, 60_000)
 
+TIMEOUT_S: Final = (1, 3600)
+
 # These parse their own arguments; here they only need to be known.
 PASSED_ON: Final = {"sim": "daemon.sim.process", "demo": "daemon.demo"}
 
@@ -104,6 +106,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_talk(status)
     status.set_defaults(run=_talk("status", "control"))
 
+    panic = verbs.add_parser("panic", help="cancel everything without a daemon, straight at the venues; latches")
+    panic.add_argument("--config", required=True, metavar="FILE")
+    panic.add_argument("--reason", required=True, metavar="TEXT", help="goes into the record")
+    panic.add_argument(
+        "--timeout-s", type=_timeout_s, default=30, metavar="S", help="how long a venue is swept at most (default: 30)"
+    )
+    _add_json(panic)
+    panic.set_defaults(run=_panic)
+
     schema = verbs.add_parser("schema", help="print the JSON Schema of the messages between strategies and the daemon")
     schema.set_defaults(run=_schema)
     return parser
@@ -134,6 +145,13 @@ def _deadline_ms(text: str) -> int:
     least, most = DEADLINE_MS
     if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
         raise argparse.ArgumentTypeError(f"{text!r}: expected {least}..{most} milliseconds")
+    return int(text)
+
+
+def _timeout_s(text: str) -> int:
+    least, most = TIMEOUT_S
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected {least}..{most} seconds")
     return int(text)
 
 
@@ -193,6 +211,12 @@ def _print_tree(found: dict[str, Any], depth: int) -> None:
             _print_tree(value, depth + 1)
         elif value is not None and name != "config":
             print(f"{'  ' * depth}{name} = {value}")
+
+
+def _panic(asked: argparse.Namespace) -> int:
+    from . import panic
+
+    return panic.main(asked.config, asked.reason, asked.timeout_s, asked.json)
 
 
 def _schema(_: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ import msgspec
 
 from .contract.ids import VENUES, Venue
 from .settings import Settings
+from .transport.files import DiskFailed, TooOpen, read_private
 
 T = TypeVar("T", str, bytes)
 
@@ -77,17 +78,19 @@ def directory_of(settings: Settings, environ: Mapping[str, str]) -> Path:
 def load(settings: Settings, environ: Mapping[str, str]) -> Credentials:
     """The keys of every enabled venue, from files only: an environment or an argument list is read by others.
 
-    environ: only its CREDENTIALS_DIRECTORY is looked at. Raises BadCredentials.
+    Spot's also where the Unified WebSocket cancels Futures orders under them. environ: only its CREDENTIALS_DIRECTORY
+    is looked at. Raises BadCredentials.
     """
+    unified = settings.futures.enabled and bool(settings.futures.uws_url)
+    needed = [venue for venue in VENUES if venue in settings.venues or (venue == "spot" and unified)]
+    return Credentials(**{venue: load_venue(settings, environ, venue) for venue in needed})
+
+
+def load_venue(settings: Settings, environ: Mapping[str, str], venue: Venue) -> Keys:
+    """The keys of one venue, enabled or not; otherwise as `load`. Raises BadCredentials."""
     directory = directory_of(settings, environ)
     systemd_made = environ.get(DIRECTORY_VARIABLE)
     trusted = bool(systemd_made) and directory == Path(systemd_made or "")
-    # The Unified WebSocket trades Futures under Spot's key.
-    needed = {*settings.venues, *(("spot",) if settings.futures.enabled and settings.futures.uws_url else ())}
-    return Credentials(**{venue: _load_keys(directory, venue, trusted) for venue in VENUES if venue in needed})
-
-
-def _load_keys(directory: Path, venue: Venue, trusted: bool) -> Keys:
     key = _read_value(directory / f"{venue}.key", trusted)
     secret_path = directory / f"{venue}.secret"
     secret = _read_value(secret_path, trusted)
@@ -96,9 +99,6 @@ def _load_keys(directory: Path, venue: Venue, trusted: bool) -> Keys:
 
 
 def _read_value(path: Path, trusted: bool) -> bytes:
-    # Late: the dialects import Secret from here, and they and the command line must not load trio with it.
-    from .transport.disk import DiskFailed, TooOpen, read_private
-
     try:
         content = read_private(path, trusted_directory=trusted)
     except TooOpen as error:

@@ -27,7 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "schema": {"contract", "version"},
     "verbs": {"client", "contract", *PLAIN},
     "demo": {"client", "contract"},
-    "cli": {"app", "checkup", "demo", "schema", "sim", "verbs", "version"},
+    "panic": {"contract", "engine", "panic_venues", "transport", "venues", *PLAIN},
+    "panic_venues": {"contract", "transport", "venues", *PLAIN},
+    "cli": {"app", "checkup", "demo", "panic", "schema", "sim", "verbs", "version"},
     "__main__": {"cli"},
     "version": set(),
 }
@@ -48,8 +50,8 @@ DOOR_CALLS = {
 # Programs beside the daemon own their process, and so does whoever imports the client. In the client and the simulator
 # one file each touches the world; `blocking` only guards itself against a second thread.
 OWN_PROCESS = {
-    "__main__.py", "app.py", "checkup.py", "cli.py", "demo.py", "verbs.py", "sim/process.py", "client/blocking.py",
-    "client/link.py",
+    "__main__.py", "app.py", "checkup.py", "cli.py", "demo.py", "panic.py", "panic_venues.py", "verbs.py",
+    "sim/process.py", "client/blocking.py", "client/link.py",
 }  # fmt: skip
 
 # What the simulator is handed (a seeded generator) or names (a socket option) without reaching out for it.

@@ -15,26 +15,16 @@ from typing import Final, Self
 
 import trio
 
+from .files import FILE_MODE, NEW, failed, read_regular, replace, sync_directory
+from .files import DiskFailed as DiskFailed  # what every caller of Directory must catch
+
 DISK_TIMEOUT_S: Final = 5.0  # real disks take 1 to 50 ms; past this the disk hangs and the caller must know
 DISK_THREADS_LIMIT: Final = 4
 READ_LIMIT_BYTES: Final = 64 << 20
 WRITE_LIMIT_BYTES: Final = 16 << 20  # of one replace or one append
-READ_STEP_BYTES: Final = 1 << 20  # os.read sets aside what it is asked for, however small the file is
-PRIVATE_LIMIT_BYTES: Final = 64 << 10
 PID_LIMIT_BYTES: Final = 32
 
-_FILE_MODE: Final = 0o600
 _DIRECTORY_MODE: Final = 0o700
-_NEW: Final = ".new"
-
-
-class DiskFailed(Exception):
-    """The disk, or what lies on it, did not allow what was asked; nothing is promised about `path` now."""
-
-    def __init__(self, path: Path, detail: str) -> None:
-        super().__init__(f"{path}: {detail}")
-        self.path = path
-        self.detail = detail
 
 
 class AlreadyLocked(Exception):
@@ -44,15 +34,6 @@ class AlreadyLocked(Exception):
         super().__init__(f"{path}: held by process {pid_text or 'unknown'}")
         self.path = path
         self.pid_text = pid_text
-
-
-class TooOpen(Exception):
-    """Others than the owner could read or change the file; it must not be used."""
-
-    def __init__(self, path: Path, mode: int) -> None:
-        super().__init__(f"{path}: mode {mode:04o} lets others in, 0600 or stricter is needed")
-        self.path = path
-        self.mode = mode
 
 
 class Lock:
@@ -106,7 +87,7 @@ class Directory:
         except FileExistsError:
             return False
         except OSError as error:
-            raise _failed(self.root, error) from error
+            raise failed(self.root, error) from error
         return True
 
     def check(self) -> None:
@@ -122,12 +103,12 @@ class Directory:
                 raise DiskFailed(self.root, f"mode {stat.S_IMODE(found.st_mode):04o} lets everybody write")
             if not os.access(self.root, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
                 raise DiskFailed(self.root, "this user may not read and write there")
-            for leftover in self.root.glob(f".*{_NEW}"):
-                writer = leftover.name.removesuffix(_NEW).rpartition(".")[2]
+            for leftover in self.root.glob(f".*{NEW}"):
+                writer = leftover.name.removesuffix(NEW).rpartition(".")[2]
                 if not Path("/proc", writer).exists():
                     leftover.unlink(missing_ok=True)
         except OSError as error:
-            raise _failed(self.root, error) from error
+            raise failed(self.root, error) from error
 
     def subdirectory(self, name: str) -> "Directory":
         """The directory `name` inside this one, made with mode 0700, durably, when it is missing."""
@@ -138,9 +119,9 @@ class Directory:
             if not path.is_dir():
                 raise DiskFailed(path, "is not a directory") from None
         except OSError as error:
-            raise _failed(path, error) from error
+            raise failed(path, error) from error
         else:
-            self._locked(self._replacing, self.root, _Attempt(), lambda: _sync_directory(self.root))
+            self._locked(self._replacing, self.root, _Attempt(), lambda: sync_directory(self.root))
         return Directory(path, timeout_s=self._timeout_s)
 
     def names(self) -> list[str]:
@@ -148,7 +129,7 @@ class Directory:
         try:
             return sorted(name for name in os.listdir(self.root) if not name.startswith("."))
         except OSError as error:
-            raise _failed(self.root, error) from error
+            raise failed(self.root, error) from error
 
     def exists(self, name: str) -> bool:
         """Whether anything lies at `name`, whatever it is. Raises DiskFailed when that cannot be told."""
@@ -158,7 +139,7 @@ class Directory:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise _failed(path, error) from error
+            raise failed(path, error) from error
         return True
 
     def size(self, name: str) -> int | None:
@@ -169,7 +150,7 @@ class Directory:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _failed(path, error) from error
+            raise failed(path, error) from error
 
     def read(self, name: str, *, limit_bytes: int = READ_LIMIT_BYTES) -> bytes | None:
         """The file's content; None when there is no such file.
@@ -177,7 +158,7 @@ class Directory:
         Raises DiskFailed for everything else: not readable, not a regular file, larger than `limit_bytes`.
         """
         try:
-            return _read_regular(self._path(name), limit_bytes)[0]
+            return read_regular(self._path(name), limit_bytes)[0]
         except FileNotFoundError:
             return None
 
@@ -185,7 +166,7 @@ class Directory:
         """As `replace`, in this thread and as long as the disk takes: for start-up and one-shot programs."""
         path = self._path(name)
         _check_size(data)
-        self._locked(self._replacing, path, _Attempt(), lambda: _replace(path, data))
+        self._locked(self._replacing, path, _Attempt(), lambda: replace(path, data))
 
     async def replace(self, name: str, data: bytes) -> None:
         """Make `data` the content of `name`, whole or not at all, durable on return; mode 0600.
@@ -195,7 +176,7 @@ class Directory:
         """
         path = self._path(name)
         _check_size(data)
-        await self._in_thread(self._replace_turn, self._replacing, path, lambda: _replace(path, data))
+        await self._in_thread(self._replace_turn, self._replacing, path, lambda: replace(path, data))
 
     def append_now(self, name: str, data: bytes) -> None:
         """As `append`, in this thread and as long as the disk takes."""
@@ -231,9 +212,9 @@ class Directory:
         """
         path = self._path(name)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _FILE_MODE)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
         except OSError as error:
-            raise _failed(path, error) from error
+            raise failed(path, error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -242,7 +223,7 @@ class Directory:
             raise AlreadyLocked(path, pid_text) from None
         except OSError as error:
             os.close(descriptor)
-            raise _failed(path, error) from error
+            raise failed(path, error) from error
         # A full disk takes no pid. The pid is for people; the lock is what counts, and it is held.
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)
@@ -262,7 +243,7 @@ class Directory:
             if not attempt.abandoned:
                 write()
         except OSError as error:
-            raise _failed(path, error) from error
+            raise failed(path, error) from error
         finally:
             lock.release()
 
@@ -428,71 +409,9 @@ class MemoryDirectory(Directory):
             self._durable.pop(name, None)
 
 
-def read_private(path: Path | str, *, trusted_directory: bool = False) -> bytes:
-    """The content of a file that nobody but its owner may read or write.
-
-    trusted_directory: the file lies where systemd puts a service's credentials; there mode 0440 or stricter is fine
-    as long as the file belongs to root or to us, since the directory itself is closed to others.
-    Raises TooOpen; DiskFailed when it is missing, not a regular file, or larger than PRIVATE_LIMIT_BYTES.
-    """
-    path = Path(path)
-    try:
-        content, found = _read_regular(path, PRIVATE_LIMIT_BYTES)
-    except FileNotFoundError as error:
-        raise _failed(path, error) from error
-    mode = stat.S_IMODE(found.st_mode)
-    private = mode & 0o077 == 0
-    systemd_made = trusted_directory and mode & ~0o440 == 0 and found.st_uid in (0, os.geteuid())
-    if not private and not systemd_made:
-        raise TooOpen(path, mode)
-    return content
-
-
-def _read_regular(path: Path, limit_bytes: int) -> tuple[bytes, os.stat_result]:
-    """Content and status of the very file that was opened. Raises FileNotFoundError, DiskFailed."""
-    try:
-        # NONBLOCK: a pipe in the file's place must not hang us.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise DiskFailed(path, "is not a regular file")
-            parts: list[bytes] = []
-            room = limit_bytes + 1
-            while room > 0 and (part := os.read(descriptor, min(room, READ_STEP_BYTES))):
-                parts.append(part)
-                room -= len(part)
-        finally:
-            os.close(descriptor)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise _failed(path, error) from error
-    if room <= 0:
-        raise DiskFailed(path, f"is larger than {limit_bytes} bytes")
-    return b"".join(parts), found
-
-
-def _replace(path: Path, data: bytes) -> None:
-    # The pid keeps two processes apart that replace the same file at the same time.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}{_NEW}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        with open(os.open(unfinished, flags, _FILE_MODE), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
-        raise
-    _sync_directory(path.parent)
-
-
 def _append(path: Path, data: bytes) -> None:
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, _FILE_MODE)
+    descriptor = os.open(path, flags, FILE_MODE)
     try:
         start = os.fstat(descriptor).st_size
         written = 0
@@ -508,7 +427,7 @@ def _append(path: Path, data: bytes) -> None:
     finally:
         os.close(descriptor)
     if start == 0:
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
 
 
 def _remove(path: Path) -> None:
@@ -516,22 +435,9 @@ def _remove(path: Path) -> None:
         path.unlink()
     except FileNotFoundError:
         return
-    _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    """A new name, or one that is gone, is durable only when its directory is."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_directory(path.parent)
 
 
 def _check_size(data: bytes) -> None:
     if len(data) > WRITE_LIMIT_BYTES:
         raise ValueError(f"{len(data)} bytes are more than one write may have ({WRITE_LIMIT_BYTES})")
-
-
-def _failed(path: Path, error: OSError) -> DiskFailed:
-    return DiskFailed(path, error.strerror or str(error))

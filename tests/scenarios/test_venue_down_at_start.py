@@ -23,7 +23,7 @@ TROUBLES: dict[str, Callable[[Stage], None]] = {
 async def test_ready_in_seconds_honest_meanwhile_and_at_work_as_soon_as_it_can(
     autojump_clock: object, trouble: str
 ) -> None:
-    async with stage(lanes=0, before=TROUBLES[trouble]) as world:
+    async with stage(up=False, before=TROUBLES[trouble]) as world:
         assert world.now_s <= 8.1
         strategy = world.strategy()
         [order_id] = world.place(1)

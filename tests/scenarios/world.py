@@ -3,12 +3,15 @@
 Time is virtual (trio's MockClock, autojumping), bytes go over memory wires, messages over the memory bus. What rests is
 always asked of the exchange's own book. Every reply is judged against that book the moment it arrives, and every story
 ends by counting: no reply missing, none twice, none late, and nothing left in the engine's tables.
+
+A story is about one venue, the first that its settings enable, unless it names another.
 """
 
+import base64
 import logging
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -18,14 +21,13 @@ import structlog
 import trio
 
 from daemon.app import Daemon, Desk
+from daemon.contract.ids import Venue
 from daemon.credentials import Credentials, Keys, Secret
 from daemon.engine.nonces import format_mark
 from daemon.engine.pursuits import Pursuits
-from daemon.settings import LATE_WINDOW_S, Gateway, Log, Settings, Spot, State
-from daemon.sim.exchange import Order
-from daemon.sim.exchange import State as BookState
+from daemon.settings import LATE_WINDOW_S, Futures, Gateway, Log, Prime, Settings, Spot, State
 from daemon.sim.rates import UNLIMITED, Tier
-from daemon.sim.server import DEFAULT_ACCOUNT, Received, SimulatedKraken
+from daemon.sim.server import Received, SimulatedKraken
 from daemon.transport.clock import VirtualClock
 from daemon.transport.disk import MemoryDirectory
 from daemon.transport.entropy import SeededEntropy
@@ -35,7 +37,9 @@ from daemon.transport.signals import MemorySignals, Signal
 from daemon.transport.wire import Wire, memory_wire_pair
 from daemon.transport.world import World
 from daemon.transport.zeromq_memory import MemoryBus, MemoryDealer, MemorySubscriber
-from daemon.venues.signing import decode_spot_secret
+
+from . import wirelog
+from .judge import Judge
 
 COMMANDS: Final = "ipc:///run/canceld/commands.sock"
 CONTROL: Final = "ipc:///run/canceld/control.sock"
@@ -43,13 +47,40 @@ EVENTS: Final = "ipc:///run/canceld/events.sock"
 
 WS_HOST: Final = "ws.sim.invalid"
 REST_HOST: Final = "rest.sim.invalid"
+PRIME_HOST: Final = "prime.sim.invalid"
+FUTURES_HOST: Final = "futures.sim.invalid"
+FEED_HOST: Final = "feed.sim.invalid"
+UWS_HOST: Final = "uws.sim.invalid"
 
-SETTINGS: Final = Settings(
-    gateway=Gateway(commands=COMMANDS, control=CONTROL, events=EVENTS),
-    spot=Spot(ws_url=f"wss://{WS_HOST}", rest_url=f"https://{REST_HOST}"),
-    state=State(dir="/state"),
-    log=Log(level="debug"),
-)
+
+def settings_for(*venues: Venue, uws: bool = False) -> Settings:
+    """Settings that enable these venues. uws: cancels of Futures may go by the Unified WebSocket."""
+    return Settings(
+        gateway=Gateway(commands=COMMANDS, control=CONTROL, events=EVENTS),
+        spot=Spot(enabled="spot" in venues, ws_url=f"wss://{WS_HOST}", rest_url=f"https://{REST_HOST}"),
+        prime=Prime(enabled="prime" in venues, ws_url=f"wss://{PRIME_HOST}/ws/v1"),
+        futures=Futures(
+            enabled="futures" in venues,
+            rest_url=f"https://{FUTURES_HOST}/derivatives/api/v3",
+            ws_url=f"wss://{FEED_HOST}/ws/v1",
+            uws_url=f"wss://{UWS_HOST}/v2/private" if uws else "",
+        ),
+        state=State(dir="/state"),
+        log=Log(level="debug"),
+    )
+
+
+SETTINGS: Final = settings_for("spot")
+
+ROUTES: Final[dict[str, str]] = {
+    WS_HOST: "spot_ws",
+    REST_HOST: "spot_rest",
+    PRIME_HOST: "prime_ws",
+    FUTURES_HOST: "futures_rest",
+    FEED_HOST: "futures_feed",
+    UWS_HOST: "unified_ws",
+}
+"""What the exchange calls the way in through each host."""
 
 SEEDS: Final = (1, 2)
 """What a story is run with where chance has a part in it; a failing test's name holds its seed."""
@@ -61,18 +92,18 @@ GRACE_S: Final = 0.05
 """What a reply may come after its deadline. Source: contract section 4."""
 
 REPLIES_LIMIT: Final = 100_000
-ALONE: Final = ("order_id", "cl_ord_id", "userref")
 
 # Only what goes wrong is worth the time that printing takes.
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
 
 class Asked(NamedTuple):
-    """One asking: when, and by when the contract wants the reply. Trio's clock, seconds."""
+    """One asking: when, and by when the contract wants the reply. Trio's clock, seconds; at_ns: the daemon's."""
 
     id: Any
     at_s: float
     due_s: float
+    at_ns: int
 
 
 class Heard(NamedTuple):
@@ -83,10 +114,14 @@ class Heard(NamedTuple):
 
 
 class Strategy:
-    """One client process: a DEALER that sends commands and collects replies, each at the moment it arrives."""
+    """One client process: a DEALER that sends commands and collects replies, each at the moment it arrives.
 
-    def __init__(self, world: "Stage", dealer: MemoryDealer) -> None:
+    venue: where its cancels go unless they say otherwise.
+    """
+
+    def __init__(self, world: "Stage", dealer: MemoryDealer, venue: Venue) -> None:
         self.dealer = dealer
+        self.venue = venue
         self.asked: list[Asked] = []
         self.heard: list[Heard] = []
         self.counted = True
@@ -101,7 +136,7 @@ class Strategy:
             self._ids += 1
         command = {"type": type, "id": fields.pop("id", self._ids), **fields}
         if type in ("cancel", "cancel_batch"):
-            command.setdefault("venue", "spot")
+            command.setdefault("venue", self.venue)
         payload = msgspec.json.encode(command) if encoding == "json" else msgspec.msgpack.encode(command)
         self.say([payload], id=command["id"], deadline_ms=command.get("deadline_ms", SETTINGS.gateway.deadline_ms))
         return command["id"]
@@ -109,7 +144,7 @@ class Strategy:
     def say(self, frames: list[bytes], *, id: Any = None, deadline_ms: int = 0) -> None:
         """Send raw frames, to which one reply with this id is owed."""
         now_s = trio.current_time()
-        self.asked.append(Asked(id, now_s, now_s + deadline_ms / 1000))
+        self.asked.append(Asked(id, now_s, now_s + deadline_ms / 1000, self._world.clock.monotonic_ns()))
         self.dealer.send_nowait(frames)
 
     async def read(self) -> None:
@@ -119,7 +154,7 @@ class Strategy:
             decode = msgspec.json.decode if frames[-1][:1] == b"{" else msgspec.msgpack.decode
             reply: dict[str, Any] = decode(frames[-1])
             self.heard.append(Heard(reply, trio.current_time()))
-            self._world.judge(reply)
+            self._world.judge.hear(reply, self._asked_ns(reply["id"]))
             self._put.send_nowait(reply)
 
     async def hear(self) -> dict[str, Any]:
@@ -151,6 +186,10 @@ class Strategy:
         """Virtual seconds from the (first) asking to the (first) reply."""
         asked_s = next(asked.at_s for asked in self.asked if asked.id == id)
         return next(heard.at_s for heard in self.heard if heard.reply["id"] == id) - asked_s
+
+    def _asked_ns(self, id: Any) -> int:
+        """When it was (first) asked; where the reply names nothing that was, the beginning of time."""
+        return next((asked.at_ns for asked in self.asked if asked.id == id), 0)
 
     def check(self) -> None:
         """As many replies as askings for every id, each in time."""
@@ -192,19 +231,20 @@ class Stage:
 
     def __init__(self, settings: Settings, seed: int, tier: Tier) -> None:
         self.settings = settings
+        self.venue = settings.venues[0]
         self.clock = VirtualClock()
         self.bus = MemoryBus()
         self.signals = MemorySignals()
         self.exchange = SimulatedKraken(now=lambda: self.clock.utc_ns() / 1e9, rng=random.Random(seed), tier=tier)
         self.directories: dict[str, MemoryDirectory] = {}
+        self.judge = Judge(self.exchange, self.clock)
         # Not the first start of this daemon: it knows how far it had counted.
-        self.directory(settings.state.dir).replace_now("nonce-spot", format_mark(self.clock.utc_ns()))
+        for venue in settings.venues:
+            self.directory(settings.state.dir).replace_now(f"nonce-{venue}", format_mark(self.clock.utc_ns()))
         self.ready = trio.Event()
         self.ended = trio.Event()
         self.dials: list[Dial] = []
         self.unreachable: set[str] = set()
-        self.lies = False
-        """The exchange acks what it did not do: an ack is then not held against the book."""
         self._entropy = SeededEntropy(seed)
         self._strategies: list[Strategy] = []
         self._nursery: trio.Nursery | None = None
@@ -230,14 +270,25 @@ class Stage:
 
     @property
     def credentials(self) -> Credentials:
-        pair = self.exchange.credentials["spot"]
-        return Credentials(spot=Keys(Secret(pair["key"]), Secret(decode_spot_secret(pair["secret"]))))
+        wanted = set(self.settings.venues)
+        if self.settings.futures.enabled and self.settings.futures.uws_url:
+            wanted.add("spot")  # the Unified WebSocket takes a Spot token
+        return Credentials(**{venue: self._keys(venue) for venue in wanted})
+
+    def _keys(self, venue: Venue) -> Keys:
+        pair = self.exchange.credentials[venue]
+        # Prime keys its signatures with the text itself, the others with what it holds in base64.
+        secret = pair["secret"].encode("ascii") if venue == "prime" else base64.b64decode(pair["secret"])
+        return Keys(Secret(pair["key"]), Secret(secret))
 
     # ---------------------------------------------------------------- who acts
 
-    def strategy(self, *, reads: bool = True, endpoint: str = COMMANDS) -> Strategy:
-        """A client process. One that does not read is not counted; `start(strategy.read)` makes it begin later."""
-        strategy = Strategy(self, self.bus.connect(endpoint))
+    def strategy(self, venue: Venue | None = None, *, reads: bool = True, endpoint: str = COMMANDS) -> Strategy:
+        """A client process that trades at a venue, unless told otherwise the story's.
+
+        One that does not read is not counted; `start(strategy.read)` makes it begin later.
+        """
+        strategy = Strategy(self, self.bus.connect(endpoint), venue or self.venue)
         self._strategies.append(strategy)
         strategy.counted = reads
         if reads:
@@ -257,22 +308,26 @@ class Stage:
 
     @property
     def resting(self) -> list[str]:
-        """What rests, as the exchange knows it."""
-        return [order.order_id for order in self.exchange.resting("spot")]
+        """What rests at the story's venue, as the exchange knows it."""
+        return self.resting_at(self.venue)
 
-    def place(self, count: int, **fields: Any) -> list[str]:
-        """Put orders on the book, each as another client of the account would have done."""
-        return [self.exchange.place("spot", **fields) for _ in range(count)]
+    def resting_at(self, venue: Venue) -> list[str]:
+        """What rests at a venue, as the exchange knows it."""
+        return [order.order_id for order in self.exchange.resting(venue)]
 
-    async def place_seen(self, count: int, **fields: Any) -> list[str]:
+    def place(self, count: int, venue: Venue | None = None, **fields: Any) -> list[str]:
+        """Put orders on the book, each as another client of the account would have done. Gives their order ids."""
+        return [self.exchange.place(venue or self.venue, **fields) for _ in range(count)]
+
+    async def place_seen(self, count: int, venue: Venue | None = None, **fields: Any) -> list[str]:
         """The same, and let the daemon's order stream tell of them."""
-        placed = self.place(count, **fields)
+        placed = self.place(count, venue, **fields)
         await trio.sleep(0.05)
         return placed
 
-    def fill(self, order_id: str, quantity: str | None = None) -> None:
+    def fill(self, order_id: str, quantity: str | None = None, venue: Venue | None = None) -> None:
         """The market takes an order, wholly unless `quantity` says less."""
-        order = self.exchange.exchange.known_order("spot", order_id)
+        order = self.exchange.exchange.known_order(venue or self.venue, order_id)
         assert order is not None
         self.exchange.exchange.fill(order, None if quantity is None else Decimal(quantity))
 
@@ -285,31 +340,32 @@ class Stage:
     def cut_off(self, *hosts: str) -> None:
         """No connection stands any more to these hosts, and none can be made until `reconnect`."""
         self.unreachable |= set(hosts)
-        if WS_HOST in hosts:
-            self.inject("reset_sockets", route="spot_ws")
-        if REST_HOST in hosts:
-            self.inject("reset_sockets", route="spot_rest")
+        for host in hosts:
+            self.inject("reset_sockets", route=ROUTES[host])
 
     def reconnect(self) -> None:
         self.unreachable.clear()
 
     # ---------------------------------------------------------------- the wire log
 
-    def received(self, operation: str) -> list[Received]:
-        """What the exchange received under an operation's name, in wire order."""
-        return self.exchange.operations(operation)
+    def received(self, operation: str, venue: Venue | None = None) -> list[Received]:
+        """What a venue received under an operation's name, in wire order."""
+        of = venue or self.venue
+        return [received for received in self.exchange.operations(operation) if wirelog.venue_of(received) == of]
 
-    def frames(self, operation: str) -> list[Mapping[str, Any]]:
-        """The bodies of the same."""
-        return [received.body for received in self.received(operation)]
+    def frames(self, operation: str, venue: Venue | None = None) -> list[Mapping[str, Any]]:
+        """What the same asked for: the members of each request."""
+        return [wirelog.asked(received) for received in self.received(operation, venue)]
 
-    def asked_of_venue(self, name: str | int) -> list[Received]:
-        """Every request that named this order (or userref, or cl_ord_id) in order to cancel it."""
+    def asked_of_venue(self, name: str | int, venue: Venue | None = None) -> list[Received]:
+        """Every request to a venue that named this order (or userref, or cl_ord_id) in order to cancel it."""
+        of = venue or self.venue
         return [
             received
             for received in self.exchange.received
-            if received.operation in ("cancelOrder", "CancelOrder", "CancelOrderBatch")
-            and str(name) in _names(received.body)
+            if received.operation in wirelog.CANCELS
+            and wirelog.venue_of(received) == of
+            and str(name) in wirelog.names(received)
         ]
 
     def dials_to(self, host: str) -> list[float]:
@@ -320,17 +376,22 @@ class Stage:
 
     @property
     def desk(self) -> Desk:
+        """The desk of the story's venue."""
+        return self.desk_of(self.venue)
+
+    def desk_of(self, venue: Venue) -> Desk:
         assert self.daemon is not None
-        return self.daemon.desks["spot"]
+        return self.daemon.desks[venue]
 
     @property
     def pursuits(self) -> Pursuits:
+        """What the story's venue is pursued with."""
         return self.desk.dispatcher.pursuits
 
-    async def live(self, lanes: int = 2) -> None:
-        """Wait until that many sessions are live."""
+    async def live(self, venue: Venue | None = None) -> None:
+        """Wait until every session of a venue is live."""
         with trio.fail_after(PATIENCE_S):
-            while len(self.pursuits.live) < lanes:  # noqa: ASYNC110 - the daemon owes nobody an event for this
+            while self.desk_of(venue or self.venue).state != "up":  # noqa: ASYNC110 - the daemon owes no event for this
                 await trio.sleep(0.01)
 
     @property
@@ -342,46 +403,7 @@ class Stage:
         """Let so much virtual time pass."""
         await trio.sleep(seconds)
 
-    # ---------------------------------------------------------------- judging
-
-    def judge(self, reply: Mapping[str, Any]) -> None:
-        """Hold a reply against the book as it stands at this moment."""
-        if reply["type"] == "outcome" and "outcome" in reply:
-            self._judge_outcome(reply)
-        for outcome in reply.get("outcomes", ()):
-            self._judge_outcome(outcome)
-
-    def _judge_outcome(self, told: Mapping[str, Any]) -> None:
-        book = self.exchange.exchange
-        if told["outcome"] in ("unknown", "rejected", "refused"):
-            return
-        if told["outcome"] == "not_open":
-            # An order placed since the asking may bear the same name; one that was there then may not.
-            as_client = book.open_by_client_id(DEFAULT_ACCOUNT, "spot", told.get("cl_ord_id", ""))
-            bearers = book.open_by_userref(DEFAULT_ACCOUNT, "spot", told["userref"]) if "userref" in told else []
-            for bearer in (*bearers, *([] if as_client is None else [as_client])):
-                assert self._placed_after(bearer, told["received_ns"]), f"{told} while {bearer.order_id} rests"
-        if "order_id" not in told:
-            return
-        order = book.order(DEFAULT_ACCOUNT, "spot", told["order_id"])
-        if order is None:
-            assert told["outcome"] == "not_open" or "cause" in told, f"{told} for an order that never was"
-            return
-        if told["outcome"] == "acked" and self.lies:
-            return
-        if told["outcome"] == "not_open" and self._placed_after(order, told["received_ns"]):
-            return
-        assert order.state is not BookState.OPEN, f"{told} for an order that rests"
-        if told["outcome"] == "canceled":
-            assert order.state is BookState.CANCELED, f"{told} for an order that is {order.state}"
-        if "state" in told:
-            assert told["state"] == order.state.value, told
-        if "filled_qty" in told:
-            assert Decimal(told["filled_qty"]) == order.filled, told
-
-    def _placed_after(self, order: Order, monotonic_ns: int) -> bool:
-        utc_ahead_ns = self.clock.utc_ns() - self.clock.monotonic_ns()
-        return order.opened_s * 1e9 - utc_ahead_ns > monotonic_ns
+    # ---------------------------------------------------------------- the end
 
     async def close_the_books(self) -> None:
         """The end of every story: wait until nothing can come any more, then count."""
@@ -394,26 +416,14 @@ class Stage:
             await trio.sleep(LATE_WINDOW_S)
             assert self.daemon is not None
             assert self.daemon.gateway.in_flight == 0
-            assert self.pursuits.idle, "the engine's tables are not empty"
+            for venue, desk in self.daemon.desks.items():
+                assert desk.dispatcher.pursuits.idle, f"the engine's tables for {venue} are not empty"
         for strategy in reading:
             strategy.check()
         reqids = Counter(
-            received.body["reqid"]
-            for received in self.exchange.received
-            if isinstance(received.body, dict) and "reqid" in received.body
+            number for received in self.exchange.received if (number := wirelog.reqid(received)) is not None
         )
         assert all(count == 1 for count in reqids.values()), f"reqids used twice: {reqids.most_common(3)}"
-
-
-def _names(body: Any) -> Sequence[str]:
-    """Every identifier in the body of a cancel."""
-    if not isinstance(body, dict):
-        return ()
-    names: list[str] = []
-    for member in ("txid", "cl_ord_id", "orders"):
-        value = body.get(member, [])
-        names += [str(name) for name in (value if isinstance(value, list) else [value])]
-    return names
 
 
 @asynccontextmanager
@@ -421,13 +431,14 @@ async def stage(
     seed: int = 1,
     settings: Settings = SETTINGS,
     *,
-    lanes: int = 2,
+    up: bool = True,
     tier: Tier = UNLIMITED,
     before: Callable[[Stage], None] = lambda _: None,
 ) -> AsyncIterator[Stage]:
-    """The daemon, ready and with `lanes` live sessions. After the story the books are closed and it is stopped.
+    """The daemon, ready and with every session live. After the story the books are closed and it is stopped.
 
-    before: called with the world before the daemon starts.
+    up: False for a story that begins before the sessions are live. before: called with the world before the daemon
+    starts.
     """
     world = Stage(settings, seed, tier)
     before(world)
@@ -447,7 +458,8 @@ async def stage(
         try:
             with trio.fail_after(PATIENCE_S):
                 await world.ready.wait()
-            await world.live(lanes)
+            for venue in settings.venues if up else ():
+                await world.live(venue)
             yield world
             await world.close_the_books()
             world.signals.raise_now(Signal.TERMINATE)
@@ -459,4 +471,6 @@ async def stage(
         around.cancel_scope.cancel()
     if failed is not None:
         raise failed
-    assert world.pursuits.active == 0, "the daemon ended with pursuits open"
+    for venue in settings.venues:
+        pursuits = world.desk_of(venue).dispatcher.pursuits
+        assert pursuits.active == 0, f"the daemon ended with pursuits open on {venue}"

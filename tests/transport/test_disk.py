@@ -15,7 +15,7 @@ import trio
 import trio.testing
 
 from daemon.transport import disk
-from daemon.transport.disk import AlreadyLocked, Directory, DiskFailed, MemoryDirectory, TooOpen, read_private
+from daemon.transport.disk import AlreadyLocked, Directory, DiskFailed, MemoryDirectory
 
 
 @pytest.fixture(params=["real", "memory"])
@@ -349,60 +349,6 @@ def test_a_full_disk_still_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(AlreadyLocked, match="unknown"):
         Directory(tmp_path).lock("lock")
     held.release()
-
-
-# Private files
-
-
-@pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
-def test_private_files_are_read(tmp_path: Path, mode: int) -> None:
-    (tmp_path / "key").write_bytes(b"secret")
-    (tmp_path / "key").chmod(mode)
-    assert read_private(tmp_path / "key") == b"secret"
-
-
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o620, 0o602, 0o610, 0o440, 0o777])
-def test_files_that_others_may_touch_are_refused(tmp_path: Path, mode: int) -> None:
-    (tmp_path / "key").write_bytes(b"secret")
-    (tmp_path / "key").chmod(mode)
-    with pytest.raises(TooOpen) as caught:
-        read_private(tmp_path / "key")
-    assert caught.value.mode == mode
-    assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("mode", "accepted"), [(0o440, True), (0o400, True), (0o600, True), (0o640, False), (0o444, False)]
-)
-def test_systemds_own_modes_are_fine_where_systemd_puts_them(tmp_path: Path, mode: int, accepted: bool) -> None:
-    (tmp_path / "key").write_bytes(b"secret")
-    (tmp_path / "key").chmod(mode)
-    if accepted:
-        assert read_private(tmp_path / "key", trusted_directory=True) == b"secret"
-    else:
-        with pytest.raises(TooOpen):
-            read_private(tmp_path / "key", trusted_directory=True)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_group_readable_file_of_a_stranger_is_refused_even_there(tmp_path: Path) -> None:
-    (tmp_path / "key").write_bytes(b"secret")
-    (tmp_path / "key").chmod(0o440)
-    os.chown(tmp_path / "key", 65534, -1)
-    with pytest.raises(TooOpen):
-        read_private(tmp_path / "key", trusted_directory=True)
-
-
-def test_private_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DiskFailed, match="No such file"):
-        read_private(tmp_path / "missing")
-    os.mkfifo(tmp_path / "pipe", 0o600)
-    with pytest.raises(DiskFailed, match="regular file"):
-        read_private(tmp_path / "pipe")
-    (tmp_path / "huge").touch(0o600)
-    os.truncate(tmp_path / "huge", disk.PRIVATE_LIMIT_BYTES + 1)
-    with pytest.raises(DiskFailed, match="larger than"):
-        read_private(tmp_path / "huge")
 
 
 # The stand-in's crash model

@@ -1,0 +1,86 @@
+"""Holds what strategies are told against the exchange's own book, as it stands at that moment."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from daemon.contract.ids import Venue
+from daemon.sim.exchange import Order, State
+from daemon.sim.server import DEFAULT_ACCOUNT, SimulatedKraken
+from daemon.transport.clock import VirtualClock
+
+
+class Judge:
+    """Every outcome is judged by the book of the venue that it names; one that the book contradicts fails the story."""
+
+    def __init__(self, exchange: SimulatedKraken, clock: VirtualClock) -> None:
+        self._exchange = exchange
+        self._book = exchange.exchange
+        self._clock = clock
+
+    def hear(self, reply: Mapping[str, Any], asked_ns: int) -> None:
+        """Judge one reply. asked_ns: when it was asked for, monotonic."""
+        if reply["type"] == "outcome" and "outcome" in reply:
+            self._outcome(reply)
+        for outcome in reply.get("outcomes", ()):
+            self._outcome(outcome)
+        if reply["type"] == "all":
+            for venue, told in reply["venues"].items():
+                self._all(venue, told, asked_ns)
+        if reply["type"] == "killed":
+            for venue, told in reply["venues"].items():
+                assert told["state"] != "flat" or not self._left(venue, asked_ns), f"{told} on {venue}"
+
+    def _outcome(self, told: Mapping[str, Any]) -> None:
+        venue: Venue = told["venue"]
+        if told["outcome"] in ("unknown", "rejected", "refused"):
+            return
+        if told["outcome"] == "not_open":
+            for bearer in self._bearers(venue, told):
+                # An order placed since the asking may bear the same name; one that was there then may not.
+                assert self._placed_after(bearer, told["received_ns"]), f"{told} while {bearer.order_id} rests"
+        if "order_id" not in told:
+            return
+        order = self._book.order(DEFAULT_ACCOUNT, venue, told["order_id"])
+        if order is None:
+            assert told["outcome"] == "not_open" or "cause" in told, f"{told} for an order that never was"
+            return
+        if told["outcome"] == "not_open" and self._placed_after(order, told["received_ns"]):
+            return
+        if told["outcome"] == "acked" and self._pending(order):
+            return
+        assert order.state is not State.OPEN, f"{told} for an order that rests"
+        if told["outcome"] == "canceled":
+            assert order.state is State.CANCELED, f"{told} for an order that is {order.state}"
+        if "state" in told:
+            assert told["state"] == order.state.value, told
+        if "filled_qty" in told:
+            assert Decimal(told["filled_qty"]) == order.filled, told
+
+    def _all(self, venue: Venue, told: Mapping[str, Any], asked_ns: int) -> None:
+        if told["outcome"] in ("acked", "canceled"):
+            for order in self._left(venue, asked_ns):
+                admitted = order.order_id in told["residual"] or (told["outcome"] == "acked" and self._pending(order))
+                assert admitted, f"{told} while {order.order_id} rests"
+
+    def _bearers(self, venue: Venue, told: Mapping[str, Any]) -> list[Order]:
+        """The open orders that bear the client's name in an outcome."""
+        by_client_id = self._book.open_by_client_id(DEFAULT_ACCOUNT, venue, told.get("cl_ord_id", ""))
+        by_userref = self._book.open_by_userref(DEFAULT_ACCOUNT, venue, told["userref"]) if "userref" in told else []
+        return by_userref if by_client_id is None else [by_client_id, *by_userref]
+
+    def _left(self, venue: Venue, asked_ns: int) -> list[Order]:
+        """What rests at a venue and did so at the time of asking."""
+        resting = self._exchange.resting(venue, DEFAULT_ACCOUNT)
+        return [order for order in resting if not self._placed_after(order, asked_ns)]
+
+    def _placed_after(self, order: Order, monotonic_ns: int) -> bool:
+        utc_ahead_ns = self._clock.utc_ns() - self._clock.monotonic_ns()
+        return order.opened_s * 1e9 - utc_ahead_ns > monotonic_ns
+
+    def _pending(self, order: Order) -> bool:
+        """Whether the venue has accepted a cancel that it has yet to carry out: Prime alone says so."""
+        return order.venue == "prime" and any(
+            report.row["OrderID"] == order.order_id and report.row["OrdStatus"] == "PendingCancel"
+            for report in self._exchange.prime.states(order.account)
+        )
