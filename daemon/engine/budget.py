@@ -23,8 +23,8 @@ class CancelBudget(Protocol):
         """A single cancel was sent over a session."""
         ...
 
-    def form(self, orders: Iterable[tuple[str | None, float | None]], now_ns: int) -> Form:
-        """How to send the cancels of these orders."""
+    def form(self, orders: Iterable[tuple[str | None, float | None]], now_ns: int, *, everything: bool = False) -> Form:
+        """How to send the cancels of these orders. everything: they are all that is open."""
         ...
 
 
@@ -235,6 +235,9 @@ Source: Futures "Rate limits"."""
 POINTS: Final = {"cancel": 10, "batch": 9, "all": 25, "open_orders": 2, "query": 1}
 """What a call costs; a batch one more for each order. Source: Futures "Rate limits"."""
 
+POINTS_BATCH: Final = 20
+"""Orders that share the cost of one batch."""
+
 POINTS_RESERVE: Final = 150
 """Points left for cancels: strategies on the same host draw on the same budget."""
 
@@ -259,10 +262,14 @@ class PointBudget:
         """A REST call was made."""
         self._spend(POINTS.get(form, 0) + (orders if form == "batch" else 0), now_ns)
 
-    def form(self, orders: Iterable[tuple[str | None, float | None]], now_ns: int) -> Form:
-        """Batches as soon as single cancels would not leave the reserve."""
-        asked = sum(POINTS["cancel"] for _ in orders)
-        return "single" if self._level(now_ns) + asked + POINTS_RESERVE <= POINTS_CEILING else "batch"
+    def form(self, orders: Iterable[tuple[str | None, float | None]], now_ns: int, *, everything: bool = False) -> Form:
+        """Batches as soon as single cancels would not leave the reserve; everything at once where they do not fit."""
+        count = sum(1 for _ in orders)
+        level = self._level(now_ns)
+        if level + count * POINTS["cancel"] + POINTS_RESERVE <= POINTS_CEILING:
+            return "single"
+        batches = -(-count // POINTS_BATCH)
+        return "all" if everything and level + batches * POINTS["batch"] + count > POINTS_CEILING else "batch"
 
     def spares_query(self, now_ns: int) -> bool:
         """Whether a query leaves the reserve."""
@@ -286,6 +293,6 @@ class NoBudget:
     def sent(self, symbol: str | None, age_s: float | None, now_ns: int) -> None:
         """Nothing is counted."""
 
-    def form(self, orders: Iterable[tuple[str | None, float | None]], now_ns: int) -> Form:
+    def form(self, orders: Iterable[tuple[str | None, float | None]], now_ns: int, *, everything: bool = False) -> Form:
         """One by one."""
         return "single"

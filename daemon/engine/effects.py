@@ -21,7 +21,8 @@ class Policy(NamedTuple):
 
     rest: it has a REST lane that cancels; where it has none, states are asked for on its sessions. batch_limit,
     query_limit: most orders in one REST batch and in one query. named_queries: an order's state can be asked for by its
-    client order id. mass: it has a request that cancels everything. symbols: a cancel has to name the order's symbol.
+    client order id. mass: it has a request that cancels everything. sweeps: that request stands in for batches which
+    name all that is open, where the rate budget cannot bear them. symbols: a cancel has to name its order's symbol.
     shared: what became of a request is told on every session, not only on the one that it left by.
     """
 
@@ -34,6 +35,7 @@ class Policy(NamedTuple):
     query_limit: int = 50
     named_queries: bool = False
     mass: bool = True
+    sweeps: bool = False
     symbols: bool = False
     shared: bool = False
 

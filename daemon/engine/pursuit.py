@@ -212,6 +212,10 @@ class Child(NamedTuple):
     order_id: str
 
 
+class Sweep:
+    """The ticket of a request for everything that stands in for many cancels: they have tickets of their own."""
+
+
 def ending(pursuit: Pursuit, row: Row) -> Outcome:
     """How an ended order is reported to whoever pursued it: as canceled if a cancel of ours may have done it."""
     if row.status == "canceled" and (pursuit.first_sent_ns is not None or pursuit.ambiguous):

@@ -73,7 +73,7 @@ from .effects import (
 )
 from .inflight import Attempt, Inflight, Reqids
 from .lanes import Lanes
-from .pursuit import Child, Family, Pursuit, Waiter, closed_state, ending, meant_newer
+from .pursuit import Child, Family, Pursuit, Sweep, Waiter, closed_state, ending, meant_newer
 from .resting import Resting, Row
 from .routing import ATTEMPT_LIMIT, REASK_MS, REST, RETRY_MS, RULES, Lane, Reaction, route_of
 
@@ -218,6 +218,34 @@ class Pursuits:
                 continue
             pursuit = self._active[key] = Pursuit(key, Waiter(ticket, target, proof, deadline_ns, now_ns))
             self._send(pursuit, REST, now_ns)
+            self._schedule(pursuit)
+
+    def covers_all(self, targets: Iterable[Target]) -> bool:
+        """Whether these are all the orders that are known to be open, and may go as one request for everything."""
+        if not self._policy.sweeps:
+            return False
+        named = {str(target.value) for target in targets if target.kind == "order_id"}
+        return bool(len(self.resting)) and self.resting.open_ids() <= named
+
+    def submit_sweep(self, tickets: Sequence[tuple[Any, Target]], proof: bool, deadline_ns: int, now_ns: int) -> None:
+        """Go after many orders, which are all that is open, by one request for everything; each has its own outcome."""
+        swept = []
+        for ticket, target in tickets:
+            if target.kind != "order_id" or not self.resting.is_open(str(target.value)) or target in self._active:
+                self.submit(ticket, target, proof, deadline_ns, now_ns)
+                continue
+            pursuit = self._active[target] = Pursuit(target, Waiter(ticket, target, proof, deadline_ns, now_ns))
+            swept.append(pursuit)
+        family = Family(EVERYTHING, Waiter(Sweep(), EVERYTHING, False, deadline_ns, now_ns))
+        self._families[family] = None
+        self._send(family, REST, now_ns)
+        self._schedule(family)
+        for pursuit in swept:
+            # It leaves with the next call; what it comes to is told by the stream, or asked for.
+            pursuit.sent = (REST,)
+            pursuit.first_sent_ns = now_ns
+            pursuit.ambiguous = True
+            pursuit.silent_ns = now_ns + self._policy.hedge_ns
             self._schedule(pursuit)
 
     def _join(self, pursuit: Pursuit, waiter: Waiter, now_ns: int) -> None:
@@ -527,7 +555,7 @@ class Pursuits:
             settlement = self._settlement(pursuit, waiter, outcome, route, now_ns)
             if type(waiter.ticket) is Child:
                 self._child_told(waiter.ticket, settlement, now_ns)
-            else:
+            elif type(waiter.ticket) is not Sweep:
                 self.counts.late += 1
                 self.effects.append(Late(waiter.ticket, settlement))
 
@@ -1711,7 +1739,7 @@ class Pursuits:
         settlement = self._settlement(pursuit, waiter, outcome, route, answered_ns)
         if type(waiter.ticket) is Child:
             self._child_told(waiter.ticket, settlement, now_ns)
-        else:
+        elif type(waiter.ticket) is not Sweep:
             self.effects.append(Answer(waiter.ticket, settlement))
 
     def _answer_ended(self, waiter: Waiter, row: Row, now_ns: int) -> None:

@@ -78,6 +78,10 @@ class Resting:
         row = self._open.get(order_id)
         return row if row is not None else self._closed.get(order_id)
 
+    def is_open(self, order_id: str) -> bool:
+        """Whether an order is believed open."""
+        return order_id in self._open
+
     def open_ids(self) -> KeysView[str]:
         """The orders believed open; a live view."""
         return self._open.keys()

@@ -118,8 +118,11 @@ class Dispatcher:
         """Take many cancels in, each with its order's symbol where the client named it, in the form that the rate
         budget can bear: a batch is taken above the ceiling too."""
         orders = [self._price(target) for _, target, _ in owners if target.kind == "order_id"]
-        if len(orders) > 1 and self._budget.form(orders, now_ns) == "batch":
-            self.pursuits.submit_batch([(owner, target) for owner, target, _ in owners], proof, deadline_ns, now_ns)
+        everything = self.pursuits.covers_all(target for _, target, _ in owners)
+        form = self._budget.form(orders, now_ns, everything=everything) if len(orders) > 1 else "single"
+        if form != "single":
+            submit = self.pursuits.submit_sweep if form == "all" else self.pursuits.submit_batch
+            submit([(owner, target) for owner, target, _ in owners], proof, deadline_ns, now_ns)
             return
         for owner, target, symbol in owners:
             self.pursuits.submit(owner, target, proof, deadline_ns, now_ns, symbol)

@@ -57,6 +57,8 @@ def names(received: Received) -> list[str]:
 
 
 def reqid(received: Received) -> int | None:
-    """The number that a WebSocket request goes by."""
+    """The number that a WebSocket request goes by; None for the end of a Prime stream, which names the stream's."""
+    if received.operation == "cancel":
+        return None
     body = received.body if isinstance(received.body, dict) else {}
     return next((body[member] for member in _REQIDS if member in body), None)
