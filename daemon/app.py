@@ -31,12 +31,12 @@ from .settings import (
     LATE_WINDOW_S,
     REST_SCHEMES,
     RESTING_LIMIT,
-    WEBSOCKET_SCHEMES,
     BadSettings,
     Settings,
     address_of,
     not_served,
     read,
+    spot_ws_address,
 )
 from .tasks import watchdog
 from .tasks.canary import Canary
@@ -57,7 +57,7 @@ from .transport.signals import Signal, SignalSource, open_signals
 from .transport.tls import client_context
 from .transport.world import World
 from .transport.zeromq import BindFailed, Bus
-from .venues import spot_ws
+from .venues import spot_ws, spot_ws_v2
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -88,6 +88,7 @@ class Desk:
     rest: RestLane
     dialect: SpotRest
     round_trips: Histogram
+    venue_times: Histogram
 
     @property
     def state(self) -> str:
@@ -105,6 +106,7 @@ class Desk:
             "sessions": [session.status() for session in self.sessions],
             "rest": self.rest.status(),
             "round_trips": self.round_trips.summary(),
+            "venue_times": self.venue_times.summary(),
             "open_orders": len(self.dispatcher.pursuits.resting),
         }
 
@@ -204,8 +206,8 @@ class Daemon:
         dispatcher.attach_rest(rest.wake, rest.told)
         parts = Parts(
             "spot",
-            address_of(spot.ws_url, WEBSOCKET_SCHEMES, "spot.ws_url"),
-            spot_ws,
+            spot_ws_address(spot),
+            spot_ws if spot.protocol == "v1" else spot_ws_v2.SPOT,
             world,
             rest,
             dispatcher,
@@ -213,11 +215,12 @@ class Daemon:
             ConnectBudget(),
             self._reqids,
             Histogram(),
+            Histogram(),
         )
         sessions = [Session(parts, lane) for lane in range(spot.sessions)]
         for session in sessions:
             dispatcher.attach(session.lane, session)
-        return Desk(dispatcher, sessions, rest, dialect, parts.round_trips)
+        return Desk(dispatcher, sessions, rest, dialect, parts.round_trips, parts.venue_times)
 
     def _nonces(self, venue: Venue) -> Nonces:
         """Nonces that lie above every one that may have been used, also by a process that crashed."""

@@ -102,6 +102,8 @@ class Parts:
     budget: ConnectBudget
     reqids: Reqids
     round_trips: Histogram
+    venue_times: Histogram
+    """The venue's own share of each cancel, where its acks tell it."""
 
 
 class Session:
@@ -289,7 +291,10 @@ class Session:
         now_ns = self._heard_ns = self._clock.monotonic_ns()
         for one in evidence:
             if type(one) is CancelAck:
-                continue  # nearly all there is, and the dispatcher's alone
+                # Nearly all there is, and but for its time the dispatcher's alone.
+                if one.venue_ns is not None:
+                    self._parts.venue_times.record(one.venue_ns)
+                continue
             match one:
                 case ModeChanged(mode=mode):
                     self._parts.dispatcher.mode_changed(mode)
