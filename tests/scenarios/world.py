@@ -12,9 +12,9 @@ import logging
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 import structlog
@@ -73,7 +73,7 @@ def settings_for(*venues: Venue, uws: bool = False) -> Settings:
 
 SETTINGS: Final = settings_for("spot")
 
-Protocol: TypeAlias = Literal["v1", "v2"]
+SpotProtocol: TypeAlias = Literal["v1", "v2"]
 
 ROUTES: Final[dict[str, str]] = {
     WS_HOST: "spot_ws",
@@ -336,7 +336,7 @@ class Stage:
 
     def inject(self, kind: str, **fields: Any) -> None:
         """Make something go wrong. On Spot's WebSocket `route` and `match` may be told in the words of v1."""
-        spoken = {member: self._word(fields[member]) for member in ("route", "match") if member in fields}
+        spoken = {member: self.spoken(fields[member]) for member in ("route", "match") if member in fields}
         self.exchange.faults.inject({"kind": kind, **fields, **spoken})
 
     def clear(self, kind: str | None = None) -> None:
@@ -355,7 +355,7 @@ class Stage:
 
     def received(self, operation: str, venue: Venue | None = None) -> list[Received]:
         """What a venue received under an operation's name, on Spot's WebSocket that of v1, in wire order."""
-        of, spoken = venue or self.venue, self._word(operation)
+        of, spoken = venue or self.venue, self.spoken(operation)
         return [received for received in self.exchange.operations(spoken) if wirelog.venue_of(received) == of]
 
     def frames(self, operation: str, venue: Venue | None = None) -> list[Mapping[str, Any]]:
@@ -373,7 +373,7 @@ class Stage:
             and str(name) in wirelog.names(received)
         ]
 
-    def _word(self, name: str) -> str:
+    def spoken(self, name: str) -> str:
         """A route or an operation, told in the words of v1, in those of the protocol that the daemon speaks."""
         return wirelog.IN_V2.get(name, name) if self.settings.spot.protocol == "v2" else name
 
@@ -435,12 +435,18 @@ class Stage:
         assert all(count == 1 for count in reqids.values()), f"reqids used twice: {reqids.most_common(3)}"
 
 
+class Staging(Protocol):
+    """What stages a story: `stage`, perhaps with some of its arguments chosen already."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> AbstractAsyncContextManager[Stage]: ...
+
+
 @asynccontextmanager
 async def stage(
     seed: int = 1,
     settings: Settings = SETTINGS,
     *,
-    protocol: Protocol = "v1",
+    protocol: SpotProtocol = "v1",
     up: bool = True,
     tier: Tier = UNLIMITED,
     before: Callable[[Stage], None] = lambda _: None,
