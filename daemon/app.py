@@ -38,6 +38,7 @@ from .settings import (
     address_of,
     not_served,
     read,
+    spot_ws_address,
 )
 from .tasks import watchdog
 from .tasks.canary import Canary
@@ -113,6 +114,7 @@ class Desk:
     rest: RestLane | None
     signer: KeyHolder
     round_trips: Histogram
+    venue_times: Histogram
     feed: Feed | None = None
     survey: Survey | None = None
 
@@ -139,6 +141,7 @@ class Desk:
             "sessions": [connection.status() for connection in self.connections],
             "rest": None if self.rest is None else self.rest.status(),
             "round_trips": self.round_trips.summary(),
+            "venue_times": self.venue_times.summary(),
             "open_orders": len(self.dispatcher.pursuits.resting),
         }
 
@@ -262,11 +265,12 @@ class Daemon:
         signer = SpotRest(keys)
         rest = self._spot_rest(signer, dispatcher)
         dispatcher.attach_rest(rest.wake, rest.told)
-        parts = self._parts("spot", address_of(spot.ws_url, WEBSOCKET_SCHEMES, "spot.ws_url"), dispatcher)
-        sessions = [Session(parts, lane, spot_ws, rest) for lane in range(spot.sessions)]
+        parts = self._parts("spot", spot_ws_address(spot), dispatcher)
+        dialect = spot_ws if spot.protocol == "v1" else spot_ws_v2.SPOT
+        sessions = [Session(parts, lane, dialect, rest) for lane in range(spot.sessions)]
         for session in sessions:
             dispatcher.attach(session.lane, session)
-        return Desk(dispatcher, sessions, rest, signer, parts.round_trips)
+        return Desk(dispatcher, sessions, rest, signer, parts.round_trips, parts.venue_times)
 
     def _spot_rest(self, signer: SpotRest, dispatcher: Dispatcher) -> RestLane:
         return RestLane(
@@ -296,7 +300,7 @@ class Daemon:
         sessions = [PrimeSession(parts, lane, dialect, signer) for lane in range(prime.sessions)]
         for session in sessions:
             dispatcher.attach(session.lane, session)
-        return Desk(dispatcher, sessions, None, signer, parts.round_trips)
+        return Desk(dispatcher, sessions, None, signer, parts.round_trips, parts.venue_times)
 
     def _futures(self, keys: Keys, spot_keys: Keys | None) -> Desk:
         futures = self.settings.futures
@@ -325,7 +329,7 @@ class Daemon:
         parts = self._parts("futures", address_of(futures.ws_url, WEBSOCKET_SCHEMES, "futures.ws_url"), dispatcher)
         feed = Feed(parts, signer)
         survey = Survey(dispatcher, clock)
-        desk = Desk(dispatcher, (), rest, signer, parts.round_trips, feed, survey)
+        desk = Desk(dispatcher, (), rest, signer, parts.round_trips, parts.venue_times, feed, survey)
         if futures.uws_url:
             assert spot_keys is not None
             unified = self._parts(
@@ -335,7 +339,7 @@ class Daemon:
                 Session(unified, lane, spot_ws_v2.UNIFIED, self._token_source(spot_keys))
                 for lane in range(UNIFIED_SESSIONS)
             ]
-            desk.round_trips = unified.round_trips
+            desk.round_trips, desk.venue_times = unified.round_trips, unified.venue_times
             for session in desk.sessions:
                 dispatcher.attach(session.lane, session)
         return desk
@@ -369,6 +373,7 @@ class Daemon:
             self.events,
             self._connect_budget,
             self._reqids,
+            Histogram(),
             Histogram(),
         )
 

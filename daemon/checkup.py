@@ -1,11 +1,14 @@
-"""`canceld check`: what `canceld run` would do with a configuration, found out without a network or a socket."""
+"""`canceld check`: what `canceld run` would do with a configuration, found out without a network or a socket.
+
+What `--online` adds is in checks/.
+"""
 
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from .credentials import DIRECTORY_VARIABLE, BadCredentials, load
+from .credentials import DIRECTORY_VARIABLE, BadCredentials, Credentials, load
 from .settings import BadSettings, Settings, not_served, read
 
 
@@ -13,16 +16,28 @@ class CheckFailed(Exception):
     """The daemon would not start; the text is one line that names the key or file and the mend."""
 
 
-def check(path: str, environ: Mapping[str, str]) -> dict[str, Any]:
-    """What would run, as a map that holds no secret. Raises CheckFailed."""
+class Checked(NamedTuple):
+    """A configuration that the daemon would start with. `shown` is what would run, as a map that holds no secret."""
+
+    settings: Settings
+    credentials: Credentials
+    shown: dict[str, Any]
+
+
+def check(path: str, environ: Mapping[str, str]) -> Checked:
+    """Read everything that `canceld run` would. Raises CheckFailed."""
     try:
         settings = read(path)
-        load(settings, environ)
+        credentials = load(settings, environ)
     except (BadSettings, BadCredentials) as error:
         raise CheckFailed(str(error)) from None
     if (why := not_served(settings)) is not None:
         raise CheckFailed(f"{path}: {why}")
     _check_files(settings)
+    return Checked(settings, credentials, _shown(path, settings, environ))
+
+
+def _shown(path: str, settings: Settings, environ: Mapping[str, str]) -> dict[str, Any]:
     gateway = settings.gateway
     return {
         "config": path,

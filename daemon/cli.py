@@ -9,9 +9,13 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from . import __version__
+
+if TYPE_CHECKING:
+    from .checks.findings import Finding
+    from .checkup import Checked
 
 USAGE: Final = 2
 INTERRUPTED: Final = 130
@@ -65,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
 
     check = verbs.add_parser("check", help="say what `run` would do with a configuration; touches no network")
     check.add_argument("--config", required=True, metavar="FILE")
+    check.add_argument(
+        "--online",
+        action="store_true",
+        help="then sign in at every venue, and prove the right to cancel with an order that cannot exist",
+    )
     _add_json(check)
     check.set_defaults(run=_check)
 
@@ -114,6 +123,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_json(panic)
     panic.set_defaults(run=_panic)
+
+    journal = verbs.add_parser("journal", help="read, filter and verify the audit record; needs no running daemon")
+    journal.add_argument("--config", required=True, metavar="FILE", help="the daemon's configuration: its state.dir")
+    journal.add_argument("--since", metavar="T", help="2026-01-31, 2026-01-31T12:00:00Z, or 15m (s, m, h, d) ago")
+    journal.add_argument("--until", metavar="T", help="the same")
+    journal.add_argument("--order", metavar="ID", help="order id, client order id or userref; frames are looked into")
+    journal.add_argument("--strategy", metavar="S", help="what is recorded with this strategy's name")
+    journal.add_argument("--outcome", metavar="O", help="acked, canceled, closed, not_open, rejected, unknown, refused")
+    journal.add_argument("--id", metavar="ID", help="of the command")
+    journal.add_argument("--verify", action="store_true", help="find changed, missing and moved lines: status 1")
+    _add_json(journal)
+    journal.set_defaults(run=_journal)
 
     schema = verbs.add_parser("schema", help="print the JSON Schema of the messages between strategies and the daemon")
     schema.set_defaults(run=_schema)
@@ -193,15 +214,46 @@ def _check(asked: argparse.Namespace) -> int:
     from .checkup import CheckFailed, check
 
     try:
-        found = check(asked.config, os.environ)
+        checked = check(asked.config, os.environ)
+        findings = _ask_venues(checked) if asked.online else None
     except CheckFailed as error:
         return _complain(error)
     if asked.json:
-        print(json.dumps(found))
+        import msgspec
+
+        online = {} if findings is None else {"online": msgspec.to_builtins(findings)}
+        print(json.dumps(checked.shown | online))
+    else:
+        print(f"{asked.config}: good; `canceld run` would start with")
+        _print_tree(checked.shown, 1)
+        for one in findings or ():
+            print(f"{one.level:<4}  {one.venue:<7}  {one.check:<15}  {one.told}{one.mend and f'; {one.mend}'}")
+    if findings is None:
         return 0
-    print(f"{asked.config}: good; `canceld run` would start with")
-    _print_tree(found, 1)
-    return 0
+    from .checks.findings import exit_status
+
+    return exit_status(findings)
+
+
+def _ask_venues(checked: "Checked") -> "list[Finding]":
+    import trio
+
+    from .app import real_world
+    from .checks.online import check_online
+    from .checkup import CheckFailed
+    from .settings import BadSettings
+
+    try:
+        world = real_world(checked.settings)
+    except BadSettings as error:
+        raise CheckFailed(str(error)) from None
+    try:
+        return trio.run(check_online, checked.settings, checked.credentials, world)
+    except BaseExceptionGroup as group:
+        # A nursery wraps what ends it; Ctrl-C has its own exit status.
+        if group.split(KeyboardInterrupt)[1] is None:
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _print_tree(found: dict[str, Any], depth: int) -> None:
@@ -217,6 +269,12 @@ def _panic(asked: argparse.Namespace) -> int:
     from . import panic
 
     return panic.main(asked.config, asked.reason, asked.timeout_s, asked.json)
+
+
+def _journal(asked: argparse.Namespace) -> int:
+    from . import records
+
+    return records.run(asked)
 
 
 def _schema(_: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
 from .contract.ids import VENUES, Venue
 
@@ -180,6 +181,7 @@ def parse(text: str) -> Settings:
         raise BadSettings("nested too deeply") from None
     for key, url, schemes in _urls(settings):
         address_of(url, schemes, key)
+    spot_ws_address(settings.spot)
     for key, endpoint in (
         ("gateway.commands", settings.gateway.commands),
         ("gateway.control", settings.gateway.control),
@@ -214,7 +216,6 @@ def not_served(settings: Settings) -> str | None:
     asked = {
         "deadman.spot": settings.deadman.spot,
         "deadman.futures": settings.deadman.futures,
-        'spot.protocol = "v2"': settings.spot.protocol == "v2",
     }
     wanted = [key for key, on in asked.items() if on]
     return f"{', '.join(wanted)}: not served by this version; take it out" if wanted else None
@@ -237,6 +238,19 @@ def address_of(url: str, schemes: dict[str, bool], key: str) -> Address:
 
 WEBSOCKET_SCHEMES = {"wss": True}
 REST_SCHEMES = {"https": True}
+
+V2_PATH = "/v2"
+"""What Kraken adds to the address of Spot's WebSocket for its second version."""
+
+
+def spot_ws_address(spot: Spot) -> Address:
+    """Where Spot's sessions dial to: `ws_url`, with the path that `protocol` needs. Raises BadSettings."""
+    address = address_of(spot.ws_url, WEBSOCKET_SCHEMES, "spot.ws_url")
+    if address.path.endswith(V2_PATH):
+        if spot.protocol == "v1":
+            raise BadSettings(f'spot.ws_url: {spot.ws_url!r} speaks v2; take {V2_PATH} off, or set protocol = "v2"')
+        return address
+    return address if spot.protocol == "v1" else replace(address, path=address.path + V2_PATH)
 
 
 def _urls(settings: Settings) -> list[tuple[str, str, dict[str, bool]]]:

@@ -24,12 +24,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "logs": {"credentials", "transport"},
     "app": {"contract", "engine", "venues", "transport", "tasks", "logs", "version", *PLAIN},
     "checkup": {"contract", "transport", "version", *PLAIN},
+    "checks": {"contract", "engine", "venues", "transport", "tasks", *PLAIN},
+    "records": {"engine", "transport", *PLAIN},
     "schema": {"contract", "version"},
     "verbs": {"client", "contract", *PLAIN},
     "demo": {"client", "contract"},
     "panic": {"contract", "engine", "panic_venues", "transport", "venues", *PLAIN},
     "panic_venues": {"contract", "transport", "venues", *PLAIN},
-    "cli": {"app", "checkup", "demo", "panic", "schema", "sim", "verbs", "version"},
+    "cli": {"app", "checks", "checkup", "demo", "panic", "records", "schema", "settings", "sim", "verbs", "version"},
     "__main__": {"cli"},
     "version": set(),
 }
@@ -50,8 +52,8 @@ DOOR_CALLS = {
 # Programs beside the daemon own their process, and so does whoever imports the client. In the client and the simulator
 # one file each touches the world; `blocking` only guards itself against a second thread.
 OWN_PROCESS = {
-    "__main__.py", "app.py", "checkup.py", "cli.py", "demo.py", "panic.py", "panic_venues.py", "verbs.py",
-    "sim/process.py", "client/blocking.py", "client/link.py",
+    "__main__.py", "app.py", "checkup.py", "cli.py", "demo.py", "panic.py", "panic_venues.py", "records.py", "verbs.py", "sim/process.py",
+    "client/blocking.py", "client/link.py",
 }  # fmt: skip
 
 # What the simulator is handed (a seeded generator) or names (a socket option) without reaching out for it.

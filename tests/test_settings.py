@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -13,8 +13,10 @@ from daemon.settings import (
     Address,
     BadSettings,
     Settings,
+    Spot,
     address_of,
     parse,
+    spot_ws_address,
 )
 
 CONFIG = Path(__file__).parent.parent / "config"
@@ -63,6 +65,7 @@ def test_the_files_hold_no_secret(name: str) -> None:
         ("[spot]\nenabled = 1\n", "spot.enabled: "),
         ("[spot]\nenabled = 'yes'\n", "spot.enabled: "),
         ("[spot]\nprotocol = 'v3'\n", "spot.protocol: "),
+        ("[spot]\nws_url = 'wss://ws-auth.kraken.com/v2'\n", "spot.ws_url: "),
         ("[spot]\nhedge_after_ms = 19\n", "spot.hedge_after_ms: "),
         ("[spot]\nhedge_after_ms = 400.0\n", "spot.hedge_after_ms: "),
         ("[spot]\nsessions = 0\n", "spot.sessions: "),
@@ -105,6 +108,20 @@ def test_a_mistake_is_one_line_that_names_the_key(text: str, named: str) -> None
 def test_a_url_is_taken_apart_once(url: str, schemes: dict[str, bool], address: Address, authority: str) -> None:
     assert address_of(url, schemes, "key") == address
     assert address.authority == authority
+
+
+@pytest.mark.parametrize(
+    ("protocol", "url", "path"),
+    [
+        ("v1", "wss://a.b", ""),
+        ("v1", "wss://a.b/edge/", "/edge"),
+        ("v2", "wss://a.b", "/v2"),
+        ("v2", "wss://a.b/v2/", "/v2"),
+        ("v2", "wss://a.b/edge", "/edge/v2"),
+    ],
+)
+def test_v2_has_a_path_of_its_own(protocol: Literal["v1", "v2"], url: str, path: str) -> None:
+    assert spot_ws_address(Spot(protocol=protocol, ws_url=url)).path == path
 
 
 def test_settings_cannot_be_changed() -> None:

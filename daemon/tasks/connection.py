@@ -60,6 +60,8 @@ class Parts:
     budget: ConnectBudget
     reqids: Reqids
     round_trips: Histogram
+    venue_times: Histogram
+    """The venue's own share of each cancel, where its acks tell it."""
 
 
 class Connection:
@@ -259,7 +261,10 @@ class Connection:
         kept: set[int] = set()
         for place, one in enumerate(evidence):
             if type(one) is CancelAck:
-                continue  # nearly all there is, and the dispatcher's alone
+                # Nearly all there is, and but for its time the dispatcher's alone.
+                if one.venue_ns is not None:
+                    self._parts.venue_times.record(one.venue_ns)
+                continue
             if type(one) is Pong and self._ping is not None and one.reqid in (self._ping[0], None):
                 self._round_trip_ns = now_ns - self._ping[1]
                 self._parts.round_trips.record(self._round_trip_ns)

@@ -11,7 +11,7 @@ import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import trio
 
@@ -25,6 +25,12 @@ WRITE_LIMIT_BYTES: Final = 16 << 20  # of one replace or one append
 PID_LIMIT_BYTES: Final = 32
 
 _DIRECTORY_MODE: Final = 0o700
+
+T = TypeVar("T")
+
+
+class Diverged(DiskFailed):
+    """The file does not hold what was written to it: somebody else changed, cut or replaced it."""
 
 
 class AlreadyLocked(Exception):
@@ -77,8 +83,8 @@ class Directory:
         self._threads = trio.CapacityLimiter(DISK_THREADS_LIMIT)
         # The trio locks keep the order of the callers. The thread locks keep it even behind a write that was given up
         # and whose thread still hangs in the kernel.
-        self._replace_turn, self._append_turn = trio.Lock(), trio.Lock()
-        self._replacing, self._appending = threading.Lock(), threading.Lock()
+        self._replace_turn, self._append_turn, self._sync_turn = trio.Lock(), trio.Lock(), trio.Lock()
+        self._replacing, self._appending, self._syncing = threading.Lock(), threading.Lock(), threading.Lock()
 
     def make(self, mode: int) -> bool:
         """Make `root` with `mode` when it is missing; whether it was. Its parent must exist. Raises DiskFailed."""
@@ -162,6 +168,27 @@ class Directory:
         except FileNotFoundError:
             return None
 
+    def read_part(self, name: str, offset: int, limit_bytes: int) -> bytes:
+        """At most `limit_bytes` of the file from `offset` on; empty at its end and where there is no such file.
+
+        Raises DiskFailed, also for what is not a regular file.
+        """
+        path = self._path(name)
+        try:
+            return _read_part(path, offset, limit_bytes)
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise failed(path, error) from error
+
+    async def apart(self, look: Callable[[], T]) -> T:
+        """Run `look`, some plain calls of this class, in a thread and within the time limit. Raises DiskFailed."""
+        try:
+            with trio.fail_after(self._timeout_s):
+                return await trio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=self._threads)
+        except trio.TooSlowError:
+            raise DiskFailed(self.root, f"the disk has not answered within {self._timeout_s} s") from None
+
     def replace_now(self, name: str, data: bytes) -> None:
         """As `replace`, in this thread and as long as the disk takes: for start-up and one-shot programs."""
         path = self._path(name)
@@ -192,6 +219,22 @@ class Directory:
         path = self._path(name)
         _check_size(data)
         await self._in_thread(self._append_turn, self._appending, path, lambda: _append(path, data))
+
+    async def extend(self, name: str, offset: int, data: bytes) -> None:
+        """Make the file, which had `offset` bytes, end with `data` behind them; durable only after `sync`.
+
+        To be asked again with the same data, or more behind it, after it failed: what an earlier try has written is
+        kept and not written twice. Raises Diverged when the file is shorter than that or holds other bytes there,
+        DiskFailed.
+        """
+        path = self._path(name)
+        _check_size(data)
+        await self._in_thread(self._append_turn, self._appending, path, lambda: _extend(path, offset, data))
+
+    async def sync(self, name: str) -> None:
+        """Make what the file holds now durable. Does not wait for writes under way. Raises DiskFailed."""
+        path = self._path(name)
+        await self._in_thread(self._sync_turn, self._syncing, path, lambda: _sync(path))
 
     def remove_now(self, name: str) -> None:
         """Remove the file durably; nothing happens when there is none. Raises DiskFailed."""
@@ -270,6 +313,7 @@ class DiskFaults:
         self.detail: str | None = None  # set: every write raises DiskFailed with this text
         self.hangs = False  # async writes begin, show to readers, and are never synced
         self.sync_s = 0.0  # how long an async write takes to become durable
+        self.room_bytes: int | None = None  # set: `extend` writes no more than this, then the disk is full
 
 
 class MemoryDirectory(Directory):
@@ -297,7 +341,7 @@ class MemoryDirectory(Directory):
         self._life = object()
         self._locks.clear()
         # Whoever waited for a turn died with the process.
-        self._replace_turn, self._append_turn = trio.Lock(), trio.Lock()
+        self._replace_turn, self._append_turn, self._sync_turn = trio.Lock(), trio.Lock(), trio.Lock()
         if power_lost:
             self._seen = dict(self._durable)
         else:
@@ -336,6 +380,14 @@ class MemoryDirectory(Directory):
             raise DiskFailed(path, f"is larger than {limit_bytes} bytes")
         return content
 
+    def read_part(self, name: str, offset: int, limit_bytes: int) -> bytes:
+        self._path(name)
+        return self._seen.get(name, b"")[offset : offset + limit_bytes]
+
+    async def apart(self, look: Callable[[], T]) -> T:
+        await trio.lowlevel.checkpoint()
+        return look()
+
     def replace_now(self, name: str, data: bytes) -> None:
         self._begin(name, data)
         self._show(name, data)
@@ -351,6 +403,34 @@ class MemoryDirectory(Directory):
 
     async def append(self, name: str, data: bytes) -> None:
         await self._write(self._append_turn, name, data, lambda: self._seen.get(name, b"") + data)
+
+    async def extend(self, name: str, offset: int, data: bytes) -> None:
+        self._begin(name, data)
+        await trio.lowlevel.checkpoint()
+        if self.faults.hangs:
+            await trio.sleep(self._timeout_s)
+            raise DiskFailed(self._path(name), f"the disk has not answered within {self._timeout_s} s")
+        if offset and name not in self._seen:
+            raise Diverged(self._path(name), "was there and is not: somebody removed it")
+        content = self._seen.get(name, b"")
+        left = _left_of(self._path(name), content[offset:], len(content), offset, data)
+        room = self.faults.room_bytes
+        if room is None or len(left) <= room:
+            self._show(name, content + left)
+            return
+        self._show(name, content + left[:room])
+        self.faults.room_bytes = 0
+        raise DiskFailed(self._path(name), "No space left on device")
+
+    async def sync(self, name: str) -> None:
+        self._begin(name, b"")
+        life, content = self._life, self._seen.get(name)
+        if self.faults.hangs:
+            await trio.sleep(self._timeout_s)
+            raise DiskFailed(self._path(name), f"the disk has not answered within {self._timeout_s} s")
+        await trio.sleep(self.faults.sync_s)
+        if life is self._life and content is not None:
+            self._durable[name] = content
 
     def remove_now(self, name: str) -> None:
         self._begin(name, b"")
@@ -428,6 +508,55 @@ def _append(path: Path, data: bytes) -> None:
         os.close(descriptor)
     if start == 0:
         sync_directory(path.parent)
+
+
+def _read_part(path: Path, offset: int, limit_bytes: int) -> bytes:
+    # NONBLOCK: a pipe in the file's place must not hang us.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise DiskFailed(path, "is not a regular file")
+        return os.pread(descriptor, limit_bytes, offset)
+    finally:
+        os.close(descriptor)
+
+
+def _extend(path: Path, offset: int, data: bytes) -> None:
+    # O_APPEND, so that it also works on a file that the operator made append-only.
+    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | (0 if offset else os.O_CREAT)
+    try:
+        descriptor = os.open(path, flags, FILE_MODE)
+    except FileNotFoundError:
+        if not offset:
+            raise
+        raise Diverged(path, "was there and is not: somebody removed it") from None
+    try:
+        size = os.fstat(descriptor).st_size
+        there = os.pread(descriptor, min(size - offset, len(data)), offset) if size > offset else b""
+        left = memoryview(_left_of(path, there, size, offset, data))
+        while left:
+            left = left[os.write(descriptor, left) :]
+    finally:
+        os.close(descriptor)
+    if size == 0:
+        sync_directory(path.parent)
+
+
+def _left_of(path: Path, there: bytes, size: int, offset: int, data: bytes) -> bytes:
+    """What of `data` is not yet in a file of `size` bytes that holds `there` from `offset` on. Raises Diverged."""
+    if size < offset:
+        raise Diverged(path, f"has {size} bytes and had {offset}: somebody cut or replaced it")
+    if size > offset + len(data) or not data.startswith(there):
+        raise Diverged(path, f"holds other bytes from {offset} on than were written there")
+    return data[len(there) :]
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:

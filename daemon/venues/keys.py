@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from ..contract.evidence import RestKey
 
-EXPIRY_NOTICE_S: Final = 14 * 86_400
+EXPIRY_NOTICE_S: Final = 30 * 86_400
 """How long before its end a key is spoken of."""
 
 # The venue's words. Source: REST "Get API Key Info"; public clients for those the page's sample lacks.
@@ -18,11 +18,16 @@ _MONEY: Final = frozenset(
 
 
 class Rights(NamedTuple):
-    """What a key can do for us. `remarks` are lines for people, most pressing first; empty for a key that just fits."""
+    """What a key can do for us. `lacks` and `remarks` are lines for people, most pressing first.
+
+    `lacks`: what will not work. `remarks`: what the key should not be able to do, and its end. Both are empty for a key
+    that just fits.
+    """
 
     cancels: bool
     sessions: bool
     witness: bool
+    lacks: tuple[str, ...]
     remarks: tuple[str, ...]
 
 
@@ -35,13 +40,13 @@ def rights_of(key: RestKey, now_s: float) -> Rights:
     held = frozenset(key.permissions)
     cancels = _CANCEL in held or _TRADE in held
     sessions, witness = _WEBSOCKET in held, _QUERY in held
-    remarks = []
+    lacks, remarks = [], []
     if not cancels:
-        remarks.append(f"the key cannot cancel: it has neither {_CANCEL} nor {_TRADE}")
+        lacks.append(f"the key cannot cancel: it has neither {_CANCEL} nor {_TRADE}")
     if not sessions:
-        remarks.append(f"the key opens no WebSocket session, only REST is left: it lacks {_WEBSOCKET}")
+        lacks.append(f"the key opens no WebSocket session, only REST is left: it lacks {_WEBSOCKET}")
     if not witness:
-        remarks.append(f"the key cannot see orders, cancels stay without proof: it lacks {_QUERY}")
+        lacks.append(f"the key cannot see orders, cancels stay without proof: it lacks {_QUERY}")
     if money := sorted(held & _MONEY):
         remarks.append(f"the key can move money, which a canceller must not: {', '.join(money)}")
     if _TRADE in held:
@@ -50,4 +55,4 @@ def rights_of(key: RestKey, now_s: float) -> Rights:
         remarks.append(f"the key ends in {max(0.0, key.valid_until_s - now_s) / 86_400:.1f} days")
     if not key.ip_allowlist:
         remarks.append("the key works from every address: it has no allow-list")
-    return Rights(cancels, sessions, witness, tuple(remarks))
+    return Rights(cancels, sessions, witness, tuple(lacks), tuple(remarks))

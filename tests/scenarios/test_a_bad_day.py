@@ -14,7 +14,7 @@ import trio
 
 from daemon.sim.rates import PRO, UNLIMITED
 
-from .world import REST_HOST, WS_HOST, Stage, Strategy, stage
+from .world import REST_HOST, WS_HOST, Stage, Staging, Strategy
 
 DAY_S = 20.0
 LAST_WORD_MS = 30_000
@@ -149,7 +149,7 @@ class Day:
 
 
 @pytest.mark.parametrize("seed", range(1, 13))
-async def test_every_answer_holds_and_everything_heals(autojump_clock: object, seed: int) -> None:
+async def test_every_answer_holds_and_everything_heals(autojump_clock: object, stage: Staging, seed: int) -> None:
     rng = random.Random(seed)
     async with stage(seed, tier=rng.choice((PRO, UNLIMITED))) as world:
         await Day(world, rng).live_through([world.strategy() for _ in range(3)])

@@ -6,11 +6,11 @@ already it is counted and forgotten.
 
 import pytest
 
-from .world import REST_HOST, SEEDS, stage
+from .world import REST_HOST, SEEDS, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_an_ack_after_unknown_is_told_as_late(autojump_clock: object, seed: int) -> None:
+async def test_an_ack_after_unknown_is_told_as_late(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         late = world.listen("late.spot")
@@ -28,7 +28,7 @@ async def test_an_ack_after_unknown_is_told_as_late(autojump_clock: object, seed
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_an_order_event_after_unknown_is_told_as_late(autojump_clock: object, seed: int) -> None:
+async def test_an_order_event_after_unknown_is_told_as_late(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         late = world.listen("late.spot")
@@ -40,11 +40,13 @@ async def test_an_order_event_after_unknown_is_told_as_late(autojump_clock: obje
         assert reply["outcome"] == "unknown"
         await world.passed(10.0)
         [event] = late.events
-        assert (event["id"], event["outcome"], event["filled_qty"]) == (reply["id"], "canceled", "0.00000000")
+        assert (event["id"], event["outcome"], float(event["filled_qty"])) == (reply["id"], "canceled", 0.0)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_an_ack_after_rest_had_answered_changes_nothing(autojump_clock: object, seed: int) -> None:
+async def test_an_ack_after_rest_had_answered_changes_nothing(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         late = world.listen("late.spot")

@@ -7,11 +7,11 @@ was not there.
 
 import pytest
 
-from .world import SEEDS, stage
+from .world import SEEDS, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_the_order_stream_answers_for_the_lost_ack(autojump_clock: object, seed: int) -> None:
+async def test_the_order_stream_answers_for_the_lost_ack(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)
@@ -23,7 +23,9 @@ async def test_the_order_stream_answers_for_the_lost_ack(autojump_clock: object,
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_with_the_event_lost_too_a_query_tells_that_it_was_us(autojump_clock: object, seed: int) -> None:
+async def test_with_the_event_lost_too_a_query_tells_that_it_was_us(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)
@@ -35,7 +37,9 @@ async def test_with_the_event_lost_too_a_query_tells_that_it_was_us(autojump_clo
         assert world.resting == []
 
 
-async def test_with_nothing_left_to_ask_the_answer_is_gone_but_unconfirmed(autojump_clock: object) -> None:
+async def test_with_nothing_left_to_ask_the_answer_is_gone_but_unconfirmed(
+    autojump_clock: object, stage: Staging
+) -> None:
     async with stage() as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)

@@ -6,11 +6,11 @@ strategy sees one answer, a little late.
 
 import pytest
 
-from .world import SEEDS, stage
+from .world import SEEDS, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_the_other_socket_does_what_the_first_one_lost(autojump_clock: object, seed: int) -> None:
+async def test_the_other_socket_does_what_the_first_one_lost(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)

@@ -5,7 +5,7 @@ An ack carries no order id, so only the reqid counts. Fifty cancels must end as 
 
 import pytest
 
-from .world import SEEDS, stage
+from .world import SEEDS, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -22,7 +22,7 @@ from .world import SEEDS, stage
     ],
 )
 async def test_fifty_cancels_get_fifty_answers_from_a_venue_in_disorder(
-    autojump_clock: object, seed: int, error: str
+    autojump_clock: object, stage: Staging, seed: int, error: str
 ) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
@@ -38,7 +38,9 @@ async def test_fifty_cancels_get_fifty_answers_from_a_venue_in_disorder(
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_an_ack_for_somebody_elses_request_settles_nothing(autojump_clock: object, seed: int) -> None:
+async def test_an_ack_for_somebody_elses_request_settles_nothing(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         first, second = await world.place_seen(2)

@@ -6,12 +6,15 @@ command; only if that fails too does it go elsewhere.
 
 import pytest
 
-from .world import REST_HOST, SEEDS, stage
+from . import wirelog
+from .world import REST_HOST, SEEDS, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("text", ["ESession:Invalid session", "EAPI:Invalid token"])
-async def test_a_new_token_and_one_more_try_in_the_same_command(autojump_clock: object, seed: int, text: str) -> None:
+async def test_a_new_token_and_one_more_try_in_the_same_command(
+    autojump_clock: object, stage: Staging, seed: int, text: str
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)
@@ -27,12 +30,14 @@ async def test_a_new_token_and_one_more_try_in_the_same_command(autojump_clock: 
         assert len(world.frames("GetWebSocketsToken")) == tokens + 1
         first, second = world.asked_of_venue(order_id)
         assert first.session == second.session
-        assert first.body["token"] != second.body["token"]
+        assert wirelog.asked(first)["token"] != wirelog.asked(second)["token"]
         assert world.resting == []
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_a_burst_with_a_dead_token_costs_one_token_and_loses_nothing(autojump_clock: object, seed: int) -> None:
+async def test_a_burst_with_a_dead_token_costs_one_token_and_loses_nothing(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         orders = await world.place_seen(60)
@@ -46,7 +51,7 @@ async def test_a_burst_with_a_dead_token_costs_one_token_and_loses_nothing(autoj
         assert world.resting == []
 
 
-async def test_without_a_new_token_the_cancel_goes_by_the_other_ways(autojump_clock: object) -> None:
+async def test_without_a_new_token_the_cancel_goes_by_the_other_ways(autojump_clock: object, stage: Staging) -> None:
     async with stage() as world:
         strategy = world.strategy()
         orders = await world.place_seen(3)
@@ -58,7 +63,7 @@ async def test_without_a_new_token_the_cancel_goes_by_the_other_ways(autojump_cl
         assert world.resting == []
 
 
-async def test_with_dead_tokens_and_no_rest_the_refusal_is_told(autojump_clock: object) -> None:
+async def test_with_dead_tokens_and_no_rest_the_refusal_is_told(autojump_clock: object, stage: Staging) -> None:
     async with stage() as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)

@@ -10,7 +10,7 @@ import pytest
 
 from daemon.sim.rates import PRO, UNLIMITED, Tier
 
-from .world import SEEDS, WS_HOST, Stage, Strategy, stage
+from .world import SEEDS, WS_HOST, Stage, Staging, Strategy
 
 
 async def _batch(strategy: Strategy, orders: list[str], **fields: Any) -> list[dict[str, Any]]:
@@ -29,7 +29,7 @@ def _never_was(number: int) -> str:
 @pytest.mark.parametrize("tier", [UNLIMITED, PRO], ids=["one by one", "as batches"])
 @pytest.mark.parametrize("until", ["ack", "proof"])
 async def test_one_outcome_per_order_in_the_asked_sequence(
-    autojump_clock: object, seed: int, tier: Tier, until: str
+    autojump_clock: object, stage: Staging, seed: int, tier: Tier, until: str
 ) -> None:
     async with stage(seed, tier=tier) as world:
         strategy = world.strategy()
@@ -47,7 +47,9 @@ async def test_one_outcome_per_order_in_the_asked_sequence(
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("tier", [UNLIMITED, PRO], ids=["one by one", "as batches"])
-async def test_good_and_wrong_ids_each_have_their_own_outcome(autojump_clock: object, seed: int, tier: Tier) -> None:
+async def test_good_and_wrong_ids_each_have_their_own_outcome(
+    autojump_clock: object, stage: Staging, seed: int, tier: Tier
+) -> None:
     async with stage(seed, tier=tier) as world:
         strategy = world.strategy()
         orders = await world.place_seen(100)
@@ -63,7 +65,7 @@ async def test_good_and_wrong_ids_each_have_their_own_outcome(autojump_clock: ob
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("stream", ["speaks", "is mute", "is gone"])
 async def test_a_rest_batch_whose_count_is_short_is_resolved_id_by_id(
-    autojump_clock: object, seed: int, stream: str
+    autojump_clock: object, stage: Staging, seed: int, stream: str
 ) -> None:
     async with stage(seed, tier=PRO) as world:
         strategy = world.strategy()
@@ -80,7 +82,7 @@ async def test_a_rest_batch_whose_count_is_short_is_resolved_id_by_id(
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_all_three_kinds_of_name_in_one_batch(autojump_clock: object, seed: int) -> None:
+async def test_all_three_kinds_of_name_in_one_batch(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         [by_id] = await world.place_seen(1)
@@ -96,7 +98,9 @@ async def test_all_three_kinds_of_name_in_one_batch(autojump_clock: object, seed
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_five_hundred_with_everything_down_are_five_hundred_refusals(autojump_clock: object, seed: int) -> None:
+async def test_five_hundred_with_everything_down_are_five_hundred_refusals(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         orders = await world.place_seen(500)

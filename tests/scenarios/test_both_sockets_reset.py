@@ -6,13 +6,13 @@ move to REST in the step that notices, and every one has a final answer by its d
 
 import pytest
 
-from .world import SEEDS, WS_HOST, stage
+from .world import SEEDS, WS_HOST, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("carried_out", [0.0, 0.5, 1.0])
 async def test_every_cancel_has_its_answer_when_both_sockets_are_reset(
-    autojump_clock: object, seed: int, carried_out: float
+    autojump_clock: object, stage: Staging, seed: int, carried_out: float
 ) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()

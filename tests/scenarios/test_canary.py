@@ -8,14 +8,14 @@ import msgspec
 
 from daemon.settings import Spot
 
-from .world import REST_HOST, SETTINGS, WS_HOST, stage
+from .world import REST_HOST, SETTINGS, WS_HOST, Staging
 
 WITH_CANARY = msgspec.structs.replace(
     SETTINGS, spot=Spot(ws_url=f"wss://{WS_HOST}", rest_url=f"https://{REST_HOST}", canary_s=30)
 )
 
 
-async def test_it_comes_back_quietly_for_as_long_as_all_is_well(autojump_clock: object) -> None:
+async def test_it_comes_back_quietly_for_as_long_as_all_is_well(autojump_clock: object, stage: Staging) -> None:
     async with stage(settings=WITH_CANARY) as world:
         outcomes, alerts = world.listen("outcome"), world.listen("alert")
         await world.passed(100.0)
@@ -25,7 +25,7 @@ async def test_it_comes_back_quietly_for_as_long_as_all_is_well(autojump_clock: 
         assert outcomes.events == []
 
 
-async def test_a_silent_venue_is_found_out_before_a_strategy_does(autojump_clock: object) -> None:
+async def test_a_silent_venue_is_found_out_before_a_strategy_does(autojump_clock: object, stage: Staging) -> None:
     async with stage(settings=WITH_CANARY) as world:
         strategy = world.strategy()
         world.inject("swallow_ack_before_effect", route="spot_ws", match="cancelOrder")

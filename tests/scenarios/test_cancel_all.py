@@ -6,13 +6,15 @@ neither hold the answer up nor be called gone.
 
 import pytest
 
-from .world import REST_HOST, SEEDS, WS_HOST, stage
+from .world import REST_HOST, SEEDS, WS_HOST, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("until", ["ack", "proof"])
 @pytest.mark.parametrize("venue", ["spot", None])
-async def test_everything_is_off_the_book(autojump_clock: object, seed: int, until: str, venue: str | None) -> None:
+async def test_everything_is_off_the_book(
+    autojump_clock: object, stage: Staging, seed: int, until: str, venue: str | None
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         await world.place_seen(40)
@@ -30,7 +32,9 @@ async def test_everything_is_off_the_book(autojump_clock: object, seed: int, unt
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_an_order_that_appears_meanwhile_does_not_hold_the_proof_up(autojump_clock: object, seed: int) -> None:
+async def test_an_order_that_appears_meanwhile_does_not_hold_the_proof_up(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         await world.place_seen(5)
@@ -46,7 +50,9 @@ async def test_an_order_that_appears_meanwhile_does_not_hold_the_proof_up(autoju
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_with_the_events_lost_a_list_of_open_orders_is_the_proof(autojump_clock: object, seed: int) -> None:
+async def test_with_the_events_lost_a_list_of_open_orders_is_the_proof(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         await world.place_seen(5)
@@ -58,7 +64,9 @@ async def test_with_the_events_lost_a_list_of_open_orders_is_the_proof(autojump_
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_with_nothing_open_it_is_true_at_once_or_proved_by_asking(autojump_clock: object, seed: int) -> None:
+async def test_with_nothing_open_it_is_true_at_once_or_proved_by_asking(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         reply = await strategy.do("cancel_all")
@@ -69,7 +77,9 @@ async def test_with_nothing_open_it_is_true_at_once_or_proved_by_asking(autojump
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("effect", ["before", "after"])
-async def test_with_its_socket_lost_it_goes_by_the_other(autojump_clock: object, seed: int, effect: str) -> None:
+async def test_with_its_socket_lost_it_goes_by_the_other(
+    autojump_clock: object, stage: Staging, seed: int, effect: str
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         await world.place_seen(5)
@@ -80,7 +90,7 @@ async def test_with_its_socket_lost_it_goes_by_the_other(autojump_clock: object,
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_by_rest_alone(autojump_clock: object, seed: int) -> None:
+async def test_by_rest_alone(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         await world.place_seen(5)
@@ -94,7 +104,7 @@ async def test_by_rest_alone(autojump_clock: object, seed: int) -> None:
         assert world.resting == []
 
 
-async def test_with_everything_down_what_rests_is_told(autojump_clock: object) -> None:
+async def test_with_everything_down_what_rests_is_told(autojump_clock: object, stage: Staging) -> None:
     async with stage() as world:
         strategy = world.strategy()
         orders = await world.place_seen(3)

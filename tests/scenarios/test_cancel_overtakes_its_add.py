@@ -6,14 +6,16 @@ shows up in the stream. An order that never shows up is not open, and only then 
 
 import pytest
 
-from .world import SEEDS, Stage, stage
+from .world import SEEDS, Stage, Staging
 
 ORDER_ID = "OAAAAA-BBBBB-CCCCCC"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("told", [True, False])
-async def test_an_order_that_appears_300_ms_later_is_canceled(autojump_clock: object, seed: int, told: bool) -> None:
+async def test_an_order_that_appears_300_ms_later_is_canceled(
+    autojump_clock: object, stage: Staging, seed: int, told: bool
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         if not told:
@@ -30,7 +32,7 @@ async def test_an_order_that_appears_300_ms_later_is_canceled(autojump_clock: ob
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("until", ["ack", "proof"])
 async def test_one_that_never_appears_is_not_open_after_the_window(
-    autojump_clock: object, seed: int, until: str
+    autojump_clock: object, stage: Staging, seed: int, until: str
 ) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
@@ -40,7 +42,9 @@ async def test_one_that_never_appears_is_not_open_after_the_window(
         assert len(world.asked_of_venue(ORDER_ID)) <= 6
 
 
-async def test_a_deadline_inside_the_window_ends_without_claiming_more_than_is_known(autojump_clock: object) -> None:
+async def test_a_deadline_inside_the_window_ends_without_claiming_more_than_is_known(
+    autojump_clock: object, stage: Staging
+) -> None:
     async with stage() as world:
         strategy = world.strategy()
         asked = strategy.ask(order_id=ORDER_ID, deadline_ms=500)
@@ -50,7 +54,7 @@ async def test_a_deadline_inside_the_window_ends_without_claiming_more_than_is_k
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_the_same_by_client_order_id(autojump_clock: object, seed: int) -> None:
+async def test_the_same_by_client_order_id(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         asked = strategy.ask(cl_ord_id="grid-17")
@@ -64,7 +68,9 @@ async def test_the_same_by_client_order_id(autojump_clock: object, seed: int) ->
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_an_order_that_fills_between_the_two_cancels_is_told_as_filled(autojump_clock: object, seed: int) -> None:
+async def test_an_order_that_fills_between_the_two_cancels_is_told_as_filled(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         strategy.ask(order_id=ORDER_ID)

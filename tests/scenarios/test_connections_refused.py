@@ -6,7 +6,7 @@ attempts are borne in ten minutes, 120 are our limit. A session that opens and d
 
 import pytest
 
-from .world import REST_HOST, SEEDS, WS_HOST, Stage, stage
+from .world import REST_HOST, SEEDS, WS_HOST, Stage, Staging, stage
 
 LIMIT = 120
 WINDOW_S = 600.0
@@ -17,7 +17,7 @@ def _most_in_a_window(dials: list[float]) -> int:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_back_after_half_a_minute_within_the_budget(autojump_clock: object, seed: int) -> None:
+async def test_back_after_half_a_minute_within_the_budget(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         orders = await world.place_seen(2)
@@ -73,7 +73,7 @@ async def _drop_again_and_again(world: Stage, for_s: float) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_a_venue_that_takes_connections_and_drops_them_is_not_dialled_in_a_circle(
-    autojump_clock: object, seed: int
+    autojump_clock: object, stage: Staging, seed: int
 ) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .world import SEEDS, WS_HOST, stage
+from .world import SEEDS, WS_HOST, Staging
 
 GARBAGE: dict[str, dict[str, Any]] = {
     "half an object": {"kind": "garbage_frame"},
@@ -25,7 +25,9 @@ GARBAGE: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("what", GARBAGE)
-async def test_garbage_answers_nothing_and_ends_no_more_than_its_session(autojump_clock: object, what: str) -> None:
+async def test_garbage_answers_nothing_and_ends_no_more_than_its_session(
+    autojump_clock: object, stage: Staging, what: str
+) -> None:
     async with stage() as world:
         strategy = world.strategy()
         first, second = await world.place_seen(2)
@@ -43,7 +45,7 @@ async def test_garbage_answers_nothing_and_ends_no_more_than_its_session(autojum
     ("code", "least_s", "most_s"), [(1001, 0.0, 0.1), (1008, 60.0, 61.1), (1012, 0.0, 1.1), (1013, 1.0, 2.1)]
 )
 async def test_each_close_code_has_its_own_delay(
-    autojump_clock: object, seed: int, code: int, least_s: float, most_s: float
+    autojump_clock: object, stage: Staging, seed: int, code: int, least_s: float, most_s: float
 ) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()

@@ -6,14 +6,14 @@ went to it is hedged; nobody waits for the verdict.
 
 import pytest
 
-from .world import SEEDS, WS_HOST, stage
+from .world import SEEDS, WS_HOST, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("session", [0, 1])
 async def test_found_dead_in_five_seconds_and_replaced(
-    autojump_clock: object, seed: int, both: bool, session: int
+    autojump_clock: object, stage: Staging, seed: int, both: bool, session: int
 ) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()

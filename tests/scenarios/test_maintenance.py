@@ -6,11 +6,13 @@ first is refused, honestly: nothing was sent for it.
 
 import pytest
 
-from .world import SEEDS, stage
+from .world import SEEDS, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_cancels_wait_and_leave_the_moment_cancels_are_taken_again(autojump_clock: object, seed: int) -> None:
+async def test_cancels_wait_and_leave_the_moment_cancels_are_taken_again(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         orders = await world.place_seen(20)
@@ -31,7 +33,9 @@ async def test_cancels_wait_and_leave_the_moment_cancels_are_taken_again(autojum
         assert world.resting == []
 
 
-async def test_a_cancel_that_cannot_wait_so_long_is_refused_and_was_not_sent(autojump_clock: object) -> None:
+async def test_a_cancel_that_cannot_wait_so_long_is_refused_and_was_not_sent(
+    autojump_clock: object, stage: Staging
+) -> None:
     async with stage() as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)
@@ -44,7 +48,9 @@ async def test_a_cancel_that_cannot_wait_so_long_is_refused_and_was_not_sent(aut
         assert world.resting == [order_id]
 
 
-async def test_a_cancel_in_flight_when_maintenance_begins_is_finished_after_it(autojump_clock: object) -> None:
+async def test_a_cancel_in_flight_when_maintenance_begins_is_finished_after_it(
+    autojump_clock: object, stage: Staging
+) -> None:
     async with stage() as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)
@@ -55,7 +61,9 @@ async def test_a_cancel_in_flight_when_maintenance_begins_is_finished_after_it(a
         assert world.resting == []
 
 
-async def test_sockets_lost_in_maintenance_come_back_and_take_the_waiting_cancels(autojump_clock: object) -> None:
+async def test_sockets_lost_in_maintenance_come_back_and_take_the_waiting_cancels(
+    autojump_clock: object, stage: Staging
+) -> None:
     async with stage() as world:
         strategy = world.strategy()
         orders = await world.place_seen(5)

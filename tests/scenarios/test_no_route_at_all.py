@@ -6,11 +6,11 @@ left this machine. A route that comes back in time takes it.
 
 import pytest
 
-from .world import REST_HOST, SEEDS, WS_HOST, stage
+from .world import REST_HOST, SEEDS, WS_HOST, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_refused_at_the_deadline_and_nothing_was_sent(autojump_clock: object, seed: int) -> None:
+async def test_refused_at_the_deadline_and_nothing_was_sent(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         orders = await world.place_seen(20)
@@ -31,7 +31,7 @@ async def test_refused_at_the_deadline_and_nothing_was_sent(autojump_clock: obje
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("host", [WS_HOST, REST_HOST])
 async def test_a_route_that_comes_back_in_time_takes_the_waiting_cancels(
-    autojump_clock: object, seed: int, host: str
+    autojump_clock: object, stage: Staging, seed: int, host: str
 ) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()

@@ -6,11 +6,11 @@ position, and how much of it.
 
 import pytest
 
-from .world import SEEDS, stage
+from .world import SEEDS, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_a_fill_that_the_stream_told_of_needs_no_frame(autojump_clock: object, seed: int) -> None:
+async def test_a_fill_that_the_stream_told_of_needs_no_frame(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)
@@ -24,7 +24,7 @@ async def test_a_fill_that_the_stream_told_of_needs_no_frame(autojump_clock: obj
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_a_fill_on_its_way_here_answers_the_cancel(autojump_clock: object, seed: int) -> None:
+async def test_a_fill_on_its_way_here_answers_the_cancel(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)
@@ -37,7 +37,7 @@ async def test_a_fill_on_its_way_here_answers_the_cancel(autojump_clock: object,
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_a_fill_whose_event_was_lost_is_asked_for(autojump_clock: object, seed: int) -> None:
+async def test_a_fill_whose_event_was_lost_is_asked_for(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)
@@ -51,7 +51,9 @@ async def test_a_fill_whose_event_was_lost_is_asked_for(autojump_clock: object, 
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_an_order_the_daemon_never_heard_of_is_looked_up(autojump_clock: object, seed: int) -> None:
+async def test_an_order_the_daemon_never_heard_of_is_looked_up(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         world.inject("drop_event")
@@ -64,7 +66,7 @@ async def test_an_order_the_daemon_never_heard_of_is_looked_up(autojump_clock: o
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_an_order_that_expired_is_told_as_expired(autojump_clock: object, seed: int) -> None:
+async def test_an_order_that_expired_is_told_as_expired(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)

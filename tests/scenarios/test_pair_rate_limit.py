@@ -8,11 +8,13 @@ import pytest
 
 from daemon.sim.rates import STARTER
 
-from .world import REST_HOST, SEEDS, stage
+from .world import REST_HOST, SEEDS, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_thirty_come_off_because_the_throttled_ones_go_as_batches(autojump_clock: object, seed: int) -> None:
+async def test_thirty_come_off_because_the_throttled_ones_go_as_batches(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed, tier=STARTER) as world:
         strategy = world.strategy()
         orders = await world.place_seen(30)
@@ -25,7 +27,7 @@ async def test_thirty_come_off_because_the_throttled_ones_go_as_batches(autojump
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_two_throttled_ones_share_a_batch(autojump_clock: object, seed: int) -> None:
+async def test_two_throttled_ones_share_a_batch(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed, tier=STARTER) as world:
         strategy = world.strategy()
         orders = await world.place_seen(9)
@@ -41,7 +43,7 @@ async def test_two_throttled_ones_share_a_batch(autojump_clock: object, seed: in
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(("deadline_ms", "took_s"), [(2000, 1.0), (900, 0.0)])
 async def test_a_lone_throttled_one_waits_for_company_if_it_can_and_goes_as_a_batch_of_one(
-    autojump_clock: object, seed: int, deadline_ms: int, took_s: float
+    autojump_clock: object, stage: Staging, seed: int, deadline_ms: int, took_s: float
 ) -> None:
     async with stage(seed, tier=STARTER) as world:
         strategy = world.strategy()
@@ -57,7 +59,9 @@ async def test_a_lone_throttled_one_waits_for_company_if_it_can_and_goes_as_a_ba
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_without_rest_the_throttled_ones_are_rejected_and_said_to_be(autojump_clock: object, seed: int) -> None:
+async def test_without_rest_the_throttled_ones_are_rejected_and_said_to_be(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed, tier=STARTER) as world:
         strategy = world.strategy()
         orders = await world.place_seen(30)
@@ -73,7 +77,9 @@ async def test_without_rest_the_throttled_ones_are_rejected_and_said_to_be(autoj
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_a_batch_command_takes_the_form_that_the_counter_bears(autojump_clock: object, seed: int) -> None:
+async def test_a_batch_command_takes_the_form_that_the_counter_bears(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed, tier=STARTER) as world:
         strategy = world.strategy()
         orders = await world.place_seen(30)

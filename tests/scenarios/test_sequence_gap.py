@@ -6,12 +6,14 @@ not believed open for ever, one that was placed in it is found.
 
 import pytest
 
-from .world import SEEDS, stage
+from .world import SEEDS, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("session", [0, 1])
-async def test_a_gap_leads_to_a_new_session_and_a_new_snapshot(autojump_clock: object, seed: int, session: int) -> None:
+async def test_a_gap_leads_to_a_new_session_and_a_new_snapshot(
+    autojump_clock: object, stage: Staging, seed: int, session: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         sessions = world.listen("session.spot")
@@ -30,7 +32,9 @@ async def test_a_gap_leads_to_a_new_session_and_a_new_snapshot(autojump_clock: o
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_orders_that_ended_and_began_in_the_gap_are_known_after_it(autojump_clock: object, seed: int) -> None:
+async def test_orders_that_ended_and_began_in_the_gap_are_known_after_it(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         [old] = await world.place_seen(1)
         await world.passed(5.0)

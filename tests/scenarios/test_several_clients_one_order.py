@@ -5,11 +5,11 @@ The venue sees one frame and counts one cancel; each strategy has its own reply,
 
 import pytest
 
-from .world import SEEDS, stage
+from .world import SEEDS, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_one_frame_and_an_answer_for_each(autojump_clock: object, seed: int) -> None:
+async def test_one_frame_and_an_answer_for_each(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategies = [world.strategy() for _ in range(5)]
         [order_id] = await world.place_seen(1, cl_ord_id="one-order")
@@ -29,7 +29,7 @@ async def test_one_frame_and_an_answer_for_each(autojump_clock: object, seed: in
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_each_of_them_keeps_its_own_deadline(autojump_clock: object, seed: int) -> None:
+async def test_each_of_them_keeps_its_own_deadline(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         hasty, patient = world.strategy(), world.strategy()
         [order_id] = await world.place_seen(1)

@@ -6,11 +6,11 @@ REST, and nothing is concluded from the silence itself.
 
 import pytest
 
-from .world import REST_HOST, SEEDS, stage
+from .world import REST_HOST, SEEDS, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_hedged_on_the_other_socket_then_by_rest(autojump_clock: object, seed: int) -> None:
+async def test_hedged_on_the_other_socket_then_by_rest(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)
@@ -19,7 +19,7 @@ async def test_hedged_on_the_other_socket_then_by_rest(autojump_clock: object, s
         reply = await strategy.cancel(order_id=order_id)
         assert reply["outcome"] in ("acked", "canceled")
         tries = world.asked_of_venue(order_id)
-        assert [received.route for received in tries] == ["spot_ws", "spot_ws", "spot_rest"]
+        assert [received.route for received in tries] == [world.spoken("spot_ws"), world.spoken("spot_ws"), "spot_rest"]
         assert tries[0].session != tries[1].session
         assert [received.at_s - began_s for received in tries] == [
             pytest.approx(0.0, abs=0.001),
@@ -29,7 +29,7 @@ async def test_hedged_on_the_other_socket_then_by_rest(autojump_clock: object, s
         assert world.resting == []
 
 
-async def test_silence_everywhere_is_unknown_and_never_a_verdict(autojump_clock: object) -> None:
+async def test_silence_everywhere_is_unknown_and_never_a_verdict(autojump_clock: object, stage: Staging) -> None:
     async with stage() as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)
@@ -44,7 +44,7 @@ async def test_silence_everywhere_is_unknown_and_never_a_verdict(autojump_clock:
         await world.passed(40.0)
 
 
-async def test_with_rest_cut_off_two_silent_sockets_are_all_there_is(autojump_clock: object) -> None:
+async def test_with_rest_cut_off_two_silent_sockets_are_all_there_is(autojump_clock: object, stage: Staging) -> None:
     async with stage() as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)

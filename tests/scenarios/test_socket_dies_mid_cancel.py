@@ -6,14 +6,14 @@ costs nothing.
 
 import pytest
 
-from .world import SEEDS, stage
+from .world import SEEDS, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("effect", ["before", "after"])
 @pytest.mark.parametrize("kind", ["reset_sockets", "close_code"])
 async def test_the_cancel_moves_to_the_other_socket_in_the_same_instant(
-    autojump_clock: object, seed: int, effect: str, kind: str
+    autojump_clock: object, stage: Staging, seed: int, effect: str, kind: str
 ) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
@@ -22,14 +22,14 @@ async def test_the_cancel_moves_to_the_other_socket_in_the_same_instant(
         reply = await strategy.cancel(order_id=order_id)
         assert reply["outcome"] in ("acked", "canceled")
         assert strategy.took(reply["id"]) == 0.0
-        assert world.asked_of_venue(order_id)[0].route == "spot_ws"
+        assert world.asked_of_venue(order_id)[0].route == world.spoken("spot_ws")
         assert world.frames("CancelOrder") == []
         assert world.resting == []
         await world.live()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_a_burst_of_two_hundred_moves_whole(autojump_clock: object, seed: int) -> None:
+async def test_a_burst_of_two_hundred_moves_whole(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         orders = await world.place_seen(200)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .world import stage
+from .world import Staging
 
 PHASES: dict[str, dict[str, Any]] = {
     "accept": {"kind": "stall_accept", "times": 2},
@@ -21,7 +21,9 @@ PHASES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("phase", PHASES)
-async def test_both_sessions_are_back_in_seconds_and_cancels_go_on(autojump_clock: object, phase: str) -> None:
+async def test_both_sessions_are_back_in_seconds_and_cancels_go_on(
+    autojump_clock: object, stage: Staging, phase: str
+) -> None:
     async with stage() as world:
         strategy = world.strategy()
         orders = await world.place_seen(3)

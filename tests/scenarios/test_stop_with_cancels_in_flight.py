@@ -8,11 +8,13 @@ import pytest
 
 from daemon.transport.signals import Signal
 
-from .world import SEEDS, stage
+from .world import SEEDS, Staging, stage
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_all_in_flight_are_answered_and_new_ones_refused(autojump_clock: object, seed: int) -> None:
+async def test_all_in_flight_are_answered_and_new_ones_refused(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy, another = world.strategy(), world.strategy()
         orders = await world.place_seen(21)
@@ -37,7 +39,9 @@ async def test_all_in_flight_are_answered_and_new_ones_refused(autojump_clock: o
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_those_that_do_not_settle_in_time_are_told_unknown(autojump_clock: object, seed: int) -> None:
+async def test_those_that_do_not_settle_in_time_are_told_unknown(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         orders = await world.place_seen(5)

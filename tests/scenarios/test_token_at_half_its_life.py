@@ -6,11 +6,11 @@ it, and the newest token is the one that is sent.
 
 import pytest
 
-from .world import SEEDS, WS_HOST, stage
+from .world import SEEDS, WS_HOST, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_tokens_change_and_sessions_do_not(autojump_clock: object, seed: int) -> None:
+async def test_tokens_change_and_sessions_do_not(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         tokens = []
@@ -32,6 +32,7 @@ async def test_tokens_change_and_sessions_do_not(autojump_clock: object, seed: i
 
 async def test_where_no_new_token_can_be_had_the_old_one_serves_on_and_the_operator_knows(
     autojump_clock: object,
+    stage: Staging,
 ) -> None:
     async with stage() as world:
         strategy = world.strategy()

@@ -6,12 +6,12 @@ were meant are asked for one by one, by their own ids, and an order placed since
 
 import pytest
 
-from .world import SEEDS, WS_HOST, stage
+from .world import SEEDS, WS_HOST, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("until", ["ack", "proof"])
-async def test_three_acks_are_one_answer(autojump_clock: object, seed: int, until: str) -> None:
+async def test_three_acks_are_one_answer(autojump_clock: object, stage: Staging, seed: int, until: str) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         await world.place_seen(3, userref=7)
@@ -27,7 +27,7 @@ async def test_three_acks_are_one_answer(autojump_clock: object, seed: int, unti
 @pytest.mark.parametrize("effect", ["before", "after"])
 @pytest.mark.parametrize("sockets", ["one", "both"])
 async def test_with_the_socket_lost_the_orders_are_asked_for_by_their_own_ids(
-    autojump_clock: object, seed: int, effect: str, sockets: str
+    autojump_clock: object, stage: Staging, seed: int, effect: str, sockets: str
 ) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
@@ -52,7 +52,9 @@ async def test_with_the_socket_lost_the_orders_are_asked_for_by_their_own_ids(
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("effect", ["before", "after"])
-async def test_with_the_ack_swallowed_silence_splits_it_too(autojump_clock: object, seed: int, effect: str) -> None:
+async def test_with_the_ack_swallowed_silence_splits_it_too(
+    autojump_clock: object, stage: Staging, seed: int, effect: str
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         await world.place_seen(3, userref=7)
@@ -65,7 +67,9 @@ async def test_with_the_ack_swallowed_silence_splits_it_too(autojump_clock: obje
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_one_refused_of_three_is_asked_for_by_its_own_id(autojump_clock: object, seed: int) -> None:
+async def test_one_refused_of_three_is_asked_for_by_its_own_id(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         await world.place_seen(3, userref=7)
@@ -77,7 +81,9 @@ async def test_one_refused_of_three_is_asked_for_by_its_own_id(autojump_clock: o
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_with_nothing_known_and_nothing_heard_the_answer_is_unknown(autojump_clock: object, seed: int) -> None:
+async def test_with_nothing_known_and_nothing_heard_the_answer_is_unknown(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         world.inject("swallow_ack_before_effect", match="cancelOrder")
@@ -87,7 +93,9 @@ async def test_with_nothing_known_and_nothing_heard_the_answer_is_unknown(autoju
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_orders_the_stream_had_not_told_of_are_found_by_asking(autojump_clock: object, seed: int) -> None:
+async def test_orders_the_stream_had_not_told_of_are_found_by_asking(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         world.inject("drop_event", match="placed")
@@ -100,7 +108,7 @@ async def test_orders_the_stream_had_not_told_of_are_found_by_asking(autojump_cl
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_a_userref_nobody_bears_is_not_open(autojump_clock: object, seed: int) -> None:
+async def test_a_userref_nobody_bears_is_not_open(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         [other] = await world.place_seen(1, userref=8)
@@ -110,7 +118,7 @@ async def test_a_userref_nobody_bears_is_not_open(autojump_clock: object, seed: 
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_by_rest_alone(autojump_clock: object, seed: int) -> None:
+async def test_by_rest_alone(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         await world.place_seen(3, userref=7)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .world import REST_HOST, WS_HOST, Stage, stage
+from .world import REST_HOST, WS_HOST, Stage, Staging
 
 TROUBLES: dict[str, Callable[[Stage], None]] = {
     "unreachable": lambda world: world.unreachable.update({WS_HOST, REST_HOST}),
@@ -21,7 +21,7 @@ TROUBLES: dict[str, Callable[[Stage], None]] = {
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 async def test_ready_in_seconds_honest_meanwhile_and_at_work_as_soon_as_it_can(
-    autojump_clock: object, trouble: str
+    autojump_clock: object, stage: Staging, trouble: str
 ) -> None:
     async with stage(up=False, before=TROUBLES[trouble]) as world:
         assert world.now_s <= 8.1

@@ -23,6 +23,13 @@ CANCELS: Final = frozenset(
 )
 """Operations that name the orders they cancel."""
 
+IN_V2: Final = {
+    "spot_ws": "spot_ws_v2",
+    "cancelOrder": "cancel_order",
+    "cancelAll": "cancel_all",
+}
+"""What stories call by its name in Spot's WebSocket v1, in the words of v2."""
+
 _NAMES: Final = ("txid", "order_id", "orders", "cl_ord_id", "order_userref", "OrderID", "OrigClOrdID", "cliOrdId")
 _REQIDS: Final = ("reqid", "req_id")
 

@@ -12,13 +12,14 @@ import logging
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 import structlog
 import trio
+from msgspec.structs import replace
 
 from daemon.app import Daemon, Desk
 from daemon.contract.ids import Venue
@@ -71,6 +72,8 @@ def settings_for(*venues: Venue, uws: bool = False) -> Settings:
 
 
 SETTINGS: Final = settings_for("spot")
+
+SpotProtocol: TypeAlias = Literal["v1", "v2"]
 
 ROUTES: Final[dict[str, str]] = {
     WS_HOST: "spot_ws",
@@ -332,7 +335,9 @@ class Stage:
         self.exchange.exchange.fill(order, None if quantity is None else Decimal(quantity))
 
     def inject(self, kind: str, **fields: Any) -> None:
-        self.exchange.faults.inject({"kind": kind, **fields})
+        """Make something go wrong. On Spot's WebSocket `route` and `match` may be told in the words of v1."""
+        spoken = {member: self.spoken(fields[member]) for member in ("route", "match") if member in fields}
+        self.exchange.faults.inject({"kind": kind, **fields, **spoken})
 
     def clear(self, kind: str | None = None) -> None:
         self.exchange.faults.clear(kind)
@@ -349,9 +354,9 @@ class Stage:
     # ---------------------------------------------------------------- the wire log
 
     def received(self, operation: str, venue: Venue | None = None) -> list[Received]:
-        """What a venue received under an operation's name, in wire order."""
-        of = venue or self.venue
-        return [received for received in self.exchange.operations(operation) if wirelog.venue_of(received) == of]
+        """What a venue received under an operation's name, on Spot's WebSocket that of v1, in wire order."""
+        of, spoken = venue or self.venue, self.spoken(operation)
+        return [received for received in self.exchange.operations(spoken) if wirelog.venue_of(received) == of]
 
     def frames(self, operation: str, venue: Venue | None = None) -> list[Mapping[str, Any]]:
         """What the same asked for: the members of each request."""
@@ -367,6 +372,10 @@ class Stage:
             and wirelog.venue_of(received) == of
             and str(name) in wirelog.names(received)
         ]
+
+    def spoken(self, name: str) -> str:
+        """A route or an operation, told in the words of v1, in those of the protocol that the daemon speaks."""
+        return wirelog.IN_V2.get(name, name) if self.settings.spot.protocol == "v2" else name
 
     def dials_to(self, host: str) -> list[float]:
         """When the daemon tried to connect there."""
@@ -426,20 +435,28 @@ class Stage:
         assert all(count == 1 for count in reqids.values()), f"reqids used twice: {reqids.most_common(3)}"
 
 
+class Staging(Protocol):
+    """What stages a story: `stage`, perhaps with some of its arguments chosen already."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> AbstractAsyncContextManager[Stage]: ...
+
+
 @asynccontextmanager
 async def stage(
     seed: int = 1,
     settings: Settings = SETTINGS,
     *,
+    protocol: SpotProtocol = "v1",
     up: bool = True,
     tier: Tier = UNLIMITED,
     before: Callable[[Stage], None] = lambda _: None,
 ) -> AsyncIterator[Stage]:
     """The daemon, ready and with every session live. After the story the books are closed and it is stopped.
 
-    up: False for a story that begins before the sessions are live. before: called with the world before the daemon
-    starts.
+    protocol: what is spoken on Spot's WebSocket. up: False for a story that begins before the sessions are live.
+    before: called with the world before the daemon starts.
     """
+    settings = replace(settings, spot=replace(settings.spot, protocol=protocol))
     world = Stage(settings, seed, tier)
     before(world)
     # trio shuffles each round of tasks; in a fixed order before and from a seeded source, a seed replays the whole run.

@@ -1,5 +1,6 @@
 """Directory and its stand-in: durable writes, one owner, private files, and what a bad disk looks like."""
 
+import contextlib
 import errno
 import os
 import stat
@@ -15,7 +16,7 @@ import trio
 import trio.testing
 
 from daemon.transport import disk
-from daemon.transport.disk import AlreadyLocked, Directory, DiskFailed, MemoryDirectory
+from daemon.transport.disk import AlreadyLocked, Directory, DiskFailed, Diverged, MemoryDirectory
 
 
 @pytest.fixture(params=["real", "memory"])
@@ -102,6 +103,48 @@ async def test_reads_and_writes_are_bounded(directory: Directory, monkeypatch: p
         await directory.replace("file", b"12345")
     with pytest.raises(ValueError, match="5 bytes"):
         await directory.append("file", b"12345")
+
+
+async def test_a_part_of_a_file_is_read_alone(directory: Directory) -> None:
+    assert directory.read_part("log", 0, 10) == b""
+    await directory.append("log", b"0123456789")
+    assert directory.read_part("log", 0, 4) == b"0123"
+    assert directory.read_part("log", 8, 4) == b"89"
+    assert directory.read_part("log", 10, 4) == b""
+
+
+async def test_an_extension_is_written_once_however_often_it_is_asked_for(directory: Directory) -> None:
+    await directory.extend("log", 0, b"one\n")
+    await directory.extend("log", 0, b"one\n")
+    await directory.extend("log", 0, b"one\ntwo\n")
+    await directory.extend("log", 8, b"three\n")
+    await directory.sync("log")
+    assert directory.read("log") == b"one\ntwo\nthree\n"
+
+
+async def test_an_extension_goes_on_where_an_earlier_try_broke_off(directory: Directory) -> None:
+    await directory.extend("log", 0, b"one\n")
+    await directory.append("log", b"tw")
+    await directory.extend("log", 4, b"two\nthree\n")
+    assert directory.read("log") == b"one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize("content", [None, b"on", b"one\nx", b"one\ntwo\nthree\n"])
+async def test_an_extension_of_a_file_that_somebody_changed_is_refused(
+    directory: Directory, content: bytes | None
+) -> None:
+    if content is not None:
+        await directory.replace("log", content)
+    with pytest.raises(Diverged):
+        await directory.extend("log", 4, b"two\n")
+    assert directory.read("log") == content
+
+
+async def test_looking_apart_gives_what_was_seen_and_what_failed(directory: Directory) -> None:
+    await directory.replace("file", b"12345")
+    assert await directory.apart(lambda: directory.read("file")) == b"12345"
+    with pytest.raises(DiskFailed, match="larger than 4 bytes"):
+        await directory.apart(lambda: directory.read("file", limit_bytes=4))
 
 
 async def test_a_lock_has_one_holder(directory: Directory) -> None:
@@ -351,6 +394,37 @@ def test_a_full_disk_still_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     held.release()
 
 
+def test_a_part_of_what_is_no_file_cannot_be_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    (tmp_path / "directory").mkdir()
+    for name in ("pipe", "directory"):
+        with pytest.raises(DiskFailed):
+            Directory(tmp_path).read_part(name, 0, 10)
+
+
+async def test_an_extension_hung_in_the_kernel_does_not_spoil_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = Directory(tmp_path, timeout_s=0.1)
+    go_on = threading.Event()
+    write = os.write
+
+    def hang(descriptor: int, content: bytes) -> int:
+        go_on.wait(10.0)
+        return write(descriptor, content[:2])
+
+    monkeypatch.setattr(os, "write", hang)
+    with pytest.raises(DiskFailed, match="not answered"):
+        await directory.extend("log", 0, b"one\n")
+    with pytest.raises(DiskFailed):
+        await directory.extend("log", 0, b"one\n")
+    go_on.set()
+    with trio.fail_after(10.0):
+        while directory.read("log") != b"one\ntwo\n":
+            with contextlib.suppress(DiskFailed):
+                await directory.extend("log", 0, b"one\ntwo\n")
+
+
 # The stand-in's crash model
 
 
@@ -432,3 +506,28 @@ async def test_a_crash_frees_the_lock_and_a_late_release_cannot_free_the_next_on
     old.release()
     with pytest.raises(AlreadyLocked):
         directory.lock("lock")
+
+
+async def test_an_extension_survives_a_killed_process_and_a_power_cut_once_synced() -> None:
+    directory = MemoryDirectory()
+    await directory.extend("log", 0, b"one\n")
+    directory.crash(power_lost=False)
+    await directory.extend("log", 4, b"two\n")
+    directory.crash()
+    assert directory.read("log") == b"one\n"
+    await directory.extend("log", 4, b"two\n")
+    await directory.sync("log")
+    await directory.extend("log", 8, b"three\n")
+    directory.crash()
+    assert directory.read("log") == b"one\ntwo\n"
+
+
+async def test_a_disk_that_fills_takes_a_part_of_an_extension_and_later_the_rest() -> None:
+    directory = MemoryDirectory()
+    directory.faults.room_bytes = 6
+    with pytest.raises(DiskFailed, match="No space"):
+        await directory.extend("log", 0, b"one\ntwo\n")
+    assert directory.read("log") == b"one\ntw"
+    directory.faults.room_bytes = None
+    await directory.extend("log", 0, b"one\ntwo\nthree\n")
+    assert directory.read("log") == b"one\ntwo\nthree\n"

@@ -20,7 +20,7 @@ def key(
 def test_least_privileged_key_draws_no_remark() -> None:
     documented = decode_key_info(200, frames.KEY_INFO)
     assert isinstance(documented, RestKey)
-    assert rights_of(documented, NOW_S) == (True, True, True, ())
+    assert rights_of(documented, NOW_S) == (True, True, True, (), ())
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,15 @@ def test_least_privileged_key_draws_no_remark() -> None:
 def test_missing_permission_is_named(missing: str, field: str) -> None:
     rights = rights_of(key(*(word for word in LEAST if word != missing)), NOW_S)
     assert [name for name in ("cancels", "sessions", "witness") if not getattr(rights, name)] == [field]
-    assert len(rights.remarks) == 1
-    assert missing in rights.remarks[0]
+    assert rights.remarks == ()
+    (lack,) = rights.lacks
+    assert missing in lack
 
 
 def test_trading_permission_cancels_too_and_is_remarked_on() -> None:
     rights = rights_of(key("query-open-trades", "modify-trades", "create-ws-token"), NOW_S)
     assert rights.cancels
+    assert rights.lacks == ()
     assert "modify-trades" in rights.remarks[0]
 
 
@@ -53,9 +55,9 @@ def test_unknown_permission_is_no_concern() -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "remarks"), [(13.0, ("the key ends in 13.0 days",)), (15.0, ()), (-1.0, ("the key ends in 0.0 days",))]
+    ("days", "remarks"), [(29.0, ("the key ends in 29.0 days",)), (31.0, ()), (-1.0, ("the key ends in 0.0 days",))]
 )
-def test_end_of_the_key_is_spoken_of_two_weeks_ahead(days: float, remarks: tuple[str, ...]) -> None:
+def test_end_of_the_key_is_spoken_of_a_month_ahead(days: float, remarks: tuple[str, ...]) -> None:
     assert rights_of(key(*LEAST, valid_until_s=NOW_S + days * 86_400), NOW_S).remarks == remarks
 
 
