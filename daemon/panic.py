@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from .contract.ids import Venue
 from .credentials import BadCredentials, Keys, load_venue
-from .engine.latch import Latch, Switch, format_latch, parse_latch
+from .engine.latch import REASON_CHARS, Latch, Switch, format_latch, parse_latch
 from .engine.nonces import Nonces, format_mark, parse_mark
 from .panic_venues import FirstThatWorks, FuturesRoute, PrimeRoute, Report, RestDoor, Route, SpotRoute, UnifiedRoute
 from .panic_venues import sweep as sweep_venue
@@ -44,8 +44,6 @@ MARK_PATIENCE_S: Final = 0.25
 STATE_FILE_BYTES: Final = 64 * 1024
 """Largest latch or nonce file that is read; ours have a few hundred bytes."""
 
-REASON_CHARS: Final = 512
-
 
 def main(config: str, reason: str, timeout_s: int, as_json: bool) -> int:
     """Run the verb; gives the exit status: 0 flat everywhere, 1 something rests, else 3 where nothing is known.
@@ -71,7 +69,7 @@ def main(config: str, reason: str, timeout_s: int, as_json: bool) -> int:
     dialler.trust()
     threads.wait_for(sweeps, by_s + GRACE_S)
     threads.wait_for([keeping, threads.start(nonces.store, "nonce mark")], time.monotonic() + DISK_TIMEOUT_S)
-    told = _told(reason, latching, nonces, dialler, reports)
+    told = _told(settings, reason, latching, nonces, dialler, reports)
     if as_json:
         print(json.dumps(told))
     else:
@@ -276,9 +274,16 @@ def _in_words(error: DiskFailed | OSError) -> str:
 
 
 def _told(
-    reason: str, latching: Latching, nonces: StoredNonces, dialler: Dialler, reports: Mapping[Venue, Report]
+    settings: Settings,
+    reason: str,
+    latching: Latching,
+    nonces: StoredNonces,
+    dialler: Dialler,
+    reports: Mapping[Venue, Report],
 ) -> dict[str, Any]:
     remarks = []
+    if "futures" in reports and reports["futures"].state == "unreachable" and not settings.futures.uws_url:
+        remarks.append("futures.uws_url is not set: there is no second way to Futures")
     if nonces.fault is not None:
         remarks.append(f"the nonce mark: {nonces.fault}")
     if dialler.trust_fault is not None:

@@ -52,11 +52,11 @@ PAUSE_LIMIT_S: Final = 1.0
 STEP_TIMEOUT_S: Final = 5.0
 """The longest that one step waits for the venue: a busy one takes seconds, a lost answer must be asked for again."""
 
-REFUSALS: Final = 2
-"""Rounds in which the venue may refuse the key. More would lock it out, and the daemon's own cancels with it."""
+REFUSALS: Final = 3
+"""Rounds in which the venue may refuse the key. More could lock it out, and the daemon's own cancels with it."""
 
-HOPELESS: Final = frozenset({Fault.CREDENTIALS, Fault.LOCKOUT, Fault.PERMISSION})
-"""What another try does not mend."""
+HOPELESS: Final = frozenset({Fault.CREDENTIALS, Fault.LOCKOUT, Fault.PERMISSION, Fault.STALE_NONCE})
+"""What another try hardly mends. A nonce is in it that was refused twice: the second one had jumped ahead."""
 
 BY_ID_LIMIT: Final = 200
 """Orders named one by one in a round, when a cancel of everything has left them; the next look names the next ones."""
@@ -164,16 +164,18 @@ class FirstThatWorks:
         self._routes = list(routes)
 
     def cancel(self, resting: Sequence[OrderState], by_s: float) -> None:
-        self._try(lambda route: route.cancel(resting, by_s))
+        self._try(lambda route, by_s: route.cancel(resting, by_s), by_s)
 
     def look(self, by_s: float) -> Sequence[OrderState]:
-        return self._try(lambda route: route.look(by_s))
+        return self._try(lambda route, by_s: route.look(by_s), by_s)
 
-    def _try(self, step: Callable[[Route], T]) -> T:
+    def _try(self, step: Callable[[Route, float], T], by_s: float) -> T:
         failures: list[Failed] = []
-        for _ in self._routes:
+        for left in range(len(self._routes), 0, -1):
+            # An equal share of the time for each: one that is silent must not use up that of the others.
+            now_s = time.monotonic()
             try:
-                return step(self._routes[0])
+                return step(self._routes[0], now_s + (by_s - now_s) / left)
             except Failed as failed:
                 failures.append(failed)
                 self._routes.append(self._routes.pop(0))

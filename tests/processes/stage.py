@@ -126,6 +126,11 @@ class Exchange:
         """The ids of what rests."""
         return [str(order["order_id"]) for order in self._ask("GET", "/sim/orders")["spot"]]
 
+    def book(self) -> dict[str, list[str]]:
+        """The ids of what rests, by venue."""
+        resting = self._ask("GET", "/sim/orders")
+        return {venue: [str(order["order_id"]) for order in orders] for venue, orders in resting.items()}
+
     def inject(self, *faults: dict[str, Any]) -> None:
         """Make things go wrong."""
         self._ask("POST", "/sim/faults", list(faults))

@@ -1,6 +1,7 @@
 """A venue in disorder: acks come twice, in another order, and some of them are errors that mean nothing lasting.
 
-An ack carries no order id, so only the reqid counts. Fifty cancels must end as fifty answers and an empty book.
+Over v1 an ack carries no order id and over v2 a refusal carries none, so the reqid has to do. Fifty cancels must end as
+fifty answers and an empty book.
 """
 
 import pytest

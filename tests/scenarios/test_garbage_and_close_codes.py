@@ -11,27 +11,46 @@ import pytest
 
 from .world import SEEDS, WS_HOST, Staging
 
-GARBAGE: dict[str, dict[str, Any]] = {
+BYTES: dict[str, dict[str, Any]] = {
     "half an object": {"kind": "garbage_frame"},
-    "an ack without a request": {"kind": "garbage_frame", "text": '{"event":"cancelOrderStatus","status":"ok"}'},
-    "an ack for a text": {"kind": "garbage_frame", "text": '{"event":"cancelOrderStatus","status":"ok","reqid":"1"}'},
     "an array of nothing": {"kind": "garbage_frame", "text": "[]"},
     "deep nesting": {"kind": "garbage_frame", "text": "[" * 100_000},
-    "an order without an id": {"kind": "garbage_frame", "text": '[[{}],"openOrders",{"sequence":99}]'},
-    "a number too large": {"kind": "garbage_frame", "text": '{"event":"pong","reqid":1e400}'},
     "no frame at all": {"kind": "garbage_frame", "raw_hex": "ffffffff00112233"},
     "17 MiB": {"kind": "oversize_frame", "size": 17 * 1024 * 1024},
 }
 
+# What the protocols have a shape of their own for: v1, v2.
+SHAPES: dict[str, tuple[str, str]] = {
+    "an ack without a request": (
+        '{"event":"cancelOrderStatus","status":"ok"}',
+        '{"method":"cancel_order","success":true}',
+    ),
+    "an ack for a text": (
+        '{"event":"cancelOrderStatus","status":"ok","reqid":"1"}',
+        '{"method":"cancel_order","success":true,"req_id":"1"}',
+    ),
+    "an ack beside an error": (
+        '{"event":"cancelOrderStatus","status":"ok","reqid":1,"errorMessage":"EService:Busy"}',
+        '{"method":"cancel_order","success":true,"req_id":1,"error":"EService:Busy"}',
+    ),
+    "an order without an id": (
+        '[[{}],"openOrders",{"sequence":99}]',
+        '{"channel":"executions","type":"update","data":[{}],"sequence":99}',
+    ),
+    "a number too large": ('{"event":"pong","reqid":1e400}', '{"method":"pong","req_id":1e400}'),
+}
 
-@pytest.mark.parametrize("what", GARBAGE)
+
+@pytest.mark.parametrize("what", [*BYTES, *SHAPES])
 async def test_garbage_answers_nothing_and_ends_no_more_than_its_session(
     autojump_clock: object, stage: Staging, what: str
 ) -> None:
     async with stage() as world:
         strategy = world.strategy()
         first, second = await world.place_seen(2)
-        world.exchange.faults.inject({**GARBAGE[what], "session": 0})
+        text = SHAPES[what][world.settings.spot.protocol == "v2"] if what in SHAPES else None
+        garbage = BYTES[what] if text is None else {"kind": "garbage_frame", "text": text}
+        world.inject(**garbage, session=0)
         for order_id in (first, second):
             reply = await strategy.cancel(order_id=order_id)
             assert reply["outcome"] in ("acked", "canceled")

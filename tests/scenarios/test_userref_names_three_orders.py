@@ -1,7 +1,8 @@
 """One userref, three orders. The number may name other orders a moment later, so it must never be sent twice blindly.
 
-Acks carry no order id: three of them for three known orders are an answer. When the answer is lost, the orders that
-were meant are asked for one by one, by their own ids, and an order placed since under the same number is left alone.
+Over v1 acks carry no order id: three of them for three known orders are an answer. When the answer is lost, the orders
+that were meant are asked for one by one, by their own ids, and an order placed since under the same number is left
+alone.
 """
 
 import pytest
