@@ -5,8 +5,6 @@ readable or not, means latched. The file itself is read, written and removed by 
 """
 
 import enum
-import re
-import zlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal, TypeAlias
@@ -14,6 +12,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 
 from ..contract.ids import VENUES, Venue
+from .sealed import Broken, seal, unseal
 
 VERSION: Final = 1
 """Version of the file's format. Any other is one we cannot judge, and counts as latched."""
@@ -26,7 +25,7 @@ Trigger: TypeAlias = Literal["command", "signal", "file", "lease", "panic", "unr
 """What pulled the switch. `unreadable`: nothing did that we know of, but the latch file cannot be read."""
 
 
-class Latch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Latch(msgspec.Struct, frozen=True, kw_only=True):
     """The switch is pulled: by what and whom, when, why, and for which venues.
 
     who: "uid 1000 pid 4242" for commands and panic, the strategy for leases, empty where the trigger says it all.
@@ -63,29 +62,12 @@ class Latch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 # ---------------------------------------------------------------- the file
 
 
-class _Version(msgspec.Struct):
-    version: int
-
-
-class _File(Latch, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The line as written. `at` and `crc32` are there for people and for `parse_latch` before it gets here."""
-
-    version: int
-    crc32: str
-    at: str | None
-
-
-_LINE: Final = re.compile(rb'(\{.*),"crc32":"([0-9a-f]{8})"\}\n')
-_encode: Final = msgspec.json.Encoder().encode
-
-
 def format_latch(latch: Latch) -> bytes:
-    """A latch as its file holds it: one line of JSON whose last member is the CRC-32 of all that stands before it.
+    """A latch as its file holds it: one line of JSON, sealed.
 
-    Never raises: a kill must not fail because of what somebody typed as its reason.
+    Never raises: a kill must not fail because of what somebody typed as its reason. `at` is there for people alone.
     """
     members = {
-        "version": VERSION,
         "trigger": latch.trigger,
         "reason": _writable(latch.reason, REASON_CHARS),
         "who": _writable(latch.who, WHO_CHARS),
@@ -93,8 +75,7 @@ def format_latch(latch: Latch) -> bytes:
         "utc_ns": latch.utc_ns,
         "venues": latch.venues,
     }
-    body = _encode(members)[:-1]
-    return b'%b,"crc32":"%08x"}\n' % (body, zlib.crc32(body))
+    return seal(VERSION, members)
 
 
 def _writable(text: str, limit: int) -> str:
@@ -110,23 +91,10 @@ def parse_latch(content: bytes | None) -> Latch | None:
     """
     if content is None:
         return None
-    line = _LINE.fullmatch(content)
-    if line is None:
-        return _unreadable("is empty" if not content else "is damaged or was not written whole")
-    if int(line[2], 16) != zlib.crc32(line[1]):
-        return _unreadable("does not agree with its checksum")
-    try:
-        version = msgspec.json.decode(content, type=_Version).version
-        if version != VERSION:
-            return _unreadable(f"has version {version}, this program reads version {VERSION}")
-        read = msgspec.json.decode(content, type=_File)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _unreadable("does not hold a latch")
-    return Latch(trigger=read.trigger, reason=read.reason, who=read.who, utc_ns=read.utc_ns, venues=read.venues)
-
-
-def _unreadable(why: str) -> Latch:
-    return Latch(trigger="unreadable", reason=f"the latch file {why}")
+    read = unseal(content, VERSION, Latch)
+    if isinstance(read, Broken):
+        return Latch(trigger="unreadable", reason=f"the latch file {read.why}")
+    return read
 
 
 # ---------------------------------------------------------------- re-arming

@@ -110,10 +110,10 @@ def test_flipped_bits_read_as_unreadable(at: int, mask: int) -> None:
         (format_latch(LATCH) * 2, "is damaged"),
         (format_latch(LATCH).replace(b"fat", b"fit"), "checksum"),
         (sealed(format_latch(LATCH).replace(b'"version":1', b'"version":2').rpartition(b',"crc32"')[0]), "version 2"),
-        (sealed(b'{"version":1,"reason":"\xff\xfe"'), "does not hold a latch"),
-        (sealed(b'{"version":' + b"[" * 100_000), "does not hold a latch"),
-        (sealed(b'{"version":1,"trigger":"command","reason":"r","at":null,"armed":true'), "does not hold a latch"),
-        (sealed(b'{"version":1,"trigger":"command","reason":"r","at":null,"venues":[]'), "does not hold a latch"),
+        (sealed(b'{"version":1,"reason":"\xff\xfe"'), "does not hold"),
+        (sealed(b'{"version":' + b"[" * 100_000), "does not hold"),
+        (sealed(b'{"version":1,"trigger":"rearm","reason":"r","at":null'), "does not hold"),
+        (sealed(b'{"version":1,"trigger":"command","reason":"r","at":null,"venues":[]'), "does not hold"),
     ],
 )
 def test_what_cannot_be_read_says_why(content: bytes, why: str) -> None:
