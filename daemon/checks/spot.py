@@ -9,7 +9,7 @@ from ..contract.evidence import Fault, RestFailed, RestToken
 from ..contract.ids import Target
 from ..credentials import Credentials, Keys, Secret
 from ..engine.nonces import BLOCK_NS, Nonces, parse_mark
-from ..settings import REST_SCHEMES, WEBSOCKET_SCHEMES, Address, Settings, address_of
+from ..settings import REST_SCHEMES, Settings, address_of, spot_ws_address
 from ..tasks.rest_lane import Decode, SignedRequest
 from ..tasks.session import Dialect
 from ..transport.disk import DiskFailed
@@ -127,13 +127,10 @@ class Spot:
         answer = (await self._key.fetch_token()).answer
         report.tell("token", token_verdict(answer))
         if isinstance(answer, RestToken):
-            address = address_of(self._settings.ws_url, WEBSOCKET_SCHEMES, "spot.ws_url")
-            dialect: Dialect = spot_ws
-            if self._settings.protocol == "v2":
-                address, dialect = with_v2(address), spot_ws_v2.SPOT
-            await ask_on_session(
-                report, "session", "cancel", self._world, address, dialect, Secret(answer.token), self._nobody
-            )
+            address = spot_ws_address(self._settings)
+            dialect: Dialect = spot_ws if self._settings.protocol == "v1" else spot_ws_v2.SPOT
+            token = Secret(answer.token)
+            await ask_on_session(report, "session", "cancel", self._world, address, dialect, token, self._nobody)
 
     async def _ask_of_key(self, report: Report) -> None:
         told = await self._key.private(spot_rest.key_info_request, spot_rest.decode_key_info)
@@ -144,10 +141,3 @@ class Spot:
         if self._key.jumped:
             told_of = "its nonces are ahead of the clock; a daemon that is running jumps over ours and goes on"
             report.tell("key", Verdict("warn", told_of, "see that no other program uses this key"))
-
-
-def with_v2(address: Address) -> Address:
-    """The address of WebSocket v2 beside that of v1."""
-    if address.path.endswith("/v2"):
-        return address
-    return Address(address.tls, address.host, address.port, f"{address.path}/v2")
