@@ -313,7 +313,7 @@ class DiskFaults:
         self.detail: str | None = None  # set: every write raises DiskFailed with this text
         self.hangs = False  # async writes begin, show to readers, and are never synced
         self.sync_s = 0.0  # how long an async write takes to become durable
-        self.room_bytes: int | None = None  # set: `extend` writes no more than this, then the disk is full
+        self.room_bytes: int | None = None  # set: what `extend` may write before the disk is full
 
 
 class MemoryDirectory(Directory):
@@ -415,12 +415,12 @@ class MemoryDirectory(Directory):
         content = self._seen.get(name, b"")
         left = _left_of(self._path(name), content[offset:], len(content), offset, data)
         room = self.faults.room_bytes
-        if room is None or len(left) <= room:
-            self._show(name, content + left)
-            return
-        self._show(name, content + left[:room])
-        self.faults.room_bytes = 0
-        raise DiskFailed(self._path(name), "No space left on device")
+        fits = left if room is None else left[:room]
+        self._show(name, content + fits)
+        if room is not None:
+            self.faults.room_bytes = room - len(fits)
+        if len(fits) < len(left):
+            raise DiskFailed(self._path(name), "No space left on device")
 
     async def sync(self, name: str) -> None:
         self._begin(name, b"")

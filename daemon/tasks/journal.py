@@ -1,0 +1,365 @@
+"""The audit record's writer: takes notes in a plain call, and makes them durable without anybody waiting for it.
+
+Encoding, hashing and the disk are the writer's alone. It writes within 50 ms of a note and syncs within a second. A
+disk that is full, fails or hangs stops the record and nothing else: notes wait in memory, all but the frames go to the
+log as well, an alert says so, what found no room is counted, and the record tells of the gap when it goes on.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from typing import Any, Final, Protocol
+
+import structlog
+import trio
+
+from ..engine.journal import (
+    FILE_BYTES,
+    FILES_LIMIT,
+    HEAD,
+    ROOT,
+    Chain,
+    Entry,
+    Head,
+    files_among,
+    format_head,
+    next_file,
+    parse_head,
+    surplus,
+)
+from ..engine.journal_check import Resumed, lines_of, record_in, resume
+from ..transport.clock import Clock
+from ..transport.disk import Directory, DiskFailed, Diverged
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+DIRECTORY: Final = "journal"
+"""Where the files are, inside state.dir."""
+
+QUEUE_LIMIT: Final = 32_768
+"""Most notes that wait: a second of full speed. While the disk fails they are the record's memory, some 30 MiB."""
+
+QUEUE_RESERVE: Final = 1_024
+"""Room beyond it for what must not be lost among a flood of frames."""
+
+RESERVED: Final = frozenset({"kill", "rearm", "start", "stop", "alert", "session", "gap"})
+FRAMES: Final = frozenset({"frame_out", "frame_in"})
+
+FLUSH_S: Final = 0.02
+"""How long notes are gathered before they are written: together with the write it stays below 50 ms."""
+
+SYNC_S: Final = 0.5
+"""From the first write to the sync: with a disk that takes its time it is still within the second."""
+
+HEAD_S: Final = 5.0
+"""How old the head may be: each costs three syncs, and a start reads what came after it."""
+
+HEAD_BYTES: Final = 64 << 10
+SLICE: Final = 16
+"""Notes encoded before other tasks get their turn: some 60 us."""
+
+BATCH_BYTES: Final = 256 << 10
+"""Most that one write takes."""
+
+MANY: Final = 512
+"""With so many waiting the next write follows at once; fewer are gathered first, since each write costs a thread."""
+
+RETRY_S: Final = 1.0
+CLOSE_S: Final = 2.0
+"""How long the last lines may take at the end."""
+
+CANNOT_WRITE: Final = "the audit journal cannot be written"
+CHANGED: Final = "the audit journal was changed by somebody else"
+
+
+class Alarm(Protocol):
+    """Whom to tell that the record fails: the events."""
+
+    def alert(self, severity: str, what: str, do: str) -> None: ...
+
+    def clear(self, what: str) -> None: ...
+
+
+class Journal:
+    """One record. `note` may be called at any time; `run` writes until it is cancelled, `close` writes the rest."""
+
+    def __init__(
+        self, state: Directory, clock: Clock, *, censor: Callable[[bytes], bytes] = lambda encoded: encoded
+    ) -> None:
+        """state: the directory that `journal/` lies in, which nobody else writes to. censor: as Chain takes it."""
+        self.dropped = 0
+        self._state = state
+        self._directory = state
+        self._utc_ns = clock.utc_ns
+        self._monotonic_ns = clock.monotonic_ns
+        self._censor = censor
+        self._waiting: deque[Entry] = deque()
+        self._lost = 0
+        self._asleep: trio.Event | None = None
+        self._alarm: Alarm | None = None
+        # Set by the first look at the disk.
+        self._chain: Chain | None = None
+        self._file = ""
+        self._offset = 0
+        self._unwritten = bytearray()
+        # How many of the waiting are in `_unwritten` already, and how many the log has.
+        self._encoded = 0
+        self._logged = 0
+        self._shed_due = True
+        self._written = Head("", 0, *ROOT)
+        self._unsynced = trio.Event()
+        self._syncing = trio.Lock()
+        self._head_due_ns = 0
+        self._failing: dict[str, str] = {}
+        self._failing_since_ns = 0
+
+    def note(self, kind: str, /, **fields: Any) -> None:
+        """Record an event. Costs about a microsecond; nothing is encoded, hashed or written before others had a turn.
+
+        fields: plain values that nobody changes any more; frames as `frame`, cut with `clipped`.
+        """
+        waiting = self._waiting
+        if self._lost or len(waiting) >= QUEUE_LIMIT:
+            self._note_crowded(kind, fields)
+        else:
+            waiting.append((self._utc_ns(), self._monotonic_ns(), kind, fields))
+        if self._asleep is not None:
+            self._asleep.set()
+            self._asleep = None
+
+    def status(self) -> dict[str, Any]:
+        """The record for a detailed `status`."""
+        shown: dict[str, Any] = {
+            "state": "failing" if self._failing else "opening" if self._chain is None else "written",
+            "file": self._file,
+            "lines": self._written.n,
+            "waiting": len(self._waiting),
+            "dropped": self.dropped,
+        }
+        if self._failing:
+            shown["why"] = next(iter(self._failing.values()))
+        return shown
+
+    def _note_crowded(self, kind: str, fields: dict[str, Any]) -> None:
+        room = QUEUE_LIMIT - len(self._waiting)
+        if room > 0:
+            self._tell_lost()
+        elif kind not in RESERVED or room <= -QUEUE_RESERVE:
+            self._lost += 1
+            self.dropped += 1
+            return
+        self._waiting.append((self._utc_ns(), self._monotonic_ns(), kind, fields))
+
+    def _tell_lost(self) -> None:
+        """Say in the record how many notes are missing at this place."""
+        if self._lost:
+            why = next(iter(self._failing.values()), "more was noted than could be written")
+            fields = {"dropped": self._lost, "why": why}
+            self._lost = 0
+            self._waiting.append((self._utc_ns(), self._monotonic_ns(), "gap", fields))
+
+    # ---------------------------------------------------------------- the task
+
+    async def run(self, alarm: Alarm) -> None:
+        """Write until cancelled."""
+        self._alarm = alarm
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._sync_on, name="journal sync")
+            while True:
+                if not self._waiting and not self._unwritten and self._chain is not None:
+                    self._asleep = trio.Event()
+                    await self._asleep.wait()
+                await trio.sleep(FLUSH_S)
+                try:
+                    await self._write_batch()
+                    while len(self._waiting) >= MANY:
+                        await self._write_batch()
+                except DiskFailed as failed:
+                    self._fail("write", failed)
+                    await self._tell_log()
+                    await trio.sleep(RETRY_S)
+                else:
+                    self._heal("write")
+
+    async def close(self) -> None:
+        """Write and sync what is left, within CLOSE_S. `run` must have ended."""
+        with trio.move_on_after(CLOSE_S, shield=True) as patience:
+            try:
+                await self._write_batch()
+                while self._waiting:
+                    await self._write_batch()
+                self._head_due_ns = 0
+                await self._sync()
+            except DiskFailed as failed:
+                self._fail("write", failed)
+        if self._waiting or patience.cancelled_caught:
+            with trio.CancelScope(shield=True):
+                await self._tell_log()
+            log.error("the last lines of the audit journal are not on the disk", left=len(self._waiting))
+
+    async def _write_batch(self) -> None:
+        """What waits, as much as one write takes. Raises DiskFailed; then all of it waits on."""
+        if self._chain is None:
+            await self._open()
+        if not self._unwritten and self._offset >= FILE_BYTES:
+            await self._rotate()
+        await self._encode()
+        await self._flush()
+        if self._shed_due:
+            await self._shed()
+        if not self._waiting:
+            self._tell_lost()
+
+    async def _open(self) -> None:
+        """Find out where the record goes on."""
+
+        def look() -> tuple[Directory, Resumed]:
+            directory = self._state.subdirectory(DIRECTORY)
+            head = parse_head(directory.read_part(HEAD, 0, HEAD_BYTES) or None)
+            return directory, resume(files_among(directory.names()), directory.read_part, head)
+
+        self._directory, resumed = await self._state.apart(look)
+        self._chain = Chain(resumed.link, resumed.kill, self._censor)
+        self._file, self._offset = resumed.file or next_file(None), resumed.size
+        if resumed.broken:
+            self._unwritten += b"\n"
+        if resumed.recovery is not None:
+            log.warning("audit journal recovered", path=self._file, count=resumed.recovery.get("lost", 0))
+            self._add("recovery", resumed.recovery)
+            if self._alarm is not None and resumed.recovery.get("lost"):
+                what = f"{resumed.recovery['lost']} lines of the audit journal are gone"
+                self._alarm.alert("critical", what, "find out who or what removed them; canceld journal --verify")
+
+    async def _encode(self) -> None:
+        """Make lines of what waits, as many as one write takes, a few at a time."""
+        assert self._chain is not None
+        while len(self._unwritten) < BATCH_BYTES:
+            some = list(islice(self._waiting, self._encoded, self._encoded + SLICE))
+            if not some:
+                return
+            self._unwritten += self._chain.lines(some)
+            self._encoded += len(some)
+            await trio.lowlevel.checkpoint()
+
+    def _add(self, kind: str, fields: dict[str, Any]) -> None:
+        """A line of the writer's own, ahead of everything that waits."""
+        assert self._chain is not None
+        self._unwritten += self._chain.lines([(self._utc_ns(), self._monotonic_ns(), kind, fields)])
+
+    async def _flush(self) -> None:
+        assert self._chain is not None
+        if not self._unwritten:
+            return
+        try:
+            await self._directory.extend(self._file, self._offset, bytes(self._unwritten))
+        except Diverged as diverged:
+            # The lines in hand go to a file that nobody has touched; `--verify` finds the damage in this one.
+            if self._alarm is not None:
+                self._alarm.alert("critical", CHANGED, f"{diverged}; find out who did it; canceld journal --verify")
+            self._file, self._offset = next_file(self._file), 0
+            raise
+        self._offset += len(self._unwritten)
+        self._unwritten.clear()
+        for _ in range(self._encoded):
+            self._waiting.popleft()
+        self._logged = max(0, self._logged - self._encoded)
+        self._encoded = 0
+        self._written = Head(self._file, self._offset, *self._chain.link, self._chain.kill)
+        self._unsynced.set()
+
+    async def _rotate(self) -> None:
+        """Go on in the next file. Its first line tells of a kill that stands, so that no removal loses it."""
+        assert self._chain is not None
+        self._head_due_ns = 0
+        await self._sync()
+        before, self._file, self._offset = self._file, next_file(self._file), 0
+        self._add("file", {"after": before, "kill": self._chain.kill})
+        self._shed_due = True
+
+    async def _shed(self) -> None:
+        """Remove the oldest files where there are too many, each after the record durably says what goes."""
+        directory = self._directory
+        files = await directory.apart(lambda: files_among(directory.names()))
+        for file, following in zip(surplus(files, FILES_LIMIT), files[1:], strict=False):
+            first = await directory.apart(partial(_first_of, directory, file))
+            next_first = await directory.apart(partial(_first_of, directory, following))
+            if next_first is not None:
+                told = {"file": file, "through": next_first["n"] - 1, "hash": next_first["prev"]}
+                if first is not None:
+                    told |= {"from": first["n"], "from_ts": first["ts"], "kill": first.get("kill")}
+                self._add("removed", told)
+                await self._flush()
+                await directory.sync(self._file)
+            await directory.remove(file)
+        self._shed_due = False
+
+    # ---------------------------------------------------------------- durability
+
+    async def _sync_on(self) -> None:
+        while True:
+            await self._unsynced.wait()
+            await trio.sleep(SYNC_S)
+            try:
+                await self._sync()
+            except DiskFailed as failed:
+                self._fail("sync", failed)
+                await trio.sleep(RETRY_S)
+            else:
+                self._heal("sync")
+
+    async def _sync(self) -> None:
+        """Make what is written durable, and now and then the head. Raises DiskFailed; it is then still due."""
+        async with self._syncing:
+            written = self._written
+            if not written.n:
+                return
+            self._unsynced = trio.Event()
+            try:
+                await self._directory.sync(written.file)
+                now_ns = self._monotonic_ns()
+                if now_ns >= self._head_due_ns:
+                    await self._directory.replace(HEAD, format_head(written))
+                    self._head_due_ns = now_ns + int(HEAD_S * 1e9)
+            except BaseException:
+                self._unsynced.set()
+                raise
+
+    # ---------------------------------------------------------------- when the disk fails
+
+    def _fail(self, part: str, failed: DiskFailed) -> None:
+        if not self._failing:
+            self._failing_since_ns = self._monotonic_ns()
+            log.error(CANNOT_WRITE, error=str(failed))
+        self._failing[part] = failed.detail
+        if self._alarm is not None:
+            do = f"{failed}; mend the disk; cancels go on, the record is kept in memory and in the log"
+            self._alarm.alert("critical", CANNOT_WRITE, do)
+
+    def _heal(self, part: str) -> None:
+        if part not in self._failing:
+            return
+        why = self._failing.pop(part)
+        if self._failing:
+            return
+        self._logged = 0
+        lasted_s = (self._monotonic_ns() - self._failing_since_ns) / 1e9
+        log.warning("the audit journal is written again", waited_s=lasted_s, dropped=self.dropped)
+        self.note("gap", dropped=0, why=f"{part} failed: {why}", lasted_s=lasted_s)
+        if self._alarm is not None:
+            self._alarm.clear(CANNOT_WRITE)
+
+    async def _tell_log(self) -> None:
+        """Put what waits and is no frame into the log too, each once: memory is lost with the process."""
+        while some := list(islice(self._waiting, self._logged, self._logged + SLICE)):
+            for _, _, kind, fields in some:
+                if kind not in FRAMES:
+                    log.warning(f"journal {kind}", **{name: told for name, told in fields.items() if name != "event"})
+            self._logged += len(some)
+            await trio.lowlevel.checkpoint()
+
+
+def _first_of(directory: Directory, file: str) -> dict[str, Any] | None:
+    """The first line of a file as a map; None when it is none of ours."""
+    first = next(lines_of(directory.read_part, file), None)
+    return None if first is None else record_in(first.raw)
