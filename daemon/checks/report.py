@@ -15,6 +15,7 @@ class Report:
         self._checks = checks
 
     def tell(self, check: str, *verdicts: Verdict) -> None:
+        """What a check came to; a line for each verdict."""
         assert check in self._checks, f"this route has no check {check!r}"
         self.findings += [Finding(self._venue, check, *verdict) for verdict in verdicts]
 
