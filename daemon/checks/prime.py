@@ -35,7 +35,7 @@ class PrimeRoute:
         self._address = address_of(settings.prime.ws_url, WEBSOCKET_SCHEMES, "prime.ws_url")
         self._keys = keys
         self._world = world
-        self.dialect = Prime(world.entropy.bytes(TAG_CHARS).hex()[:TAG_CHARS])
+        self._dialect = Prime(world.entropy.bytes(TAG_CHARS).hex()[:TAG_CHARS])
         self._reqids = Reqids(1)
         self._symbol: str | None = None
 
@@ -44,15 +44,15 @@ class PrimeRoute:
         stamp = prime_timestamp(clock.utc_ns())
         headers = prime_headers(self._keys.key, self._keys.secret, stamp, address.host, address.path or "/")
         async with open_session(self._world, address, headers) as socket:
-            if not await self.hear(socket, lambda evidence: isinstance(evidence, Hello), ADMIT_TIMEOUT_S):
+            if not await self._hear(socket, lambda evidence: isinstance(evidence, Hello), ADMIT_TIMEOUT_S):
                 report.tell("session", unreached(f"admitted, but not greeted in {ADMIT_TIMEOUT_S} s"))
                 return
             report.tell("session", Verdict("ok", "signed in and greeted"))
             await self._ask_of_streams(report, socket)
             nobody = Target("order_id", uuid_of_nobody(self._world.entropy.bytes(16)))
             cancel, sent_ns = self._reqids.draw(), clock.monotonic_ns()
-            socket.send_now(self.dialect.cancel_frame(cancel, nobody, self._symbol or PRIME_SYMBOL, clock.utc_ns()))
-            answer = await hear_verdict(socket, self.dialect.decode, cancel)
+            socket.send_now(self._dialect.cancel_frame(cancel, nobody, self._symbol or PRIME_SYMBOL, clock.utc_ns()))
+            answer = await hear_verdict(socket, self._dialect.decode, cancel)
             report.tell("cancel", prime_cancel_verdict(answer, clock.monotonic_ns() - sent_ns))
 
     async def _ask_of_streams(self, report: Report, socket: WebSocket) -> None:
@@ -61,10 +61,10 @@ class PrimeRoute:
         user, orders, reports, ping = (self._reqids.draw() for _ in range(4))
         socket.send_many_now(
             [
-                self.dialect.user_frame(user),
-                self.dialect.orders_frame(orders),
-                self.dialect.reports_frame(reports, now_ns - REPORTS_BACK_NS),
-                self.dialect.ping_frame(ping, now_ns),
+                self._dialect.user_frame(user),
+                self._dialect.orders_frame(orders),
+                self._dialect.reports_frame(reports, now_ns - REPORTS_BACK_NS),
+                self._dialect.ping_frame(ping, now_ns),
             ]
         )
         permissions: list[Permissions] = []
@@ -81,7 +81,7 @@ class PrimeRoute:
                     answered.add(reqid)
             return ping in answered | refused.keys() and bool(permissions or user in refused)
 
-        await self.hear(socket, enough, ADMIT_TIMEOUT_S)
+        await self._hear(socket, enough, ADMIT_TIMEOUT_S)
         report.tell("permissions", permissions_verdict(permissions[0] if permissions else None))
         turned_away = [refused[reqid] for reqid in (orders, reports) if reqid in refused]
         if turned_away:
@@ -92,12 +92,12 @@ class PrimeRoute:
         else:
             report.tell("order streams", Verdict("ok", "both taken, and the ping after them answered"))
 
-    async def hear(self, socket: WebSocket, enough: Callable[[Evidence], bool], within_s: float) -> bool:
-        """As _hear, and the first symbol that an order shows is kept."""
+    async def _hear(self, socket: WebSocket, enough: Callable[[Evidence], bool], within_s: float) -> bool:
+        """As routes.hear, and the first symbol that an order shows is kept."""
 
         def noted(evidence: Evidence) -> bool:
             if isinstance(evidence, Orders) and self._symbol is None:
                 self._symbol = next((order.symbol for order in evidence.orders if order.symbol), None)
             return enough(evidence)
 
-        return await hear(socket, self.dialect.decode, noted, within_s)
+        return await hear(socket, self._dialect.decode, noted, within_s)
