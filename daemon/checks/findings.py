@@ -168,7 +168,7 @@ def token_verdict(answer: RestAnswer) -> Verdict:
 def subscription_verdict(lost: SubscriptionLost | None, within_s: float) -> Verdict:
     """An order stream that was refused, or (None) not confirmed in `within_s`."""
     if lost is None:
-        return Verdict("fail", f"the order stream was not confirmed in {within_s} s", _TROUBLE)
+        return Verdict("fail", f"the order stream was not confirmed in {within_s} s", _TROUBLE, unreachable=True)
     return Verdict("fail", f"the order stream was refused: {lost.error}", _MENDS[lost.fault])
 
 

@@ -139,7 +139,8 @@ def test_token_is_told_by_its_validity_and_never_itself() -> None:
 
 
 def test_order_stream_that_is_not_confirmed_fails() -> None:
-    assert subscription_verdict(None, 5.0).level == "fail"
+    silence = subscription_verdict(None, 5.0)
+    assert (silence.level, silence.unreachable) == ("fail", True)
     lost = subscription_verdict(SubscriptionLost(None, Fault.PERMISSION, "EGeneral:Permission denied"), 5.0)
     assert (lost.level, "query open orders" in lost.mend) == ("fail", True)
 
