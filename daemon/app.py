@@ -48,6 +48,7 @@ from .tasks.events import Events
 from .tasks.feed import Feed
 from .tasks.futures import FuturesRest
 from .tasks.gateway import Gateway
+from .tasks.killswitch import KillSwitch
 from .tasks.prime import PrimeKeys, PrimeSession
 from .tasks.rest_lane import RestLane
 from .tasks.session import Session
@@ -237,13 +238,16 @@ class Daemon:
             raise StartFailed(f"{held}; stop that instance, or give this one its own state.dir and sockets") from None
         except (DiskFailed, BindFailed, ValueError) as error:
             raise StartFailed(f"{error}") from None
+        dispatchers = {venue: desk.dispatcher for venue, desk in self.desks.items()}
+        self.kill = KillSwitch(dispatchers, self._directory, world.clock, world.entropy, self.events)
         self.gateway = Gateway(
             commands,
             control,
-            {venue: desk.dispatcher for venue, desk in self.desks.items()},
+            dispatchers,
             world.clock,
             self.events,
             self.status,
+            kill=self.kill,
             deadline_ms=settings.gateway.deadline_ms,
         )
 
@@ -397,7 +401,7 @@ class Daemon:
             "state": self.state,
             "in_flight": gateway.in_flight,
             "venues": {venue: desk.status() for venue, desk in self.desks.items()},
-            "kill": {"latched": False, "served": False},
+            "kill": self.kill.status(),
             "leases": [],
             "deadman": {},
             "alerts": self.events.alerts,
@@ -442,6 +446,7 @@ class Daemon:
                 async with trio.open_nursery() as venues:
                     for venue, desk in self.desks.items():
                         venues.start_soon(desk.run, name=f"{venue} desk")
+                    venues.start_soon(self.kill.run, name="kill switch")
                     if self._tokens is not None:
                         venues.start_soon(self._tokens.run, name="token lane")
                     async with trio.open_nursery() as front:
@@ -485,6 +490,7 @@ class Daemon:
         if patience.cancelled_caught:
             for desk in self.desks.values():
                 desk.dispatcher.give_up()
+            self.kill.give_up()
         await trio.sleep(FAREWELL_S)
 
     async def _heed_signals(
@@ -494,6 +500,8 @@ class Daemon:
             match await signals.receive():
                 case Signal.TERMINATE | Signal.INTERRUPT:
                     stop.set()
+                case Signal.USER1:
+                    self.kill.pull("signal", "SIGUSR1")
                 case Signal.HANGUP if reload is not None:
                     self._reload(reload, notifier)
                 case other:

@@ -81,6 +81,12 @@ class Ended(NamedTuple):
     row: Row
 
 
+class Opened(NamedTuple):
+    """An order is open that was not known to be, while somebody wants to hear of such."""
+
+    row: Row
+
+
 class RenewToken(NamedTuple):
     """The lane's token is dead: fetch a new one, then call `token_renewed`."""
 
@@ -101,7 +107,7 @@ class Alert(NamedTuple):
     do: str
 
 
-Effect: TypeAlias = Send | Look | RestReady | Answer | Late | Ended | RenewToken | Redial | Alert
+Effect: TypeAlias = Send | Look | RestReady | Answer | Late | Ended | Opened | RenewToken | Redial | Alert
 
 
 Form: TypeAlias = Literal["cancel", "batch", "all", "query", "open_orders"]
@@ -117,6 +123,18 @@ class CallOwner(Protocol):
 
     def call_failed(self, call: "Call", left: bool, why: str, now_ns: int) -> None:
         """No answer. left: whether any byte of it may have reached the venue."""
+        ...
+
+
+class FireOwner(Protocol):
+    """Who had a cancel-all sent past every queue, and is told what came of it on its lane."""
+
+    def fired_answered(self, lane: Lane, count: int | None, now_ns: int) -> None:
+        """The venue took it. count: how many orders it says it cancelled, where it says so."""
+        ...
+
+    def fired_failed(self, lane: Lane, why: str, now_ns: int) -> None:
+        """It was refused, or its answer is lost."""
         ...
 
 

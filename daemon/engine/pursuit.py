@@ -179,6 +179,12 @@ class Family(Pursuit):
         return len(self.sent) + self.sent_for
 
     @property
+    def routes(self) -> tuple[Route, ...]:
+        sent = super().routes
+        # Its orders were gone after one by one, from the start.
+        return sent if sent or self.first_sent_ns is None else ("ws",)
+
+    @property
     def complete(self) -> bool:
         """Whether as many orders were accepted as are known to be needed; of an unknown family one says it all."""
         return self.oks >= max(1, len(self.meant) - self.otherwise)

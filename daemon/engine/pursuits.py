@@ -62,9 +62,11 @@ from .effects import (
     Counts,
     Effect,
     Ended,
+    FireOwner,
     Form,
     Late,
     Look,
+    Opened,
     Policy,
     Redial,
     RenewToken,
@@ -89,6 +91,7 @@ __all__ = [
     "Ended",
     "Late",
     "Look",
+    "Opened",
     "Policy",
     "Pursuits",
     "Redial",
@@ -105,6 +108,9 @@ WALK_BURST = 100
 """Pace of cancelling everything one by one. Prime publishes no limit; this is half of what Futures allows a connection,
 and single cancels and a kill are not held to it."""
 
+FIRED_LIMIT = 64
+"""Most unanswered cancel-alls of a sweep that are remembered: it sends one a round, ten a second at the very most."""
+
 LOOKS_NEEDED = 2
 """Lists in a row that show nothing open, where everything had to be cancelled one by one."""
 
@@ -118,7 +124,7 @@ class Pursuits:
         self.effects: list[Effect] = []
         self.counts = Counts()
         self.mode: Mode = "unknown"
-        self._policy = policy
+        self.policy = policy
         self._reqids = reqids
         self._mass = policy.mass
         self._symbols = policy.symbols
@@ -137,6 +143,9 @@ class Pursuits:
         self._looks: dict[Reqid, tuple[Lane, Pursuit | Call]] = {}
         self._events: dict[str, None] = {}
         self._walk = Pace(WALK_PER_S, WALK_BURST)
+        self._fired: dict[Reqid, tuple[Lane, FireOwner]] = {}
+        self.tells_opened = False
+        """Whether an Opened follows when an order is open that was not known to be."""
         self._rest_error = "REST was not reached yet"
         self._heap: list[tuple[int, int, Pursuit]] = []
         self._tick = 0
@@ -222,7 +231,7 @@ class Pursuits:
 
     def covers_all(self, targets: Iterable[Target]) -> bool:
         """Whether these are all the orders that are known to be open, and may go as one request for everything."""
-        if not self._policy.sweeps:
+        if not self.policy.sweeps:
             return False
         named = {str(target.value) for target in targets if target.kind == "order_id"}
         return bool(len(self.resting)) and self.resting.open_ids() <= named
@@ -245,7 +254,7 @@ class Pursuits:
             pursuit.sent = (REST,)
             pursuit.first_sent_ns = now_ns
             pursuit.ambiguous = True
-            pursuit.silent_ns = now_ns + self._policy.hedge_ns
+            pursuit.silent_ns = now_ns + self.policy.hedge_ns
             self._schedule(pursuit)
 
     def _join(self, pursuit: Pursuit, waiter: Waiter, now_ns: int) -> None:
@@ -294,12 +303,14 @@ class Pursuits:
         for pursuit in dict.fromkeys([*lost, *waiting_for_token]):
             if not pursuit.done and pursuit.acked_ns is None:
                 self._elsewhere(pursuit, now_ns)
-                if not self._policy.rest and not pursuit.done:
+                if not self.policy.rest and not pursuit.done:
                     # A second cancel of a dying order does no harm, so it has left; what the first one did is asked.
                     self._ask(pursuit, now_ns)
                 self._schedule(pursuit)
         for reqid in [reqid for reqid, (at, _) in self._looks.items() if at == lane]:
             self._look_failed(reqid, now_ns)
+        for reqid in [reqid for reqid, (at, _) in self._fired.items() if at == lane]:
+            self._fired.pop(reqid)[1].fired_failed(lane, "the session was lost before its answer", now_ns)
 
     def prefer(self, lane: Lane) -> None:
         """Make a live lane the one that is used first."""
@@ -469,6 +480,10 @@ class Pursuits:
         if attempt is None or (attempt.lane != lane and not self._shared):
             if reject.reqid in self._looks:
                 self._look_failed(reject.reqid, now_ns)
+            elif reject.reqid in self._fired:
+                if reject.fault is Fault.STALE_TOKEN:
+                    self.effects.append(RenewToken(lane))
+                self._fired.pop(reject.reqid)[1].fired_failed(lane, reject.error, now_ns)
             else:
                 self.counts.stray_acks += 1
             return
@@ -529,7 +544,10 @@ class Pursuits:
     def _on_all(self, lane: Lane, ack: CancelAllAck, now_ns: int) -> None:
         attempt = self._inflight.find(ack.reqid)
         if attempt is None or attempt.lane != lane:
-            self.counts.stray_acks += 1
+            if ack.reqid in self._fired:
+                self._fired.pop(ack.reqid)[1].fired_answered(lane, ack.count, now_ns)
+            else:
+                self.counts.stray_acks += 1
             return
         family = attempt.of
         if type(family) is not Family or family.key.kind != "all":
@@ -564,15 +582,15 @@ class Pursuits:
     @property
     def wants_call(self) -> bool:
         """Whether `next_call` may have something: cheap, and never wrong when it says no."""
-        return bool(self._rest_queue or self._queries or self._urgent or self._requests)
+        return bool(self._rest_queue or self._queries or self._requests)
 
     def request(self, form: Form, owner: CallOwner, now_ns: int, *, urgent: bool) -> None:
         """Have everything cancelled, or all that is open listed, for somebody who is told the answer itself.
 
-        urgent: ahead of all else, and also while the venue wants REST left alone for a moment.
+        urgent: by `next_urgent`, beside all other calls.
         """
         call = Call(form=form, targets=(EVERYTHING,), owner=owner, asked_ns=now_ns)
-        if self._policy.rest:
+        if self.policy.rest:
             (self._urgent if urgent else self._requests).append(call)
             self.effects.append(RestReady())
         elif self._lanes.live:
@@ -580,13 +598,29 @@ class Pursuits:
         else:
             owner.call_failed(call, False, f"no {self.venue} session is up", now_ns)
 
+    @property
+    def wants_urgent(self) -> bool:
+        """Whether `next_urgent` has something."""
+        return bool(self._urgent)
+
+    def next_urgent(self, now_ns: int) -> Call | None:
+        """The next call that waits for nothing: no turn, no budget, no rest that the venue asked for."""
+        return msgspec.structs.replace(self._urgent.popleft(), asked_ns=now_ns) if self._urgent else None
+
+    def fire(self, lane: Lane, owner: FireOwner, now_ns: int) -> None:
+        """Have the venue's cancel-all sent on a session at once, whatever state that is in as far as pursuits go."""
+        reqid = self._reqids.draw()
+        self._fired[reqid] = (lane, owner)
+        if len(self._fired) > FIRED_LIMIT:
+            # Its sweep has long sent others; nobody waits for the answer of this one.
+            del self._fired[next(iter(self._fired))]
+        self.effects.append(Send(lane, reqid, EVERYTHING))
+
     def next_call(self, now_ns: int, *, queries: bool = True) -> Call | None:
         """The next REST call, most urgent first; None when there is none. Its attempts count as sent from here on.
 
         queries: whether calls that only ask may be made; a spent call budget holds those back, and never a cancel.
         """
-        if self._urgent:
-            return msgspec.structs.replace(self._urgent.popleft(), asked_ns=now_ns)
         if not self._lanes.usable(REST, now_ns):
             return None
         while self._rest_queue:
@@ -604,7 +638,7 @@ class Pursuits:
                 )
             batch = [pursuit]
             for other in list(self._rest_queue):
-                if len(batch) == self._policy.batch_limit:
+                if len(batch) == self.policy.batch_limit:
                     break
                 if other.key.kind == "order_id" and not other.single:
                     self._unqueue(other)
@@ -634,7 +668,7 @@ class Pursuits:
                     self.counts.queries += 1
                     pursuit.listed_ns = now_ns
                     return Call(form="open_orders", targets=(pursuit.key,), pursuits=(pursuit,), asked_ns=now_ns)
-            elif len(asked) < self._policy.query_limit and not (asked and pursuit.alone):
+            elif len(asked) < self.policy.query_limit and not (asked and pursuit.alone):
                 del self._queries[pursuit]
                 asked.append(pursuit)
                 if pursuit.alone:
@@ -802,7 +836,7 @@ class Pursuits:
         """It may have been cancelled, and nobody says so: ask for its state, and cancel it alone if it rests."""
         pursuit.ambiguous = pursuit.single = True
         self._ask(pursuit, now_ns)
-        pursuit.retry_ns = now_ns + self._policy.hedge_ns
+        pursuit.retry_ns = now_ns + self.policy.hedge_ns
 
     def _query_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
         match answer:
@@ -856,12 +890,12 @@ class Pursuits:
             return
         if family.acked_ns is not None:
             if resting:
-                family.query_ns = now_ns + self._policy.hedge_ns
+                family.query_ns = now_ns + self.policy.hedge_ns
             else:
                 self._settle(family, family.ending(self.resting), "rest", now_ns)
         elif family.verdict is not None:
             if resting:
-                family.query_ns = now_ns + self._policy.hedge_ns
+                family.query_ns = now_ns + self.policy.hedge_ns
                 return
             due = [waiter for waiter in family.waiters if self._window_ns(family, waiter) <= family.listed_ns]
             self._reply(family, due, family.verdict, "rest", now_ns, now_ns)
@@ -884,7 +918,7 @@ class Pursuits:
     def _query_failed(self, pursuit: Pursuit, now_ns: int) -> None:
         pursuit.asking = False
         if not pursuit.done:
-            pursuit.query_ns = now_ns + self._policy.hedge_ns
+            pursuit.query_ns = now_ns + self.policy.hedge_ns
             self._conclude(pursuit, now_ns)
             self._schedule(pursuit)
 
@@ -909,7 +943,7 @@ class Pursuits:
             pursuit.scheduled_ns = FAR_NS
             self._due(pursuit, now_ns)
         self._inflight.forget(now_ns)
-        while self._doubtful and next(iter(self._doubtful.values())).finished_ns + self._policy.late_ns <= now_ns:
+        while self._doubtful and next(iter(self._doubtful.values())).finished_ns + self.policy.late_ns <= now_ns:
             del self._doubtful[next(iter(self._doubtful))]
 
     def give_up(self, now_ns: int) -> None:
@@ -978,7 +1012,7 @@ class Pursuits:
                 return Refused("invalid", "symbol: name it, the order stream does not show the order it is for")
             if self.mode == "maintenance":
                 return Refused("no_route", f"{self.venue} is in maintenance: it takes no cancels")
-            nor = f", and {self._rest_error}" if self._policy.rest else ""
+            nor = f", and {self._rest_error}" if self.policy.rest else ""
             return Refused("no_route", f"no {self.venue} session takes it{nor}")
         if pursuit.acked_ns is not None:
             pursuit.error = "accepted by the venue, but no proof came before the deadline"
@@ -1040,7 +1074,7 @@ class Pursuits:
         pursuit.stranded = True
 
     def _send(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
-        pursuit.silent_ns = now_ns + self._policy.hedge_ns
+        pursuit.silent_ns = now_ns + self.policy.hedge_ns
         if pursuit.stranded:
             pursuit.stranded = False
         if lane == REST:
@@ -1094,7 +1128,7 @@ class Pursuits:
         attempt = self._inflight.open(pursuit, lane, now_ns)
         pursuit.pending[lane] = attempt
         pursuit.sent += (lane,)
-        pursuit.silent_ns = now_ns + self._policy.hedge_ns
+        pursuit.silent_ns = now_ns + self.policy.hedge_ns
         if pursuit.first_sent_ns is None:
             pursuit.first_sent_ns = now_ns
         return attempt
@@ -1121,9 +1155,9 @@ class Pursuits:
 
     def _ask(self, pursuit: Pursuit, now_ns: int) -> None:
         """Have the order's state asked for. By client order id not every venue can be asked."""
-        if pursuit.asking or (pursuit.key.kind == "cl_ord_id" and not self._policy.named_queries):
+        if pursuit.asking or (pursuit.key.kind == "cl_ord_id" and not self.policy.named_queries):
             return
-        if self._policy.rest:
+        if self.policy.rest:
             pursuit.asking = pursuit.asked = True
             self._queries[pursuit] = None
             self.effects.append(RestReady())
@@ -1132,7 +1166,7 @@ class Pursuits:
         lane = next((lane for lane in reversed(self._lanes.live) if lane not in pursuit.pending), None)
         lane = self._lanes.live[-1] if lane is None and self._lanes.live else lane
         if lane is None:
-            pursuit.query_ns = now_ns + self._policy.hedge_ns
+            pursuit.query_ns = now_ns + self.policy.hedge_ns
             return
         pursuit.asking = pursuit.asked = True
         if type(pursuit) is Family:
@@ -1206,6 +1240,8 @@ class Pursuits:
         assert family.children is not None
         proof = any(waiter.proof for waiter in family.waiters)
         deadline_ns = family.last_deadline_ns
+        if family.first_sent_ns is None:
+            family.first_sent_ns = now_ns
         hurry_ns = min(w.asked_ns + (w.deadline_ns - w.asked_ns) // 2 for w in family.waiters) if family.waiters else 0
         while family.unwalked and not family.done:
             wait_ns = self._walk.take(now_ns)
@@ -1239,7 +1275,7 @@ class Pursuits:
             if not family.done:
                 self._ask(family, now_ns)
         else:
-            family.query_ns = now_ns + self._policy.hedge_ns
+            family.query_ns = now_ns + self.policy.hedge_ns
 
     # ---------------------------------------------------------------- answers
 
@@ -1275,7 +1311,7 @@ class Pursuits:
             return
         pursuit.acked_by = attempt
         if type(pursuit) is not Family or pursuit.left:
-            pursuit.query_ns = now_ns + self._policy.hedge_ns
+            pursuit.query_ns = now_ns + self.policy.hedge_ns
         elif pursuit.meant:
             self._family_over(pursuit, "stream", now_ns)
         else:
@@ -1435,7 +1471,7 @@ class Pursuits:
             # The order that the name stood for is known, and has ended.
             return waiter.asked_ns
         # A cancel can overtake its own add. A quarter of a short deadline is kept for the last answer to come back.
-        return waiter.asked_ns + min(self._policy.overtake_ns, (waiter.deadline_ns - waiter.asked_ns) * 3 // 4)
+        return waiter.asked_ns + min(self.policy.overtake_ns, (waiter.deadline_ns - waiter.asked_ns) * 3 // 4)
 
     def _is_denied(self, pursuit: Pursuit, waiter: Waiter) -> bool:
         denied_ns = pursuit.denied_ns
@@ -1513,7 +1549,10 @@ class Pursuits:
         if isinstance(outcome, Canceled):
             unproved = [waiter for waiter in family.waiters if not waiter.proof]
             self._reply(family, unproved, Acked(), "stream", now_ns, now_ns)
-        if not family.done:
+        if not family.done and not self._mass:
+            # Looks are repeated until two in a row show nothing, so the first can be made now.
+            self._ask(family, now_ns)
+        elif not family.done:
             family.query_ns = max(now_ns, min(self._window_ns(family, waiter) for waiter in family.waiters))
             self._schedule(family)
 
@@ -1622,11 +1661,13 @@ class Pursuits:
         if known:
             self._settle(family, family.ending(self.resting), route, now_ns)
         else:
-            family.query_ns = now_ns + self._policy.hedge_ns
+            family.query_ns = now_ns + self.policy.hedge_ns
             self._schedule(family)
 
     def _opened(self, row: Row, now_ns: int) -> None:
         """An order appeared. If a cancel for it came too early, this is the moment to repeat it."""
+        if self.tells_opened:
+            self.effects.append(Opened(row))
         order = Target("order_id", row.order_id)
         keys = [order]
         if row.cl_ord_id is not None:
@@ -1724,7 +1765,7 @@ class Pursuits:
             earlier.answered_unknown = ()
         pursuit.finished_ns = now_ns
         self._doubtful[pursuit.key] = pursuit
-        if len(self._doubtful) > self._policy.late_limit:
+        if len(self._doubtful) > self.policy.late_limit:
             del self._doubtful[next(iter(self._doubtful))]
 
     def _answer(

@@ -22,6 +22,7 @@ from ..engine.pursuits import (
     Ended,
     Late,
     Look,
+    Opened,
     Pursuits,
     Redial,
     RenewToken,
@@ -75,6 +76,18 @@ class Owner(Protocol):
         ...
 
 
+class Watcher(Protocol):
+    """Who wants to hear what happens to a venue's sessions and orders, whoever asked for it: a sweep."""
+
+    def session_up(self, lane: Lane, now_ns: int) -> None: ...
+
+    def session_down(self, lane: Lane, now_ns: int) -> None: ...
+
+    def order_opened(self, order_id: str, now_ns: int) -> None: ...
+
+    def order_ended(self, order_id: str, canceled: bool, now_ns: int) -> None: ...
+
+
 class Dispatcher:
     """One venue's hand. All methods are plain calls; `run` is the alarm's task."""
 
@@ -91,6 +104,7 @@ class Dispatcher:
         self._armed_ns = FAR_NS
         self._has_rest = False
         self._no_session = f"{venue} has no live WebSocket session"
+        self._watcher: Watcher | None = None
         self._no_feed = f"{venue} has no live order feed"
         self.beats = 0
 
@@ -103,6 +117,11 @@ class Dispatcher:
         self._has_rest = True
         self._wake_rest = wake
         self._tell_ceiling = told
+
+    def watch(self, watcher: Watcher | None) -> None:
+        """Let somebody hear of every session and order from here on; None for nobody."""
+        self._watcher = watcher
+        self.pursuits.tells_opened = watcher is not None
 
     # ---------------------------------------------------------------- from the gateway
 
@@ -149,13 +168,19 @@ class Dispatcher:
     def session_up(self, lane: Lane) -> None:
         """A session can take cancels."""
         self._events.clear(self._no_session)
-        self.pursuits.session_up(lane, self._clock.monotonic_ns())
+        now_ns = self._clock.monotonic_ns()
+        self.pursuits.session_up(lane, now_ns)
         self.perform()
+        if self._watcher is not None:
+            self._watcher.session_up(lane, now_ns)
 
     def session_down(self, lane: Lane) -> None:
         """A session is over; what it had in flight moves on in this step."""
-        self.pursuits.session_down(lane, self._clock.monotonic_ns())
+        now_ns = self._clock.monotonic_ns()
+        self.pursuits.session_down(lane, now_ns)
         self.perform()
+        if self._watcher is not None:
+            self._watcher.session_down(lane, now_ns)
         if not self.pursuits.live:
             what_now = "cancels go by REST alone" if self._has_rest else "it takes no cancels until one is back"
             self._events.alert("critical", self._no_session, f"{what_now}; status tells why each is down")
@@ -240,6 +265,12 @@ class Dispatcher:
                 self._sessions[lane].look(reqid, order_id)
             case Ended(row=row):
                 self._events.order(self.venue, row)
+                if self._watcher is not None:
+                    canceled = row.status == "canceled"
+                    self._watcher.order_ended(row.order_id, canceled, self._clock.monotonic_ns())
+            case Opened(row=row):
+                if self._watcher is not None:
+                    self._watcher.order_opened(row.order_id, self._clock.monotonic_ns())
             case Late(ticket=owner, settlement=settlement):
                 owner.late(settlement)
             case RenewToken(lane=lane):

@@ -66,6 +66,10 @@ class Events:
             event["why"] = why
         self._publish(f"session.{venue}", event)
 
+    def kill(self, event: Mapping[str, Any]) -> None:
+        """Something happened to the kill switch."""
+        self._publish("kill", {"type": "kill", **event})
+
     def alert(self, severity: str, what: str, do: str) -> None:
         """Something for a person to act on: what it is, and what to do. Repeats within a minute are not sent."""
         now_ns = self._clock.monotonic_ns()

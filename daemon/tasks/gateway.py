@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import structlog
 import trio
 
-from ..contract.commands import Cancel, CancelAll, CancelBatch, Command, Ping, Rearm, Status
+from ..contract.commands import Cancel, CancelAll, CancelBatch, Command, Kill, Ping, Rearm, Status
 from ..contract.frames import (
     BATCH_BYTES,
     MESSAGE_FRAMES,
@@ -40,6 +40,7 @@ from ..transport.clock import Clock
 from ..transport.zeromq import Message, Router, Sent
 from .dispatcher import Dispatcher
 from .events import Events
+from .killswitch import KILL_DEADLINE_MS, KillSwitch
 from .telemetry import Histogram
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -105,6 +106,21 @@ class Asked:
     def late(self, settlement: Settlement) -> None:
         """What the venue said after an `unknown`."""
         self.gateway.late(self, settlement)
+
+    @property
+    def id(self) -> CommandID:
+        """What the client calls the command."""
+        return self.command.id
+
+    @property
+    def who(self) -> str:
+        """Who sent it, as the kernel tells."""
+        peer = self.message.peer
+        return "" if peer is None else f"uid {peer.uid} pid {peer.pid}"
+
+    def answer(self, reply: Mapping[str, Any]) -> None:
+        """The one reply to a command that is about no order."""
+        self.gateway.settle(self, reply, ())
 
 
 class _Part:
@@ -181,6 +197,7 @@ class Gateway:
         events: Events,
         status: Callable[[bool], dict[str, Any]],
         *,
+        kill: KillSwitch,
         deadline_ms: int,
     ) -> None:
         """status: makes the members of a `status` reply; its argument says whether detail is wanted."""
@@ -197,6 +214,7 @@ class Gateway:
         self._clock = clock
         self._events = events
         self._status = status
+        self._killswitch = kill
         self._deadline_ns = deadline_ms * MS
         self._remembered: OrderedDict[tuple[bytes, CommandID], _Remembered] = OrderedDict()
         self._kept_bytes = 0
@@ -330,10 +348,35 @@ class Gateway:
             case Rearm(id=id) if asked.wicket.door != "control":
                 detail_text = "type: rearm is taken on the control socket only"
                 self._answer_at_once(asked, refusal_map(id, "invalid", detail_text))
+            case Kill():
+                self._kill(asked, asked.command, now_ns)
+            case Rearm():
+                self._rearm(asked, asked.command, now_ns)
             case command:
-                self._answer_at_once(
-                    asked, refusal_map(command.id, "unsupported", "type: this build has no kill switch and no leases")
-                )
+                self._answer_at_once(asked, refusal_map(command.id, "unsupported", "type: this build has no leases"))
+
+    def _kill(self, asked: Asked, command: Kill, now_ns: int) -> None:
+        """Pull the kill switch: nothing that refuses other commands refuses this one, not even its own lateness."""
+        absent = [venue for venue in command.venues or () if venue not in self._desks]
+        if absent:
+            self._answer_at_once(asked, _not_enabled(command.id, absent[0]))
+            return
+        key = (asked.identity, command.id)
+        known = self._remembered.get(key)
+        if known is not None and known.expires_ns > now_ns:
+            self._repeat(asked, known)
+            return
+        self._remember(key, asked, now_ns)
+        allowed_ns = (KILL_DEADLINE_MS if command.deadline_ms is None else command.deadline_ms) * MS
+        start_ns = now_ns if command.sent_ns is None else min(command.sent_ns, now_ns)
+        self.in_flight += 1
+        self._killswitch.kill(asked, command, asked.who, start_ns + allowed_ns)
+
+    def _rearm(self, asked: Asked, command: Rearm, now_ns: int) -> None:
+        deadline_ns = self._admit(asked, now_ns, None)
+        if deadline_ns is not None:
+            self.in_flight += 1
+            self._killswitch.rearm(asked, command, asked.who)
 
     def _batch(self, asked: Asked, command: CancelBatch, now_ns: int) -> None:
         desk = self._desks.get(command.venue)
@@ -390,14 +433,16 @@ class Gateway:
         elif self.in_flight >= IN_FLIGHT_LIMIT:
             self._refuse_admission(asked, target, "overloaded", f"{IN_FLIGHT_LIMIT} commands are in flight")
         else:
-            self._remembered[key] = _Remembered(asked, now_ns + REPLAY_WINDOW_S * 1_000_000_000)
-            if known is not None:
-                self._remembered.move_to_end(key)
-            if len(self._remembered) > REPLAY_LIMIT:
-                self._remembered.popitem(last=False)
-                self.forgotten += 1
+            self._remember(key, asked, now_ns)
             return deadline_ns
         return None
+
+    def _remember(self, key: tuple[bytes, CommandID], asked: Asked, now_ns: int) -> None:
+        self._remembered[key] = _Remembered(asked, now_ns + REPLAY_WINDOW_S * 1_000_000_000)
+        self._remembered.move_to_end(key)
+        if len(self._remembered) > REPLAY_LIMIT:
+            self._remembered.popitem(last=False)
+            self.forgotten += 1
 
     def _repeat(self, asked: Asked, known: _Remembered) -> None:
         """The same id again: the stored reply, or a place beside the command in flight; for another command a no."""

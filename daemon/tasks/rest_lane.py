@@ -60,6 +60,9 @@ DIAL_TIMEOUT_S: Final = 8.0
 """Above the bounds of the dial's own phases, which give the better message."""
 
 MARK_LOOK_S: Final = 0.5
+URGENT: Final = 2
+"""Urgent calls that may be under way at once: a cancel-all and the look behind it."""
+
 STALE_TRIES: Final = 3
 """Connections tried for one call when each turns out to have been closed while idle."""
 
@@ -147,6 +150,7 @@ class RestLane:
         self._turn = trio.Semaphore(self._turns, max_value=self._turns)
         self._idle: list[tuple[HttpConnection, float]] = []
         self._work_there = trio.Event()
+        self._urgent_there = trio.Event()
         self._closed_until_ns = 0
         self._closed_why = ""
         self._dial_failed_at = -DIAL_PAUSE_S
@@ -159,6 +163,8 @@ class RestLane:
     def wake(self) -> None:
         """There may be a call to make."""
         self._work_there.set()
+        if self._dispatcher.pursuits.wants_urgent:
+            self._urgent_there.set()
 
     def reopen(self) -> None:
         """Another key is in use from here on: what the venue refused to the last one says nothing about it."""
@@ -185,6 +191,8 @@ class RestLane:
                 lane.start_soon(self._keep_warm, name=f"{self.venue} REST keep-warm")
                 for number in range(self._turns + OVERDUE):
                     lane.start_soon(self._work, name=f"{self.venue} REST worker {number}")
+                for number in range(URGENT):
+                    lane.start_soon(self._work_urgent, name=f"{self.venue} REST urgent worker {number}")
         finally:
             for connection, _ in self._idle:
                 with trio.CancelScope(shield=True):
@@ -201,39 +209,56 @@ class RestLane:
             while await self._work_once():
                 pass
 
-    async def _work_once(self) -> bool:
-        """Make the most urgent call; False when there is none."""
+    async def _work_urgent(self) -> None:
+        """Make the calls that wait for nothing.
+
+        Not even for their turn: one that overtakes another's nonce costs that one a second try, and they are a kill's.
+        """
+        while True:
+            with trio.move_on_after(IDLE_LOOK_S):
+                await self._urgent_there.wait()
+            self._urgent_there = trio.Event()
+            while self._dispatcher.pursuits.wants_urgent:
+                await self._work_once(urgent=True)
+
+    async def _work_once(self, *, urgent: bool = False) -> bool:
+        """Make the most important call; False when there is none."""
         taken: list[Call] = []
+        pursuits = self._dispatcher.pursuits
+
+        def next_call(now_ns: int) -> Call | None:
+            if urgent:
+                return pursuits.next_urgent(now_ns)
+            return pursuits.next_call(now_ns, queries=self._budget.spares_query(now_ns))
 
         def choose() -> Plan | None:
             now_ns = self._world.clock.monotonic_ns()
-            queries = self._budget.spares_query(now_ns)
-            call = self._dispatcher.pursuits.next_call(now_ns, queries=queries)
+            call = next_call(now_ns)
             if call is None:
                 return None
             self._budget.called(call.form, len(call.targets), now_ns)
             taken.append(call)
             return self._dialect.plan(call)
 
-        if not self._dispatcher.pursuits.wants_call:
+        if not urgent and not pursuits.wants_call:
             return False
         try:
-            answer = await self._exchange(choose)
+            answer = await self._exchange(choose, takes_turn=not urgent)
         except CallFailed as failed:
             self.last_error = failed.why
             # Nothing was chosen when not even a connection could be had: the call that wanted it has failed, unsent.
-            call = taken[0] if taken else self._dispatcher.pursuits.next_call(self._world.clock.monotonic_ns())
+            call = taken[0] if taken else next_call(self._world.clock.monotonic_ns())
             if call is None:
                 return False
             log.warning("REST call failed", venue=self.venue, form=call.form, left=failed.left, why=failed.why)
-            self._dispatcher.pursuits.call_failed(call, failed.left, failed.why, self._world.clock.monotonic_ns())
+            pursuits.call_failed(call, failed.left, failed.why, self._world.clock.monotonic_ns())
             self._dispatcher.perform()
             return True
         if answer is None:
             return False
         if isinstance(answer, RestFailed):
             log.info("REST refused", venue=self.venue, form=taken[0].form, fault=answer.fault.name, error=answer.error)
-        self._dispatcher.pursuits.call_answered(taken[0], answer, self._world.clock.monotonic_ns())
+        pursuits.call_answered(taken[0], answer, self._world.clock.monotonic_ns())
         self._dispatcher.perform()
         return True
 
@@ -252,7 +277,9 @@ class RestLane:
             raise TokenFailed(answer.error, answer.fault)
         raise TokenFailed(getattr(answer, "why", "not a token"))
 
-    async def _exchange(self, choose: Callable[[], Plan | None]) -> RestAnswer | None:
+    async def _exchange(
+        self, choose: Callable[[], Plan | None], *, takes_turn: bool = True
+    ) -> RestAnswer | None:
         """Take a turn, then do what `choose` says at that moment; None when it says that there is nothing to do.
 
         Raises CallFailed.
@@ -262,20 +289,22 @@ class RestLane:
         for _ in range(STALE_TRIES):
             self._raise_if_closed()
             connection = await self._connection()
-            await self._turn.acquire()
+            if takes_turn:
+                await self._turn.acquire()
+            turn = _Turn(self._turn if takes_turn else None)
             try:
                 chosen = chosen or choose()
             except BaseException:
-                self._turn.release()
+                turn.end()
                 raise
             if chosen is None:
-                self._turn.release()
+                turn.end()
                 self._idle.append((connection, trio.current_time()))
                 return None
             build, decode = chosen
             request = build(0 if self._nonces is None else self._nonces.draw(self._world.clock.utc_ns()))
             try:
-                response = await self._request(connection, request)
+                response = await self._request(connection, request, turn)
             except NotSent as stale:
                 fault = stale.detail
                 continue
@@ -294,14 +323,13 @@ class RestLane:
             return answer
         raise CallFailed(fault, left=False)
 
-    async def _request(self, connection: HttpConnection, request: SignedRequest) -> Response:
+    async def _request(self, connection: HttpConnection, request: SignedRequest, turn: "_Turn") -> Response:
         """One request in the turn that the caller took. Raises NotSent or AnswerLost."""
         headers = [(name.encode(), value.encode()) for name, value in request.headers]
         failure: NotSent | AnswerLost | None = None
         response: Response | None = None
         sent_ns = self._world.clock.monotonic_ns()
         self.calls += 1
-        turn = _Turn(self._turn)
         try:
             async with trio.open_nursery() as overdue:
                 overdue.start_soon(turn.end_after, self._exclusive_s)
@@ -417,16 +445,15 @@ class RestLane:
 
 
 class _Turn:
-    """One request's turn: ended once, by its answer or by its silence."""
+    """One request's turn: ended once, by its answer or by its silence. turns: None for one that took none."""
 
-    def __init__(self, turns: trio.Semaphore) -> None:
+    def __init__(self, turns: trio.Semaphore | None) -> None:
         self._turns = turns
-        self._over = False
 
     def end(self) -> None:
-        if not self._over:
-            self._over = True
-            self._turns.release()
+        turns, self._turns = self._turns, None
+        if turns is not None:
+            turns.release()
 
     async def end_after(self, seconds: float) -> None:
         await trio.sleep(seconds)
