@@ -1,4 +1,4 @@
-"""Futures over the Unified WebSocket, on real sockets: a plain day, and cancels in flight when its sockets are reset."""
+"""Futures over the Unified WebSocket, on real sockets: a plain day, and resets with cancels in flight."""
 
 from collections.abc import Callable
 from typing import Any, Final

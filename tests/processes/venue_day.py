@@ -25,9 +25,7 @@ def place_known(exchange: Exchange, service: Service, venue: str, count: int) ->
     """Put orders on the book, and return once the daemon has heard of them: streams are a moment behind the book."""
     order_ids = exchange.place(count, venue=venue)
     open_orders = len(exchange.book()[venue])
-    until(
-        lambda: service.status()["venues"][venue]["open_orders"] == open_orders, WITHIN_S, "the streams told of all"
-    )
+    until(lambda: service.status()["venues"][venue]["open_orders"] == open_orders, WITHIN_S, "the streams told of all")
     return order_ids
 
 
