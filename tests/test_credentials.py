@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from daemon.credentials import BadCredentials, Credentials, Secret, load
+from daemon.credentials import BadCredentials, Credentials, Secret, load, load_venue
 from daemon.settings import CredentialFiles, Futures, Prime, Settings, Spot
 
 SECRET = bytes(range(64))
@@ -68,6 +68,13 @@ def test_only_enabled_venues_need_files(tmp_path: Path) -> None:
     credentials = load(settings(tmp_path), {})
     assert credentials.prime is None
     assert len(credentials.all_keys()) == 1
+
+
+def test_one_venues_keys_need_no_other_files(directory: Path) -> None:
+    (directory / "spot.key").unlink()
+    assert load_venue(settings(directory), {}, "futures").secret.reveal() == SECRET
+    with pytest.raises(BadCredentials, match=r"spot\.key"):
+        load_venue(settings(directory), {}, "spot")
 
 
 def test_the_directory_of_the_file_wins_over_systemds(

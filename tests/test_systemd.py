@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from daemon.panic import DISK_TIMEOUT_S, GRACE_S
 from daemon.settings import DRAIN_ON_STOP_S, Settings
 
 UNITS = Path(__file__).parent.parent / "systemd"
+SERVICES = ("canceld.service", "canceld-panic.service")
 EXECUTABLE = "/opt/canceld/bin/canceld"
 SCORE_LIMIT = 14
 """In tenths, on systemd 252. Left are: networking and local sockets (0.9), the host's root (0.1), a clock device that
@@ -39,24 +41,26 @@ def unit() -> dict[str, str]:
     return dict(lines_of("canceld.service"))
 
 
-def test_systemd_finds_nothing_to_say_about_the_unit(tmp_path: Path) -> None:
-    copy = tmp_path / "canceld.service"
+@pytest.mark.parametrize("name", SERVICES)
+def test_systemd_finds_nothing_to_say_about_the_unit(name: str, tmp_path: Path) -> None:
+    copy = tmp_path / name
     # Only the program is exchanged: it is not installed where the tests run.
-    copy.write_text((UNITS / "canceld.service").read_text().replace(EXECUTABLE, "/bin/sh"))
+    copy.write_text((UNITS / name).read_text().replace(EXECUTABLE, "/bin/sh"))
     # Unknown keys and bad values are told on stderr alone; the exit status stays 0.
     ended = subprocess.run([tool("systemd-analyze"), "verify", str(copy)], capture_output=True, text=True, timeout=60)
     told = [line for line in ended.stderr.splitlines() if copy.name in line or str(copy) in line]
     assert (ended.returncode, told, ended.stdout) == (0, [], "")
 
 
-def test_the_unit_is_as_closed_as_such_a_service_can_be(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_unit_is_as_closed_as_such_a_service_can_be(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     ended = subprocess.run(
         [
             tool("systemd-analyze"),
             "security",
             "--offline=yes",
             f"--threshold={SCORE_LIMIT}",
-            str(UNITS / "canceld.service"),
+            str(UNITS / name),
         ],
         capture_output=True,
         text=True,
@@ -65,7 +69,7 @@ def test_the_unit_is_as_closed_as_such_a_service_can_be(capsys: pytest.CaptureFi
     score = re.search(r"Overall exposure level.*: ([0-9.]+)", ended.stdout)
     assert score is not None, ended.stderr
     with capsys.disabled():
-        print(f"\nsystemd exposure of canceld.service: {score[1]} (limit {SCORE_LIMIT / 10})")
+        print(f"\nsystemd exposure of {name}: {score[1]} (limit {SCORE_LIMIT / 10})")
     assert ended.returncode == 0
 
 
@@ -134,3 +138,27 @@ def test_keys_reach_neither_core_dumps_nor_the_environment(unit: dict[str, str])
 def test_the_daemon_outlives_strategies_when_memory_runs_out(unit: dict[str, str]) -> None:
     assert unit["OOMScoreAdjust"] == "-900"
     assert unit["LimitNOFILE"] == "65536"
+
+
+# Settings in which the two services differ, each for a reason given in its file.
+OWN = {
+    "Description", "ExecStart", "ExecReload", "Type", "NotifyAccess", "Wants", "After", "TimeoutStartSec",
+    "TimeoutStopSec", "WatchdogSec", "Restart", "RestartSec", "RestartPreventExitStatus", "RuntimeDirectory",
+    "RuntimeDirectoryMode", "OOMScoreAdjust", "MemoryMax", "TasksMax", "LimitNOFILE", "WantedBy",
+}  # fmt: skip
+
+
+def test_panic_runs_as_the_daemon_does_with_its_keys_and_its_state() -> None:
+    daemon = [line for line in lines_of("canceld.service") if line[0] not in OWN]
+    # What libzmq needs, panic does not.
+    daemon.remove(("SystemCallFilter", "sched_setscheduler"))
+    assert [line for line in lines_of("canceld-panic.service") if line[0] not in OWN] == daemon
+
+
+def test_panic_has_the_time_it_takes_and_waits_for_nothing() -> None:
+    panic = dict(lines_of("canceld-panic.service"))
+    assert panic["Type"] == "oneshot"
+    told = re.search(r"--timeout-s ([0-9]+) ", panic["ExecStart"])
+    assert told is not None
+    assert float(panic["TimeoutStartSec"]) >= float(told[1]) + GRACE_S + DISK_TIMEOUT_S
+    assert "After" not in panic

@@ -102,7 +102,8 @@ class PlainWebSocket:
             case RejectConnection(status_code=status):
                 raise UpgradeRefused(status)
             case CloseConnection(code=code, reason=reason):
-                raise LineLost(f"closed by the peer ({code}{f' {reason}' if reason else ''})")
+                # By the peer, or by the protocol's rules after bytes that break them.
+                raise LineLost(f"session ended ({code}{f' {reason}' if reason else ''})")
             case _:
                 # Bytes, which nobody here sends, and pongs, which nobody asked for.
                 return

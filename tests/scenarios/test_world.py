@@ -14,7 +14,7 @@ from .world import Stage, settings_for
 
 
 @pytest.fixture
-async def world(autojump_clock: object) -> Stage:
+async def world() -> Stage:
     return Stage(settings_for(*VENUES, uws=True), 1, UNLIMITED)
 
 
@@ -50,7 +50,9 @@ async def test_no_name_may_be_called_free_that_an_order_bears(world: Stage, venu
 
 
 @pytest.mark.parametrize("venue", VENUES)
-async def test_an_order_placed_after_the_asking_was_not_meant(world: Stage, venue: Venue) -> None:
+async def test_an_order_placed_after_the_asking_was_not_meant(
+    autojump_clock: object, world: Stage, venue: Venue
+) -> None:
     asked_ns = world.clock.monotonic_ns()
     await trio.sleep(1.0)
     [order_id] = world.place(1, venue)

@@ -75,15 +75,11 @@ SETTINGS: Final = settings_for("spot")
 
 SpotProtocol: TypeAlias = Literal["v1", "v2"]
 
-ROUTES: Final[dict[str, str]] = {
-    WS_HOST: "spot_ws",
-    REST_HOST: "spot_rest",
-    PRIME_HOST: "prime_ws",
-    FUTURES_HOST: "futures_rest",
-    FEED_HOST: "futures_feed",
-    UWS_HOST: "unified_ws",
+HOSTS: Final[dict[Venue, tuple[str, ...]]] = {
+    "spot": (WS_HOST, REST_HOST),
+    "prime": (PRIME_HOST,),
+    "futures": (FUTURES_HOST, FEED_HOST, UWS_HOST),
 }
-"""What the exchange calls the way in through each host."""
 
 SEEDS: Final = (1, 2)
 """What a story is run with where chance has a part in it; a failing test's name holds its seed."""
@@ -242,12 +238,12 @@ class Stage:
         self.directories: dict[str, MemoryDirectory] = {}
         self.judge = Judge(self.exchange, self.clock)
         # Not the first start of this daemon: it knows how far it had counted.
-        for venue in settings.venues:
-            self.directory(settings.state.dir).replace_now(f"nonce-{venue}", format_mark(self.clock.utc_ns()))
+        self.directory(settings.state.dir).replace_now("nonce-spot", format_mark(self.clock.utc_ns()))
         self.ready = trio.Event()
         self.ended = trio.Event()
         self.dials: list[Dial] = []
         self.unreachable: set[str] = set()
+        self._lines: list[tuple[str, trio.CancelScope]] = []
         self._entropy = SeededEntropy(seed)
         self._strategies: list[Strategy] = []
         self._nursery: trio.Nursery | None = None
@@ -264,8 +260,15 @@ class Stage:
         if host in self.unreachable:
             raise DialFailed("connect", "connection refused")
         ours, theirs = memory_wire_pair()
-        self.start(self.exchange.serve_stream, theirs)
+        self.start(self._serve, theirs, host)
         return ours
+
+    async def _serve(self, wire: Wire, host: str) -> None:
+        """Let the exchange serve a connection until either side ends it or the line to the host is cut."""
+        with trio.CancelScope() as line:
+            self._lines.append((host, line))
+            await self.exchange.serve_stream(wire)
+        self._lines.remove((host, line))
 
     @property
     def world(self) -> World:
@@ -345,8 +348,13 @@ class Stage:
     def cut_off(self, *hosts: str) -> None:
         """No connection stands any more to these hosts, and none can be made until `reconnect`."""
         self.unreachable |= set(hosts)
-        for host in hosts:
-            self.inject("reset_sockets", route=ROUTES[host])
+        for host, line in self._lines:
+            if host in hosts:
+                line.cancel()
+
+    def cut_off_venue(self, venue: Venue) -> None:
+        """The same for every host of a venue."""
+        self.cut_off(*HOSTS[venue])
 
     def reconnect(self) -> None:
         self.unreachable.clear()
