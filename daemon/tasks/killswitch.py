@@ -470,6 +470,8 @@ class KillSwitch:
         while True:
             there = self._trigger()
             if there is not None and not pulled:
+                # `panic` leaves both files: what is in the latch is the cause then.
+                self._adopt()
                 self.pull("file", there)
             pulled = there is not None
             await trio.sleep(TRIGGER_LOOK_S)
@@ -488,26 +490,29 @@ class KillSwitch:
         """The latch file is written by `panic` too, and must never be missing while the switch is pulled."""
         while True:
             await trio.sleep(LATCH_LOOK_S)
-            if self._rearming:
-                continue
-            try:
-                latch = parse_latch(self._directory.read(LATCH_FILE))
-            except DiskFailed:
-                continue
-            held = self._switch.latch
-            if latch is not None and held is None:
-                self._sweep_all(latch)
-                self._switch.trip(latch)
-                log.error("latched from outside", trigger=latch.trigger, reason=latch.reason, who=latch.who)
-                told = {"state": "latched", "trigger": latch.trigger, "reason": latch.reason, "who": latch.who}
-                self._events.kill(told)
-                self._events.alert("critical", "the kill switch is latched", f"{latch.trigger}: {latch.reason}")
-            elif latch is None and held is not None and self._durable:
-                self._durable = False
-                self._unstored.set()
-                self._events.alert(
-                    "critical", "the latch file vanished while the switch is pulled", "it was written anew; see who did it"
-                )
+            if not self._rearming:
+                self._adopt()
+
+    def _adopt(self) -> None:
+        """Make the switch and its file agree, on `latched` wherever they differ."""
+        try:
+            latch = parse_latch(self._directory.read(LATCH_FILE))
+        except DiskFailed:
+            return
+        held = self._switch.latch
+        if latch is not None and held is None:
+            self._sweep_all(latch)
+            self._switch.trip(latch)
+            log.error("latched from outside", trigger=latch.trigger, reason=latch.reason, who=latch.who)
+            told = {"state": "latched", "trigger": latch.trigger, "reason": latch.reason, "who": latch.who}
+            self._events.kill(told)
+            self._events.alert("critical", "the kill switch is latched", f"{latch.trigger}: {latch.reason}")
+        elif latch is None and held is not None and self._durable:
+            self._durable = False
+            self._unstored.set()
+            self._events.alert(
+                "critical", "the latch file vanished while the switch was pulled", "it is put back; see who did it"
+            )
 
     # ---------------------------------------------------------------- answers
 

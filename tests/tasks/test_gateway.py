@@ -14,7 +14,10 @@ from daemon.tasks import gateway as room
 from daemon.tasks.dispatcher import Owner
 from daemon.tasks.events import Events
 from daemon.tasks.gateway import Gateway
+from daemon.tasks.killswitch import KillSwitch
 from daemon.transport.clock import VirtualClock
+from daemon.transport.disk import MemoryDirectory
+from daemon.transport.entropy import SeededEntropy
 from daemon.transport.zeromq_memory import MemoryBus, MemoryDealer
 
 COMMANDS = "ipc:///run/canceld/commands.sock"
@@ -68,6 +71,7 @@ class Door:
             self.clock,
             self.events,
             lambda detail: {"state": "serving", "detailed": detail},
+            kill=KillSwitch({}, MemoryDirectory("/state"), self.clock, SeededEntropy(1), self.events),
             deadline_ms=2000,
         )
         self.client = self.bus.connect(COMMANDS)
