@@ -48,6 +48,7 @@ class Hand:
     def __init__(self, *lanes: Lane, mass: bool = True, rest: bool = True, known: tuple[str, ...] = ()) -> None:
         self.now_ns = START_NS
         self.look = 0
+        self.fired: set[Lane] = set()
         self.sweep = Sweep("spot", mass=mass, rest=rest, live=lanes, known=known, now_ns=START_NS)
 
     def take(self) -> list[Any]:
@@ -55,6 +56,8 @@ class Hand:
         for effect in effects:
             if isinstance(effect, Look):
                 self.look = effect.number
+            elif isinstance(effect, FireAll):
+                self.fired.add(effect.lane)
         return effects
 
     def at(self, now_ms: float) -> list[Any]:
@@ -92,7 +95,9 @@ class Hand:
         """Bring a venue without orders to flat, from wherever the sweep is."""
         for _ in range(4):
             while not any(isinstance(effect, Look) for effect in self.at((self.now_ns - START_NS) / MS + 50)):
-                pass
+                for lane in self.fired:
+                    self.answered(lane)
+                self.fired = set()
             self.shown()
         assert self.state == "flat"
 
@@ -323,6 +328,18 @@ def test_late_answer_to_a_look_that_was_given_up_proves_nothing() -> None:
     assert hand.status["tried"]["look"] == "no answer"
 
 
+def test_session_that_comes_up_while_confirming_does_not_hurry_the_second_look() -> None:
+    hand = Hand(0)
+    hand.take()
+    hand.answered(0, 0)
+    hand.at(50)
+    hand.shown()
+    hand.at(160)
+    hand.sweep.session_up(1, hand.now_ns)
+    assert hand.take() == []
+    assert hand.at(50 + CONFIRM_NS / MS) == [Look(2)]
+
+
 def test_failed_look_while_confirming_brings_the_rounds_back() -> None:
     hand = Hand(0)
     hand.take()
@@ -363,7 +380,9 @@ def test_order_that_a_look_shows_while_flat_is_swept_at_once() -> None:
     hand = Hand(0)
     hand.flat()
     hand.at((hand.now_ns - START_NS) / MS + FLAT_LOOK_NS / MS)
-    assert FireAll(0) in hand.shown("A")
+    effects = hand.shown("A")
+    assert FireAll(0) in effects
+    assert CancelOne("A") not in effects
     assert hand.state == "residual"
 
 
@@ -444,6 +463,9 @@ def test_reports_and_memory_are_bounded() -> None:
     alert = next(effect for effect in hand.at(1500) if isinstance(effect, Alert))
     assert alert.do.count(", O") == NAMED_LIMIT - 1
     assert hand.state == "residual"
+    hand.sweep.order_ended("more", canceled=True, now_ns=hand.now_ns)
+    hand.shown("O1")
+    assert hand.status["resting"] == 1
 
 
 # ---------------------------------------------------------------- against a venue that misbehaves
