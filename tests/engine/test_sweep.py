@@ -197,6 +197,17 @@ def test_orders_are_cancelled_by_id_from_the_first_look_when_no_cancel_all_was_a
     assert hand.status["tried"] == {"ws": "EGeneral:Permission denied", "rest": "EGeneral:Permission denied"}
 
 
+def test_orders_are_cancelled_by_id_again_once_cancel_alls_are_refused() -> None:
+    hand = Hand(0)
+    hand.flat()
+    hand.sweep.fire((), hand.now_ns)
+    hand.take()
+    hand.sweep.fired_failed(0, "EGeneral:Permission denied", hand.now_ns)
+    hand.at((hand.now_ns + LOOK_AFTER_NS - START_NS) / MS)
+    hand.shown("A")
+    assert CancelOne("A") in hand.at((hand.now_ns - START_NS) / MS + ROUND_PAUSES_MS[1])
+
+
 def test_known_order_is_cancelled_by_id_even_when_no_look_is_answered() -> None:
     hand = Hand(0, known=("A",))
     hand.take()
