@@ -7,10 +7,12 @@ the first byte has left, and nothing slow is imported: whoever calls this waits 
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -57,6 +59,8 @@ def main(config: str, reason: str, timeout_s: int, as_json: bool) -> int:
     except BadSettings as error:
         return _complain(str(error))
     by_s = time.monotonic() + timeout_s
+    # A terminal or a connection that goes away must not end this half-way.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     state = Path(settings.state.dir)
     nonces = StoredNonces(state / "nonce-spot")
     dialler = Dialler(settings.tls.ca_file)
@@ -67,8 +71,15 @@ def main(config: str, reason: str, timeout_s: int, as_json: bool) -> int:
     keeping = threads.start(partial(_keep, latching, nonces), "state")
     # While the connections are being made: they all will ask for it.
     dialler.trust()
+    if not as_json:
+        # Whoever does not read this any more still wants what it says.
+        with suppress(OSError):
+            print(f"cancelling everything at {', '.join(settings.venues)}; at most {timeout_s} s", flush=True)
     threads.wait_for(sweeps, by_s + GRACE_S)
-    threads.wait_for([keeping, threads.start(nonces.store, "nonce mark")], time.monotonic() + DISK_TIMEOUT_S)
+    disk_by_s = time.monotonic() + DISK_TIMEOUT_S
+    if threads.wait_for([keeping], disk_by_s):
+        # Not beside it: two writers of one file would share the unfinished one.
+        threads.wait_for([threads.start(nonces.store, "nonce mark")], disk_by_s)
     told = _told(settings, reason, latching, nonces, dialler, reports)
     if as_json:
         print(json.dumps(told))
@@ -310,10 +321,8 @@ def _venue(report: Report) -> dict[str, Any]:
 
 
 def _print_table(told: dict[str, Any]) -> None:
-    if told["latched"]:
-        print("kill switch latched")
-    if told["latch_error"] is not None:
-        print(f"kill switch {'latched, but' if told['latched'] else 'NOT latched:'} {told['latch_error']}")
+    fault = told["latch_error"]
+    print(f"kill switch {'latched' if told['latched'] else 'NOT latched'}{'' if fault is None else f': {fault}'}")
     rows = [["venue", "state", "canceled", "residual", "took"]]
     for venue, part in told["venues"].items():
         # Where nothing is known, nothing is not the number that rests.
@@ -328,6 +337,11 @@ def _print_table(told: dict[str, Any]) -> None:
             print(f"{venue} still rests: {order_id}")
         if part["state"] != "flat":
             tried = ", ".join(f"{step} x{times}" for step, times in part["tried"].items()) or "nothing"
-            print(f"{venue} {part['state']}: {part['error'] or 'out of time'}; tried: {tried}")
+            print(f"{venue} {part['state']}: {_printable(part['error'] or 'out of time')}; tried: {tried}")
     for remark in told["remarks"]:
         print(f"note: {remark}")
+
+
+def _printable(text: str) -> str:
+    """A venue's words, without what could steer a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -67,7 +67,7 @@ PRIME_HISTORY_NS: Final = 90 * 86_400 * 10**9
 PRIME_QUIET_S: Final = 0.5
 """Silence that proves an empty list of orders, once the answer to a later ping has come: its end is not marked."""
 
-PRIME_BURST: Final = 50
+BURST: Final = 50
 PRIME_WATCH_S: Final = 1.0
 """Cancels sent at once, and the longest wait for what becomes of them: 50 a second, as no limit is published."""
 
@@ -255,9 +255,17 @@ class SpotRoute:
                 self._cancel_by_id(ids, by_s)
 
     def _cancel_by_id(self, ids: Sequence[str], by_s: float) -> None:
-        self._report.note("REST CancelOrderBatch")
+        # Whether a batch may be one order is told differently on different pages.
+        alone = Target("order_id", ids[0]) if len(ids) == 1 else None
+        self._report.note("REST CancelOrderBatch" if alone is None else "REST CancelOrder")
         answer = self._door.call(
-            lambda nonce: spot_rest.cancel_batch_request(self._keys, nonce, ids), spot_rest.decode_cancel, by_s
+            lambda nonce: (
+                spot_rest.cancel_batch_request(self._keys, nonce, ids)
+                if alone is None
+                else spot_rest.cancel_request(self._keys, nonce, alone)
+            ),
+            spot_rest.decode_cancel,
+            by_s,
         )
         _count(answer, self._report)
 
@@ -354,7 +362,7 @@ class UnifiedRoute:
         with _session_of("Unified WebSocket", self._hang_up):
             session, token = self._connected(by_s)
             session.send(UNIFIED.cancel_all_frame(token, reqid), by_s)
-            for order in resting[:PRIME_BURST]:
+            for order in resting[:BURST]:
                 session.send(UNIFIED.cancel_frame(token, self._next(), Target("order_id", order.order_id)), by_s)
             while True:
                 match UNIFIED.decode(_heard(session, by_s)):
@@ -431,10 +439,10 @@ class PrimeRoute:
     def cancel(self, resting: Sequence[OrderState], by_s: float) -> None:
         refused: str | None = None
         with _session_of("Prime WebSocket", self._hang_up):
-            for start in range(0, len(resting), PRIME_BURST):
+            for start in range(0, len(resting), BURST):
                 if time.monotonic() >= by_s:
                     break  # the next look tells what is left
-                burst = [order for order in resting[start : start + PRIME_BURST] if order.symbol is not None]
+                burst = [order for order in resting[start : start + BURST] if order.symbol is not None]
                 session = self._connected(by_s)
                 for order in burst:
                     assert order.symbol is not None

@@ -146,7 +146,7 @@ def test_the_exit_status_is_0_only_when_everything_is_flat(states: tuple[str, st
 
 
 def test_the_table_names_what_rests_and_what_was_tried(capsys: pytest.CaptureFixture[str]) -> None:
-    spot, prime = report("residual", "O-1", "O-2", why="EService:Busy"), report("unreachable")
+    spot, prime = report("residual", "O-1", "O-2", why="EService:Busy\x1b[2J"), report("unreachable")
     spot.canceled = 7
     spot.note("REST CancelAll")
     spot.note("REST CancelAll")
@@ -166,7 +166,7 @@ def test_the_table_names_what_rests_and_what_was_tried(capsys: pytest.CaptureFix
         "prime  unreachable  0         ?",
         "spot still rests: O-1",
         "spot still rests: O-2",
-        "spot residual: EService:Busy; tried: REST CancelAll x2",
+        "spot residual: EService:Busy?[2J; tried: REST CancelAll x2",
         "prime unreachable: out of time; tried: nothing",
         "note: look here",
     ]

@@ -227,8 +227,8 @@ class Sweep:
 
         why: the venue's words, or what happened.
         """
-        self._waiting.discard(lane)
-        self._answering.discard(lane)
+        self._accepted = False
+        self._forget(lane)
         self._failed(route_of(lane), why)
         self.on_time(now_ns)
 
@@ -361,10 +361,9 @@ class Sweep:
         if self._phase is _Phase.FLAT:
             self._alert_ns = now_ns + ALERT_NS
         if self._phase is not _Phase.SWEEPING:
-            # Something new: the pauses start from the shortest, and no cancel-all was accepted for it yet.
+            # Something new: the pauses start from the shortest.
             self._phase = _Phase.SWEEPING
             self._pauses = 0
-            self._accepted = False
             self._round_ns = FAR_NS
         self._empty = 0
         self._bring_round(round_ns)
@@ -429,7 +428,6 @@ class Sweep:
     def _spoil(self) -> None:
         """Something was sent: no look begun until now can be one of the two that show the venue flat."""
         self._spoiled = self._begun
-        self._empty = 0
 
     def _forget(self, lane: Lane) -> None:
         """Nothing that this lane owed us or has earned counts for its next session."""

@@ -270,12 +270,6 @@ class Http:
                 line.close()
         return status, content
 
-    def close(self) -> None:
-        """Give the connection up, if there is one."""
-        line, self._line = self._line, None
-        if line is not None:
-            line.close()
-
 
 def _read_answer(line: Line, by_s: float) -> tuple[int, bytes, bool]:
     """Status, body, and whether the connection takes another request. Raises LineLost."""

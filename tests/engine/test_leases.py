@@ -100,6 +100,8 @@ def test_stall_of_our_own_leaves_time_to_read_the_renewals_that_waited() -> None
     assert leases.wake_ns <= woken_ns + LATE_NS
     # Put off once, and not again, however late we are.
     assert [terms.strategy for terms in leases.on_time(woken_ns + 900 * MS)] == ["dead"]
+    # The next stall is another one.
+    assert leases.on_time(woken_ns + 5000 * MS) == []
 
 
 @pytest.mark.parametrize(

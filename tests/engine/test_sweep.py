@@ -48,6 +48,7 @@ class Hand:
     def __init__(self, *lanes: Lane, mass: bool = True, rest: bool = True, known: tuple[str, ...] = ()) -> None:
         self.now_ns = START_NS
         self.look = 0
+        self.fired: set[Lane] = set()
         self.sweep = Sweep("spot", mass=mass, rest=rest, live=lanes, known=known, now_ns=START_NS)
 
     def take(self) -> list[Any]:
@@ -55,6 +56,8 @@ class Hand:
         for effect in effects:
             if isinstance(effect, Look):
                 self.look = effect.number
+            elif isinstance(effect, FireAll):
+                self.fired.add(effect.lane)
         return effects
 
     def at(self, now_ms: float) -> list[Any]:
@@ -92,7 +95,9 @@ class Hand:
         """Bring a venue without orders to flat, from wherever the sweep is."""
         for _ in range(4):
             while not any(isinstance(effect, Look) for effect in self.at((self.now_ns - START_NS) / MS + 50)):
-                pass
+                for lane in self.fired:
+                    self.answered(lane)
+                self.fired = set()
             self.shown()
         assert self.state == "flat"
 
@@ -190,6 +195,17 @@ def test_orders_are_cancelled_by_id_from_the_first_look_when_no_cancel_all_was_a
     effects = hand.at(1000)
     assert {CancelOne("A"), CancelOne("B")} <= set(effects)
     assert hand.status["tried"] == {"ws": "EGeneral:Permission denied", "rest": "EGeneral:Permission denied"}
+
+
+def test_orders_are_cancelled_by_id_again_once_cancel_alls_are_refused() -> None:
+    hand = Hand(0)
+    hand.flat()
+    hand.sweep.fire((), hand.now_ns)
+    hand.take()
+    hand.sweep.fired_failed(0, "EGeneral:Permission denied", hand.now_ns)
+    hand.at((hand.now_ns + LOOK_AFTER_NS - START_NS) / MS)
+    hand.shown("A")
+    assert CancelOne("A") in hand.at((hand.now_ns - START_NS) / MS + ROUND_PAUSES_MS[1])
 
 
 def test_known_order_is_cancelled_by_id_even_when_no_look_is_answered() -> None:
@@ -323,6 +339,18 @@ def test_late_answer_to_a_look_that_was_given_up_proves_nothing() -> None:
     assert hand.status["tried"]["look"] == "no answer"
 
 
+def test_session_that_comes_up_while_confirming_does_not_hurry_the_second_look() -> None:
+    hand = Hand(0)
+    hand.take()
+    hand.answered(0, 0)
+    hand.at(50)
+    hand.shown()
+    hand.at(160)
+    hand.sweep.session_up(1, hand.now_ns)
+    assert hand.take() == []
+    assert hand.at(50 + CONFIRM_NS / MS) == [Look(2)]
+
+
 def test_failed_look_while_confirming_brings_the_rounds_back() -> None:
     hand = Hand(0)
     hand.take()
@@ -363,7 +391,9 @@ def test_order_that_a_look_shows_while_flat_is_swept_at_once() -> None:
     hand = Hand(0)
     hand.flat()
     hand.at((hand.now_ns - START_NS) / MS + FLAT_LOOK_NS / MS)
-    assert FireAll(0) in hand.shown("A")
+    effects = hand.shown("A")
+    assert FireAll(0) in effects
+    assert CancelOne("A") not in effects
     assert hand.state == "residual"
 
 
@@ -444,6 +474,9 @@ def test_reports_and_memory_are_bounded() -> None:
     alert = next(effect for effect in hand.at(1500) if isinstance(effect, Alert))
     assert alert.do.count(", O") == NAMED_LIMIT - 1
     assert hand.state == "residual"
+    hand.sweep.order_ended("more", canceled=True, now_ns=hand.now_ns)
+    hand.shown("O1")
+    assert hand.status["resting"] == 1
 
 
 # ---------------------------------------------------------------- against a venue that misbehaves
