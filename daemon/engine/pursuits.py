@@ -13,7 +13,7 @@ one ticket; a ticket without an answer at its deadline.
 import heapq
 from collections import deque
 from collections.abc import Iterable, Sequence, Set
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -60,6 +60,7 @@ from .effects import (
     Call,
     CallOwner,
     Counts,
+    Decided,
     Effect,
     Ended,
     Form,
@@ -110,12 +111,13 @@ LOOKS_NEEDED = 2
 
 
 class Pursuits:
-    """The pursuits of one venue. `effects` is filled by every method and emptied by the caller."""
+    """The pursuits of one venue. `effects` and `decisions` are filled by every method and emptied by the caller."""
 
     def __init__(self, venue: Venue, policy: Policy, reqids: Reqids, resting: Resting) -> None:
         self.venue = venue
         self.resting = resting
         self.effects: list[Effect] = []
+        self.decisions: list[Decided] = []
         self.counts = Counts()
         self.mode: Mode = "unknown"
         self._policy = policy
@@ -935,6 +937,7 @@ class Pursuits:
                 return
             self._throttled.pop(pursuit, None)
             self.counts.retried += 1
+            self._decide("retry", pursuit, None, "the pause after the last try is over")
             self._go(pursuit, now_ns)
         if not pursuit.done and pursuit.silent_ns <= now_ns:
             pursuit.silent_ns = FAR_NS
@@ -1013,6 +1016,7 @@ class Pursuits:
         """Send it by the best route there is now, tried or not; when there is none, try again soon."""
         lanes = self._lanes
         if self.mode == "maintenance":
+            self._decide("hold", pursuit, None, "the venue is in maintenance")
             self._held[pursuit] = None
         elif lanes.live and not pursuit.sent and not lanes.stale and not lanes.closed_until:
             self._send(pursuit, lanes.live[0], now_ns)
@@ -1023,12 +1027,19 @@ class Pursuits:
         else:
             self._send(pursuit, lane, now_ns)
 
+    def _decide(
+        self, what: Literal["hedge", "fallback", "retry", "hold"], pursuit: Pursuit, lane: Lane | None, why: str
+    ) -> None:
+        told = why if pursuit.error is None else f"{why}; last heard: {pursuit.error}"
+        self.decisions.append(Decided(what, pursuit.key, lane, told))
+
     def _elsewhere(self, pursuit: Pursuit, now_ns: int) -> None:
         """An attempt is over without a verdict: on to the next route now, or to any route after a pause."""
         if self._diverted(pursuit, now_ns):
             return
         lane = self._lanes.untried_for(pursuit, now_ns)
         if lane is not None and self.mode != "maintenance":
+            self._decide("fallback", pursuit, lane, "the way it had taken was lost")
             self._send(pursuit, lane, now_ns)
         else:
             self._later(pursuit, now_ns)
@@ -1114,6 +1125,7 @@ class Pursuits:
         lane = self._lanes.untried_for(pursuit, now_ns)
         if lane is not None and self.mode != "maintenance":
             self.counts.hedged += 1
+            self._decide("hedge", pursuit, lane, f"no answer in {self._policy.hedge_ns // MS} ms")
             self._send(pursuit, lane, now_ns)
         else:
             # Every route is silent. The order's state may still be had.
@@ -1322,6 +1334,7 @@ class Pursuits:
             case Reaction.ELSEWHERE:
                 other = self._lanes.untried_for(pursuit, now_ns)
                 if other is not None:
+                    self._decide("fallback", pursuit, other, "refused")
                     self._send(pursuit, other, now_ns)
                 else:
                     self._again_at(pursuit, now_ns + rule.pause_ms * MS, now_ns)
@@ -1338,6 +1351,7 @@ class Pursuits:
                 pursuit.refused |= {lane}
                 other = self._lanes.untried_for(pursuit, now_ns)
                 if other is not None:
+                    self._decide("fallback", pursuit, other, "refused")
                     self._send(pursuit, other, now_ns)
                 else:
                     self._reject_if_final(pursuit, now_ns)
