@@ -9,9 +9,12 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import msgspec
 import structlog
 import trio
 
@@ -48,6 +51,7 @@ from .tasks.events import Events
 from .tasks.feed import Feed
 from .tasks.futures import FuturesRest
 from .tasks.gateway import Gateway
+from .tasks.journal import Journal
 from .tasks.killswitch import KillSwitch
 from .tasks.prime import PrimeKeys, PrimeSession
 from .tasks.rest_lane import RestLane
@@ -195,10 +199,12 @@ class Daemon:
         world: World,
         *,
         conceal: Callable[[Secret[str]], None] = lambda _: None,
+        censor: Callable[[bytes], bytes] = lambda encoded: encoded,
     ) -> None:
         """Take the locks, read the state, bind the sockets. Raises StartFailed; the process is then to end.
 
-        conceal: told of every secret that is learnt while running, so that no log line shows it.
+        conceal: told of every secret that is learnt while running, so that no log line shows it. censor: takes known
+        secrets out of what the journal is about to write.
         """
         if (why := not_served(settings)) is not None:
             raise StartFailed(why)
@@ -213,8 +219,11 @@ class Daemon:
                 log.warning("state directory made", directory=settings.state.dir)
             self._directory.check()
             self._locks = [self._directory.lock("lock"), *self._socket_locks()]
+            self.journal = Journal(self._directory, world.clock, censor=censor)
             self.events = Events(
-                world.bus.publisher(settings.gateway.events, mode=settings.gateway.mode), world.clock
+                world.bus.publisher(settings.gateway.events, mode=settings.gateway.mode),
+                world.clock,
+                self.journal.note,
             )
             commands = world.bus.router(settings.gateway.commands, mode=settings.gateway.mode)
             control = world.bus.router(settings.gateway.control, mode=settings.gateway.control_mode)
@@ -415,6 +424,7 @@ class Daemon:
                 "dropped_events": self.events.dropped,
                 "answer_times": gateway.answer_times.summary(),
                 "queue_times": gateway.queue_times.summary(),
+                "journal": self.journal.status(),
                 "venues": {venue: desk.dispatcher.detail() for venue, desk in self.desks.items()},
             }
         return shown
@@ -437,39 +447,54 @@ class Daemon:
         ready: called right before READY is told. reload: reads everything that SIGHUP may change and gives the new
         keys; it raises BadSettings or BadCredentials when any of it is bad, and has then changed nothing.
         """
-        stop = trio.Event()
         try:
-            async with trio.open_nursery() as ground:
-                ground.start_soon(self._heed_signals, signals, stop, notifier, reload, name="signals")
-                ground.start_soon(watchdog.tell_status, notifier, self._line, name="status line")
-                ground.start_soon(watchdog.keep_alive, notifier, self._beats, name="watchdog")
-                async with trio.open_nursery() as venues:
-                    for venue, desk in self.desks.items():
-                        venues.start_soon(desk.run, name=f"{venue} desk")
-                    venues.start_soon(self.kill.run, name="kill switch")
-                    if self._tokens is not None:
-                        venues.start_soon(self._tokens.run, name="token lane")
-                    async with trio.open_nursery() as front:
-                        for desk in self.desks.values():
-                            front.start_soon(desk.dispatcher.run, name=f"{desk.dispatcher.venue} dispatcher")
-                        front.start_soon(self.gateway.run, name="gateway")
-                        if "spot" in self.desks and self.settings.spot.canary_s:
-                            canary = Canary(
-                                self.desks["spot"].dispatcher, self.world.clock, self.world.entropy, self.events
-                            )
-                            front.start_soon(canary.run, self.settings.spot.canary_s, name="spot canary")
-                        front.start_soon(self._announce, notifier, ready, name="announcer")
-                        await stop.wait()
-                        notifier.stopping()
-                        await self._drain()
-                        front.cancel_scope.cancel()
-                    venues.cancel_scope.cancel()
-                ground.cancel_scope.cancel()
+            async with trio.open_nursery() as record:
+                record.start_soon(self.journal.run, self.events, name="journal")
+                self.journal.note("start", venues=self.settings.venues, **_build(self.settings))
+                await self._serve(signals, notifier, ready, reload)
+                record.cancel_scope.cancel()
         finally:
             with trio.CancelScope(shield=True):
                 await self.world.bus.aclose()
+                self.journal.note("stop", in_flight=self.gateway.in_flight)
+                await self.journal.close()
             for lock in self._locks:
                 lock.release()
+
+    async def _serve(
+        self,
+        signals: SignalSource,
+        notifier: Notifier,
+        ready: Callable[[], None],
+        reload: Callable[[], Credentials] | None,
+    ) -> None:
+        stop = trio.Event()
+        async with trio.open_nursery() as ground:
+            ground.start_soon(self._heed_signals, signals, stop, notifier, reload, name="signals")
+            ground.start_soon(watchdog.tell_status, notifier, self._line, name="status line")
+            ground.start_soon(watchdog.keep_alive, notifier, self._beats, name="watchdog")
+            async with trio.open_nursery() as venues:
+                for venue, desk in self.desks.items():
+                    venues.start_soon(desk.run, name=f"{venue} desk")
+                venues.start_soon(self.kill.run, name="kill switch")
+                if self._tokens is not None:
+                    venues.start_soon(self._tokens.run, name="token lane")
+                async with trio.open_nursery() as front:
+                    for desk in self.desks.values():
+                        front.start_soon(desk.dispatcher.run, name=f"{desk.dispatcher.venue} dispatcher")
+                    front.start_soon(self.gateway.run, name="gateway")
+                    if "spot" in self.desks and self.settings.spot.canary_s:
+                        canary = Canary(
+                            self.desks["spot"].dispatcher, self.world.clock, self.world.entropy, self.events
+                        )
+                        front.start_soon(canary.run, self.settings.spot.canary_s, name="spot canary")
+                    front.start_soon(self._announce, notifier, ready, name="announcer")
+                    await stop.wait()
+                    notifier.stopping()
+                    await self._drain()
+                    front.cancel_scope.cancel()
+                venues.cancel_scope.cancel()
+            ground.cancel_scope.cancel()
 
     async def _announce(self, notifier: Notifier, ready: Callable[[], None]) -> None:
         """READY once the gateway is bound, which it is, and every enabled venue had its first try."""
@@ -568,7 +593,7 @@ def main(path: str) -> int:
 
     async def run() -> None:
         async with open_signals() as signals:
-            daemon = Daemon(settings, credentials, world, conceal=logs.conceal)
+            daemon = Daemon(settings, credentials, world, conceal=logs.conceal, censor=logs.censored)
             await daemon.serve(signals, Notifier(environ), ready=spare_the_collector, reload=reload)
 
     try:
@@ -594,6 +619,18 @@ def spare_the_collector() -> None:
 
 def _secrets(credentials: Credentials) -> list[Secret[str] | Secret[bytes]]:
     return [secret for keys in credentials.all_keys() for secret in (keys.key, keys.secret)]
+
+
+def _build(settings: Settings) -> dict[str, Any]:
+    """What runs, so that any line of the record can be laid at its door: version, commit where known, configuration."""
+    told = {"version": __version__, "config_sha256": sha256(msgspec.json.encode(settings)).hexdigest()}
+    try:
+        # Written by pip where it installed from a repository.
+        origin = msgspec.json.decode(distribution("kraken-canceld").read_text("direct_url.json") or "{}")
+        commit = origin.get("vcs_info", {}).get("commit_id")
+    except (PackageNotFoundError, msgspec.DecodeError, AttributeError):
+        commit = None
+    return told if commit is None else {**told, "commit": commit}
 
 
 def _same_keys(one: Keys, other: Keys) -> bool:

@@ -28,7 +28,7 @@ DEADLINE_MS: Final = (1, 60_000)
 TIMEOUT_S: Final = (1, 3600)
 
 # These parse their own arguments; here they only need to be known.
-PASSED_ON: Final = {"sim": "daemon.sim.process", "demo": "daemon.demo"}
+PASSED_ON: Final = {"sim": "daemon.sim.process", "demo": "daemon.demo.play"}
 
 Verb = Callable[[argparse.Namespace], int]
 

@@ -10,6 +10,7 @@ import sys
 import traceback
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, Final, Literal, TypeAlias
 
@@ -33,7 +34,7 @@ FIELDS: Final = frozenset({
     "strategy", "symbol", "target", "tried", "userref", "venue", "venues", "who",
     # sessions, routes and the parts of the daemon
     "attempt", "close_code", "fault", "host", "mode", "name", "operation", "part", "phase", "port", "reason", "rest",
-    "session", "sessions", "state", "status", "task", "was", "what", "why", "do", "severity",
+    "session", "session_id", "sessions", "state", "status", "task", "was", "what", "why", "do", "severity",
     # kill switch, leases, timer
     "armed", "by", "force", "latched", "leases", "trigger", "trigger_s",
     # this process and its machine
@@ -62,6 +63,14 @@ TOKENS_LIMIT: Final = 32
 
 CONCEALED_CHARS: Final = 6
 """A shorter value is not looked for: it would blot out innocent text, and it is no secret worth the name."""
+
+PIECE_BYTES: Final = 8
+"""Secrets are looked for by their pieces of this size, all at once: a search for each of their hundred spellings would
+cost ten times the line itself. Of a text that is n pieces long, less one byte, every n-th piece of a line need be seen:
+wherever it lies, it covers one of them."""
+
+LONG_BYTES: Final = 3 * PIECE_BYTES - 1
+"""Spellings shorter than this, of which real secrets have none, are looked for one by one."""
 
 _LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -94,6 +103,9 @@ class Logs:
         self._keys = tuple(form for secret in secrets for form in _forms_of(secret.reveal()))
         self._tokens: dict[str, tuple[str, ...]] = {}
         self._line_forms: tuple[bytes, ...] = ()
+        self._short_forms: tuple[bytes, ...] = ()
+        self._pieces: frozenset[int] = frozenset()
+        self._stride = 1
         self._longest = 0
         self._handler = _Bridge()
         self._conceal_all()
@@ -135,6 +147,10 @@ class Logs:
         # As it stands in a text, and as it stands in a JSON string.
         lines = dict.fromkeys(text for form in ordered for text in (form, _to_json(form)[1:-1].decode()))
         self._line_forms = tuple(text.encode() for text in lines)
+        self._short_forms = tuple(form for form in self._line_forms if len(form) < LONG_BYTES)
+        long_forms = [form for form in self._line_forms if len(form) >= LONG_BYTES]
+        self._pieces = frozenset().union(*map(_pieces_of, long_forms))
+        self._stride = (min(map(len, long_forms), default=LONG_BYTES) + 1) // PIECE_BYTES - 1
 
     def close(self) -> None:
         """Take the bridge from the standard library's loggers away."""
@@ -163,7 +179,7 @@ class Logs:
                 line[name] = self._clean(value) if name in FIELDS else REDACTED
         if failure is not None:
             line.update(self._clean(_told(failure)))
-        return self._concealed(_console_line(line) if self._console else _to_json(line)) + b"\n"
+        return self.censored(_console_line(line) if self._console else _to_json(line)) + b"\n"
 
     def _clean(self, value: Any, depth: int = 0) -> Any:
         """The value as plain, bounded data."""
@@ -192,10 +208,14 @@ class Logs:
     def _shortened(self, text: str) -> str:
         """A long text, cut. Secrets go before the cut, or it would leave half of one that nobody recognises."""
         window = text[: VALUE_CHARS + self._longest].encode()
-        shown = self._concealed(window).decode()[:VALUE_CHARS]
+        shown = self.censored(window).decode()[:VALUE_CHARS]
         return f"{shown}… ({len(text)} characters)"
 
-    def _concealed(self, line: bytes) -> bytes:
+    def censored(self, line: bytes) -> bytes:
+        """Encoded text with every secret that is known taken out, however it is spelt."""
+        pieces = memoryview(line + bytes(-len(line) % PIECE_BYTES)).cast("Q")[:: self._stride]
+        if self._pieces.isdisjoint(pieces) and not any(form in line for form in self._short_forms):
+            return line
         for form in self._line_forms:
             if form in line:
                 line = line.replace(form, REDACTED.encode())
@@ -256,6 +276,13 @@ def _forms_of(value: str | bytes) -> tuple[str, ...]:
     quoted = [urllib.parse.quote(form, safe="") for form in spelled] + [urllib.parse.quote(raw, safe="")]
     lower = [_lower_escapes(form) for form in quoted]
     return tuple(dict.fromkeys([*spelled, *quoted, *lower]))
+
+
+@lru_cache(maxsize=1024)
+def _pieces_of(form: bytes) -> frozenset[int]:
+    """Every piece of a spelling, as the numbers that the aligned pieces of a line read as."""
+    pieces = (form[start : start + PIECE_BYTES] for start in range(len(form) - PIECE_BYTES + 1))
+    return frozenset(int.from_bytes(piece, sys.byteorder) for piece in pieces)
 
 
 def _lower_escapes(text: str) -> str:

@@ -29,13 +29,14 @@ LOOKS: Final = 10
 LOOK_S: Final = 0.1
 """A writer in the middle of a line has ended it long before this many looks; else the line is torn."""
 
-REQIDS_LIMIT: Final = 100_000
+REQUESTS_LIMIT: Final = 100_000
 """Most requests remembered whose answers belong to an order that was asked for."""
 
 _AGO: Final = re.compile(r"(\d{1,6})([smhd])\Z")
 _AGO_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _REQID: Final = re.compile(r'"req_?id":(\d+)')
 _OWN: Final = frozenset({"n", "ts", "kind", "prev"})
+_FRAMES: Final = frozenset({"frame_out", "frame_in"})
 _NAMES: Final = ("order_id", "cl_ord_id", "userref")
 
 
@@ -112,7 +113,7 @@ class _Wanted:
         self._strategy = strategy
         self._outcome = outcome
         self._id = id
-        self._reqids: dict[str, None] = {}
+        self._requests: dict[str, None] = {}
 
     @property
     def narrows(self) -> bool:
@@ -135,19 +136,31 @@ class _Wanted:
     def _is_about(self, record: dict[str, Any]) -> bool:
         """Whether it names the order: as a field, in a list of orders, in a frame, or by answering such a frame."""
         assert self._order is not None and self._named is not None  # noqa: PT018 - they come together
-        frame = record.get("frame")
-        if isinstance(frame, str):
-            # Answers of some dialects name the request only.
-            reqid = _REQID.search(frame)
-            if self._named.search(frame):
-                if reqid is not None and record["kind"] == "frame_out" and len(self._reqids) < REQIDS_LIMIT:
-                    self._reqids[reqid[1]] = None
+        if record["kind"] in _FRAMES:
+            frame = str(record.get("frame", ""))
+            request = _request_of(record, frame)
+            if self._named.search(frame) or self._named.search(str(record.get("asked", ""))):
+                if request is not None and len(self._requests) < REQUESTS_LIMIT:
+                    self._requests[request] = None
                 return True
-            return reqid is not None and reqid[1] in self._reqids
+            # Answers of some dialects name the request only.
+            return request in self._requests
         if any(str(record.get(name)) == self._order for name in _NAMES if name in record):
             return True
-        lists = [record.get("orders"), record.get("residual")]
-        return any(self._order in map(str, told) for told in lists if isinstance(told, list))
+        listed = [one for name in ("orders", "residual") for one in _list(record.get(name))]
+        return any(self._order in map(str, one.values() if isinstance(one, dict) else [one]) for one in listed)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _request_of(record: dict[str, Any], frame: str) -> str | None:
+    """What pairs a request with its answer: the call's number on REST, the request id elsewhere."""
+    if "call" in record:
+        return f"{record.get('session')} {record['call']}"
+    reqid = _REQID.search(frame)
+    return None if reqid is None else reqid[1]
 
 
 def _show(journal: Directory, wanted: _Wanted, as_json: bool) -> int:

@@ -37,7 +37,8 @@ STORY: list[tuple[str, dict[str, Any]]] = [
     ("frame_in", {"session": "spot-0", "frame": '{"event":"cancelOrderStatus","reqid":55,"status":"ok"}'}),
     ("outcome", {"type": "outcome", "id": 17, "venue": "spot", "order_id": ORDER, "outcome": "acked",
                  "received_ns": 1, "strategy": "alpha"}),
-    ("command", {"type": "cancel_batch", "id": "b", "venue": "spot", "orders": [ORDER, OTHER], "strategy": "beta"}),
+    ("command", {"type": "cancel_batch", "id": "b", "venue": "spot", "strategy": "beta",
+                 "orders": [{"order_id": ORDER}, {"order_id": OTHER}]}),
     ("outcome", {"type": "outcome", "id": "b", "venue": "spot", "order_id": OTHER, "outcome": "unknown",
                  "error": "si\x1b[31mlence"}),
     ("command", {"type": "cancel", "id": 18, "venue": "spot", "userref": 42, "strategy": "alpha"}),
@@ -133,7 +134,7 @@ def test_lines_for_people_leave_the_chain_out_and_cannot_paint_the_terminal(
         f"2027-01-15T08:05:00.000000Z outcome   type=outcome id=17 venue=spot order_id={ORDER} outcome=acked"
         " strategy=alpha"
     )
-    assert f'orders=["{ORDER}", "{OTHER}"]' in lines[6]
+    assert f'orders=[{{"order_id": "{ORDER}"}}, {{"order_id": "{OTHER}"}}]' in lines[6]
     assert "\x1b" not in "".join(lines)
     assert "prev" not in "".join(lines)
 

@@ -52,8 +52,9 @@ DOOR_CALLS = {
 # Programs beside the daemon own their process, and so does whoever imports the client. In the client and the simulator
 # one file each touches the world; `blocking` only guards itself against a second thread.
 OWN_PROCESS = {
-    "__main__.py", "app.py", "checkup.py", "cli.py", "demo.py", "panic.py", "panic_venues.py", "records.py", "verbs.py",
+    "__main__.py", "app.py", "checkup.py", "cli.py", "panic.py", "panic_venues.py", "records.py", "verbs.py",
     "sim/process.py", "client/blocking.py", "client/link.py",
+    "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/story.py",
 }  # fmt: skip
 
 # What the simulator is handed (a seeded generator) or names (a socket option) without reaching out for it.

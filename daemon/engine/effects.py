@@ -40,6 +40,18 @@ class Policy(NamedTuple):
     shared: bool = False
 
 
+class Decided(NamedTuple):
+    """A choice about one pursuit that its client did not make, and why it was made: for the record alone.
+
+    `lane` is where it is tried next; None when that is open yet.
+    """
+
+    what: Literal["hedge", "fallback", "retry", "hold"]
+    target: Target
+    lane: Lane | None
+    why: str
+
+
 class Send(NamedTuple):
     """Write one cancel on a WebSocket lane. symbol: the order's, where the venue wants it named."""
 

@@ -103,7 +103,10 @@ class Chain:
         self._second_text = ""
 
     def lines(self, entries: Sequence[Entry]) -> bytes:
-        """The next lines of the record, each with its line end."""
+        """The next lines of the record, each with its line end. A field that is None is left out.
+
+        A `frame` loses its secrets, a `command` of the contract is told member by member.
+        """
         first = self.link.n + 1
         bodies = [self._body(n, entry) for n, entry in enumerate(entries, first)]
         last = self.link.hash
@@ -123,8 +126,13 @@ class Chain:
         own = {"n": n, "ts": self._ts(utc_ns), "monotonic_ns": monotonic_ns, "kind": kind}
         if "frame" in fields:
             fields["frame"] = _frame(fields["frame"])
+        elif isinstance(command := fields.get("command"), msgspec.Struct):
+            fields = {**_spoken(command), **fields}
+            del fields["command"]
         # Twice: the first puts these members in front, the second keeps a field from taking their place.
         told = {**own, **fields, **own}
+        if None in fields.values():
+            told = {name: value for name, value in told.items() if value is not None}
         if kind == "kill":
             self.kill = told
         elif kind == "rearm" and fields.get("latched") is False:
@@ -151,6 +159,19 @@ def _frame(frame: Any) -> Any:
     if isinstance(frame, bytes | bytearray):
         frame = frame.decode("utf-8", "backslashreplace")
     return redacted(frame[:FRAME_CHARS]) if isinstance(frame, str) else frame
+
+
+def _spoken(command: msgspec.Struct) -> dict[str, Any]:
+    """A command as its client wrote it: without what it left out, and without the code that re-arms."""
+    told: dict[str, Any] = _without_none(msgspec.to_builtins(command))
+    told.pop("confirm", None)
+    return told
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_none(part) for name, part in value.items() if part is not None}
+    return [_without_none(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _shortened(value: Any) -> Any:

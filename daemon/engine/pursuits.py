@@ -13,7 +13,7 @@ one ticket; a ticket without an answer at its deadline.
 import heapq
 from collections import deque
 from collections.abc import Iterable, Sequence, Set
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -60,6 +60,7 @@ from .effects import (
     Call,
     CallOwner,
     Counts,
+    Decided,
     Effect,
     Ended,
     FireOwner,
@@ -116,15 +117,16 @@ LOOKS_NEEDED = 2
 
 
 class Pursuits:
-    """The pursuits of one venue. `effects` is filled by every method and emptied by the caller."""
+    """The pursuits of one venue. `effects` and `decisions` are filled by every method and emptied by the caller."""
 
     def __init__(self, venue: Venue, policy: Policy, reqids: Reqids, resting: Resting) -> None:
         self.venue = venue
         self.resting = resting
         self.effects: list[Effect] = []
+        self.decisions: list[Decided] = []
         self.counts = Counts()
         self.mode: Mode = "unknown"
-        self.policy = policy
+        self._policy = policy
         self._reqids = reqids
         self._mass = policy.mass
         self._symbols = policy.symbols
@@ -151,6 +153,11 @@ class Pursuits:
         self._tick = 0
 
     # ---------------------------------------------------------------- asking
+
+    @property
+    def policy(self) -> Policy:
+        """How patient it is, and what the venue offers."""
+        return self._policy
 
     @property
     def active(self) -> int:
@@ -231,7 +238,7 @@ class Pursuits:
 
     def covers_all(self, targets: Iterable[Target]) -> bool:
         """Whether these are all the orders that are known to be open, and may go as one request for everything."""
-        if not self.policy.sweeps:
+        if not self._policy.sweeps:
             return False
         named = {str(target.value) for target in targets if target.kind == "order_id"}
         return bool(len(self.resting)) and self.resting.open_ids() <= named
@@ -254,7 +261,7 @@ class Pursuits:
             pursuit.sent = (REST,)
             pursuit.first_sent_ns = now_ns
             pursuit.ambiguous = True
-            pursuit.silent_ns = now_ns + self.policy.hedge_ns
+            pursuit.silent_ns = now_ns + self._policy.hedge_ns
             self._schedule(pursuit)
 
     def _join(self, pursuit: Pursuit, waiter: Waiter, now_ns: int) -> None:
@@ -303,7 +310,7 @@ class Pursuits:
         for pursuit in dict.fromkeys([*lost, *waiting_for_token]):
             if not pursuit.done and pursuit.acked_ns is None:
                 self._elsewhere(pursuit, now_ns)
-                if not self.policy.rest and not pursuit.done:
+                if not self._policy.rest and not pursuit.done:
                     # A second cancel of a dying order does no harm, so it has left; what the first one did is asked.
                     self._ask(pursuit, now_ns)
                 self._schedule(pursuit)
@@ -590,7 +597,7 @@ class Pursuits:
         urgent: by `next_urgent`, beside all other calls.
         """
         call = Call(form=form, targets=(EVERYTHING,), owner=owner, asked_ns=now_ns)
-        if self.policy.rest:
+        if self._policy.rest:
             (self._urgent if urgent else self._requests).append(call)
             self.effects.append(RestReady())
         elif self._lanes.live:
@@ -638,7 +645,7 @@ class Pursuits:
                 )
             batch = [pursuit]
             for other in list(self._rest_queue):
-                if len(batch) == self.policy.batch_limit:
+                if len(batch) == self._policy.batch_limit:
                     break
                 if other.key.kind == "order_id" and not other.single:
                     self._unqueue(other)
@@ -668,7 +675,7 @@ class Pursuits:
                     self.counts.queries += 1
                     pursuit.listed_ns = now_ns
                     return Call(form="open_orders", targets=(pursuit.key,), pursuits=(pursuit,), asked_ns=now_ns)
-            elif len(asked) < self.policy.query_limit and not (asked and pursuit.alone):
+            elif len(asked) < self._policy.query_limit and not (asked and pursuit.alone):
                 del self._queries[pursuit]
                 asked.append(pursuit)
                 if pursuit.alone:
@@ -836,7 +843,7 @@ class Pursuits:
         """It may have been cancelled, and nobody says so: ask for its state, and cancel it alone if it rests."""
         pursuit.ambiguous = pursuit.single = True
         self._ask(pursuit, now_ns)
-        pursuit.retry_ns = now_ns + self.policy.hedge_ns
+        pursuit.retry_ns = now_ns + self._policy.hedge_ns
 
     def _query_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
         match answer:
@@ -890,12 +897,12 @@ class Pursuits:
             return
         if family.acked_ns is not None:
             if resting:
-                family.query_ns = now_ns + self.policy.hedge_ns
+                family.query_ns = now_ns + self._policy.hedge_ns
             else:
                 self._settle(family, family.ending(self.resting), "rest", now_ns)
         elif family.verdict is not None:
             if resting:
-                family.query_ns = now_ns + self.policy.hedge_ns
+                family.query_ns = now_ns + self._policy.hedge_ns
                 return
             due = [waiter for waiter in family.waiters if self._window_ns(family, waiter) <= family.listed_ns]
             self._reply(family, due, family.verdict, "rest", now_ns, now_ns)
@@ -918,7 +925,7 @@ class Pursuits:
     def _query_failed(self, pursuit: Pursuit, now_ns: int) -> None:
         pursuit.asking = False
         if not pursuit.done:
-            pursuit.query_ns = now_ns + self.policy.hedge_ns
+            pursuit.query_ns = now_ns + self._policy.hedge_ns
             self._conclude(pursuit, now_ns)
             self._schedule(pursuit)
 
@@ -943,7 +950,7 @@ class Pursuits:
             pursuit.scheduled_ns = FAR_NS
             self._due(pursuit, now_ns)
         self._inflight.forget(now_ns)
-        while self._doubtful and next(iter(self._doubtful.values())).finished_ns + self.policy.late_ns <= now_ns:
+        while self._doubtful and next(iter(self._doubtful.values())).finished_ns + self._policy.late_ns <= now_ns:
             del self._doubtful[next(iter(self._doubtful))]
 
     def give_up(self, now_ns: int) -> None:
@@ -969,6 +976,7 @@ class Pursuits:
                 return
             self._throttled.pop(pursuit, None)
             self.counts.retried += 1
+            self._decide("retry", pursuit, None, "the pause after the last try is over")
             self._go(pursuit, now_ns)
         if not pursuit.done and pursuit.silent_ns <= now_ns:
             pursuit.silent_ns = FAR_NS
@@ -1012,7 +1020,7 @@ class Pursuits:
                 return Refused("invalid", "symbol: name it, the order stream does not show the order it is for")
             if self.mode == "maintenance":
                 return Refused("no_route", f"{self.venue} is in maintenance: it takes no cancels")
-            nor = f", and {self._rest_error}" if self.policy.rest else ""
+            nor = f", and {self._rest_error}" if self._policy.rest else ""
             return Refused("no_route", f"no {self.venue} session takes it{nor}")
         if pursuit.acked_ns is not None:
             pursuit.error = "accepted by the venue, but no proof came before the deadline"
@@ -1047,6 +1055,7 @@ class Pursuits:
         """Send it by the best route there is now, tried or not; when there is none, try again soon."""
         lanes = self._lanes
         if self.mode == "maintenance":
+            self._decide("hold", pursuit, None, "the venue is in maintenance")
             self._held[pursuit] = None
         elif lanes.live and not pursuit.sent and not lanes.stale and not lanes.closed_until:
             self._send(pursuit, lanes.live[0], now_ns)
@@ -1057,12 +1066,19 @@ class Pursuits:
         else:
             self._send(pursuit, lane, now_ns)
 
+    def _decide(
+        self, what: Literal["hedge", "fallback", "retry", "hold"], pursuit: Pursuit, lane: Lane | None, why: str
+    ) -> None:
+        told = why if pursuit.error is None else f"{why}; last heard: {pursuit.error}"
+        self.decisions.append(Decided(what, pursuit.key, lane, told))
+
     def _elsewhere(self, pursuit: Pursuit, now_ns: int) -> None:
         """An attempt is over without a verdict: on to the next route now, or to any route after a pause."""
         if self._diverted(pursuit, now_ns):
             return
         lane = self._lanes.untried_for(pursuit, now_ns)
         if lane is not None and self.mode != "maintenance":
+            self._decide("fallback", pursuit, lane, "the way it had taken was lost")
             self._send(pursuit, lane, now_ns)
         else:
             self._later(pursuit, now_ns)
@@ -1074,7 +1090,7 @@ class Pursuits:
         pursuit.stranded = True
 
     def _send(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
-        pursuit.silent_ns = now_ns + self.policy.hedge_ns
+        pursuit.silent_ns = now_ns + self._policy.hedge_ns
         if pursuit.stranded:
             pursuit.stranded = False
         if lane == REST:
@@ -1128,7 +1144,7 @@ class Pursuits:
         attempt = self._inflight.open(pursuit, lane, now_ns)
         pursuit.pending[lane] = attempt
         pursuit.sent += (lane,)
-        pursuit.silent_ns = now_ns + self.policy.hedge_ns
+        pursuit.silent_ns = now_ns + self._policy.hedge_ns
         if pursuit.first_sent_ns is None:
             pursuit.first_sent_ns = now_ns
         return attempt
@@ -1148,6 +1164,7 @@ class Pursuits:
         lane = self._lanes.untried_for(pursuit, now_ns)
         if lane is not None and self.mode != "maintenance":
             self.counts.hedged += 1
+            self._decide("hedge", pursuit, lane, f"no answer in {self._policy.hedge_ns // MS} ms")
             self._send(pursuit, lane, now_ns)
         else:
             # Every route is silent. The order's state may still be had.
@@ -1155,9 +1172,9 @@ class Pursuits:
 
     def _ask(self, pursuit: Pursuit, now_ns: int) -> None:
         """Have the order's state asked for. By client order id not every venue can be asked."""
-        if pursuit.asking or (pursuit.key.kind == "cl_ord_id" and not self.policy.named_queries):
+        if pursuit.asking or (pursuit.key.kind == "cl_ord_id" and not self._policy.named_queries):
             return
-        if self.policy.rest:
+        if self._policy.rest:
             pursuit.asking = pursuit.asked = True
             self._queries[pursuit] = None
             self.effects.append(RestReady())
@@ -1166,7 +1183,7 @@ class Pursuits:
         lane = next((lane for lane in reversed(self._lanes.live) if lane not in pursuit.pending), None)
         lane = self._lanes.live[-1] if lane is None and self._lanes.live else lane
         if lane is None:
-            pursuit.query_ns = now_ns + self.policy.hedge_ns
+            pursuit.query_ns = now_ns + self._policy.hedge_ns
             return
         pursuit.asking = pursuit.asked = True
         if type(pursuit) is Family:
@@ -1275,7 +1292,7 @@ class Pursuits:
             if not family.done:
                 self._ask(family, now_ns)
         else:
-            family.query_ns = now_ns + self.policy.hedge_ns
+            family.query_ns = now_ns + self._policy.hedge_ns
 
     # ---------------------------------------------------------------- answers
 
@@ -1311,7 +1328,7 @@ class Pursuits:
             return
         pursuit.acked_by = attempt
         if type(pursuit) is not Family or pursuit.left:
-            pursuit.query_ns = now_ns + self.policy.hedge_ns
+            pursuit.query_ns = now_ns + self._policy.hedge_ns
         elif pursuit.meant:
             self._family_over(pursuit, "stream", now_ns)
         else:
@@ -1358,6 +1375,7 @@ class Pursuits:
             case Reaction.ELSEWHERE:
                 other = self._lanes.untried_for(pursuit, now_ns)
                 if other is not None:
+                    self._decide("fallback", pursuit, other, "refused")
                     self._send(pursuit, other, now_ns)
                 else:
                     self._again_at(pursuit, now_ns + rule.pause_ms * MS, now_ns)
@@ -1374,6 +1392,7 @@ class Pursuits:
                 pursuit.refused |= {lane}
                 other = self._lanes.untried_for(pursuit, now_ns)
                 if other is not None:
+                    self._decide("fallback", pursuit, other, "refused")
                     self._send(pursuit, other, now_ns)
                 else:
                     self._reject_if_final(pursuit, now_ns)
@@ -1471,7 +1490,7 @@ class Pursuits:
             # The order that the name stood for is known, and has ended.
             return waiter.asked_ns
         # A cancel can overtake its own add. A quarter of a short deadline is kept for the last answer to come back.
-        return waiter.asked_ns + min(self.policy.overtake_ns, (waiter.deadline_ns - waiter.asked_ns) * 3 // 4)
+        return waiter.asked_ns + min(self._policy.overtake_ns, (waiter.deadline_ns - waiter.asked_ns) * 3 // 4)
 
     def _is_denied(self, pursuit: Pursuit, waiter: Waiter) -> bool:
         denied_ns = pursuit.denied_ns
@@ -1661,7 +1680,7 @@ class Pursuits:
         if known:
             self._settle(family, family.ending(self.resting), route, now_ns)
         else:
-            family.query_ns = now_ns + self.policy.hedge_ns
+            family.query_ns = now_ns + self._policy.hedge_ns
             self._schedule(family)
 
     def _opened(self, row: Row, now_ns: int) -> None:
@@ -1765,7 +1784,7 @@ class Pursuits:
             earlier.answered_unknown = ()
         pursuit.finished_ns = now_ns
         self._doubtful[pursuit.key] = pursuit
-        if len(self._doubtful) > self.policy.late_limit:
+        if len(self._doubtful) > self._policy.late_limit:
             del self._doubtful[next(iter(self._doubtful))]
 
     def _answer(

@@ -11,10 +11,11 @@ from typing import Any, Final
 import structlog
 import trio
 
-from ..contract.evidence import CancelAck, Evidence, Fault, Pong, Unreadable
+from ..contract.evidence import CancelAck, Evidence, Fault, Heartbeat, Pong, Unreadable
 from ..contract.ids import Reqid, Venue
 from ..engine.backoff import Backoff, ConnectBudget, is_alarming
 from ..engine.inflight import Reqids
+from ..engine.journal import clipped
 from ..engine.lifecycle import Input, State, step
 from ..engine.routing import Lane
 from ..settings import Address
@@ -34,6 +35,9 @@ ADMIT_TIMEOUT_S: Final = 5.0
 """From the first request for the order stream to its confirmation."""
 
 SILENCE_LOOK_S: Final = 0.25
+
+_SIGNS_OF_LIFE: Final = (Heartbeat, Pong)
+"""Not recorded when they come alone, one a second on each session; nor is the ping. Their absence ends the session."""
 
 
 class TokenFailed(Exception):
@@ -83,6 +87,7 @@ class Connection:
         self.why_down: str | None = None
         self._parts = parts
         self._clock = parts.world.clock
+        self._note = parts.events.note
         self._backoff = Backoff()
         self._socket: WebSocket | None = None
         self._heard_ns = 0
@@ -237,9 +242,31 @@ class Connection:
             self._ping = None
             self._went_down()
 
+    def _send(self, socket: WebSocket, *frames: bytes) -> None:
+        """Write frames, all in one write, then record them. Raises SessionEnded; they may have left all the same."""
+        try:
+            if len(frames) == 1:
+                socket.send_now(frames[0])
+            else:
+                socket.send_many_now(frames)
+        except SessionEnded:
+            for frame in frames:
+                self._note("frame_out", session=self.name, frame=clipped(frame), left="unknown")
+            raise
+        for frame in frames:
+            self._note("frame_out", session=self.name, frame=clipped(frame))
+
+    def _record_heard(self, messages: Sequence[str | bytes], evidence: Sequence[Evidence]) -> None:
+        if len(evidence) == 1 and type(evidence[0]) in _SIGNS_OF_LIFE:
+            return
+        for message in messages:
+            self._note("frame_in", session=self.name, frame=clipped(message))
+
     async def _hear(self, socket: WebSocket) -> Sequence[Evidence]:
         """The next message while not yet admitted. Raises SessionEnded."""
-        evidence = self._decode([await socket.receive()])
+        messages = [await socket.receive()]
+        evidence = self._decode(messages)
+        self._record_heard(messages, evidence)
         self._take(socket, evidence)
         return evidence
 
@@ -247,7 +274,9 @@ class Connection:
         """Read until the session ends; what was in flight moves on before this returns."""
 
         def take(messages: Sequence[str | bytes]) -> None:
-            self._take(socket, self._decode(messages))
+            evidence = self._decode(messages)
+            self._record_heard(messages, evidence)
+            self._take(socket, evidence)
 
         try:
             await socket.deliver(take)

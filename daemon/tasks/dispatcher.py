@@ -29,7 +29,7 @@ from ..engine.pursuits import (
     RestReady,
     Send,
 )
-from ..engine.routing import Lane
+from ..engine.routing import REST, Lane
 from ..transport.clock import Clock
 from .events import Events
 
@@ -236,6 +236,8 @@ class Dispatcher:
                     effect.ticket.answered(effect.settlement)  # type: ignore[union-attr]
                 elif kind is not Send:
                     self._tell(effect)
+        if self.pursuits.decisions:
+            self._record_decisions()
         self._arm()
 
     def _write(self, lane: Lane, cancels: Sequence[Send]) -> None:
@@ -247,6 +249,13 @@ class Dispatcher:
         for cancel in cancels:
             symbol, age_s = self._price(cancel.target)
             self._budget.sent(symbol, age_s, now_ns)
+
+    def _record_decisions(self) -> None:
+        decisions, self.pursuits.decisions = self.pursuits.decisions, []
+        for what, target, lane, why in decisions:
+            name = None if lane is None else f"{self.venue}-rest" if lane == REST else self._sessions[lane].name
+            named = {} if target.kind == "all" else {target.kind: target.value}
+            self._events.note("decision", what=what, venue=self.venue, session=name, why=why, **named)
 
     def give_up(self) -> None:
         """Answer everything in flight with what can honestly be said now."""
@@ -274,9 +283,13 @@ class Dispatcher:
             case Late(ticket=owner, settlement=settlement):
                 owner.late(settlement)
             case RenewToken(lane=lane):
-                self._sessions[lane].renew_token()
+                session = self._sessions[lane]
+                self._events.note("decision", what="renew_token", session=session.name, why="the venue refused it")
+                session.renew_token()
             case Redial(lane=lane, why=why):
-                self._sessions[lane].redial(why)
+                session = self._sessions[lane]
+                self._events.note("decision", what="redial", session=session.name, why=why)
+                session.redial(why)
             case Alert(what=what, do=do):
                 log.warning("alert", venue=self.venue, what=what, do=do)
                 self._events.alert("warning", what, do)

@@ -1,7 +1,10 @@
-"""The event socket: what happened, for whoever listens. It never waits, and nobody's slowness reaches the daemon."""
+"""What happened, told to whoever listens at the event socket, and to the audit record.
+
+It never waits, and nobody's slowness reaches the daemon.
+"""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -21,10 +24,24 @@ ALERTS_KEPT: Final = 100
 _encode: Final = msgspec.json.Encoder().encode
 
 
-class Events:
-    """Publishes to the topics of contract section 4, and remembers the latest alerts for `status`."""
+class Note(Protocol):
+    """A plain, cheap call that records one event: Journal.note."""
 
-    def __init__(self, publisher: Publisher, clock: Clock) -> None:
+    def __call__(self, kind: str, /, **fields: Any) -> None: ...
+
+
+def unrecorded(kind: str, /, **fields: Any) -> None:
+    """For parts that run without a record."""
+
+
+class Events:
+    """Publishes to the topics of contract section 4, and remembers the latest alerts for `status`.
+
+    `note` is for what only the record hears of: commands, frames, decisions.
+    """
+
+    def __init__(self, publisher: Publisher, clock: Clock, note: Note = unrecorded) -> None:
+        self.note = note
         self._publisher = publisher
         self._clock = clock
         self._alerts: dict[str, dict[str, Any]] = {}
@@ -42,13 +59,19 @@ class Events:
         """Events that some subscriber lost because it did not read."""
         return self._publisher.dropped
 
-    def outcome(self, outcome: Mapping[str, Any]) -> None:
-        """A command was answered with this outcome."""
+    def outcome(self, outcome: Mapping[str, Any], strategy: str | None = None) -> None:
+        """A command, of this strategy where it named one, was answered with this outcome."""
+        if strategy is None:
+            self.note("outcome", **outcome)
+        else:
+            self.note("outcome", strategy=strategy, **outcome)
         self._publish(f"outcome.{outcome['venue']}", outcome)
 
     def late(self, id: CommandID | None, received_ns: int, settlement: Settlement) -> None:
         """The venue settled a command after it had been answered `unknown`."""
-        self._publish(f"late.{settlement.venue}", {**outcome_map(id, received_ns, settlement), "type": "late"})
+        outcome = {**outcome_map(id, received_ns, settlement), "type": "late"}
+        self.note("late", **outcome)
+        self._publish(f"late.{settlement.venue}", outcome)
 
     def order(self, venue: Venue, row: Row) -> None:
         """An order ended, whoever ended it."""
@@ -64,10 +87,12 @@ class Events:
         event: dict[str, Any] = {"type": "session", "venue": venue, "name": name, "state": state}
         if why is not None:
             event["why"] = why
+        self.note("session", **event)
         self._publish(f"session.{venue}", event)
 
     def kill(self, event: Mapping[str, Any]) -> None:
         """Something happened to the kill switch."""
+        self.note("rearm" if event["state"] == "rearmed" else "kill", **event)
         self._publish("kill", {"type": "kill", **event})
 
     def alert(self, severity: str, what: str, do: str) -> None:
@@ -83,6 +108,7 @@ class Events:
         if len(self._alerted_ns) >= ALERTS_KEPT:
             del self._alerted_ns[next(iter(self._alerted_ns))]
         self._alerted_ns[what] = now_ns
+        self.note("alert", **event)
         self._publish("alert", event)
 
     def clear(self, what: str) -> None:

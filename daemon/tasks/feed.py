@@ -46,7 +46,7 @@ class Feed(Connection):
                 # The same words stand for a stale challenge and for a wrong key: the second time it is the key.
                 assert self._refusal is not None
                 raise NotAdmitted(f"the feed refuses the key: {self._refusal.error}")
-            socket.send_now(futures_feed.heartbeat_frame())
+            self._send(socket, futures_feed.heartbeat_frame())
             while not self._snapshot:
                 await self._hear(socket)
             return
@@ -55,10 +55,10 @@ class Feed(Connection):
     async def _sign_in(self, socket: WebSocket) -> bool:
         keys = self._holder.keys
         self._challenge = self._refusal = None
-        socket.send_now(futures_feed.challenge_frame(keys))
+        self._send(socket, futures_feed.challenge_frame(keys))
         while self._challenge is None:
             await self._hear(socket)
-        socket.send_now(futures_feed.subscribe_frame(keys, self._challenge.text))
+        self._send(socket, futures_feed.subscribe_frame(keys, self._challenge.text))
         while not self._subscribed:
             await self._hear(socket)
             if self._refusal is not None:

@@ -367,6 +367,7 @@ class Gateway:
             self._repeat(asked, known)
             return
         self._remember(key, asked, now_ns)
+        self._record(asked)
         allowed_ns = (KILL_DEADLINE_MS if command.deadline_ms is None else command.deadline_ms) * MS
         start_ns = now_ns if command.sent_ns is None else min(command.sent_ns, now_ns)
         self.in_flight += 1
@@ -419,6 +420,7 @@ class Gateway:
         if known is not None and known.expires_ns > now_ns:
             self._repeat(asked, known)
             return None
+        self._record(asked)
         allowed_ns = self._deadline_ns if command.deadline_ms is None else command.deadline_ms * MS
         start_ns = now_ns
         if command.sent_ns is not None and command.sent_ns < now_ns:
@@ -444,6 +446,12 @@ class Gateway:
             self._remembered.popitem(last=False)
             self.forgotten += 1
 
+    def _record(self, asked: Asked) -> None:
+        """Put into the record who asks for what. Who it is the kernel says; what a peer calls itself proves nothing."""
+        peer = asked.message.peer
+        uid, pid = (None, None) if peer is None else (peer.uid, peer.pid)
+        self._events.note("command", command=asked.command, door=asked.wicket.door, uid=uid, pid=pid)
+
     def _repeat(self, asked: Asked, known: _Remembered) -> None:
         """The same id again: the stored reply, or a place beside the command in flight; for another command a no."""
         if not same_command(known.command, asked.command):
@@ -466,9 +474,11 @@ class Gateway:
         command = asked.command
         if target is not None and isinstance(command, Cancel):
             settlement = Settlement(venue=command.venue, target=target, outcome=Refused(reason, detail))
-            self._answer_at_once(asked, outcome_map(command.id, asked.received_ns, settlement))
+            refusal = outcome_map(command.id, asked.received_ns, settlement)
         else:
-            self._answer_at_once(asked, refusal_map(command.id, reason, detail))
+            refusal = refusal_map(command.id, reason, detail)
+        self._answer_at_once(asked, refusal)
+        self._events.note("outcome", strategy=command.strategy, **refusal)
 
     # ---------------------------------------------------------------- replies
 
@@ -491,7 +501,7 @@ class Gateway:
                 known.reply = payload
         self.answer_times.record(self._clock.monotonic_ns() - asked.received_ns)
         for outcome in outcomes:
-            self._events.outcome(outcome)
+            self._events.outcome(outcome, asked.command.strategy)
             if outcome["outcome"] in _WORTH_A_LINE:
                 self._log(outcome)
         if self.draining and not self.in_flight:

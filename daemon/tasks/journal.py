@@ -56,8 +56,8 @@ HEAD_S: Final = 5.0
 """How old the head may be: each costs three syncs, and a start reads what came after it."""
 
 HEAD_BYTES: Final = 64 << 10
-SLICE: Final = 16
-"""Notes encoded before other tasks get their turn: some 60 us."""
+SLICE: Final = 8
+"""Notes encoded before other tasks get their turn: some 40 us."""
 
 BATCH_BYTES: Final = 256 << 10
 """Most that one write takes."""

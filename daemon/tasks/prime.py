@@ -97,10 +97,7 @@ class PrimeSession(Connection):
             assert symbol is not None, "a Prime cancel names its symbol"
             frames.append(self._dialect.cancel_frame(reqid, target, symbol, utc_ns))
         try:
-            if len(frames) == 1:
-                socket.send_now(frames[0])
-            else:
-                socket.send_many_now(frames)
+            self._send(socket, *frames)
         except SessionEnded:
             return False
         return True
@@ -150,10 +147,10 @@ class PrimeSession(Connection):
             self._streams = {user, orders, reports}
             began = _Looking(orders, None, self._clock.monotonic_ns())
             self._looking[orders] = self._pings[ping] = began
-            socket.send_now(self._dialect.user_frame(user))
-            socket.send_now(self._dialect.orders_frame(orders, self._since_ns(HISTORY_NS)))
-            socket.send_now(self._dialect.reports_frame(reports, self._since_ns(REPLAY_NS, self._last_event_ns)))
-            socket.send_now(self._dialect.ping_frame(ping, utc_ns))
+            self._send(socket, self._dialect.user_frame(user))
+            self._send(socket, self._dialect.orders_frame(orders, self._since_ns(HISTORY_NS)))
+            self._send(socket, self._dialect.reports_frame(reports, self._since_ns(REPLAY_NS, self._last_event_ns)))
+            self._send(socket, self._dialect.ping_frame(ping, utc_ns))
             while self._permissions is None or not began.answered.is_set():
                 await self._hear(socket)
                 if self._refused is not None:
@@ -236,7 +233,7 @@ class PrimeSession(Connection):
         ping = self._parts.reqids.draw()
         self._looking[looking.reqid] = self._pings[ping] = looking
         try:
-            socket.send_many_now([frame, self._dialect.ping_frame(ping, self._clock.utc_ns())])
+            self._send(socket, frame, self._dialect.ping_frame(ping, self._clock.utc_ns()))
         except SessionEnded:
             return  # the session's end fails every look
         assert self._lookers is not None
@@ -265,6 +262,6 @@ class PrimeSession(Connection):
 
     def _unsubscribe(self, socket: WebSocket, looking: _Looking) -> None:
         try:
-            socket.send_now(self._dialect.unsubscribe_frame(looking.reqid))
+            self._send(socket, self._dialect.unsubscribe_frame(looking.reqid))
         except SessionEnded:
             log.debug("look ended with its session", session=self.name)

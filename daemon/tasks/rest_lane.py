@@ -15,6 +15,7 @@ from ..contract.evidence import Fault, RestAnswer, RestFailed, RestMode, RestTok
 from ..contract.ids import Venue
 from ..credentials import Secret
 from ..engine.budget import CallBudget
+from ..engine.journal import clipped
 from ..engine.nonces import Nonces, format_mark
 from ..engine.pursuits import Call
 from ..engine.routing import RULES
@@ -330,6 +331,9 @@ class RestLane:
         response: Response | None = None
         sent_ns = self._world.clock.monotonic_ns()
         self.calls += 1
+        # What pairs an answer with its request in the record.
+        told = {"session": f"{self.venue}-rest", "call": self.calls}
+        self._events.note("frame_out", **told, asked=f"{request.method} {request.path}", frame=clipped(request.body))
         try:
             async with trio.open_nursery() as overdue:
                 overdue.start_soon(turn.end_after, self._exclusive_s)
@@ -343,8 +347,10 @@ class RestLane:
         finally:
             turn.end()
         if failure is not None:
+            self._events.note("frame_in", **told, error=failure.detail, left=isinstance(failure, AnswerLost))
             raise failure
         assert response is not None
+        self._events.note("frame_in", **told, status=response.status, frame=clipped(response.body))
         self.round_trips.record(self._world.clock.monotonic_ns() - sent_ns)
         if connection.is_open:
             self._idle.append((connection, trio.current_time()))

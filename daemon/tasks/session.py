@@ -74,18 +74,17 @@ class Session(Connection):
             if len(cancels) == 1:
                 _, reqid, target, _ = cancels[0]
                 if target.kind == "all":
-                    socket.send_now(self._dialect.cancel_all_frame(token, reqid))
+                    self._send(socket, self._dialect.cancel_all_frame(token, reqid))
                 else:
-                    socket.send_now(cancel_frame(token, reqid, target))
+                    self._send(socket, cancel_frame(token, reqid, target))
             else:
-                socket.send_many_now(
-                    [
-                        self._dialect.cancel_all_frame(token, reqid)
-                        if target.kind == "all"
-                        else cancel_frame(token, reqid, target)
-                        for _, reqid, target, _ in cancels
-                    ]
-                )
+                frames = [
+                    self._dialect.cancel_all_frame(token, reqid)
+                    if target.kind == "all"
+                    else cancel_frame(token, reqid, target)
+                    for _, reqid, target, _ in cancels
+                ]
+                self._send(socket, *frames)
         except SessionEnded:
             return False
         return True
@@ -114,7 +113,7 @@ class Session(Connection):
         await self._fetch_token(self._usable_token())
         assert self._token is not None
         self._sequence = None
-        socket.send_now(self._dialect.subscribe_frame(self._token, self._parts.reqids.draw()))
+        self._send(socket, self._dialect.subscribe_frame(self._token, self._parts.reqids.draw()))
         with trio.move_on_after(ADMIT_TIMEOUT_S):
             while True:
                 for one in await self._hear(socket):
