@@ -765,6 +765,9 @@ class Pursuits:
         for state in states:
             row = self.resting.get(state.order_id)
             if row is not None and row.ended:
+                if row in changed and state.filled_qty is None:
+                    # What the stream told before may be behind: fills that it has yet to tell came before this end.
+                    row.filled_qty = None
                 self._end_told(pursuit, attempt, row, now_ns)
         self._changed(changed, "rest", now_ns)
 
@@ -882,12 +885,24 @@ class Pursuits:
         if pursuit.key not in told:
             pursuit.absent = True
             self._conclude(pursuit, now_ns)
-        elif pursuit.denied_ns is None and not pursuit.pending and not pursuit.queued:
+        elif pursuit.denied_ns is None and not pursuit.queued and self._gave_up_silence(pursuit, now_ns):
             # It rests: what was lost on its way did not work, and what was accepted did not hold.
             if pursuit.acked_ns is not None:
                 self._revoke(pursuit)
             pursuit.retry_ns = FAR_NS
             self._go(pursuit, now_ns)
+
+    def _gave_up_silence(self, pursuit: Pursuit, now_ns: int) -> bool:
+        """Whether no request is awaited any more for an order that rests.
+
+        One on REST has a connection of its own: where it was silent for long, and is the only one, the next need not
+        wait until it has timed out, by when a deadline may be over.
+        """
+        silent = pursuit.pending.get(REST)
+        if silent is not None and len(pursuit.pending) == 1 and silent.sent_ns + self._policy.hedge_ns <= now_ns:
+            self._close_attempt(pursuit, silent, now_ns)
+            pursuit.ambiguous = True
+        return not pursuit.pending
 
     def _family_queried(self, family: Family, told: Set[Target], now_ns: int) -> None:
         ids = {str(target.value) for target in told if target.kind == "order_id"}

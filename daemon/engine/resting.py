@@ -130,6 +130,9 @@ class Resting:
         self._fill(row, state, now_ns)
         if state.status is None or state.status == "open":
             return None
+        if state.status == "filled" and state.filled_qty is None:
+            # What was known is less than all of it, as soon as nobody says how much that is.
+            row.filled_qty = None
         self._close(row, state.status)
         return row
 

@@ -31,6 +31,10 @@ REPLAY_NS: Final = 30 * 1_000_000_000
 LOOK_QUIET_S: Final = 0.25
 """How long after the ping's answer and the last row a look waits for more: the end of a list is not marked."""
 
+EMPTY_QUIET_S: Final = 0.75
+"""The same where not one row came: an account without orders may be told of by silence, and so may a slow list. Two
+such looks in a row fit into the usual deadline."""
+
 LOOK_TIMEOUT_S: Final = 2.0
 """How long a look may take before it has failed."""
 
@@ -49,16 +53,23 @@ class PrimeKeys:
 
 
 class _Looking:
-    """A look that is under way. `answered` is set by the answer to the ping behind it."""
+    """A look that is under way. `answered` is set by the answer to `ping`, which left behind it."""
 
-    def __init__(self, reqid: Reqid, order_id: str | None, asked_ns: int) -> None:
+    def __init__(self, reqid: Reqid, ping: Reqid, order_id: str | None, asked_ns: int) -> None:
         self.reqid = reqid
+        self.ping = ping
         self.order_id = order_id
         self.asked_ns = asked_ns
         self.orders: list[OrderState] = []
         self.truncated = False
         self.answered = trio.Event()
-        self.last_row_at = trio.current_time()
+        self.heard_at = trio.current_time()
+
+    @property
+    def quiet_at(self) -> float:
+        """When it will have been quiet for long enough, unless something comes before; trio's clock."""
+        bare = self.order_id is None and not self.orders
+        return self.heard_at + (EMPTY_QUIET_S if bare else LOOK_QUIET_S)
 
 
 class PrimeSession(Connection):
@@ -82,6 +93,8 @@ class PrimeSession(Connection):
         self._pings: dict[Reqid, _Looking] = {}
         self._streams: set[Reqid] = set()
         self._refused: CancelReject | None = None
+        self._seen: list[_Looking] = []
+        """Looks at one order that have shown it."""
         self._lookers: trio.Nursery | None = None
 
     # ---------------------------------------------------------------- plain calls
@@ -105,10 +118,10 @@ class PrimeSession(Connection):
     def look(self, reqid: Reqid, order_id: str | None) -> None:
         """Ask for the state of one order, or for all that is open; the dispatcher hears a Looked."""
         socket = self._socket
-        if socket is None or self._lookers is None:
+        if socket is None:
             self._parts.dispatcher.heard(self.lane, (Looked(reqid, (), False, self._clock.monotonic_ns()),))
             return
-        looking = _Looking(reqid, order_id, self._clock.monotonic_ns())
+        looking = _Looking(reqid, self._parts.reqids.draw(), order_id, self._clock.monotonic_ns())
         since_ns = self._since_ns(HISTORY_NS)
         frame = (
             self._dialect.orders_frame(reqid, since_ns)
@@ -145,7 +158,7 @@ class PrimeSession(Connection):
             draw = self._parts.reqids.draw
             user, orders, reports, ping = draw(), draw(), draw(), draw()
             self._streams = {user, orders, reports}
-            began = _Looking(orders, None, self._clock.monotonic_ns())
+            began = _Looking(orders, ping, None, self._clock.monotonic_ns())
             self._looking[orders] = self._pings[ping] = began
             self._send(socket, self._dialect.user_frame(user))
             self._send(socket, self._dialect.orders_frame(orders, self._since_ns(HISTORY_NS)))
@@ -196,7 +209,9 @@ class PrimeSession(Connection):
             case Permissions():
                 self._permissions = one
             case Pong(reqid=reqid) if reqid is not None and reqid in self._pings:
-                self._pings.pop(reqid).answered.set()
+                looking = self._pings.pop(reqid)
+                looking.heard_at = trio.current_time()
+                looking.answered.set()
             case CancelReject(reqid=reqid, error=error) if reqid in self._streams:
                 self._refused = one
                 socket.abandon(f"a stream was refused: {error}")
@@ -205,39 +220,44 @@ class PrimeSession(Connection):
                 self._end_look(self._looking[reqid], complete=False)
                 return False
             case Orders():
-                return self._heed_orders(socket, one)
+                self._heed_orders(one)
             case _:
                 pass
         return True
 
-    def _heed_orders(self, socket: WebSocket, told: Orders) -> bool:
+    def _heed_orders(self, told: Orders) -> None:
         for state in told.orders:
             if state.event_ns is not None:
                 self._last_event_ns = max(self._last_event_ns or 0, state.event_ns)
         looking = None if told.reqid is None else self._looking.get(told.reqid)
-        if looking is None:
-            return True
-        if told.initial:
-            looking.orders += told.orders
-            looking.truncated = looking.truncated or told.truncated
-            looking.last_row_at = trio.current_time()
-            if looking.order_id is not None and told.orders:
+        if looking is None or not told.initial:
+            return
+        looking.orders += told.orders
+        looking.truncated = looking.truncated or told.truncated
+        looking.heard_at = trio.current_time()
+        if looking.order_id is not None and told.orders:
+            self._seen.append(looking)
+
+    def _take(self, socket: WebSocket, evidence: Sequence[Evidence]) -> None:
+        super()._take(socket, evidence)
+        # Only now: a row may answer the cancel too, and a look that says "open" first would have it sent again.
+        seen, self._seen = self._seen, []
+        for looking in seen:
+            if looking.reqid in self._looking:
                 self._end_look(looking, complete=True)
                 self._unsubscribe(socket, looking)
-        # Whatever it is, it is news.
-        return True
 
     # ---------------------------------------------------------------- looks
 
     def _begin_look(self, socket: WebSocket, looking: _Looking, frame: bytes) -> None:
-        ping = self._parts.reqids.draw()
-        self._looking[looking.reqid] = self._pings[ping] = looking
+        self._looking[looking.reqid] = self._pings[looking.ping] = looking
         try:
-            self._send(socket, frame, self._dialect.ping_frame(ping, self._clock.utc_ns()))
+            self._send(socket, frame, self._dialect.ping_frame(looking.ping, self._clock.utc_ns()))
         except SessionEnded:
             return  # the session's end fails every look
-        assert self._lookers is not None
-        self._lookers.start_soon(self._finish_look, socket, looking, name=f"{self.name} look")
+        # One that was asked for as the session came up is waited for once the session lives.
+        if self._lookers is not None:
+            self._lookers.start_soon(self._finish_look, socket, looking, name=f"{self.name} look")
 
     async def _finish_look(self, socket: WebSocket, looking: _Looking) -> None:
         """Wait for the end of what a look brings, which is not marked."""
@@ -245,18 +265,26 @@ class PrimeSession(Connection):
             await looking.answered.wait()
         answered = looking.answered.is_set()
         while answered and looking.reqid in self._looking:
-            quiet_s = trio.current_time() - looking.last_row_at
-            if quiet_s >= LOOK_QUIET_S:
+            quiet_at = looking.quiet_at
+            if trio.current_time() >= quiet_at:
                 break
-            await trio.sleep(LOOK_QUIET_S - quiet_s)
+            # Until a time and not for a while: the remainder can be too small to move the clock.
+            await trio.sleep_until(quiet_at)
         if looking.reqid in self._looking:
-            self._end_look(looking, complete=answered and not looking.truncated)
+            self._end_look(looking, complete=answered and not looking.truncated and not self._hides(looking))
             if looking.reqid not in self._streams:
                 self._unsubscribe(socket, looking)
 
+    def _hides(self, looking: _Looking) -> bool:
+        """Whether a look at all there is came back without a row although orders are known that it had to show."""
+        told_ns = self._last_event_ns
+        since_ns = self._since_ns(HISTORY_NS)
+        known = told_ns is not None and since_ns is not None and told_ns > since_ns
+        return known and looking.order_id is None and not looking.orders
+
     def _end_look(self, looking: _Looking, *, complete: bool) -> None:
         del self._looking[looking.reqid]
-        self._pings = {ping: other for ping, other in self._pings.items() if other is not looking}
+        self._pings.pop(looking.ping, None)
         looked = Looked(looking.reqid, tuple(looking.orders), complete, looking.asked_ns)
         self._parts.dispatcher.heard(self.lane, (looked,))
 
