@@ -896,11 +896,14 @@ class Pursuits:
         """Whether no request is awaited any more for an order that rests.
 
         One on REST has a connection of its own: where it was silent for long, and is the only one, the next need not
-        wait until it has timed out, by when a deadline may be over.
+        wait until it has timed out, by when a deadline may be over. Where there is no REST nothing else is left to try
+        than the sessions that were silent.
         """
-        silent = pursuit.pending.get(REST)
-        if silent is not None and len(pursuit.pending) == 1 and silent.sent_ns + self._policy.hedge_ns <= now_ns:
-            self._close_attempt(pursuit, silent, now_ns)
+        silent = [attempt for lane, attempt in pursuit.pending.items() if lane == REST or not self._policy.rest]
+        long = all(attempt.sent_ns + self._policy.hedge_ns <= now_ns for attempt in silent)
+        if silent and long and len(silent) == len(pursuit.pending):
+            for attempt in silent:
+                self._close_attempt(pursuit, attempt, now_ns)
             pursuit.ambiguous = True
         return not pursuit.pending
 
@@ -1195,14 +1198,17 @@ class Pursuits:
             self.effects.append(RestReady())
             return
         # The session that is used least can tell as well as any other, and best when another one has gone mute.
-        lane = next((lane for lane in reversed(self._lanes.live) if lane not in pursuit.pending), None)
-        lane = self._lanes.live[-1] if lane is None and self._lanes.live else lane
+        live = self._lanes.live[::-1]
+        if type(pursuit) is Family and live:
+            # That nothing is open is to be told by each: one that has lost its stream would say it again and again.
+            turn = pursuit.clean_looks % len(live)
+            live = live[turn:] + live[:turn]
+            pursuit.listed_ns = now_ns
+        lane = next((lane for lane in live if lane not in pursuit.pending), live[0] if live else None)
         if lane is None:
             pursuit.query_ns = now_ns + self._policy.hedge_ns
             return
         pursuit.asking = pursuit.asked = True
-        if type(pursuit) is Family:
-            pursuit.listed_ns = now_ns
         self._look(pursuit, lane, str(pursuit.key.value) if pursuit.key.kind == "order_id" else None)
 
     # ---------------------------------------------------------------- looks, where no REST call can ask
