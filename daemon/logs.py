@@ -6,6 +6,7 @@ replaced wherever it turns up, in whatever usual encoding. Nothing here opens a 
 
 import base64
 import logging
+import struct
 import sys
 import traceback
 import urllib.parse
@@ -69,6 +70,9 @@ PIECE_BYTES: Final = 8
 cost ten times the line itself. Of a text that is n pieces long, less one byte, every n-th piece of a line need be seen:
 wherever it lies, it covers one of them."""
 
+BLOCK_PIECES: Final = 16
+"""How many of them are looked up in one go."""
+
 LONG_BYTES: Final = 3 * PIECE_BYTES - 1
 """Spellings shorter than this, of which real secrets have none, are looked for one by one."""
 
@@ -105,7 +109,6 @@ class Logs:
         self._line_forms: tuple[bytes, ...] = ()
         self._short_forms: tuple[bytes, ...] = ()
         self._pieces: frozenset[int] = frozenset()
-        self._stride = 1
         self._longest = 0
         self._handler = _Bridge()
         self._conceal_all()
@@ -150,7 +153,8 @@ class Logs:
         self._short_forms = tuple(form for form in self._line_forms if len(form) < LONG_BYTES)
         long_forms = [form for form in self._line_forms if len(form) >= LONG_BYTES]
         self._pieces = frozenset().union(*map(_pieces_of, long_forms))
-        self._stride = (min(map(len, long_forms), default=LONG_BYTES) + 1) // PIECE_BYTES - 1
+        stride = (min(map(len, long_forms), default=LONG_BYTES) + 1) // PIECE_BYTES - 1
+        self._every_nth = struct.Struct(f"Q{(stride - 1) * PIECE_BYTES}x" * BLOCK_PIECES)
 
     def close(self) -> None:
         """Take the bridge from the standard library's loggers away."""
@@ -211,10 +215,14 @@ class Logs:
         shown = self.censored(window).decode()[:VALUE_CHARS]
         return f"{shown}… ({len(text)} characters)"
 
+    def _holds_piece(self, line: bytes) -> bool:
+        size, unpack, pieces = self._every_nth.size, self._every_nth.unpack_from, self._pieces
+        padded = line + bytes(-len(line) % size)
+        return not all(pieces.isdisjoint(unpack(padded, start)) for start in range(0, len(padded), size))
+
     def censored(self, line: bytes) -> bytes:
         """Encoded text with every secret that is known taken out, however it is spelt."""
-        pieces = memoryview(line + bytes(-len(line) % PIECE_BYTES)).cast("Q")[:: self._stride]
-        if self._pieces.isdisjoint(pieces) and not any(form in line for form in self._short_forms):
+        if not (self._holds_piece(line) or any(form in line for form in self._short_forms)):
             return line
         for form in self._line_forms:
             if form in line:

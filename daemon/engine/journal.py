@@ -69,10 +69,13 @@ class Head(msgspec.Struct, frozen=True):
 _encode: Final = msgspec.json.Encoder(enc_hook=lambda value: f"<{type(value).__name__}>").encode
 _decode_head: Final = msgspec.json.Decoder(Head).decode
 
+_OWN: Final = frozenset({"n", "ts", "monotonic_ns", "kind", "prev"})
+"""The line's own members: no field can take their place."""
+
 # How the names of secret members end, over all venues: token, secret, signature, sign, original_challenge, api_key, …
 # Each has a search of its own, which begins with fixed letters: one for all of them takes twenty times as long.
 _SECRET_MEMBERS: Final = {
-    f'{ending}"': re.compile(rf'({ending}"\s*:\s*)"(?:[^"\\]|\\.)*"?')
+    f'{ending}"': (re.compile(rf'{ending}"\s*:\s*"[^"\\]*(?:\\.[^"\\]*)*"?'), f'{ending}":"{REDACTED}"')
     for ending in ("oken", "ecret", "ignature", "ign", "hallenge", "ey", "KEY", "uthent", "otp", "assword")
 }
 _SECRET_FIELDS: Final = re.compile(r"\b(token|otp|password)=[^&]*")
@@ -80,9 +83,9 @@ _SECRET_FIELDS: Final = re.compile(r"\b(token|otp|password)=[^&]*")
 
 def redacted(text: str) -> str:
     """A frame or a request body without the values of what is named like a secret; also where the text was cut."""
-    for ending, member in _SECRET_MEMBERS.items():
+    for ending, (member, without) in _SECRET_MEMBERS.items():
         if ending in text:
-            text = member.sub(rf'\1"{REDACTED}"', text)
+            text = member.sub(without, text)
     return _SECRET_FIELDS.sub(rf"\1={REDACTED}", text) if "=" in text else text
 
 
@@ -123,28 +126,19 @@ class Chain:
 
     def _body(self, n: int, entry: Entry) -> bytes:
         utc_ns, monotonic_ns, kind, fields = entry
-        own = {"n": n, "ts": self._ts(utc_ns), "monotonic_ns": monotonic_ns, "kind": kind}
         if "frame" in fields:
             fields["frame"] = _frame(fields["frame"])
         elif isinstance(command := fields.get("command"), msgspec.Struct):
             fields = {**_spoken(command), **fields}
             del fields["command"]
-        # Twice: the first puts these members in front, the second keeps a field from taking their place.
-        told = {**own, **fields, **own}
-        if None in fields.values():
-            told = {name: value for name, value in told.items() if value is not None}
+        if None in fields.values() or not _OWN.isdisjoint(fields):
+            fields = {name: value for name, value in fields.items() if value is not None and name not in _OWN}
         if kind == "kill":
-            self.kill = told
+            self.kill = {"n": n, "ts": self._ts(utc_ns), **fields}
         elif kind == "rearm" and fields.get("latched") is False:
             self.kill = None
-        try:
-            body = _encode(told)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            return _encode({**own, "unencodable": type(error).__name__})
-        if len(body) <= LINE_BYTES:
-            return body
-        body = _encode({**{name: _shortened(value) for name, value in told.items()}, "cut_from_bytes": len(body)})
-        return body if len(body) <= LINE_BYTES else _encode({**own, "cut_from_bytes": len(body)})
+        head = f'{{"n":{n},"ts":"{self._ts(utc_ns)}","monotonic_ns":{monotonic_ns},"kind":"{kind}"'.encode()
+        return b"%b,%b" % (head, _members(fields)) if fields else head + b"}"
 
     def _ts(self, utc_ns: int) -> str:
         second, rest_ns = divmod(utc_ns, 1_000_000_000)
@@ -153,6 +147,20 @@ class Chain:
             self._second = second
             self._second_text = datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
         return f"{self._second_text}.{rest_ns // 1000:06d}Z"
+
+
+def _members(fields: dict[str, Any]) -> bytes:
+    """The members of a line's own event, as JSON up to and with the closing brace."""
+    try:
+        body = _encode(fields)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        body = _encode({"unencodable": type(error).__name__})
+    if len(body) > LINE_BYTES:
+        size = {"cut_from_bytes": len(body)}
+        body = _encode({name: _shortened(value) for name, value in fields.items()} | size)
+        if len(body) > LINE_BYTES:
+            body = _encode(size)
+    return body[1:]
 
 
 def _frame(frame: Any) -> Any:
