@@ -272,7 +272,7 @@ class Daemon:
 
     def _spot(self, keys: Keys) -> Desk:
         spot = self.settings.spot
-        policy = self._policy(spot.hedge_after_ms, spot.overtake_ms)
+        policy = self._policy(spot.hedge_after_ms, spot.overtake_ms)._replace(relists=True)
         pursuits = Pursuits("spot", policy, self._reqids, Resting(RESTING_LIMIT))
         dispatcher = Dispatcher("spot", pursuits, self.world.clock, self.events, Budget())
         signer = SpotRest(keys)
@@ -319,7 +319,7 @@ class Daemon:
         futures = self.settings.futures
         clock = self.world.clock
         policy = self._policy(futures.hedge_after_ms, OVERTAKE_MS)._replace(
-            batch_limit=futures_rest.BATCH_LIMIT, query_limit=1, named_queries=True, sweeps=True
+            batch_limit=futures_rest.BATCH_LIMIT, query_limit=1, named_queries=True, sweeps=True, relists=True
         )
         pursuits = Pursuits("futures", policy, self._reqids, Resting(RESTING_LIMIT))
         budget = PointBudget()

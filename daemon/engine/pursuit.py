@@ -152,6 +152,8 @@ class Family(Pursuit):
     count: int | None = None
     listed_ns = 0
     """When the last list of open orders was asked for."""
+    listed_by: Route = "rest"
+    """Who gave it: REST, or a session."""
     oks = 0
     otherwise = 0
     """How many ended without having been canceled: no ack will come for them."""

@@ -673,7 +673,7 @@ class Pursuits:
                 if not asked:
                     del self._queries[pursuit]
                     self.counts.queries += 1
-                    pursuit.listed_ns = now_ns
+                    pursuit.listed_ns, pursuit.listed_by = now_ns, "rest"
                     return Call(form="open_orders", targets=(pursuit.key,), pursuits=(pursuit,), asked_ns=now_ns)
             elif len(asked) < self._policy.query_limit and not (asked and pursuit.alone):
                 del self._queries[pursuit]
@@ -690,6 +690,8 @@ class Pursuits:
         if call.owner is not None:
             if isinstance(answer, RestOrders):
                 self._listed(answer.orders, call.asked_ns, now_ns)
+            elif call.form == "open_orders" and self._relist(call):
+                return
             call.owner.call_answered(call, answer, now_ns)
             return
         match call.form:
@@ -704,7 +706,8 @@ class Pursuits:
         """A REST call came to no answer. left: whether any byte of it may have reached the venue."""
         self._rest_error = why
         if call.owner is not None:
-            call.owner.call_failed(call, left, why, now_ns)
+            if call.form != "open_orders" or not self._relist(call):
+                call.owner.call_failed(call, left, why, now_ns)
             return
         for attempt in call.attempts:
             pursuit = attempt.of
@@ -722,7 +725,7 @@ class Pursuits:
             self._elsewhere(pursuit, now_ns)
             self._schedule(pursuit)
         for pursuit in call.pursuits:
-            self._query_failed(pursuit, now_ns)
+            self._query_failed(pursuit, now_ns, by_rest=True)
 
     def _cancel_answered(self, attempt: Attempt[Pursuit], answer: RestAnswer, now_ns: int) -> None:
         pursuit = attempt.of
@@ -875,7 +878,7 @@ class Pursuits:
                     self._schedule(pursuit)
             case _:
                 for pursuit in call.pursuits:
-                    self._query_failed(pursuit, now_ns)
+                    self._query_failed(pursuit, now_ns, by_rest=True)
 
     def _queried(self, pursuit: Pursuit, told: Set[Target], now_ns: int) -> None:
         """A query for this pursuit was answered; rows that ended have settled theirs already."""
@@ -917,13 +920,13 @@ class Pursuits:
             if resting:
                 family.query_ns = now_ns + self._policy.hedge_ns
             else:
-                self._settle(family, family.ending(self.resting), "rest", now_ns)
+                self._settle(family, family.ending(self.resting), family.listed_by, now_ns)
         elif family.verdict is not None:
             if resting:
                 family.query_ns = now_ns + self._policy.hedge_ns
                 return
             due = [waiter for waiter in family.waiters if self._window_ns(family, waiter) <= family.listed_ns]
-            self._reply(family, due, family.verdict, "rest", now_ns, now_ns)
+            self._reply(family, due, family.verdict, family.listed_by, now_ns, now_ns)
             if not family.done:
                 self._verify(family, family.verdict, now_ns)
         elif family.children is not None:
@@ -940,7 +943,9 @@ class Pursuits:
         changed = self._recall(orders, now_ns)
         self._changed(changed + self.resting.vanish({o.order_id for o in orders}, asked_ns), "rest", now_ns)
 
-    def _query_failed(self, pursuit: Pursuit, now_ns: int) -> None:
+    def _query_failed(self, pursuit: Pursuit, now_ns: int, *, by_rest: bool = False) -> None:
+        if by_rest and type(pursuit) is Family and not pursuit.done and self._relist(pursuit):
+            return
         pursuit.asking = False
         if not pursuit.done:
             pursuit.query_ns = now_ns + self._policy.hedge_ns
@@ -1218,6 +1223,15 @@ class Pursuits:
         reqid = self._reqids.draw()
         self._looks[reqid] = (lane, asker)
         self.effects.append(Look(lane, reqid, order_id))
+
+    def _relist(self, asker: Pursuit | Call) -> bool:
+        """Have the least used session list anew what is open, because REST did not tell; False where none can."""
+        if not self._policy.relists or not self._lanes.live:
+            return False
+        if isinstance(asker, Family):
+            asker.listed_by = "stream"
+        self._look(asker, self._lanes.live[-1], None)
+        return True
 
     def _on_looked(self, looked: Looked, now_ns: int) -> None:
         _, asker = self._looks.pop(looked.reqid, (None, None))

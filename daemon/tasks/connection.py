@@ -126,6 +126,10 @@ class Connection:
         """Act on what concerns this connection; whether the dispatcher is to hear it too."""
         return True
 
+    def _overdue(self) -> str | None:
+        """Why a connection that hears enough is to be given up all the same."""
+        return None
+
     def _forgives(self, cause: int | None) -> bool:
         """Whether to dial again at once after being refused or closed with this code or status."""
         return False
@@ -322,6 +326,8 @@ class Connection:
             await trio.sleep(SILENCE_LOOK_S)
             if trio.current_time() >= self._renew_at:
                 socket.abandon("dialled anew under a new key")
+            if (why := self._overdue()) is not None:
+                socket.abandon(why)
             if self._silent():
                 # After a pause of this whole process the bytes may be there unread: let the reader have its turn.
                 await trio.sleep(SILENCE_LOOK_S)

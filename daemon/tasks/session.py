@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import structlog
 import trio
 
-from ..contract.evidence import Evidence, Fault, ModeChanged, Orders, Subscribed, SubscriptionLost
+from ..contract.evidence import Evidence, Fault, Looked, ModeChanged, Orders, Subscribed, SubscriptionLost
 from ..contract.ids import Reqid, Target
 from ..credentials import Secret
 from ..engine.pursuits import Send
@@ -35,6 +35,8 @@ class Dialect(Protocol):
     def cancel_all_frame(self, token: Secret[str], reqid: Reqid) -> bytes: ...
 
     def subscribe_frame(self, token: Secret[str], reqid: Reqid) -> bytes: ...
+
+    def unsubscribe_frame(self, token: Secret[str], reqid: Reqid) -> bytes: ...
 
     def ping_frame(self, reqid: Reqid) -> bytes: ...
 
@@ -61,6 +63,8 @@ class Session(Connection):
         self._renewal_wanted = False
         self._renewal = trio.Event()
         self._sequence: int | None = None
+        self._leaving: Reqid | None = None
+        self._relisting: tuple[Reqid, int] | None = None
 
     # ---------------------------------------------------------------- plain calls
 
@@ -90,8 +94,39 @@ class Session(Connection):
         return True
 
     def look(self, reqid: Reqid, order_id: str | None) -> None:
-        """Never asked of a venue that has REST to ask."""
-        raise AssertionError(f"{self.name} cannot look")
+        """Have all that is open listed anew, by ending the order stream and asking for it again.
+
+        The dispatcher hears a Looked. Single orders are never asked for here.
+        """
+        assert order_id is None, f"{self.name} cannot look at one order"
+        socket, token, now_ns = self._socket, self._token, self._clock.monotonic_ns()
+        if socket is None or token is None or self._relisting is not None:
+            # One at a time: what is asked for behind an unanswered one would be told of with its list.
+            self._parts.dispatcher.heard(self.lane, (Looked(reqid, (), False, now_ns),))
+            return
+        self._relisting = (reqid, now_ns)
+        draw = self._parts.reqids.draw
+        self._leaving = draw()
+        frames = [
+            self._dialect.unsubscribe_frame(token, self._leaving),
+            self._dialect.subscribe_frame(token, draw()),
+        ]
+        try:
+            socket.send_many_now(frames)
+        except SessionEnded:
+            log.debug("list not asked for: the session is over", session=self.name)
+
+    def _overdue(self) -> str | None:
+        """Without its order stream a session has no proof to give, however alive it is."""
+        asked = self._relisting
+        if asked is None or self._clock.monotonic_ns() - asked[1] < ADMIT_TIMEOUT_S * 1e9:
+            return None
+        return f"the order stream was not confirmed anew in {ADMIT_TIMEOUT_S} s"
+
+    def _relisted(self, orders: Orders) -> None:
+        assert self._relisting is not None
+        (reqid, asked_ns), self._relisting = self._relisting, None
+        self._parts.dispatcher.heard(self.lane, (Looked(reqid, orders.orders, True, asked_ns),))
 
     def renew_token(self) -> None:
         """Have a new token fetched now, because the venue refused this one."""
@@ -112,7 +147,7 @@ class Session(Connection):
         """Get a token, subscribe to the order stream and wait until the venue confirms."""
         await self._fetch_token(self._usable_token())
         assert self._token is not None
-        self._sequence = None
+        self._sequence = self._leaving = self._relisting = None
         self._send(socket, self._dialect.subscribe_frame(self._token, self._parts.reqids.draw()))
         with trio.move_on_after(ADMIT_TIMEOUT_S):
             while True:
@@ -139,11 +174,16 @@ class Session(Connection):
         match one:
             case ModeChanged(mode=mode):
                 self._parts.dispatcher.mode_changed(mode)
+            case Orders(snapshot=True, sequence=sequence) if self._relisting is not None:
+                self._sequence = sequence
+                self._relisted(one)
             case Orders(sequence=sequence, snapshot=snapshot) if sequence is not None:
                 if not snapshot and self._sequence is not None and sequence != self._sequence + 1:
                     # Something was lost on the way; only a new snapshot tells what.
                     socket.abandon(f"order stream gap: {self._sequence} then {sequence}")
                 self._sequence = sequence
+            case SubscriptionLost(reqid=reqid) if reqid is not None and reqid == self._leaving:
+                return False
             case SubscriptionLost(error=error, fault=fault):
                 if fault is Fault.STALE_TOKEN:
                     self._freshness = self._token = None

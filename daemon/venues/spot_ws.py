@@ -82,6 +82,13 @@ def subscribe_frame(token: Secret[str], reqid: Reqid) -> bytes:
     ).encode()
 
 
+def unsubscribe_frame(token: Secret[str], reqid: Reqid) -> bytes:
+    """The end of the order stream, which lets it be asked for anew, and with it the list of what is open."""
+    return (
+        f'{{"event":"unsubscribe","reqid":{reqid},"subscription":{{"name":"{_CHANNEL}","token":"{token.reveal()}"}}}}'
+    ).encode()
+
+
 def ping_frame(reqid: Reqid) -> bytes:
     """The application ping; its pong names the same reqid."""
     return f'{{"event":"ping","reqid":{reqid}}}'.encode()

@@ -142,6 +142,10 @@ class V2:
         options = '"snap_orders":true,"snap_trades":false,"order_status":true,"ratecounter":true,'
         return self._request("subscribe", f'"channel":"{_CHANNEL}",{options}', token, reqid)
 
+    def unsubscribe_frame(self, token: Secret[str], reqid: Reqid) -> bytes:
+        """The end of the order stream, which lets it be asked for anew, and with it the list of what is open."""
+        return self._request("unsubscribe", f'"channel":"{_CHANNEL}",', token, reqid)
+
     def ping_frame(self, reqid: Reqid) -> bytes:
         """The application ping; its pong names the same reqid."""
         return f'{{"method":"ping","req_id":{reqid}}}'.encode()
