@@ -233,10 +233,14 @@ class RestUnreadable(msgspec.Struct, frozen=True):
 
 
 class RestCanceled(msgspec.Struct, frozen=True):
-    """The venue accepted `count` cancels; `pending` when it said that they are not final yet."""
+    """The venue accepted `count` cancels; `pending` when it said that they are not final yet.
+
+    `orders` are the ends of those that it named, which are not always all of them.
+    """
 
     count: int
     pending: bool
+    orders: tuple[OrderState, ...] = ()
 
 
 class RestEnded(msgspec.Struct, frozen=True):

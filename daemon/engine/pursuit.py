@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ..contract.ids import Target
+from ..contract.ids import Reqid, Target
 from ..contract.outcomes import (
     Acked,
     Canceled,
@@ -116,6 +116,8 @@ class Pursuit:
     answered_unknown: tuple[Waiter, ...] = ()
     answered_acked: tuple[Waiter, ...] = ()
     """Kept only where the venue can take an acceptance back."""
+    accepted: Reqid | None = None
+    """Which request they were answered by."""
 
     def __init__(self, target: Target, waiter: Waiter) -> None:
         self.key = target
@@ -163,6 +165,8 @@ class Family(Pursuit):
     """What its orders came to, as long as no list of open orders has borne it out."""
     clean_looks = 0
     """How many lists in a row have borne it out."""
+    swept: tuple[Pursuit, ...] = ()
+    """Those of its orders that are pursued for their own sake and leave with its request."""
 
     def __init__(self, target: Target, waiter: Waiter) -> None:
         super().__init__(target, waiter)

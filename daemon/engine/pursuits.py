@@ -253,19 +253,29 @@ class Pursuits:
             pursuit = self._active[target] = Pursuit(target, Waiter(ticket, target, proof, deadline_ns, now_ns))
             swept.append(pursuit)
         family = Family(EVERYTHING, Waiter(Sweep(), EVERYTHING, False, deadline_ns, now_ns))
+        family.swept = tuple(swept)
         self._families[family] = None
         self._send(family, REST, now_ns)
         self._schedule(family)
         for pursuit in swept:
-            # It leaves with the next call; what it comes to is told by the stream, or asked for.
-            pursuit.sent = (REST,)
-            pursuit.first_sent_ns = now_ns
+            pursuit.silent_ns = now_ns + self._policy.hedge_ns
+            self._schedule(pursuit)
+
+    def _sweep_left(self, family: Family, lane: Lane, now_ns: int) -> None:
+        """The request for everything leaves, and with it those it is for; the answer or the stream tells of each."""
+        for pursuit in family.swept:
+            if pursuit.done:
+                continue
+            pursuit.sent += (lane,)
+            pursuit.first_sent_ns = pursuit.first_sent_ns or now_ns
             pursuit.ambiguous = True
             pursuit.silent_ns = now_ns + self._policy.hedge_ns
             self._schedule(pursuit)
 
     def _join(self, pursuit: Pursuit, waiter: Waiter, now_ns: int) -> None:
         if pursuit.acked_ns is not None and not waiter.proof:
+            if self._shared:
+                pursuit.answered_acked += (waiter,)
             self._answer(pursuit, waiter, Acked(), pursuit.acked_route, pursuit.acked_ns, now_ns)
             return
         pursuit.waiters.append(waiter)
@@ -501,7 +511,7 @@ class Pursuits:
             # Of an order that had ended before there is nothing to say.
             if reject.fault is not Fault.NOT_OPEN:
                 self._one_refused(pursuit, reject, now_ns)
-        elif pursuit.done and pursuit.answered_acked and reject.fault is not Fault.NOT_OPEN:
+        elif pursuit.done and pursuit.answered_acked and self._takes_back(pursuit, attempt, reject):
             self._acceptance_revoked(pursuit, reject, now_ns)
         elif pursuit.done or not (attempt.waiting or pursuit.acked_by is attempt):
             self.counts.repeated_acks += 1
@@ -509,9 +519,22 @@ class Pursuits:
             if pursuit.acked_by is attempt:
                 # Accepted at first, refused in the end: Prime answers like this.
                 self._revoke(pursuit)
+                if pursuit.answered_acked:
+                    self._acceptance_revoked(pursuit, reject, now_ns)
             self._close_attempt(pursuit, attempt, now_ns)
             self._refused(pursuit, attempt, reject.fault, reject.error, now_ns)
             self._schedule(pursuit)
+
+    def _takes_back(self, pursuit: Pursuit, attempt: Attempt[Pursuit], reject: CancelReject) -> bool:
+        """Whether a refusal is of the very request that was accepted, and the order has not ended since.
+
+        The second request of a hedge comes too late as a rule, and says nothing about the first.
+        """
+        if attempt.reqid != pursuit.accepted or reject.fault is Fault.NOT_OPEN:
+            return False
+        by_id = pursuit.key.kind == "order_id"
+        row = self.resting.get(str(pursuit.key.value)) if by_id else self.resting.bearer(str(pursuit.key.value))
+        return row is None or not row.ended
 
     def _acceptance_revoked(self, pursuit: Pursuit, reject: CancelReject, now_ns: int) -> None:
         """An order whose cancel was accepted, and reported so, is refused in the end: it may rest after all."""
@@ -692,6 +715,8 @@ class Pursuits:
                 self._listed(answer.orders, call.asked_ns, now_ns)
             elif call.form == "open_orders" and self._relist(call):
                 return
+            elif isinstance(answer, RestCanceled):
+                self._changed(self._ends_told(answer.orders, now_ns), "rest", now_ns)
             call.owner.call_answered(call, answer, now_ns)
             return
         match call.form:
@@ -717,11 +742,11 @@ class Pursuits:
             if left:
                 pursuit.ambiguous = True
             else:
-                at = len(pursuit.sent) - 1 - pursuit.sent[::-1].index(REST)
-                pursuit.sent = pursuit.sent[:at] + pursuit.sent[at + 1 :]
-                pursuit.unsent |= {REST}
-                if not pursuit.sent:
-                    pursuit.first_sent_ns = None
+                _take_back(pursuit)
+                for swept in pursuit.swept if type(pursuit) is Family else ():
+                    if REST in swept.sent:
+                        _take_back(swept)
+                        swept.ambiguous = bool(swept.sent)
             self._elsewhere(pursuit, now_ns)
             self._schedule(pursuit)
         for pursuit in call.pursuits:
@@ -730,6 +755,8 @@ class Pursuits:
     def _cancel_answered(self, attempt: Attempt[Pursuit], answer: RestAnswer, now_ns: int) -> None:
         pursuit = attempt.of
         self._close_attempt(pursuit, attempt, now_ns)
+        if isinstance(answer, RestCanceled) and answer.orders:
+            self._changed(self._ends_told(answer.orders, now_ns), "rest", now_ns)
         match answer:
             case RestCanceled(count=count) if count > 0 or pursuit.key.kind == "all":
                 if type(pursuit) is Family:
@@ -764,15 +791,25 @@ class Pursuits:
         self, pursuit: Pursuit, attempt: Attempt[Pursuit], states: Iterable[OrderState], now_ns: int
     ) -> None:
         """The answer to a cancel names the state of its order."""
-        changed = [row for state in states if (row := self.resting.apply(state, now_ns)) is not None]
+        changed = self._ends_told(states, now_ns)
         for state in states:
             row = self.resting.get(state.order_id)
             if row is not None and row.ended:
-                if row in changed and state.filled_qty is None:
-                    # What the stream told before may be behind: fills that it has yet to tell came before this end.
-                    row.filled_qty = None
                 self._end_told(pursuit, attempt, row, now_ns)
         self._changed(changed, "rest", now_ns)
+
+    def _ends_told(self, states: Iterable[OrderState], now_ns: int) -> list[Row]:
+        """Take in the states that an answer to a cancel names; the rows that changed."""
+        changed = []
+        for state in states:
+            row = self.resting.apply(state, now_ns)
+            if row is None:
+                continue
+            if row.ended and state.filled_qty is None:
+                # What the stream told before may be behind: fills that it has yet to tell came before this end.
+                row.filled_qty = None
+            changed.append(row)
+        return changed
 
     def _end_told(self, pursuit: Pursuit, attempt: Attempt[Pursuit], row: Row, now_ns: int) -> None:
         """The answer to a cancel says how the very order ended that it was for."""
@@ -1164,6 +1201,8 @@ class Pursuits:
         if type(pursuit) is Family and not pursuit.sent:
             everything = pursuit.key.kind == "all"
             pursuit.mean(self.resting.open_ids() if everything else self.resting.open_under(int(pursuit.key.value)))
+        if type(pursuit) is Family and pursuit.swept:
+            self._sweep_left(pursuit, lane, now_ns)
         attempt = self._inflight.open(pursuit, lane, now_ns)
         pursuit.pending[lane] = attempt
         pursuit.sent += (lane,)
@@ -1343,6 +1382,7 @@ class Pursuits:
         waiters = pursuit.waiters
         if self._shared:
             pursuit.answered_acked = tuple(waiter for waiter in waiters if not waiter.proof)
+            pursuit.accepted = attempt.reqid
         if len(waiters) == 1 and not waiters[0].proof and pursuit.end is None:
             # The plain case, and nearly all of them.
             pursuit.waiters = []
@@ -1866,6 +1906,15 @@ class Pursuits:
         gone = counted or isinstance(outcome, Canceled)
         residual = () if gone else tuple(i for i in self.resting.open_ids() if i in pursuit.left)
         return msgspec.structs.replace(settlement, count=pursuit.count, residual=residual)
+
+
+def _take_back(pursuit: Pursuit) -> None:
+    """Its last request by REST failed before a byte had left."""
+    at = len(pursuit.sent) - 1 - pursuit.sent[::-1].index(REST)
+    pursuit.sent = pursuit.sent[:at] + pursuit.sent[at + 1 :]
+    pursuit.unsent |= {REST}
+    if not pursuit.sent:
+        pursuit.first_sent_ns = None
 
 
 def _named_in(orders: Iterable[OrderState]) -> set[Target]:

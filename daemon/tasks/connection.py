@@ -304,7 +304,9 @@ class Connection:
                 self._ping = None
             elif type(one) is Unreadable:
                 self.unreadable += 1
-                log.warning("unreadable frame", session=self.name, why=one.why)
+                # The 1st, 2nd, 4th and so on: a line for each frame of a flood would hold up every venue's cancels.
+                if self.unreadable.bit_count() == 1:
+                    log.warning("unreadable frame", session=self.name, why=one.why, count=self.unreadable)
             if not self._heed(socket, one):
                 kept.add(place)
         if kept:

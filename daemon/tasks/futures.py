@@ -1,5 +1,6 @@
 """Introduces the Futures dialect to the tasks: an engine's call to a signed request and its answer's reader."""
 
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -15,13 +16,18 @@ SLACK_NS: Final = 250_000_000
 """How long after its deadline the venue may still process a cancel: what its clock, as we know it, can be wrong by."""
 
 
+CLOCK_SAMPLES: Final = 16
+"""Answers from which the venue's clock is known: slow ones tell of a time that is past when they arrive, so the latest
+counts; few enough that a venue whose clock is set is followed within minutes."""
+
+
 class FuturesRest:
     """The Futures dialect under one key; `keys` may be replaced at any time, requests are built when they leave."""
 
     def __init__(self, keys: Keys, clock: Clock) -> None:
         self.keys = keys
         self._clock = clock
-        self._ahead_ns: int | None = None
+        self._ahead_ns: deque[int] = deque(maxlen=CLOCK_SAMPLES)
 
     def plan(self, call: Call) -> Plan:
         """How to make one of the engine's calls."""
@@ -62,20 +68,20 @@ class FuturesRest:
 
         By ours it could lie in the venue's past, and every cancel would be refused unread.
         """
-        if call.deadline_ns is None or self._ahead_ns is None:
+        if call.deadline_ns is None or not self._ahead_ns:
             return None
-        return rfc3339(call.deadline_ns + self._ahead_ns + SLACK_NS)
+        return rfc3339(call.deadline_ns + max(self._ahead_ns) + SLACK_NS)
 
     def _timed(self, decode: Decode) -> Callable[[int, bytes], RestAnswer]:
         """Learn the venue's clock from each answer, as what it is ahead of our monotonic one, which is never set.
 
-        It was read before the answer's way to us, so it errs towards the past, by less than SLACK_NS.
+        It was read before the answer's way to us, so each sample errs towards the past.
         """
 
         def read(status: int, body: bytes) -> RestAnswer:
             served_ns = futures_rest.server_time_ns(body)
             if served_ns is not None:
-                self._ahead_ns = served_ns - self._clock.monotonic_ns()
+                self._ahead_ns.append(served_ns - self._clock.monotonic_ns())
             return decode(status, body)
 
         return read

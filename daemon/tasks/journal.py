@@ -186,7 +186,8 @@ class Journal:
                     self._heal("write")
 
     async def close(self) -> None:
-        """Write and sync what is left, within CLOSE_S. `run` must have ended."""
+        """Write and sync what is left, within CLOSE_S. `run` must have ended, and nobody is alerted any more."""
+        self._alarm = None
         with trio.move_on_after(CLOSE_S, shield=True) as patience:
             try:
                 await self._write_batch()

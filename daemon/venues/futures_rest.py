@@ -265,7 +265,7 @@ def decode_batch(status: int, body: bytes, asked: Sequence[Target]) -> RestBatch
 def decode_cancel_all(status: int, body: bytes) -> RestCanceled | RestFailed | RestUnreadable:
     """The answer to cancelallorders. The list is counted: the word beside it may say that there was nothing to cancel.
 
-    Source: the Kraken adapter of nautechsystems/nautilus_trader.
+    Where both agree, those in the list have ended. Source: the Kraken adapter of nautechsystems/nautilus_trader.
     """
     answer = _answer(status, body)
     if not isinstance(answer, _Answer):
@@ -281,7 +281,16 @@ def decode_cancel_all(status: int, body: bytes) -> RestCanceled | RestFailed | R
         canceled = []
     if not isinstance(canceled, list):
         return RestUnreadable("a cancel-all without its list")
-    return RestCanceled(len(canceled), pending=False)
+    ends = _ends(canceled, told.orderEvents) if told.status == "cancelled" else ()
+    return RestCanceled(len(canceled), pending=False, orders=tuple(ends))
+
+
+def _ends(listed: list[Any], events: msgspec.Raw) -> Iterator[OrderState]:
+    described = {event_id or _order_id(order): order for event_id, order in _canceled(events)}
+    for one in listed:
+        order_id = order_id_of(one.get("order_id")) if isinstance(one, dict) else None
+        if order_id is not None:
+            yield _state(order_id, "canceled", text_of(one.get("cliOrdId")), described.get(order_id), None)
 
 
 def decode_timer(status: int, body: bytes) -> RestTimer | RestFailed | RestUnreadable:

@@ -13,6 +13,7 @@ from typing import Final
 from . import measures
 from .asker import Asker
 from .figures import Rounds, Row, machine, percentile, table, verdicts
+from .isolation import isolation
 from .lines import Worker
 from .measures import CROWD, FULL, QUICK, Effort, Library
 from .stage import Stage, stage
@@ -50,6 +51,7 @@ def run(effort: Effort, tell: Callable[[str], None]) -> None:
         rows.append(measures.hedge(on, asker, effort))
         rows.append(measures.socket_killed(on, asker, effort))
         rows.append(measures.rest_fallback(on, asker, worker("rivals", "httpx", str(on.port), str(on.ca_file)), effort))
+        rows += isolation(on, effort)
         rows += measures.memory(on, asker, effort)
         tell(f"{machine()}; {effort.rounds} alternating rounds of {effort.asks} single cancels\n")
         tell(_absolute(rounds) + "\n")

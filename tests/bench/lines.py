@@ -12,6 +12,8 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parents[2]
 """The project: every process of the bench is a module of it."""
 
+DISMISS_S: Final = 15.0
+
 
 def serve(hello: Mapping[str, Any], verbs: Mapping[str, Callable[..., Any]]) -> None:
     """Say hello, then obey each line `{"verb": …, arguments}` until stdin ends. Each gets one line back."""
@@ -68,6 +70,15 @@ class Worker:
         """End the process at once; calling it on an ended one does nothing."""
         self._process.kill()
         self._process.wait()
+
+    def dismiss(self) -> None:
+        """End a process that has something to put away: it is given the end of its orders, and time."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(DISMISS_S)
+        finally:
+            self.kill()
 
     def hear(self) -> Any:
         """The answer to the oldest order that was not heard yet. Raises WorkerGone."""

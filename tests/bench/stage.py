@@ -33,18 +33,18 @@ class NotReady(Exception):
 class Daemon:
     """`canceld run` as a service manager starts it: its own process, configuration, credentials and notify socket."""
 
-    def __init__(self, home: Path, port: int, ca_file: Path) -> None:
+    def __init__(self, home: Path, port: int, ca_file: Path, *, more: str = "") -> None:
+        """port, ca_file: of the bare venue, which is its Spot. more: further sections of its configuration."""
         self.commands = f"ipc://{home}/commands.sock"
         self.control = f"ipc://{home}/control.sock"
         self.config = home / "canceld.toml"
         self._notify = home / "notify.sock"
         self._process: subprocess.Popen[bytes] | None = None
-        for name in ("state", "credentials"):
-            (home / name).mkdir(mode=0o700)
-        for name, value in (("key", "BENCH"), ("secret", base64.b64encode(secrets.token_bytes(64)).decode())):
-            file = home / "credentials" / f"spot.{name}"
-            file.touch(mode=0o600)
-            file.write_text(value)
+        self._credentials = home / "credentials"
+        for directory in (home / "state", self._credentials):
+            directory.mkdir(mode=0o700)
+        self.give_credential("spot.key", "BENCH")
+        self.give_credential("spot.secret", base64.b64encode(secrets.token_bytes(64)).decode())
         self.config.write_text(f"""
 [gateway]
 commands = "{self.commands}"
@@ -63,7 +63,13 @@ ca_file = "{ca_file}"
 
 [credentials]
 dir = "{home}/credentials"
-""")
+{more}""")
+
+    def give_credential(self, name: str, value: str) -> None:
+        """Put one credential file where it looks."""
+        file = self._credentials / name
+        file.touch(mode=0o600)
+        file.write_text(value)
 
     @property
     def pid(self) -> int:

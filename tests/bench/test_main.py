@@ -17,6 +17,9 @@ MEASURES = (
     "silent venue",
     "socket killed",
     "REST fallback",
+    "stall at Prime and Futures",
+    "reconnect storm at Prime and Futures",
+    "flood of garbage at Prime and Futures",
     "memory: RSS",
     "memory: growth",
 )

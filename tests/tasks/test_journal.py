@@ -183,6 +183,7 @@ async def test_lines_that_somebody_cut_off_are_alerted_and_never_verified(autoju
     stage.directory.replace_now(name, b"".join(content.splitlines(keepends=True)[:3]))
     async with stage.writing() as journal:
         journal.note("start")
+        await trio.sleep(0.1)
     [(what, do)] = stage.alarms.raised
     assert what == "2 lines of the audit journal are gone"
     assert "--verify" in do

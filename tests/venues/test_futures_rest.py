@@ -208,7 +208,19 @@ def test_repr_shows_no_secret() -> None:
                 }
             ),
         ),
-        (decode_cancel_all, frames.ALL_CANCELED, RestCanceled(3, pending=False)),
+        (
+            decode_cancel_all,
+            frames.ALL_CANCELED,
+            RestCanceled(
+                3,
+                pending=False,
+                orders=(
+                    OrderState("6180adfa-e4b1-4a52-adac-ea5417620dbd", "canceled"),
+                    OrderState("89e57b62-19d9-40fe-9d81-1f0b9d4b3f3d", "canceled", "s7-1"),
+                    OrderState("9c2e7b62-19d9-40fe-9d81-1f0b9d4b3f3d", "canceled"),
+                ),
+            ),
+        ),
         (decode_cancel_all, frames.NOTHING_TO_CANCEL, RestCanceled(0, pending=False)),
         (decode_timer, frames.TIMER_ENABLED, RestTimer(1793697683.839)),
         (decode_timer, frames.TIMER_DISABLED, RestTimer(None)),
@@ -584,6 +596,9 @@ def _claims_no_more(answer: RestAnswer, whole: RestAnswer) -> bool:
                 mine.status in (theirs.status, None) and mine.order_id == theirs.order_id
                 for mine, theirs in zip(answer.orders, whole.orders, strict=True)
             )
+        case RestCanceled(), RestCanceled():
+            named = {mine.order_id: mine.status for mine in answer.orders}
+            return answer.count == whole.count and named.items() <= {o.order_id: o.status for o in whole.orders}.items()
         case RestBatch(), RestBatch():
             return all(_claims_no_more(verdict, whole.verdicts[of]) for of, verdict in answer.verdicts.items())
         case _:
