@@ -319,7 +319,12 @@ class Daemon:
         futures = self.settings.futures
         clock = self.world.clock
         policy = self._policy(futures.hedge_after_ms, OVERTAKE_MS)._replace(
-            batch_limit=futures_rest.BATCH_LIMIT, query_limit=1, named_queries=True, sweeps=True, relists=True
+            batch_limit=futures_rest.BATCH_LIMIT,
+            query_limit=1,
+            named_queries=True,
+            sweeps=True,
+            uuids=True,
+            relists=True,
         )
         pursuits = Pursuits("futures", policy, self._reqids, Resting(RESTING_LIMIT))
         budget = PointBudget()

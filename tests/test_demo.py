@@ -68,6 +68,8 @@ def test_every_chapter_is_told_as_it_happens(told: list[str]) -> None:
     assert len(answers) >= len(CHAPTERS)
     # The venue that is down was said to be: nothing left for there, and there it rests.
     assert ["refused (no_route)" in line for line in answers if "0 orders rest on the exchange" not in line] == [True]
+    assert [line for line in told if "  latched: " in line]
+    assert [line for line in told if "  re-armed, " in line]
     assert [line for line in told if "canceld ended with status 0" in line]
 
 

@@ -16,6 +16,7 @@ from .story import Story, counted, slowest
 PLENTY_MS: Final = 5_000
 """Deadline of the demo's commands: patience for a busy machine, never reached on an idle one."""
 
+KILL_MS: Final = 10_000
 SHORT_MS: Final = 1_000
 """Deadline where a venue that is down is to be told of, rather than waited for."""
 
@@ -27,11 +28,12 @@ NOT_KNOWN_DEAD: Final = ("unknown", "refused")
 
 
 class Stage(NamedTuple):
-    """Who takes part."""
+    """Who takes part: the strategy asks on the command socket, the operator on the control socket."""
 
     story: Story
     exchange: Exchange
     strategy: Client
+    operator: Client
 
 
 Chapter = Callable[[Stage], bool]
@@ -184,10 +186,29 @@ def _everything(on: Stage) -> bool:
     good = [_close_all(on, what, answer, venue, 0) in DONE for venue in ("spot", "futures")]
     good.append(_close_all(on, what, answer, "prime", _RESTING["prime"]) in NOT_KNOWN_DEAD)
     on.exchange.clear()
-    on.story.tell("  Prime is back; the strategy, told that nothing left for there, asks again, with proof")
-    good.append(await_up(on.strategy, "prime"))
-    answer = on.strategy.cancel_all("prime", until="proof", deadline_ms=PLENTY_MS)
-    return all(good) and _close_all(on, "all, Prime back", answer, "prime", 0) == "canceled"
+    return all(good)
+
+
+def _kill(on: Stage) -> bool:
+    good = [await_up(on.strategy, "prime")]
+    on.story.tell("Prime is back, and its orders still rest. An operator pulls the kill switch: it is on disk before")
+    on.story.tell("  anything is canceled, and each venue is looked at until it is seen to be flat")
+    asked_at = time.monotonic()
+    killed = on.operator.kill("the demo wants everything gone", deadline_ms=KILL_MS)
+    took = f"{(time.monotonic() - asked_at) * 1000:.1f} ms"
+    for venue, end in killed.venues.items():
+        resting = on.exchange.resting(venue)
+        on.story.row("kill switch", venue, "all", f"{end.state}, {end.canceled} canceled", "-", took, resting)
+        on.story.tell(f"  answer for {venue}: {end.state}; {resting} orders rest on the exchange")
+        good.append(end.state == "flat" and resting == 0)
+    on.exchange.place(1)
+    good.append(on.exchange.resting_after("spot", 0) == 0)
+    on.story.tell("  latched: somebody placed another order, and it is gone again without being asked for")
+    good.append(_await(lambda: all(end["state"] == "flat" for end in on.strategy.status()["kill"]["venues"].values())))
+    code = on.operator.rearm().code
+    good.append(not on.operator.rearm(confirm=code, reason="the demo is over").latched)
+    on.story.tell(f"  re-armed, which takes two commands: the first was answered with the code {code}")
+    return killed.latched and all(good)
 
 
 _RESTING: Final[dict[Venue, int]] = {"spot": 40, "prime": 6, "futures": 6}
@@ -204,4 +225,5 @@ CHAPTERS: Final[tuple[Chapter, ...]] = (
     _prime,
     _futures,
     _everything,
+    _kill,
 )

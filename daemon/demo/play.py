@@ -94,11 +94,12 @@ def _tell(story: Story, home: Path) -> int:
             log.open("w") as lines,
             _process(["run", "--config", str(config)], stderr=lines) as daemon,
             Client(f"ipc://{home}/commands.sock", strategy="demo") as strategy,
+            Client(f"ipc://{home}/control.sock") as operator,
         ):
             _await_serving(strategy, daemon, log)
             took_s = time.monotonic() - asked_at
             story.tell(f"canceld runs as process {daemon.pid}: Spot, Prime and Futures are up after {took_s:.2f} s")
-            stage = Stage(story, Exchange(told), strategy)
+            stage = Stage(story, Exchange(told), strategy, operator)
             good = [chapter(stage) for chapter in CHAPTERS]
             story.tell("SIGTERM: canceld answers what is in flight and closes its sessions")
             daemon.send_signal(signal.SIGTERM)

@@ -23,8 +23,9 @@ class Policy(NamedTuple):
     query_limit: most orders in one REST batch and in one query. named_queries: an order's state can be asked for by its
     client order id. mass: it has a request that cancels everything. sweeps: that request stands in for batches which
     name all that is open, where the rate budget cannot bear them. symbols: a cancel has to name its order's symbol.
-    shared: what became of a request is told on every session, not only on the one that it left by. relists: a session
-    can be made to list anew what is open, where REST does not tell.
+    shared: what became of a request is told on every session, not only on the one that it left by. uuids: sessions take
+    an order id only where it is a UUID; another one goes by REST. relists: a session can be made to list anew what is
+    open, where REST does not tell.
     """
 
     hedge_ns: int
@@ -40,6 +41,7 @@ class Policy(NamedTuple):
     symbols: bool = False
     shared: bool = False
     relists: bool = False
+    uuids: bool = False
 
 
 class Decided(NamedTuple):

@@ -1,10 +1,14 @@
 """Which routes can take a request now: the sessions in the order in which they are used, and REST."""
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from .effects import FAR_NS
 from .pursuit import Pursuit
 from .routing import REST, Lane
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.I | re.A)
 
 
 class Lanes:
@@ -14,12 +18,13 @@ class Lanes:
     venue wants it left alone.
     """
 
-    def __init__(self, rest: bool) -> None:
+    def __init__(self, rest: bool, *, uuids: bool = False) -> None:
         self.live: list[Lane] = []
         self.stale: dict[Lane, dict[Pursuit, None]] = {}
         self.closed_until: dict[Lane, int] = {}
         self.rest_reopens_ns = FAR_NS
         self._rest = rest
+        self._uuids = uuids
         self._renewed_ns: dict[Lane, int] = {}
 
     def up(self, lane: Lane) -> dict[Pursuit, None]:
@@ -104,9 +109,15 @@ class Lanes:
 
     def takes(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> bool:
         """Whether a request of this pursuit could leave on this lane now."""
-        if lane in pursuit.pending or lane in pursuit.refused or lane in self.stale:
+        if lane in pursuit.pending or lane in pursuit.refused or lane in self.stale or not self.fits(pursuit, lane):
             return False
         return self.usable(lane, now_ns)
+
+    def fits(self, pursuit: Pursuit, lane: Lane) -> bool:
+        """Whether the lane knows such a name: on some sessions an order id that is no UUID could be anybody's."""
+        if not self._uuids or lane == REST or pursuit.key.kind != "order_id":
+            return True
+        return _UUID.match(str(pursuit.key.value)) is not None
 
     def free_for(self, pursuit: Pursuit, now_ns: int) -> Iterator[Lane]:
         """The routes of the plan that could take a request for it now: active session, other sessions, REST."""

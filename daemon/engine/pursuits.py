@@ -137,7 +137,9 @@ class Pursuits:
         self._doubtful: dict[Target, Pursuit] = {}
         self._held: dict[Pursuit, None] = {}
         self._throttled: dict[Pursuit, None] = {}
-        self._lanes = Lanes(policy.rest)
+        self._lanes = Lanes(policy.rest, uuids=policy.uuids)
+        # Where any session takes any name, the first one takes a new pursuit without being asked whether.
+        self._any_name = not policy.uuids
         self._rest_queue: dict[Pursuit, None] = {}
         self._queries: dict[Pursuit, None] = {}
         self._urgent: deque[Call] = deque()
@@ -346,7 +348,8 @@ class Pursuits:
                 self._schedule(pursuit)
 
     def _go_renewed(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
-        if lane in self._lanes.live and self.mode != "maintenance" and not self._barred(pursuit):
+        takes = lane in self._lanes.live and self._lanes.fits(pursuit, lane)
+        if takes and self.mode != "maintenance" and not self._barred(pursuit):
             self._send(pursuit, lane, now_ns)
         else:
             self._go(pursuit, now_ns)
@@ -1076,6 +1079,9 @@ class Pursuits:
             combined = pursuit.combined()
             return Unknown(pursuit.routes) if isinstance(combined, SAFE) else combined
         if not pursuit.attempts:
+            if type(pursuit) is Family and pursuit.listed_ns and not self._mass:
+                pursuit.error = "no whole list of what is open could be had"
+                return Unknown(("ws",))
             if pursuit.nameless:
                 return Refused("invalid", "symbol: name it, the order stream does not show the order it is for")
             if self.mode == "maintenance":
@@ -1117,7 +1123,7 @@ class Pursuits:
         if self.mode == "maintenance":
             self._decide("hold", pursuit, None, "the venue is in maintenance")
             self._held[pursuit] = None
-        elif lanes.live and not pursuit.sent and not lanes.stale and not lanes.closed_until:
+        elif lanes.live and not pursuit.sent and not lanes.stale and not lanes.closed_until and self._any_name:
             self._send(pursuit, lanes.live[0], now_ns)
         elif self._diverted(pursuit, now_ns):
             return
@@ -1904,7 +1910,9 @@ class Pursuits:
         # At the acceptance the events are still on their way: what was counted as cancelled does not rest.
         counted = isinstance(outcome, Acked) and pursuit.count is not None and pursuit.count >= len(pursuit.meant)
         gone = counted or isinstance(outcome, Canceled)
-        residual = () if gone else tuple(i for i in self.resting.open_ids() if i in pursuit.left)
+        # Of one that never got under way nothing is known to be meant, so all that rests is left.
+        all_left = not (pursuit.meant or pursuit.attempts)
+        residual = () if gone else tuple(i for i in self.resting.open_ids() if all_left or i in pursuit.left)
         return msgspec.structs.replace(settlement, count=pursuit.count, residual=residual)
 
 

@@ -53,9 +53,7 @@ def nameless(world: Stage, **members: Any) -> dict[str, Any]:
     }
 
 
-def tell(
-    world: Stage, row: Mapping[str, Any], *, stream: str = "ExecutionReport", session: int | None = None
-) -> None:
+def tell(world: Stage, row: Mapping[str, Any], *, stream: str = "ExecutionReport", session: int | None = None) -> None:
     """Have one connection, or each, told a row on one of the two streams."""
     frame = {"reqid": SOME_REQID, "type": stream, "initial": False, "seqNum": 1, "action": "Update", "data": [row]}
     only = {} if session is None else {"session": session}

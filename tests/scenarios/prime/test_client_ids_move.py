@@ -15,9 +15,7 @@ REPLACED = "3f2b7f6e-0000-4000-8000-00000000000"
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("until", ["ack", "proof"])
-async def test_a_known_name_goes_by_the_order_id(
-    autojump_clock: object, stage: Staging, seed: int, until: str
-) -> None:
+async def test_a_known_name_goes_by_the_order_id(autojump_clock: object, stage: Staging, seed: int, until: str) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1, cl_ord_id=NAME)
@@ -31,9 +29,7 @@ async def test_a_known_name_goes_by_the_order_id(
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("until", ["ack", "proof"])
-async def test_an_unknown_name_goes_as_it_stands(
-    autojump_clock: object, stage: Staging, seed: int, until: str
-) -> None:
+async def test_an_unknown_name_goes_as_it_stands(autojump_clock: object, stage: Staging, seed: int, until: str) -> None:
     async with stage(seed) as world:
         strategy = world.strategy()
         for what in ("PendingNew", "New"):
