@@ -191,19 +191,19 @@ def _everything(on: Stage) -> bool:
 
 def _kill(on: Stage) -> bool:
     good = [await_up(on.strategy, "prime")]
-    on.story.tell("Prime is back, and its orders still rest. An operator pulls the kill switch: it is on disk before")
-    on.story.tell("  anything is canceled, and each venue is looked at until it is seen to be flat")
+    on.story.tell("Prime is back, its orders still rest. An operator pulls the kill switch: it is put on disk,")
+    on.story.tell("  everything is canceled, and each venue is looked at until it is seen to be flat")
     asked_at = time.monotonic()
     killed = on.operator.kill("the demo wants everything gone", deadline_ms=KILL_MS)
     took = f"{(time.monotonic() - asked_at) * 1000:.1f} ms"
     for venue, end in killed.venues.items():
         resting = on.exchange.resting(venue)
-        on.story.row("kill switch", venue, "all", f"{end.state}, {end.canceled} canceled", "-", took, resting)
+        on.story.row("kill switch", venue, "all", end.state, "-", took, resting)
         on.story.tell(f"  answer for {venue}: {end.state}; {resting} orders rest on the exchange")
         good.append(end.state == "flat" and resting == 0)
     on.exchange.place(1)
     good.append(on.exchange.resting_after("spot", 0) == 0)
-    on.story.tell("  latched: somebody placed another order, and it is gone again without being asked for")
+    on.story.tell("  latched: somebody placed another order, and it is gone again without a command")
     good.append(_await(lambda: all(end["state"] == "flat" for end in on.strategy.status()["kill"]["venues"].values())))
     code = on.operator.rearm().code
     good.append(not on.operator.rearm(confirm=code, reason="the demo is over").latched)

@@ -46,8 +46,9 @@ QUEUE_RESERVE: Final = 1_024
 RESERVED: Final = frozenset({"kill", "rearm", "start", "stop", "alert", "session", "gap"})
 FRAMES: Final = frozenset({"frame_out", "frame_in"})
 
-FLUSH_S: Final = 0.02
-"""How long notes are gathered before they are written: together with the write it stays below 50 ms."""
+FLUSH_S: Final = 0.035
+"""How long notes are gathered before they are written: together with the write it stays below 50 ms. Each write costs
+a thread its start, which a cancel in the same millisecond feels."""
 
 SYNC_S: Final = 0.5
 """From the first write to the sync: with a disk that takes its time it is still within the second."""
@@ -59,7 +60,7 @@ HEAD_BYTES: Final = 64 << 10
 SLICE: Final = 8
 """Notes encoded before other tasks get their turn: some 25 us."""
 
-SLICES: Final = 64
+SLICES: Final = 16
 """In so many slices a queue is worked off, however long it is."""
 
 BATCH_BYTES: Final = 256 << 10

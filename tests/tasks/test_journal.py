@@ -392,6 +392,7 @@ async def test_a_journal_that_somebody_changed_goes_on_in_a_new_file_and_is_aler
 ) -> None:
     async with stage.writing() as journal:
         await notes(journal, 5)
+        await trio.sleep(0.1)
         [name] = stage.files
         await stage.directory.remove(name)
         await notes(journal, 5)
