@@ -33,6 +33,16 @@ OUTBOX_TOTAL_BYTES = 64 * 1024 * 1024
 DRAIN_LIMIT = 64
 """Messages taken from the gateway before other tasks run, so that one flooding client cannot starve a session."""
 
+LOOK_AHEAD = 512
+"""Messages read in one round past those whose turn it is, in search of a kill: some 2 ms."""
+
+DRAIN_AHEAD = 16
+"""Messages taken in a round that has more to look through: a kill behind thousands of commands is found the sooner."""
+
+BACKLOG_LIMIT = 10_000
+BACKLOG_BYTES = 16 * 1024 * 1024
+"""Most that is read ahead: as much as may be in flight, and of the largest batches a hundred."""
+
 DRAIN_ON_STOP_S = 3.0
 """How long commands in flight may settle after SIGTERM; systemd's TimeoutStopSec stands above it."""
 

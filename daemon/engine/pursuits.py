@@ -57,6 +57,7 @@ from .effects import (
     MS,
     Alert,
     Answer,
+    Bundle,
     Call,
     CallOwner,
     Counts,
@@ -85,6 +86,7 @@ __all__ = [
     "MS",
     "Alert",
     "Answer",
+    "Bundle",
     "Call",
     "CallOwner",
     "Counts",
@@ -145,6 +147,7 @@ class Pursuits:
         self._urgent: deque[Call] = deque()
         self._requests: deque[Call] = deque()
         self._looks: dict[Reqid, tuple[Lane, Pursuit | Call]] = {}
+        self._bundles: dict[Reqid, tuple[Attempt[Pursuit], ...]] = {}
         self._events: dict[str, None] = {}
         self._walk = Pace(WALK_PER_S, WALK_BURST)
         self._fired: dict[Reqid, tuple[Lane, FireOwner]] = {}
@@ -379,6 +382,41 @@ class Pursuits:
                 self._go(pursuit, now_ns)
                 self._schedule(pursuit)
 
+    # ---------------------------------------------------------------- several orders in one request of a session
+
+    def bundle(self, cancels: Sequence[Send]) -> tuple[list[Send], list[Bundle]]:
+        """The same cancels in fewer requests, before they are written: what still goes alone, and the bundles.
+
+        An order that had no luck in company goes alone, as does one that is known by the client's id only. The reqid of
+        a bundle is that of its first order.
+        """
+        alone: list[Send] = []
+        together: list[tuple[Send, Attempt[Pursuit]]] = []
+        for cancel in cancels:
+            attempt = self._inflight.find(cancel.reqid)
+            if attempt is None or cancel.target.kind != "order_id" or attempt.of.single:
+                alone.append(cancel)
+            else:
+                together.append((cancel, attempt))
+        bundles: list[Bundle] = []
+        for start in range(0, len(together), self._policy.bundle_limit):
+            part = together[start : start + self._policy.bundle_limit]
+            first = part[0][0]
+            if len(part) == 1:
+                alone.append(first)
+                continue
+            self._bundles[first.reqid] = tuple(attempt for _, attempt in part)
+            self.counts.batches += 1
+            bundles.append(Bundle(first.lane, first.reqid, tuple(str(cancel.target.value) for cancel, _ in part)))
+        return alone, bundles
+
+    def _bundle_of(self, lane: Lane, reqid: Reqid) -> tuple[Attempt[Pursuit], ...] | None:
+        """The orders of the bundle that an answer is for, which is then over."""
+        attempts = self._bundles.get(reqid)
+        if attempts is None or attempts[0].lane != lane:
+            return None
+        return self._bundles.pop(reqid)
+
     # ---------------------------------------------------------------- what sessions hear
 
     def evidence(self, lane: Lane, evidence: Evidence, now_ns: int) -> None:
@@ -496,6 +534,10 @@ class Pursuits:
             self._accepted(family, attempt, now_ns)
 
     def _on_reject(self, lane: Lane, reject: CancelReject, now_ns: int) -> None:
+        bundle = self._bundle_of(lane, reject.reqid)
+        if bundle is not None:
+            self._answered_together(bundle, RestFailed(reject.fault, reject.error), now_ns)
+            return
         attempt = self._inflight.find(reject.reqid)
         if attempt is None or (attempt.lane != lane and not self._shared):
             if reject.reqid in self._looks:
@@ -575,6 +617,12 @@ class Pursuits:
         pursuit.ambiguous = True
 
     def _on_all(self, lane: Lane, ack: CancelAllAck, now_ns: int) -> None:
+        bundle = self._bundle_of(lane, ack.reqid)
+        if bundle is not None:
+            counted = ack.count is not None
+            told = RestCanceled(ack.count or 0, False) if counted else RestUnreadable("no count of what was canceled")
+            self._answered_together(bundle, told, now_ns)
+            return
         attempt = self._inflight.find(ack.reqid)
         if attempt is None or attempt.lane != lane:
             if ack.reqid in self._fired:
@@ -623,8 +671,14 @@ class Pursuits:
         urgent: by `next_urgent`, beside all other calls.
         """
         call = Call(form=form, targets=(EVERYTHING,), owner=owner, asked_ns=now_ns)
-        if self._policy.rest:
-            (self._urgent if urgent else self._requests).append(call)
+        if self._policy.rest and urgent:
+            # One that nobody has begun yet is the same question, asked earlier: behind a venue that stalls for minutes
+            # a queue of them would grow, and what is asked last would be heard last.
+            self._urgent = deque(waiting for waiting in self._urgent if waiting.form != form)
+            self._urgent.append(call)
+            self.effects.append(RestReady())
+        elif self._policy.rest:
+            self._requests.append(call)
             self.effects.append(RestReady())
         elif self._lanes.live:
             self._look(call, self._lanes.live[-1], None)
@@ -647,7 +701,8 @@ class Pursuits:
         if len(self._fired) > FIRED_LIMIT:
             # Its sweep has long sent others; nobody waits for the answer of this one.
             del self._fired[next(iter(self._fired))]
-        self.effects.append(Send(lane, reqid, EVERYTHING))
+        # Before whatever else waits to be written: it makes most of that needless.
+        self.effects.insert(0, Send(lane, reqid, EVERYTHING))
 
     def next_call(self, now_ns: int, *, queries: bool = True) -> Call | None:
         """The next REST call, most urgent first; None when there is none. Its attempts count as sent from here on.
@@ -828,12 +883,15 @@ class Pursuits:
         self._elsewhere(pursuit, now_ns)
 
     def _batch_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
-        attempts: Iterable[Attempt[Pursuit]] = call.attempts
         if isinstance(answer, RestBatch):
-            for target, attempt in zip(call.targets, attempts, strict=True):
+            for target, attempt in zip(call.targets, call.attempts, strict=True):
                 self._verdict_told(attempt, answer.verdicts.get(target), now_ns)
             return
-        whole = isinstance(answer, RestCanceled) and answer.count >= len(call.attempts)
+        self._answered_together(call.attempts, answer, now_ns)
+
+    def _answered_together(self, attempts: Sequence[Attempt[Pursuit]], answer: RestAnswer, now_ns: int) -> None:
+        """One answer for several orders came, which tells them apart in nothing."""
+        whole = isinstance(answer, RestCanceled) and answer.count >= len(attempts)
         for attempt in attempts:
             pursuit = attempt.of
             self._close_attempt(pursuit, attempt, now_ns)
@@ -852,7 +910,7 @@ class Pursuits:
                 case RestCanceled():
                     # Fewer than asked, and nobody says which: each one is looked up, and asked for alone if it rests.
                     self._look_up(pursuit, now_ns)
-                case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID, error=error) if len(call.attempts) > 1:
+                case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID, error=error) if len(attempts) > 1:
                     # One bad id may have spoiled the batch: none of them is known to be refused, and some may be done.
                     pursuit.ambiguous = pursuit.single = True
                     pursuit.error = error
@@ -1013,6 +1071,8 @@ class Pursuits:
             pursuit.scheduled_ns = FAR_NS
             self._due(pursuit, now_ns)
         self._inflight.forget(now_ns)
+        while self._bundles and self._inflight.find(next(iter(self._bundles))) is None:
+            del self._bundles[next(iter(self._bundles))]
         while self._doubtful and next(iter(self._doubtful.values())).finished_ns + self._policy.late_ns <= now_ns:
             del self._doubtful[next(iter(self._doubtful))]
 

@@ -11,9 +11,10 @@ from typing import Any, Final, Literal
 import structlog
 import trio
 
-from ..contract.commands import Cancel, CancelAll, CancelBatch, Command, Kill, Ping, Rearm, Status
+from ..contract.commands import Cancel, CancelAll, CancelBatch, Command, Kill, Lease, Ping, Rearm, Status
 from ..contract.frames import (
     BATCH_BYTES,
+    COMMAND_BYTES,
     MESSAGE_FRAMES,
     Encoding,
     Malformed,
@@ -28,8 +29,12 @@ from ..contract.frames import (
 from ..contract.ids import EVERYTHING, CommandID, Target, Venue
 from ..contract.outcomes import NAMES, RefusalReason, Refused, Settlement
 from ..settings import (
+    BACKLOG_BYTES,
+    BACKLOG_LIMIT,
+    DRAIN_AHEAD,
     DRAIN_LIMIT,
     IN_FLIGHT_LIMIT,
+    LOOK_AHEAD,
     OUTBOX_BYTES,
     OUTBOX_REPLIES,
     OUTBOX_TOTAL_BYTES,
@@ -38,9 +43,11 @@ from ..settings import (
 )
 from ..transport.clock import Clock
 from ..transport.zeromq import Message, Router, Sent
+from .backlog import Backlog
 from .dispatcher import Dispatcher
 from .events import Events
 from .killswitch import KILL_DEADLINE_MS, KillSwitch
+from .leasing import Leasing
 from .telemetry import Histogram
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -55,6 +62,9 @@ FORGET_LOOK_S: Final = 5.0
 
 BEAT_S: Final = 0.5
 """How often a door at which nobody knocks shows that its reader still goes round: well inside a watchdog interval."""
+
+KILL_SIGN: Final = b"kill"
+"""What every `kill` command contains in either encoding, and few others do: those alone are decoded ahead of time."""
 
 Door = Literal["commands", "control"]
 
@@ -71,6 +81,7 @@ class Wicket:
     def __init__(self, door: Door, router: Router) -> None:
         self.door = door
         self.router = router
+        self.backlog = Backlog(BACKLOG_LIMIT, BACKLOG_BYTES)
         self.beats = 0
         self.outbox: dict[bytes, deque[list[bytes]]] = {}
         self.kept_bytes: dict[bytes, int] = {}
@@ -198,6 +209,7 @@ class Gateway:
         status: Callable[[bool], dict[str, Any]],
         *,
         kill: KillSwitch,
+        leasing: Leasing,
         deadline_ms: int,
     ) -> None:
         """status: makes the members of a `status` reply; its argument says whether detail is wanted."""
@@ -215,6 +227,7 @@ class Gateway:
         self._events = events
         self._status = status
         self._killswitch = kill
+        self._leasing = leasing
         self._deadline_ns = deadline_ms * MS
         self._remembered: OrderedDict[tuple[bytes, CommandID], _Remembered] = OrderedDict()
         self._kept_bytes = 0
@@ -243,14 +256,18 @@ class Gateway:
             await self._emptied.wait()
 
     async def _serve(self, wicket: Wicket) -> None:
-        router = wicket.router
+        router, backlog = wicket.router, wicket.backlog
         burst = False
         while True:
             # Around many rounds, so that a round costs no scope; it strikes only where we wait, with nothing half done.
             with trio.move_on_after(BEAT_S):
                 while True:
                     taken = 0
-                    while taken < DRAIN_LIMIT and (message := router.receive_nowait()) is not None:
+                    limit = DRAIN_AHEAD if burst and self._look_ahead(wicket) else DRAIN_LIMIT
+                    while taken < limit:
+                        message = backlog.take() if backlog else router.receive_nowait()
+                        if message is None:
+                            break
                         taken += 1
                         self._take(wicket, message)
                         if taken == 1 and not burst:
@@ -260,7 +277,26 @@ class Gateway:
                         self._perform()
                         burst = taken > 1
                     wicket.beats += 1
-                    await router.readable()
+                    if backlog:
+                        await trio.lowlevel.checkpoint()
+                    else:
+                        await router.readable()
+
+    def _look_ahead(self, wicket: Wicket) -> bool:
+        """Read on past the commands whose turn it is, and act on a kill among them now; whether there may be more."""
+        router, backlog = wicket.router, wicket.backlog
+        for _ in range(LOOK_AHEAD):
+            if backlog.full:
+                return False
+            message = router.receive_nowait()
+            if message is None:
+                return False
+            payload = message.frames[-1]
+            if KILL_SIGN in payload and len(payload) <= COMMAND_BYTES and type(decode_command(payload)) is Kill:
+                self._take(wicket, message)
+            else:
+                backlog.put(message)
+        return True
 
     def _perform(self) -> None:
         for desk in self._desks.values():
@@ -334,11 +370,13 @@ class Gateway:
 
     def _other(self, asked: Asked, now_ns: int) -> None:
         match asked.command:
-            case Ping() | Status() if (asked.identity, asked.command.id) in self._remembered:
-                # Reads are not remembered themselves, but they must not be mistaken for the command that has the id.
+            case Ping() | Status() | Lease() if (asked.identity, asked.command.id) in self._remembered:
+                # These are not remembered themselves, but they must not be mistaken for the command that has the id.
                 self._repeat(asked, self._remembered[asked.identity, asked.command.id])
             case Ping(id=id):
                 self._answer_at_once(asked, {"type": "pong", "id": id, "monotonic_ns": now_ns})
+            case Lease():
+                self._lease(asked, asked.command, now_ns)
             case Status(id=id, detail=detail):
                 self._answer_at_once(asked, {"type": "status", "id": id, **self._status(detail)})
             case CancelBatch():
@@ -352,8 +390,6 @@ class Gateway:
                 self._kill(asked, asked.command, now_ns)
             case Rearm():
                 self._rearm(asked, asked.command, now_ns)
-            case command:
-                self._answer_at_once(asked, refusal_map(command.id, "unsupported", "type: this build has no leases"))
 
     def _kill(self, asked: Asked, command: Kill, now_ns: int) -> None:
         """Pull the kill switch: nothing that refuses other commands refuses this one, not even its own lateness."""
@@ -372,6 +408,25 @@ class Gateway:
         start_ns = now_ns if command.sent_ns is None else min(command.sent_ns, now_ns)
         self.in_flight += 1
         self._killswitch.kill(asked, command, asked.who, start_ns + allowed_ns)
+
+    def _lease(self, asked: Asked, command: Lease, now_ns: int) -> None:
+        """Take, renew or give back a lease: also while draining, since its orders rest on.
+
+        Not remembered: asked again under the same id it counts again, and a strategy that renews often would push the
+        ids of cancels out.
+        """
+        allowed_ns = self._deadline_ns if command.deadline_ms is None else command.deadline_ms * MS
+        if command.sent_ns is not None and command.sent_ns + allowed_ns <= now_ns:
+            # Somebody who has stopped since is not alive for what it sent then.
+            late_ms = (now_ns - command.sent_ns - allowed_ns) // MS
+            self._refuse_admission(asked, None, "expired", f"the deadline had passed {late_ms} ms before receipt")
+            return
+        why = self._leasing.renew(command, asked.who, now_ns)
+        if why is not None:
+            self._refuse_admission(asked, None, "invalid", why)
+            return
+        reply = {"type": "lease", "id": command.id, "strategy": command.strategy, "expires_in_ms": command.ttl_ms}
+        self._answer_at_once(asked, reply)
 
     def _rearm(self, asked: Asked, command: Rearm, now_ns: int) -> None:
         deadline_ns = self._admit(asked, now_ns, None)

@@ -14,7 +14,7 @@ import trio
 from ..contract.commands import Kill, Rearm
 from ..contract.evidence import Fault, RestAnswer, RestCanceled, RestFailed, RestOrders
 from ..contract.frames import refusal_map
-from ..contract.ids import EVERYTHING, Target, Venue
+from ..contract.ids import Target, Venue
 from ..contract.outcomes import Settlement
 from ..engine.latch import (
     CODE_CHARS,
@@ -55,7 +55,6 @@ LATCH_LOOK_S: Final = 1.0
 DISK_RETRY_S: Final = 1.0
 """Pause before a latch that could not be stored is stored again."""
 
-WALK_NS: Final = 2_000 * MS
 ONE_NS: Final = 5_000 * MS
 """How long one round's cancels of single orders are pursued; the next round pursues them again."""
 
@@ -195,7 +194,9 @@ class _Front:
                     case FireAll(lane=lane):
                         pursuits.fire(lane, self, now_ns)
                     case Walk():
-                        pursuits.submit(_NOBODY, EVERYTHING, False, now_ns + WALK_NS, now_ns)
+                        # Each by itself: what `cancel_all` does where there is no such request keeps to a pace.
+                        for order_id in list(pursuits.resting.open_ids()):
+                            pursuits.submit(_NOBODY, Target("order_id", order_id), False, now_ns + ONE_NS, now_ns)
                     case CancelOne(order_id=order_id):
                         pursuits.submit(_NOBODY, Target("order_id", order_id), False, now_ns + ONE_NS, now_ns)
                     case Look(number=number):
@@ -266,6 +267,16 @@ class KillSwitch:
     def latched(self) -> bool:
         """Whether the switch is pulled."""
         return self._switch.latch is not None
+
+    @property
+    def durable(self) -> bool:
+        """Whether a restart would find the switch as it is now."""
+        return self._durable
+
+    def covers(self, venue: Venue) -> bool:
+        """Whether the switch is pulled for this venue."""
+        latch = self._switch.latch
+        return latch is not None and latch.covers(venue)
 
     def status(self) -> dict[str, Any]:
         """The `kill` member of a `status` reply."""
