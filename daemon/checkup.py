@@ -61,6 +61,8 @@ def _venue(settings: Settings, venue: str) -> dict[str, Any]:
         case "spot":
             spot = settings.spot
             return {
+                "routes": _routes("WebSocket", spot.sessions, "REST"),
+                "keys": ["spot"],
                 "protocol": spot.protocol,
                 "ws_url": spot.ws_url,
                 "rest_url": spot.rest_url,
@@ -69,15 +71,30 @@ def _venue(settings: Settings, venue: str) -> dict[str, Any]:
             }
         case "prime":
             prime = settings.prime
-            return {"ws_url": prime.ws_url, "sessions": prime.sessions, "hedge_after_ms": prime.hedge_after_ms}
+            return {
+                # Its REST cannot cancel.
+                "routes": _routes("WebSocket", prime.sessions),
+                "keys": ["prime"],
+                "ws_url": prime.ws_url,
+                "sessions": prime.sessions,
+                "hedge_after_ms": prime.hedge_after_ms,
+            }
         case _:
             futures = settings.futures
+            unified = bool(futures.uws_url)
             return {
+                "routes": ["Unified WebSocket", "another session", "REST"] if unified else ["REST"],
+                "keys": ["futures", "spot"] if unified else ["futures"],
                 "rest_url": futures.rest_url,
                 "ws_url": futures.ws_url,
                 "uws_url": futures.uws_url or None,
                 "hedge_after_ms": futures.hedge_after_ms,
             }
+
+
+def _routes(socket: str, sessions: int, *others: str) -> list[str]:
+    """The ways a cancel goes, first to last."""
+    return [socket, *(["another session"] if sessions > 1 else []), *others]
 
 
 def _deadman(settings: Settings) -> dict[str, bool]:

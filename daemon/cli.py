@@ -262,7 +262,7 @@ def _print_tree(found: dict[str, Any], depth: int) -> None:
             print(f"{'  ' * depth}{name}")
             _print_tree(value, depth + 1)
         elif value is not None and name != "config":
-            print(f"{'  ' * depth}{name} = {value}")
+            print(f"{'  ' * depth}{name} = {', '.join(value) if isinstance(value, list) else value}")
 
 
 def _panic(asked: argparse.Namespace) -> int:

@@ -31,6 +31,33 @@ def test_check_tells_what_would_run_and_no_secret(config: Path, capsys: pytest.C
 
 
 @pytest.mark.parametrize(
+    ("sections", "venue", "routes", "keys"),
+    [
+        ("", "spot", "WebSocket, another session, REST", "spot"),
+        ("[spot]\nsessions = 1\n", "spot", "WebSocket, REST", "spot"),
+        ("[prime]\nenabled = true\n", "prime", "WebSocket, another session", "prime"),
+        ("[futures]\nenabled = true\n", "futures", "REST", "futures"),
+        (
+            '[futures]\nenabled = true\nuws_url = "wss://uws.kraken.com/v2/private"\n',
+            "futures",
+            "Unified WebSocket, another session, REST",
+            "futures, spot",
+        ),
+    ],
+)
+def test_check_tells_how_each_venue_is_reached_and_under_which_keys(
+    config: Path, sections: str, venue: str, routes: str, keys: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("prime", "futures"):
+        put(config.parent, f"{name}.key", KEY)
+        put(config.parent, f"{name}.secret", SECRET_TEXT)
+    config.write_text(config.read_text() + sections)
+    assert canceld("check", "--config", str(config)) == 0
+    part = capsys.readouterr().out.partition(f"\n    {venue}\n")[2]
+    assert part.startswith(f"      routes = {routes}\n      keys = {keys}\n")
+
+
+@pytest.mark.parametrize(
     ("line", "named"),
     [
         ("[spot]\nenabeld = true\n", "spot.enabeld"),

@@ -41,8 +41,9 @@ def test_canceld_toml_gives_a_reason_for_every_section() -> None:
 
 def test_demo_toml_stays_on_this_machine_and_holds_no_key() -> None:
     settings = parse((CONFIG / "demo.toml").read_text())
-    assert settings.venues == ("spot",)
-    for url in (settings.spot.ws_url, settings.spot.rest_url):
+    assert settings.venues == ("spot", "prime", "futures")
+    futures = settings.futures
+    for url in (settings.spot.ws_url, settings.spot.rest_url, settings.prime.ws_url, futures.rest_url, futures.ws_url):
         assert "//127.0.0.1:9443" in url
     # Everything in the one directory that `canceld sim --dir` makes.
     directory = Path("canceld-demo")
