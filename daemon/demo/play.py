@@ -138,7 +138,8 @@ def _await_serving(strategy: Client, daemon: subprocess.Popen[str], log: Path) -
     give_up = time.monotonic() + START_S
     while time.monotonic() < give_up:
         if daemon.poll() is not None:
-            raise DemoFailed(f"canceld ended with status {daemon.returncode}: {log.read_text()[-400:]}")
+            last = log.read_text().strip().rpartition("\n")[2]
+            raise DemoFailed(f"canceld ended with status {daemon.returncode}: {last}")
         try:
             status = strategy.status(deadline_ms=200)
         except DaemonUnreachable:
