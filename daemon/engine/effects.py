@@ -24,7 +24,8 @@ class Policy(NamedTuple):
     client order id. mass: it has a request that cancels everything. sweeps: that request stands in for batches which
     name all that is open, where the rate budget cannot bear them. symbols: a cancel has to name its order's symbol.
     shared: what became of a request is told on every session, not only on the one that it left by. uuids: sessions take
-    an order id only where it is a UUID; another one goes by REST.
+    an order id only where it is a UUID; another one goes by REST. bundle_limit: most orders that one request on a
+    session can name, 0 where it names one.
     """
 
     hedge_ns: int
@@ -40,6 +41,7 @@ class Policy(NamedTuple):
     symbols: bool = False
     shared: bool = False
     uuids: bool = False
+    bundle_limit: int = 0
 
 
 class Decided(NamedTuple):
@@ -61,6 +63,14 @@ class Send(NamedTuple):
     reqid: Reqid
     target: Target
     symbol: str | None = None
+
+
+class Bundle(NamedTuple):
+    """Write one request on a WebSocket lane that cancels several orders; its answer says only how many it canceled."""
+
+    lane: Lane
+    reqid: Reqid
+    order_ids: tuple[str, ...]
 
 
 class Look(NamedTuple):
