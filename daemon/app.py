@@ -59,6 +59,7 @@ from .tasks.session import Session
 from .tasks.spot import SpotRest
 from .tasks.survey import Survey
 from .tasks.telemetry import Histogram
+from .tasks.unified import UnifiedSession
 from .transport.clock import Clock
 from .transport.disk import AlreadyLocked, Directory, DiskFailed
 from .transport.entropy import Entropy
@@ -320,6 +321,7 @@ class Daemon:
         clock = self.world.clock
         policy = self._policy(futures.hedge_after_ms, OVERTAKE_MS)._replace(
             batch_limit=futures_rest.BATCH_LIMIT,
+            bundle_limit=spot_ws_v2.BATCH_LIMIT,
             query_limit=1,
             named_queries=True,
             sweeps=True,
@@ -354,12 +356,13 @@ class Daemon:
                 "futures", address_of(futures.uws_url, WEBSOCKET_SCHEMES, "futures.uws_url"), dispatcher
             )
             desk.sessions = [
-                Session(unified, lane, spot_ws_v2.UNIFIED, self._token_source(spot_keys))
-                for lane in range(UNIFIED_SESSIONS)
+                UnifiedSession(unified, lane, self._token_source(spot_keys)) for lane in range(UNIFIED_SESSIONS)
             ]
             desk.round_trips, desk.venue_times = unified.round_trips, unified.venue_times
             for session in desk.sessions:
                 dispatcher.attach(session.lane, session)
+                assert isinstance(session, UnifiedSession)
+                dispatcher.attach_bundler(session.lane, session.write_bundles)
         return desk
 
     def _token_source(self, keys: Keys) -> RestLane:

@@ -23,6 +23,10 @@ class CancelBudget(Protocol):
         """A single cancel was sent over a session."""
         ...
 
+    def bundled(self, orders: int, now_ns: int) -> None:
+        """One request that cancels so many orders was sent over a session."""
+        ...
+
     def form(self, orders: Iterable[tuple[str | None, float | None]], now_ns: int, *, everything: bool = False) -> Form:
         """How to send the cancels of these orders. everything: they are all that is open."""
         ...
@@ -123,6 +127,10 @@ class Budget:
     def sent(self, symbol: str | None, age_s: float | None, now_ns: int) -> None:
         """A single cancel was sent for an order of this pair and age (None: not known)."""
         self.charge(symbol, cost(age_s), now_ns)
+
+    def bundled(self, orders: int, now_ns: int) -> None:
+        """Several cancels were sent as one, of pairs and ages that are not known."""
+        self.charge(None, YOUNGEST_COST * orders, now_ns)
 
     def charge(self, symbol: str | None, points: float, now_ns: int) -> None:
         """Cancels worth `points` were sent for a pair (None: not known)."""
@@ -258,6 +266,10 @@ class PointBudget:
         """A single cancel was sent over a session."""
         self._spend(POINTS["cancel"], now_ns)
 
+    def bundled(self, orders: int, now_ns: int) -> None:
+        """Several cancels were sent as one: we assume at a batch's price."""
+        self._spend(POINTS["batch"] + orders, now_ns)
+
     def called(self, form: str, orders: int, now_ns: int) -> None:
         """A REST call was made."""
         self._spend(POINTS.get(form, 0) + (orders if form == "batch" else 0), now_ns)
@@ -291,6 +303,9 @@ class NoBudget:
         """Nothing is counted."""
 
     def sent(self, symbol: str | None, age_s: float | None, now_ns: int) -> None:
+        """Nothing is counted."""
+
+    def bundled(self, orders: int, now_ns: int) -> None:
         """Nothing is counted."""
 
     def form(self, orders: Iterable[tuple[str | None, float | None]], now_ns: int, *, everything: bool = False) -> Form:

@@ -25,7 +25,8 @@ class Policy(NamedTuple):
     name all that is open, where the rate budget cannot bear them. symbols: a cancel has to name its order's symbol.
     shared: what became of a request is told on every session, not only on the one that it left by. uuids: sessions take
     an order id only where it is a UUID; another one goes by REST. relists: a session can be made to list anew what is
-    open, where REST does not tell.
+    open, where REST does not tell. bundle_limit: most orders that one request on a session can name, 0 where it names
+    one.
     """
 
     hedge_ns: int
@@ -42,6 +43,7 @@ class Policy(NamedTuple):
     shared: bool = False
     relists: bool = False
     uuids: bool = False
+    bundle_limit: int = 0
 
 
 class Decided(NamedTuple):
@@ -63,6 +65,14 @@ class Send(NamedTuple):
     reqid: Reqid
     target: Target
     symbol: str | None = None
+
+
+class Bundle(NamedTuple):
+    """Write one request on a WebSocket lane that cancels several orders; its answer says only how many it canceled."""
+
+    lane: Lane
+    reqid: Reqid
+    order_ids: tuple[str, ...]
 
 
 class Look(NamedTuple):

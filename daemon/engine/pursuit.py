@@ -76,6 +76,8 @@ class Pursuit:
     denied_ns: int | None = None
     """When the last request left of which the venue said that it knows no such open order."""
     denied_route: Route = "none"
+    crowded = False
+    """It was to go as a batch, because single requests for it and its like would overdraw the budget."""
     batched = False
     """It was in a batch that was refused: another batch would fare no better."""
     single = False

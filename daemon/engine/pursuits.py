@@ -238,6 +238,7 @@ class Pursuits:
                 self.submit(ticket, target, proof, deadline_ns, now_ns)
                 continue
             pursuit = self._active[key] = Pursuit(key, Waiter(ticket, target, proof, deadline_ns, now_ns))
+            pursuit.crowded = True
             self._send(pursuit, REST, now_ns)
             self._schedule(pursuit)
 
@@ -384,11 +385,11 @@ class Pursuits:
 
     # ---------------------------------------------------------------- several orders in one request of a session
 
-    def bundle(self, cancels: Sequence[Send]) -> tuple[list[Send], list[Bundle]]:
+    def bundle(self, cancels: Sequence[Send], *, crowded: bool) -> tuple[list[Send], list[Bundle]]:
         """The same cancels in fewer requests, before they are written: what still goes alone, and the bundles.
 
-        An order that had no luck in company goes alone, as does one that is known by the client's id only. The reqid of
-        a bundle is that of its first order.
+        crowded: only those that were to go as a batch. An order that had no luck in company goes alone, as does one
+        that is known by the client's id only. The reqid of a bundle is that of its first order.
         """
         alone: list[Send] = []
         together: list[tuple[Send, Attempt[Pursuit]]] = []
@@ -396,8 +397,10 @@ class Pursuits:
             attempt = self._inflight.find(cancel.reqid)
             if attempt is None or cancel.target.kind != "order_id" or attempt.of.single:
                 alone.append(cancel)
-            else:
+            elif attempt.of.crowded or not crowded:
                 together.append((cancel, attempt))
+            else:
+                alone.append(cancel)
         bundles: list[Bundle] = []
         for start in range(0, len(together), self._policy.bundle_limit):
             part = together[start : start + self._policy.bundle_limit]

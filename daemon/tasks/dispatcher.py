@@ -5,7 +5,7 @@ writes. Deadlines, hedges and retries of all pursuits hang on one alarm.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
 import structlog
@@ -19,6 +19,7 @@ from ..engine.pursuits import (
     FAR_NS,
     Alert,
     Answer,
+    Bundle,
     Ended,
     Late,
     Look,
@@ -64,6 +65,10 @@ class SessionPort(Protocol):
         ...
 
 
+WriteBundles: TypeAlias = Callable[[Sequence[Bundle]], bool]
+"""Writes one frame per bundle, all in one write. False when the session is over: the frames may have left."""
+
+
 class Owner(Protocol):
     """Who asked: what a ticket must be able to take."""
 
@@ -98,6 +103,7 @@ class Dispatcher:
         self._clock = clock
         self._events = events
         self._sessions: dict[Lane, SessionPort] = {}
+        self._bundlers: dict[Lane, WriteBundles] = {}
         self._wake_rest: Callable[[], None] = _nobody
         self._tell_ceiling: Callable[[float | None], None] = _nobody
         self._alarm: trio.CancelScope | None = None
@@ -111,6 +117,10 @@ class Dispatcher:
     def attach(self, lane: Lane, session: SessionPort) -> None:
         """Make a session known under its lane."""
         self._sessions[lane] = session
+
+    def attach_bundler(self, lane: Lane, write: WriteBundles) -> None:
+        """Make known that a session can cancel several orders by one request."""
+        self._bundlers[lane] = write
 
     def attach_rest(self, wake: Callable[[], None], told: Callable[[float | None], None]) -> None:
         """Make the REST lane known: `wake` tells it that there may be a call for it, `told` the rate threshold."""
@@ -241,11 +251,18 @@ class Dispatcher:
         self._arm()
 
     def _write(self, lane: Lane, cancels: Sequence[Send]) -> None:
-        if not self._sessions[lane].write_cancels(cancels):
-            # The frames may have left before the socket broke: the engine moves them on as it does with any loss.
-            self.pursuits.session_down(lane, self._clock.monotonic_ns())
-            return
         now_ns = self._clock.monotonic_ns()
+        bundles: Sequence[Bundle] = ()
+        if len(cancels) > 1 and lane in self._bundlers:
+            form = self._budget.form([self._price(cancel.target) for cancel in cancels], now_ns)
+            cancels, bundles = self.pursuits.bundle(cancels, crowded=form == "single")
+        written = not bundles or self._bundlers[lane](bundles)
+        if not written or (cancels and not self._sessions[lane].write_cancels(cancels)):
+            # The frames may have left before the socket broke: the engine moves them on as it does with any loss.
+            self.pursuits.session_down(lane, now_ns)
+            return
+        for bundle in bundles:
+            self._budget.bundled(len(bundle.order_ids), now_ns)
         for cancel in cancels:
             symbol, age_s = self._price(cancel.target)
             self._budget.sent(symbol, age_s, now_ns)
