@@ -17,7 +17,7 @@ PLENTY_MS: Final = 5_000
 """Deadline of the demo's commands: patience for a busy machine, never reached on an idle one."""
 
 KILL_MS: Final = 10_000
-SHORT_MS: Final = 1_000
+SHORT_MS: Final = 700
 """Deadline where a venue that is down is to be told of, rather than waited for."""
 
 UP_S: Final = 15.0

@@ -94,6 +94,7 @@ class Connection:
         self._ping: tuple[Reqid, int] | None = None
         self._round_trip_ns: int | None = None
         self._renew_at = inf
+        self._pausing: trio.CancelScope | None = None
 
     # ---------------------------------------------------------------- what differs from venue to venue
 
@@ -134,6 +135,10 @@ class Connection:
         """Whether to dial again at once after being refused or closed with this code or status."""
         return False
 
+    def _may_renew(self) -> bool:
+        """Whether this connection, which works, can be given up now for a new one that may not."""
+        return True
+
     def _went_live(self) -> None:
         self._parts.dispatcher.session_up(self.lane)
 
@@ -153,8 +158,11 @@ class Connection:
             self._socket.abandon(why)
 
     def redial_in(self, seconds: float) -> None:
-        """Give the connection that is up now up for a new one, after a while."""
+        """Give the connection that is up now up for a new one, after a while; one that is down dials by then."""
         self._renew_at = trio.current_time() + seconds
+        if self._pausing is not None:
+            # Whoever was turned away for minutes is not to wait them out with a key that is good.
+            self._pausing.deadline = min(self._pausing.deadline, self._renew_at)
 
     def status(self) -> dict[str, Any]:
         """This connection for the `status` reply."""
@@ -202,7 +210,9 @@ class Connection:
                 mode=self._parts.dispatcher.pursuits.mode,
                 cause=cause,
             )
-            await trio.sleep(delay_s)
+            with trio.move_on_after(delay_s) as self._pausing:
+                await trio.sleep_forever()
+            self._pausing = None
 
     async def _wait_for_budget(self) -> None:
         while wait_ns := self._parts.budget.take(self._clock.monotonic_ns()):
@@ -326,7 +336,7 @@ class Connection:
                 except SessionEnded:
                     return
             await trio.sleep(SILENCE_LOOK_S)
-            if trio.current_time() >= self._renew_at:
+            if trio.current_time() >= self._renew_at and self._may_renew():
                 socket.abandon("dialled anew under a new key")
             if (why := self._overdue()) is not None:
                 socket.abandon(why)

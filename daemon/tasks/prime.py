@@ -46,10 +46,11 @@ TURNED_AWAY: Final = (401, 403)
 
 
 class PrimeKeys:
-    """The key in use; it may be replaced at any time, and signs the next dial."""
+    """The key in use; it may be replaced at any time, and signs the next dial. `lanes` are the sessions that use it."""
 
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
+        self.lanes: set[Lane] = set()
 
 
 class _Looking:
@@ -83,6 +84,7 @@ class PrimeSession(Connection):
         super().__init__(parts, lane, f"{parts.venue}-{lane}")
         self._dialect = dialect
         self._holder = holder
+        holder.lanes.add(lane)
         self._turned_away = False
         self._filtered = True
         """Whether the streams are asked for from a time on; a venue that refuses that is asked without."""
@@ -145,6 +147,11 @@ class PrimeSession(Connection):
     def _forgives(self, cause: int | None) -> bool:
         turned_away, self._turned_away = self._turned_away, cause in TURNED_AWAY
         return self._turned_away and not turned_away
+
+    def _may_renew(self) -> bool:
+        # A new key that is not taken must cost one session and not each of them in turn.
+        alone = len(self._holder.lanes) == 1
+        return alone or any(lane != self.lane for lane in self._parts.dispatcher.pursuits.live)
 
     async def _admit(self, socket: WebSocket) -> None:
         """Greeting, rights, both order streams, and an answered ping behind them."""
