@@ -5,6 +5,7 @@ starts the exchange below HOME, says what the exchange told, and then begins and
 """
 
 import http.client
+import itertools
 import json
 import ssl
 import subprocess
@@ -73,24 +74,28 @@ class Trouble:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._over = threading.Event()
+        self._struck = threading.Event()
         self._thread: threading.Thread | None = None
-        self._strikes = 0
 
     def begin(self, kind: str, endpoint: str) -> None:
-        """kind: `stall`, `storm` or `garbage`. endpoint: the daemon's, for whoever goes on asking a stalled venue."""
+        """Return once it has struck. kind: `stall`, `storm` or `garbage`.
+
+        endpoint: the daemon's, for whoever goes on asking a stalled venue.
+        """
         run = {"stall": self._stall, "storm": self._storm, "garbage": self._garbage}[kind]
         self._over.clear()
-        self._strikes = 0
+        self._struck.clear()
         self._thread = threading.Thread(target=run, args=(endpoint,))
         self._thread.start()
+        if not self._struck.wait(CONTROL_S):
+            raise TimeoutError(f"{kind} did not begin in {CONTROL_S} s")
 
-    def end(self) -> int:
-        """Lift it; how often it struck."""
+    def end(self) -> None:
+        """Lift it."""
         assert self._thread is not None
         self._over.set()
         self._thread.join()
         self._exchange.ask("DELETE", "/sim/faults")
-        return self._strikes
 
     def _stall(self, endpoint: str) -> None:
         """Every connection goes mute, every new one is left standing, and cancels keep coming in for both venues."""
@@ -108,11 +113,12 @@ class Trouble:
         with zmq.Context.instance().socket(zmq.DEALER) as asker:
             asker.setsockopt(zmq.LINGER, 0)
             asker.connect(endpoint)
+            ids = itertools.count()
             while not self._over.wait(ASK_EVERY_S):
                 for order in orders:
-                    self._strikes += 1
-                    command = {"type": "cancel", "id": self._strikes, "deadline_ms": ASK_DEADLINE_MS, **order}
+                    command = {"type": "cancel", "id": next(ids), "deadline_ms": ASK_DEADLINE_MS, **order}
                     asker.send(json.dumps(command).encode())
+                self._struck.set()
                 while asker.poll(0):
                     asker.recv()
 
@@ -125,7 +131,7 @@ class Trouble:
     def _again(self, every_s: float, faults: Sequence[Fault]) -> None:
         while not self._over.wait(every_s):
             self._exchange.inject(*faults)
-            self._strikes += len(faults)
+            self._struck.set()
 
 
 def main() -> None:
