@@ -53,6 +53,7 @@ from .tasks.futures import FuturesRest
 from .tasks.gateway import Gateway
 from .tasks.journal import Journal
 from .tasks.killswitch import KillSwitch
+from .tasks.leasing import Leasing
 from .tasks.prime import PrimeKeys, PrimeSession
 from .tasks.rest_lane import RestLane
 from .tasks.session import Session
@@ -250,6 +251,7 @@ class Daemon:
             raise StartFailed(f"{error}") from None
         dispatchers = {venue: desk.dispatcher for venue, desk in self.desks.items()}
         self.kill = KillSwitch(dispatchers, self._directory, world.clock, world.entropy, self.events)
+        self.leasing = Leasing(dispatchers, self._directory, world.clock, self.events, self.kill)
         self.gateway = Gateway(
             commands,
             control,
@@ -258,6 +260,7 @@ class Daemon:
             self.events,
             self.status,
             kill=self.kill,
+            leasing=self.leasing,
             deadline_ms=settings.gateway.deadline_ms,
         )
 
@@ -419,7 +422,7 @@ class Daemon:
             "in_flight": gateway.in_flight,
             "venues": {venue: desk.status() for venue, desk in self.desks.items()},
             "kill": self.kill.status(),
-            "leases": [],
+            "leases": self.leasing.status(),
             "deadman": {},
             "alerts": self.events.alerts,
         }
@@ -491,6 +494,7 @@ class Daemon:
                     for desk in self.desks.values():
                         front.start_soon(desk.dispatcher.run, name=f"{desk.dispatcher.venue} dispatcher")
                     front.start_soon(self.gateway.run, name="gateway")
+                    front.start_soon(self.leasing.run, name="leases")
                     if "spot" in self.desks and self.settings.spot.canary_s:
                         canary = Canary(
                             self.desks["spot"].dispatcher, self.world.clock, self.world.entropy, self.events
@@ -520,10 +524,12 @@ class Daemon:
         log.info("draining", in_flight=self.gateway.in_flight)
         with trio.move_on_after(DRAIN_ON_STOP_S) as patience:
             await self.gateway.drained()
+            await self.leasing.stop()
         if patience.cancelled_caught:
             for desk in self.desks.values():
                 desk.dispatcher.give_up()
             self.kill.give_up()
+        await self.leasing.close()
         await trio.sleep(FAREWELL_S)
 
     async def _heed_signals(

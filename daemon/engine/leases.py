@@ -5,13 +5,13 @@ with the lease it left. Nothing here cancels; what has expired is handed to the 
 survive a restart is read and written by others.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
 from ..contract.commands import LeaseScope, target_of
-from ..contract.ids import fault_of
+from ..contract.ids import VENUES, Venue, fault_of
 from .effects import FAR_NS, MS
 from .sealed import Broken, seal, unseal
 
@@ -59,8 +59,10 @@ class Leases:
     disk.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, venues: Collection[Venue] = VENUES) -> None:
+        """venues: those that a scope may name."""
         self.revision = 0
+        self._venues = venues
         self._held: dict[str, _Held] = {}
         self._entries = 0
         # Not later than the first expiry, and often sooner: renewals leave it as it is, which keeps them cheap.
@@ -70,6 +72,10 @@ class Leases:
     def __len__(self) -> int:
         """How many leases are live."""
         return len(self._held)
+
+    def __contains__(self, strategy: str) -> bool:
+        """Whether this strategy holds one."""
+        return strategy in self._held
 
     @property
     def wake_ns(self) -> int:
@@ -156,6 +162,8 @@ class Leases:
         if self._entries - before + len(scope) > SCOPE_LIMIT:
             return f"scope: more than {SCOPE_LIMIT} entries over all leases"
         for number, entry in enumerate(scope):
+            if entry.venue not in self._venues:
+                return f"scope[{number}].venue: {entry.venue} is not enabled in this daemon's configuration"
             if (why := _fault_of_entry(entry)) is not None:
                 return f"scope[{number}]: {why}"
         return None
@@ -188,18 +196,23 @@ def _fault_of_entry(entry: LeaseScope) -> str | None:
 
 class _File(msgspec.Struct):
     leases: tuple[Terms, ...]
+    expired: tuple[Terms, ...] = ()
 
 
 class Stored(NamedTuple):
-    """What a file held; `why` when it cannot be used, so that leases which were live are not known any more."""
+    """What a file held: the live leases, and expired ones that were not carried out to the end.
+
+    `why` when it cannot be used, so that leases which were live are not known any more.
+    """
 
     terms: tuple[Terms, ...]
+    expired: tuple[Terms, ...] = ()
     why: str | None = None
 
 
-def format_leases(terms: Iterable[Terms]) -> bytes:
+def format_leases(terms: Iterable[Terms], expired: Iterable[Terms] = ()) -> bytes:
     """Leases as their file holds them: one line of JSON, sealed."""
-    return seal(VERSION, {"leases": tuple(terms)})
+    return seal(VERSION, {"leases": tuple(terms), "expired": tuple(expired)})
 
 
 def parse_leases(content: bytes | None) -> Stored:
@@ -211,4 +224,6 @@ def parse_leases(content: bytes | None) -> Stored:
     if content is None:
         return Stored(())
     read = unseal(content, VERSION, _File)
-    return Stored((), f"the file of leases {read.why}") if isinstance(read, Broken) else Stored(read.leases)
+    if isinstance(read, Broken):
+        return Stored((), (), f"the file of leases {read.why}")
+    return Stored(read.leases, read.expired)

@@ -95,6 +95,11 @@ class Events:
         self.note("rearm" if event["state"] == "rearmed" else "kill", **event)
         self._publish("kill", {"type": "kill", **event})
 
+    def lease(self, event: Mapping[str, Any]) -> None:
+        """A lease was taken, changed, given back, restored, expired, or carried out; `state` says which."""
+        self.note("lease", **event)
+        self._publish("lease", {"type": "lease", **event})
+
     def alert(self, severity: str, what: str, do: str) -> None:
         """Something for a person to act on: what it is, and what to do. Repeats within a minute are not sent."""
         now_ns = self._clock.monotonic_ns()

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 import structlog
 import trio
 
-from ..contract.commands import Cancel, CancelAll, CancelBatch, Command, Kill, Ping, Rearm, Status
+from ..contract.commands import Cancel, CancelAll, CancelBatch, Command, Kill, Lease, Ping, Rearm, Status
 from ..contract.frames import (
     BATCH_BYTES,
     COMMAND_BYTES,
@@ -47,6 +47,7 @@ from .backlog import Backlog
 from .dispatcher import Dispatcher
 from .events import Events
 from .killswitch import KILL_DEADLINE_MS, KillSwitch
+from .leasing import Leasing
 from .telemetry import Histogram
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -208,6 +209,7 @@ class Gateway:
         status: Callable[[bool], dict[str, Any]],
         *,
         kill: KillSwitch,
+        leasing: Leasing,
         deadline_ms: int,
     ) -> None:
         """status: makes the members of a `status` reply; its argument says whether detail is wanted."""
@@ -225,6 +227,7 @@ class Gateway:
         self._events = events
         self._status = status
         self._killswitch = kill
+        self._leasing = leasing
         self._deadline_ns = deadline_ms * MS
         self._remembered: OrderedDict[tuple[bytes, CommandID], _Remembered] = OrderedDict()
         self._kept_bytes = 0
@@ -367,11 +370,13 @@ class Gateway:
 
     def _other(self, asked: Asked, now_ns: int) -> None:
         match asked.command:
-            case Ping() | Status() if (asked.identity, asked.command.id) in self._remembered:
-                # Reads are not remembered themselves, but they must not be mistaken for the command that has the id.
+            case Ping() | Status() | Lease() if (asked.identity, asked.command.id) in self._remembered:
+                # These are not remembered themselves, but they must not be mistaken for the command that has the id.
                 self._repeat(asked, self._remembered[asked.identity, asked.command.id])
             case Ping(id=id):
                 self._answer_at_once(asked, {"type": "pong", "id": id, "monotonic_ns": now_ns})
+            case Lease():
+                self._lease(asked, asked.command, now_ns)
             case Status(id=id, detail=detail):
                 self._answer_at_once(asked, {"type": "status", "id": id, **self._status(detail)})
             case CancelBatch():
@@ -385,8 +390,6 @@ class Gateway:
                 self._kill(asked, asked.command, now_ns)
             case Rearm():
                 self._rearm(asked, asked.command, now_ns)
-            case command:
-                self._answer_at_once(asked, refusal_map(command.id, "unsupported", "type: this build has no leases"))
 
     def _kill(self, asked: Asked, command: Kill, now_ns: int) -> None:
         """Pull the kill switch: nothing that refuses other commands refuses this one, not even its own lateness."""
@@ -405,6 +408,25 @@ class Gateway:
         start_ns = now_ns if command.sent_ns is None else min(command.sent_ns, now_ns)
         self.in_flight += 1
         self._killswitch.kill(asked, command, asked.who, start_ns + allowed_ns)
+
+    def _lease(self, asked: Asked, command: Lease, now_ns: int) -> None:
+        """Take, renew or give back a lease: also while draining, since its orders rest on.
+
+        Not remembered: asked again under the same id it counts again, and a strategy that renews often would push the
+        ids of cancels out.
+        """
+        allowed_ns = self._deadline_ns if command.deadline_ms is None else command.deadline_ms * MS
+        if command.sent_ns is not None and command.sent_ns + allowed_ns <= now_ns:
+            # Somebody who has stopped since is not alive for what it sent then.
+            late_ms = (now_ns - command.sent_ns - allowed_ns) // MS
+            self._refuse_admission(asked, None, "expired", f"the deadline had passed {late_ms} ms before receipt")
+            return
+        why = self._leasing.renew(command, asked.who, now_ns)
+        if why is not None:
+            self._refuse_admission(asked, None, "invalid", why)
+            return
+        reply = {"type": "lease", "id": command.id, "strategy": command.strategy, "expires_in_ms": command.ttl_ms}
+        self._answer_at_once(asked, reply)
 
     def _rearm(self, asked: Asked, command: Rearm, now_ns: int) -> None:
         deadline_ns = self._admit(asked, now_ns, None)

@@ -268,6 +268,16 @@ class KillSwitch:
         """Whether the switch is pulled."""
         return self._switch.latch is not None
 
+    @property
+    def durable(self) -> bool:
+        """Whether a restart would find the switch as it is now."""
+        return self._durable
+
+    def covers(self, venue: Venue) -> bool:
+        """Whether the switch is pulled for this venue."""
+        latch = self._switch.latch
+        return latch is not None and latch.covers(venue)
+
     def status(self) -> dict[str, Any]:
         """The `kill` member of a `status` reply."""
         latch = self._switch.latch

@@ -195,8 +195,8 @@ def test_garbage_restores_nothing_and_says_so(content: bytes) -> None:
 
 
 def test_missing_file_restores_nothing_and_is_no_fault() -> None:
-    assert parse_leases(None) == ((), None)
-    assert parse_leases(format_leases(())) == ((), None)
+    assert parse_leases(None) == ((), (), None)
+    assert parse_leases(format_leases(())) == ((), (), None)
 
 
 @settings(max_examples=100, deadline=None)
@@ -224,3 +224,18 @@ def test_leases_expire_exactly_when_their_strategies_stop(seed: int) -> None:
                 del ends_ns[name]
         now_ns = max(now_ns, until_ns)
         assert len(leases) == len(ends_ns)
+
+
+def test_what_an_expired_lease_left_survives_a_restart_beside_the_live_ones() -> None:
+    live, dead = Terms("alive", 1000, "kill", ()), Terms("dead", 1000, "cancel", FAMILY)
+    assert parse_leases(format_leases([live], [dead])) == ((live,), (dead,), None)
+
+
+def test_scope_at_a_venue_that_is_not_served_is_refused() -> None:
+    leases = Leases(("spot",))
+    assert leases.renew("momentum", 1000, "cancel", SPOT, START_NS) is None
+    why = leases.renew("momentum", 1000, "cancel", FAMILY, START_NS)
+    assert why == "scope[1].venue: futures is not enabled in this daemon's configuration"
+    assert leases.terms == (Terms("momentum", 1000, "cancel", SPOT),)
+    assert "momentum" in leases
+    assert "dead" not in leases

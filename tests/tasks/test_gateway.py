@@ -15,6 +15,7 @@ from daemon.tasks.dispatcher import Owner
 from daemon.tasks.events import Events
 from daemon.tasks.gateway import Gateway
 from daemon.tasks.killswitch import KillSwitch
+from daemon.tasks.leasing import Leasing
 from daemon.transport.clock import VirtualClock
 from daemon.transport.disk import MemoryDirectory
 from daemon.transport.entropy import SeededEntropy
@@ -64,6 +65,8 @@ class Door:
         self.clock = VirtualClock()
         self.venue = Venue()
         self.events = Events(self.bus.publisher(EVENTS, mode=0o660), self.clock)
+        self.directory = MemoryDirectory("/state")
+        kill = KillSwitch({}, self.directory, self.clock, SeededEntropy(1), self.events)
         self.gateway = Gateway(
             self.bus.router(COMMANDS, mode=0o660),
             self.bus.router(CONTROL, mode=0o600),
@@ -71,7 +74,8 @@ class Door:
             self.clock,
             self.events,
             lambda detail: {"state": "serving", "detailed": detail},
-            kill=KillSwitch({}, MemoryDirectory("/state"), self.clock, SeededEntropy(1), self.events),
+            kill=kill,
+            leasing=Leasing({"spot": self.venue}, self.directory, self.clock, self.events, kill),  # type: ignore[dict-item]
             deadline_ms=2000,
         )
         self.client = self.bus.connect(COMMANDS)
