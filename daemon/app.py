@@ -466,6 +466,7 @@ class Daemon:
                 record.cancel_scope.cancel()
         finally:
             with trio.CancelScope(shield=True):
+                self.kill.close()
                 await self.world.bus.aclose()
                 self.journal.note("stop", in_flight=self.gateway.in_flight)
                 await self.journal.close()

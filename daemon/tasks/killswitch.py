@@ -58,6 +58,9 @@ DISK_RETRY_S: Final = 1.0
 ONE_NS: Final = 5_000 * MS
 """How long one round's cancels of single orders are pursued; the next round pursues them again."""
 
+UNSTORED: Final = "the kill switch is latched, but a restart would not know it"
+"""An alert."""
+
 REASON_BYTES: Final = 512
 """What is read of the trigger file as the reason."""
 
@@ -248,7 +251,7 @@ class KillSwitch:
         self._waiting: list[_Waiting] = []
         self._unstored = trio.Event()
         self._durable = True
-        self._rearming = False
+        self._clearing: Latch | None = None
         self._alarm: trio.CancelScope | None = None
         self._nursery: trio.Nursery | None = None
         self.beats = 0
@@ -266,7 +269,12 @@ class KillSwitch:
     @property
     def latched(self) -> bool:
         """Whether the switch is pulled."""
-        return self._switch.latch is not None
+        return self._standing is not None
+
+    @property
+    def _standing(self) -> Latch | None:
+        """The latch; until its file is gone, nobody is told that it was cleared."""
+        return self._switch.latch or self._clearing
 
     @property
     def durable(self) -> bool:
@@ -280,7 +288,7 @@ class KillSwitch:
 
     def status(self) -> dict[str, Any]:
         """The `kill` member of a `status` reply."""
-        latch = self._switch.latch
+        latch = self._standing
         if latch is None:
             return {"latched": False}
         shown: dict[str, Any] = {
@@ -328,22 +336,43 @@ class KillSwitch:
         for one in waiting:
             self._answer(one)
 
+    def close(self) -> None:
+        """The process ends: a latch that is not stored yet is stored now, for as long as the disk takes."""
+        latch = self._switch.latch
+        if latch is None or self._durable:
+            return
+        try:
+            self._directory.replace_now(LATCH_FILE, format_latch(latch))
+        except DiskFailed as failed:
+            log.error("latch not stored", latch=format_latch(latch).decode(), why=failed.detail)
+
     def _sweep_all(self, latch: Latch) -> None:
-        for venue, dispatcher in self._desks.items():
-            if not latch.covers(venue):
-                continue
-            front = self._fronts.get(venue)
-            if front is not None:
-                front.fire()
-            else:
-                self._fronts[venue] = front = _Front(self, dispatcher, self._clock, self._events)
-                front.perform()
+        for venue in self._desks:
+            if latch.covers(venue):
+                try:
+                    self._sweep(venue)
+                except Exception:
+                    # A fault of this program at one venue must not leave the orders at the others where they are.
+                    log.exception("the kill broke down", venue=venue)
+                    do = "cancel on the venue's own pages; run canceld panic"
+                    self._events.alert("critical", f"{venue}: the kill broke down", do)
+
+    def _sweep(self, venue: Venue) -> None:
+        front = self._fronts.get(venue)
+        if front is not None:
+            front.fire()
+        else:
+            self._fronts[venue] = front = _Front(self, self._desks[venue], self._clock, self._events)
+            front.perform()
 
     # ---------------------------------------------------------------- re-arming
 
     def rearm(self, asker: Asker, command: Rearm, who: str) -> None:
         """A `rearm` command from the control socket: the code first, then the confirmation."""
         now_ns = self._clock.monotonic_ns()
+        if self._clearing is not None:
+            asker.answer(refusal_map(asker.id, "invalid", "the switch is just being re-armed; see status"))
+            return
         if command.confirm is None:
             self._ask(asker, who, now_ns)
             return
@@ -357,7 +386,7 @@ class KillSwitch:
             return
         assert latch is not None
         assert self._nursery is not None
-        self._rearming = True
+        self._clearing = latch
         self._nursery.start_soon(self._clear, asker, command, who, latch, unproved, name="re-arm")
 
     def _ask(self, asker: Asker, who: str, now_ns: int) -> None:
@@ -386,23 +415,24 @@ class KillSwitch:
             await self._directory.remove(LATCH_FILE)
         except DiskFailed as failed:
             self._switch.trip(latch)
-            self._rearming = False
+            self._clearing = None
             asker.answer(refusal_map(asker.id, "invalid", f"the latch file cannot be removed: {failed.detail}"))
             return
-        self._rearming = False
+        self._clearing = None
         if self._switch.latch is not None:
             # Pulled again meanwhile: that one stands, and its file is written anew.
             self._unstored.set()
             asker.answer(refusal_map(asker.id, "invalid", "confirm: the switch was pulled again meanwhile"))
             return
+        self.give_up()
         fronts, self._fronts = self._fronts, {}
         for front in fronts.values():
             front.stop()
-        self.give_up()
         forced = f", forced while {', '.join(unproved)} is not proved flat" if unproved else ""
         log.error("re-armed", who=who, reason=command.reason, forced=bool(unproved))
         self._events.kill({"state": "rearmed", "reason": command.reason, "who": who, "forced": list(unproved)})
         self._events.clear("the kill switch is latched")
+        self._events.clear(UNSTORED)
         self._events.alert("warning", f"the kill switch was re-armed{forced}", f"reason given: {command.reason}")
         asker.answer({"type": "rearm", "id": asker.id, "latched": False})
 
@@ -455,15 +485,11 @@ class KillSwitch:
                 await self._directory.replace(LATCH_FILE, format_latch(latch))
             except DiskFailed as failed:
                 log.error("latch not stored", latch=format_latch(latch).decode(), why=failed.detail)
-                self._events.alert(
-                    "critical",
-                    "the kill switch is latched, but a restart would not know it",
-                    f"mend the disk: {failed.detail}",
-                )
+                self._events.alert("critical", UNSTORED, f"mend the disk: {failed.detail}")
                 await trio.sleep(DISK_RETRY_S)
                 self._unstored.set()
                 continue
-            self._events.clear("the kill switch is latched, but a restart would not know it")
+            self._events.clear(UNSTORED)
             self._durable = self._switch.latch is latch
             await self._remove_trigger()
             self.news()
@@ -492,6 +518,11 @@ class KillSwitch:
         try:
             if not self._directory.exists(TRIGGER_FILE):
                 return None
+        except DiskFailed as failed:
+            # Whether anybody asks for a kill is not known; a disk in trouble is no reason to cancel everything.
+            self._events.alert("critical", "the kill trigger file cannot be looked for", f"mend it: {failed.detail}")
+            return None
+        try:
             written = self._directory.read(TRIGGER_FILE) or b""
         except DiskFailed as failed:
             return f"the file {TRIGGER_FILE}, which cannot be read: {failed.detail}"
@@ -501,7 +532,7 @@ class KillSwitch:
         """The latch file is written by `panic` too, and must never be missing while the switch is pulled."""
         while True:
             await trio.sleep(LATCH_LOOK_S)
-            if not self._rearming:
+            if self._clearing is None:
                 self._adopt()
 
     def _adopt(self) -> None:
@@ -511,19 +542,25 @@ class KillSwitch:
         except DiskFailed:
             return
         held = self._switch.latch
-        if latch is not None and held is None:
+        if latch is not None and (held is None or self._wider(latch, held)):
             self._sweep_all(latch)
             self._switch.trip(latch)
             log.error("latched from outside", trigger=latch.trigger, reason=latch.reason, who=latch.who)
             told = {"state": "latched", "trigger": latch.trigger, "reason": latch.reason, "who": latch.who}
             self._events.kill(told)
             self._events.alert("critical", "the kill switch is latched", f"{latch.trigger}: {latch.reason}")
+        elif latch is not None and held is not None and self._wider(held, latch):
+            self._unstored.set()
         elif latch is None and held is not None and self._durable:
             self._durable = False
             self._unstored.set()
             self._events.alert(
                 "critical", "the latch file vanished while the switch was pulled", "it is put back; see who did it"
             )
+
+    def _wider(self, one: Latch, other: Latch) -> bool:
+        """Whether one latch covers venues of ours that the other does not."""
+        return any(one.covers(venue) and not other.covers(venue) for venue in self._desks)
 
     # ---------------------------------------------------------------- answers
 
