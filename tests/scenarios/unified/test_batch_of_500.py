@@ -149,3 +149,17 @@ async def test_both_sockets_lost_with_a_hundred_in_flight_and_rest_there(autojum
         assert {reply["outcome"] for reply in replies.values()} == {"canceled"}
         assert max(strategy.took(id) for id in replies) < 0.2
         assert world.resting == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_one_request_for_all_that_rest_swallows_is_hedged_as_one_over_a_socket(
+    autojump_clock: object, seed: int
+) -> None:
+    async with stage(seed) as world:
+        strategy = world.strategy()
+        orders = await world.place_seen(500)
+        world.inject("rest_delay", match="cancelallorders", seconds=600.0, request=True, times=1)
+        outcomes = await _batch(strategy, orders)
+        assert {outcome["outcome"] for outcome in outcomes} == {"canceled"}
+        assert len(world.received("cancel_all")) == 1
+        assert world.resting == []
