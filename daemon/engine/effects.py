@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from ..contract.evidence import RestAnswer
+from ..contract.evidence import Fault, RestAnswer
 from ..contract.ids import Reqid, Target
 from ..contract.outcomes import Settlement
 from .resting import Row
@@ -159,8 +159,8 @@ class FireOwner(Protocol):
         """The venue took it. count: how many orders it says it cancelled, where it says so."""
         ...
 
-    def fired_failed(self, lane: Lane, why: str, now_ns: int) -> None:
-        """It was refused, or its answer is lost."""
+    def fired_failed(self, lane: Lane, why: str, now_ns: int, fault: Fault | None = None) -> None:
+        """It was refused, as the fault tells, or (None) its answer is lost."""
         ...
 
 

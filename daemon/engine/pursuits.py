@@ -548,7 +548,7 @@ class Pursuits:
             elif reject.reqid in self._fired:
                 if reject.fault is Fault.STALE_TOKEN:
                     self.effects.append(RenewToken(lane))
-                self._fired.pop(reject.reqid)[1].fired_failed(lane, reject.error, now_ns)
+                self._fired.pop(reject.reqid)[1].fired_failed(lane, reject.error, now_ns, reject.fault)
             else:
                 self.counts.stray_acks += 1
             return

@@ -13,7 +13,7 @@ rests that both looks could have shown; cancels held back because an answer is m
 """
 
 import enum
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -67,6 +67,11 @@ SINGLES_LIMIT: Final = 100
 KNOWN_LIMIT: Final = 10_000
 """Most orders whose ids are kept. More are counted, so the venue is not flat, and seen by id once others are gone."""
 
+HELD_NS: Final = 10_000 * MS
+"""How often a single cancel is tried while the venue turns cancel-alls away because it takes no cancels now, or wants
+fewer calls. Each counts at the venue, and what they spend is missing when cancel-all would be taken again: Futures has
+500 points for ten seconds, of which ten of those take 250. Source: Futures "Rate limits" guide."""
+
 SHOWN_LIMIT: Final = 100
 """Most ids in a report."""
 
@@ -115,12 +120,14 @@ class _Phase(enum.Enum):
 
 
 class _Order:
-    """An order believed to rest: since when, in how many looks it was shown, and whether it was asked for singly."""
+    """An order believed to rest: since when, when somebody last told of it, in how many looks it was shown, and whether
+    it was asked for singly."""
 
-    __slots__ = ("asked", "shown", "since_ns")
+    __slots__ = ("asked", "shown", "since_ns", "told_ns")
 
-    def __init__(self, since_ns: int) -> None:
+    def __init__(self, since_ns: int, told_ns: int) -> None:
         self.since_ns = since_ns
+        self.told_ns = told_ns
         self.shown = 0
         self.asked = False
 
@@ -135,12 +142,12 @@ class Sweep:
 
     mass: the venue has a cancel-all; without one its orders are walked. rest: cancels and looks can go by REST.
     live: the sessions that are up and take cancels (not the Futures feed, which only tells), the active one first.
-    known: ids of the orders believed open. Times are monotonic nanoseconds. The first cancels stand in `effects` once
-    it is made.
+    known: the orders believed open, and when each was last heard of. Times are monotonic nanoseconds. The first cancels
+    stand in `effects` once it is made.
     """
 
     def __init__(
-        self, venue: Venue, *, mass: bool, rest: bool, live: Iterable[Lane], known: Iterable[str], now_ns: int
+        self, venue: Venue, *, mass: bool, rest: bool, live: Iterable[Lane], known: Mapping[str, int], now_ns: int
     ) -> None:
         self.venue = venue
         self.effects: list[SweepEffect] = []
@@ -161,6 +168,8 @@ class Sweep:
         self._rest_fired_ns = now_ns - REST_PAUSE_NS
         self._singles = 0
         self._singles_since_ns = now_ns
+        self._singles_ns = now_ns
+        self._turned_away = False
         # Looks.
         self._looking: _Looking | None = None
         self._begun = 0
@@ -180,10 +189,10 @@ class Sweep:
 
     # ---------------------------------------------------------------- what happened
 
-    def fire(self, known: Iterable[str], now_ns: int) -> None:
+    def fire(self, known: Mapping[str, int], now_ns: int) -> None:
         """The kill was pulled (again): cancel by every usable way at once, and verify anew. known: as at the start."""
-        for order_id in known:
-            self._believe(order_id, now_ns)
+        for order_id, told_ns in known.items():
+            self._believe(order_id, now_ns, told_ns)
         self._resume(now_ns, now_ns)
         self.on_time(now_ns)
 
@@ -214,6 +223,7 @@ class Sweep:
         """The venue accepted a cancel-all. count: how many orders it says it cancelled, where it says so."""
         self._heard_ns = now_ns
         self._accepted = True
+        self._turned_away = False
         self._waiting.discard(lane)
         self._answering.add(lane)
         self._tried.pop(route_of(lane), None)
@@ -222,12 +232,13 @@ class Sweep:
             self._bring_look(now_ns)
         self.on_time(now_ns)
 
-    def fired_failed(self, lane: Lane, why: str, now_ns: int) -> None:
+    def fired_failed(self, lane: Lane, why: str, now_ns: int, *, turned_away: bool = False) -> None:
         """A cancel-all could not be sent, was refused, or has no verdict: the next round repeats it, elsewhere first.
 
-        why: the venue's words, or what happened.
+        why: the venue's words, or what happened. turned_away: the venue takes no cancels now, or wants fewer calls.
         """
         self._accepted = False
+        self._turned_away = turned_away
         self._forget(lane)
         self._failed(route_of(lane), why)
         self.on_time(now_ns)
@@ -271,7 +282,7 @@ class Sweep:
     def order_opened(self, order_id: str, now_ns: int) -> None:
         """An order appeared although the switch is latched: it is cancelled on sight, and looked for."""
         self._heard_ns = now_ns
-        self._believe(order_id, now_ns)
+        self._believe(order_id, now_ns, now_ns)
         self._resume(now_ns, now_ns + LOOK_AFTER_NS)
         order = self._orders.get(order_id)
         if order is not None and not order.asked:
@@ -386,8 +397,11 @@ class Sweep:
             self._fire_all(now_ns)
         else:
             self.effects.append(Walk())
+        held = self._mass and self._turned_away
+        if held and now_ns - self._singles_ns < HELD_NS:
+            return
         for order_id, order in list(self._orders.items()):
-            if self._wants_single(order, now_ns) and not self._cancel_one(order_id, order, now_ns):
+            if self._wants_single(order, now_ns) and (not self._cancel_one(order_id, order, now_ns) or held):
                 break
 
     def _fire_all(self, now_ns: int) -> None:
@@ -419,6 +433,7 @@ class Sweep:
         if self._singles >= SINGLES_LIMIT:
             return False
         self._singles += 1
+        self._singles_ns = now_ns
         order.asked = True
         self._orders[order_id] = self._orders.pop(order_id)
         self._spoil()
@@ -463,11 +478,11 @@ class Sweep:
         elif self._phase is _Phase.FLAT:
             self._look_ns = now_ns + LOOK_RETRY_NS
 
-    def _believe(self, order_id: str, now_ns: int) -> None:
+    def _believe(self, order_id: str, now_ns: int, told_ns: int) -> None:
         if order_id in self._orders:
             return
         if len(self._orders) < KNOWN_LIMIT:
-            self._orders[order_id] = _Order(now_ns)
+            self._orders[order_id] = _Order(now_ns, told_ns)
         else:
             self._beyond += 1
 
@@ -478,12 +493,12 @@ class Sweep:
             if order_id in listed:
                 order.shown += 1
                 del listed[order_id]
-            elif order.shown or begun_ns >= order.since_ns + FRESH_NS:
+            elif order.shown or begun_ns >= order.told_ns + FRESH_NS:
                 del self._orders[order_id]
                 self._vanished += 1
         self._beyond = 0
         for order_id in listed:
-            self._believe(order_id, begun_ns)
+            self._believe(order_id, begun_ns, begun_ns)
             if order_id in self._orders:
                 self._orders[order_id].shown = 1
 

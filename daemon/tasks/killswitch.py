@@ -28,6 +28,7 @@ from ..engine.latch import (
     parse_latch,
 )
 from ..engine.pursuits import FAR_NS, MS, Alert, Call
+from ..engine.resting import Resting
 from ..engine.routing import REST, Lane
 from ..engine.sweep import CancelOne, FireAll, Flat, Look, Sweep, Walk
 from ..transport.clock import Clock
@@ -55,8 +56,12 @@ LATCH_LOOK_S: Final = 1.0
 DISK_RETRY_S: Final = 1.0
 """Pause before a latch that could not be stored is stored again."""
 
-ONE_NS: Final = 5_000 * MS
-"""How long one round's cancels of single orders are pursued; the next round pursues them again."""
+ONE_NS: Final = 1_000 * MS
+"""How long one round's cancels of single orders are pursued: until the next round does it again, so that the two do not
+spend twice what the venue allows."""
+
+TURNED_AWAY: Final = frozenset({Fault.THROTTLED, Fault.ROUTE_BUSY, Fault.UNAVAILABLE})
+"""The venue takes no cancels now, or wants fewer calls."""
 
 UNSTORED: Final = "the kill switch is latched, but a restart would not know it"
 """An alert."""
@@ -122,14 +127,14 @@ class _Front:
             mass=pursuits.policy.mass,
             rest=pursuits.policy.rest,
             live=pursuits.live,
-            known=list(pursuits.resting.open_ids()),
+            known=_known(pursuits.resting),
             now_ns=clock.monotonic_ns(),
         )
         dispatcher.watch(self)
 
     def fire(self) -> None:
         """The kill was pulled again."""
-        self.sweep.fire(list(self._dispatcher.pursuits.resting.open_ids()), self._clock.monotonic_ns())
+        self.sweep.fire(_known(self._dispatcher.pursuits.resting), self._clock.monotonic_ns())
         self.perform()
 
     def stop(self) -> None:
@@ -165,8 +170,8 @@ class _Front:
         self.sweep.fired_answered(lane, count, now_ns)
         self.perform()
 
-    def fired_failed(self, lane: Lane, why: str, now_ns: int) -> None:
-        self.sweep.fired_failed(lane, why, now_ns)
+    def fired_failed(self, lane: Lane, why: str, now_ns: int, fault: Fault | None = None) -> None:
+        self.sweep.fired_failed(lane, why, now_ns, turned_away=fault in TURNED_AWAY)
         self.perform()
 
     def call_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
@@ -174,7 +179,8 @@ class _Front:
         if isinstance(answer, RestCanceled):
             self.sweep.fired_answered(REST, answer.count, now_ns)
         else:
-            self.sweep.fired_failed(REST, _words(answer), now_ns)
+            fault = answer.fault if isinstance(answer, RestFailed) else None
+            self.sweep.fired_failed(REST, _words(answer), now_ns, turned_away=fault in TURNED_AWAY)
         self.perform()
 
     def call_failed(self, call: Call, left: bool, why: str, now_ns: int) -> None:
@@ -581,6 +587,11 @@ class KillSwitch:
 
 
 _NOBODY: Final = _Nobody()
+
+
+def _known(resting: Resting) -> dict[str, int]:
+    """The orders believed open, and when each was last heard of."""
+    return {row.order_id: row.touched_ns for row in map(resting.get, list(resting.open_ids())) if row is not None}
 
 
 def _words(answer: RestAnswer) -> str:

@@ -49,7 +49,8 @@ class Hand:
         self.now_ns = START_NS
         self.look = 0
         self.fired: set[Lane] = set()
-        self.sweep = Sweep("spot", mass=mass, rest=rest, live=lanes, known=known, now_ns=START_NS)
+        told = dict.fromkeys(known, START_NS)
+        self.sweep = Sweep("spot", mass=mass, rest=rest, live=lanes, known=told, now_ns=START_NS)
 
     def take(self) -> list[Any]:
         effects, self.sweep.effects = self.sweep.effects, []
@@ -200,7 +201,7 @@ def test_orders_are_cancelled_by_id_from_the_first_look_when_no_cancel_all_was_a
 def test_orders_are_cancelled_by_id_again_once_cancel_alls_are_refused() -> None:
     hand = Hand(0)
     hand.flat()
-    hand.sweep.fire((), hand.now_ns)
+    hand.sweep.fire({}, hand.now_ns)
     hand.take()
     hand.sweep.fired_failed(0, "EGeneral:Permission denied", hand.now_ns)
     hand.at((hand.now_ns + LOOK_AFTER_NS - START_NS) / MS)
@@ -248,11 +249,11 @@ def test_order_that_appears_while_flat_is_cancelled_on_sight_and_looked_for() ->
 def test_repeated_kill_fires_again_and_is_verified_anew() -> None:
     hand = Hand(0)
     hand.flat()
-    hand.sweep.fire(("B",), hand.now_ns)
+    hand.sweep.fire({"B": hand.now_ns}, hand.now_ns)
     assert FireAll(0) in hand.take()
     assert hand.state == "residual"
     for _ in range(100):
-        hand.sweep.fire((), hand.now_ns)
+        hand.sweep.fire({}, hand.now_ns)
     assert hand.take() == []
 
 
@@ -506,7 +507,8 @@ class Exchange:
         for _ in range(self.chance.randrange(8)):
             self.place()
         known = [order_id for order_id in self.book if self.chance.random() < 0.7]
-        self.sweep = Sweep("spot", mass=mass, rest=rest, live=(0, 1), known=known, now_ns=START_NS)
+        told = dict.fromkeys(known, START_NS)
+        self.sweep = Sweep("spot", mass=mass, rest=rest, live=(0, 1), known=told, now_ns=START_NS)
         self.pump()
 
     def place(self) -> str:
@@ -613,7 +615,7 @@ class Exchange:
                 del self.book[order_id]
                 self.sweep.order_ended(order_id, canceled=False, now_ns=self.now_ns)
             case 4:
-                self.sweep.fire((), self.now_ns)
+                self.sweep.fire({}, self.now_ns)
 
     def calm_down(self) -> None:
         self.calm = True

@@ -94,3 +94,8 @@ def operations(world: Stage, venue: Venue, since: int = 0) -> list[str]:
 def states(reply: Mapping[str, Any]) -> dict[str, str]:
     """The state of each venue in a `killed` reply."""
     return {venue: part["state"] for venue, part in reply["venues"].items()}
+
+
+def assert_flat(reply: Mapping[str, Any], venues: Sequence[Venue] = VENUES) -> None:
+    """Every one of these venues is called flat."""
+    assert states(reply) == dict.fromkeys(venues, "flat"), f"{reply['venues']}"

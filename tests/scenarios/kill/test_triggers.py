@@ -17,7 +17,19 @@ from daemon.tasks.killswitch import LATCH_FILE, TRIGGER_FILE
 from daemon.transport.signals import Signal
 
 from ..world import SEEDS, Stage
-from .stages import MASS, ask_kill, book, empty, kill, operations, operator, place_everywhere, stage, states, status
+from .stages import (
+    MASS,
+    ask_kill,
+    assert_flat,
+    book,
+    empty,
+    kill,
+    operations,
+    operator,
+    place_everywhere,
+    stage,
+    status,
+)
 
 QUEUED: Final = 10_000
 
@@ -83,7 +95,7 @@ async def test_each_trigger_alone_leaves_nothing_anywhere(
         await world.passed(5.0)
         told = await status(operator(world))
         assert (told["latched"], told["durable"], told["trigger"]) == (True, True, recorded)
-        assert states(told) == dict.fromkeys(VENUES, "flat")
+        assert_flat(told)
         states_heard = [event["state"] for event in heard.events]
         assert states_heard[0] == "latched"
         assert states_heard.count("flat") == 3
