@@ -55,6 +55,7 @@ from .tasks.journal import Journal
 from .tasks.killswitch import KillSwitch
 from .tasks.leasing import Leasing
 from .tasks.prime import PrimeKeys, PrimeSession
+from .tasks.recovery import Record, Recovery
 from .tasks.rest_lane import RestLane
 from .tasks.session import Session
 from .tasks.spot import SpotRest
@@ -251,6 +252,8 @@ class Daemon:
             raise StartFailed(f"{error}") from None
         dispatchers = {venue: desk.dispatcher for venue, desk in self.desks.items()}
         self.kill = KillSwitch(dispatchers, self._directory, world.clock, world.entropy, self.events)
+        record = Record(self._directory)
+        self.recovery = Recovery(record, dispatchers, world.clock, self.events)
         self.leasing = Leasing(dispatchers, self._directory, world.clock, self.events, self.kill)
         self.gateway = Gateway(
             commands,
@@ -260,6 +263,8 @@ class Daemon:
             self.events,
             self.status,
             kill=self.kill,
+            intents=record.intents,
+            successor=self.recovery,
             leasing=self.leasing,
             deadline_ms=settings.gateway.deadline_ms,
         )
@@ -494,6 +499,8 @@ class Daemon:
                 async with trio.open_nursery() as front:
                     for desk in self.desks.values():
                         front.start_soon(desk.dispatcher.run, name=f"{desk.dispatcher.venue} dispatcher")
+                    # Before the gateway: whoever asks again must find it.
+                    await front.start(self.recovery.run, name="recovery")
                     front.start_soon(self.gateway.run, name="gateway")
                     front.start_soon(self.leasing.run, name="leases")
                     if "spot" in self.desks and self.settings.spot.canary_s:
@@ -530,6 +537,7 @@ class Daemon:
             for desk in self.desks.values():
                 desk.dispatcher.give_up()
             self.kill.give_up()
+            self.recovery.give_up()
         await self.leasing.close()
         await trio.sleep(FAREWELL_S)
 

@@ -215,6 +215,35 @@ class Pursuits:
         self._go(pursuit, now_ns)
         self._schedule(pursuit)
 
+    def resume(self, ticket: Any, order_id: str, deadline_ns: int, now_ns: int, symbol: str | None = None) -> None:
+        """Go on after an order whose cancel may have left before this process began; proof is wanted.
+
+        Where the order stream does not show it open its state is asked for first: a cancel leaves when that says that
+        it rests, or when silence says nothing.
+        """
+        target = Target("order_id", order_id)
+        waiter = Waiter(ticket, target, True, deadline_ns, now_ns)
+        pursuit = self._active.get(target)
+        if pursuit is not None:
+            pursuit.ambiguous = True
+            self._join(pursuit, waiter, now_ns)
+            return
+        pursuit = Pursuit(target, waiter)
+        pursuit.ambiguous = True
+        if symbol is not None:
+            pursuit.symbol = symbol
+        row = self.resting.get(order_id)
+        if row is not None and row.ended:
+            self._answer(pursuit, waiter, ending(pursuit, row), "stream", now_ns, now_ns)
+            return
+        self._active[target] = pursuit
+        if self.resting.is_open(order_id):
+            self._go(pursuit, now_ns)
+        else:
+            self._ask(pursuit, now_ns)
+            pursuit.silent_ns = now_ns + self._policy.hedge_ns
+        self._schedule(pursuit)
+
     def _submit_family(self, target: Target, waiter: Waiter, now_ns: int) -> None:
         for family in self._families:
             # A request that left already may have passed the venue before an order was placed that this client means.

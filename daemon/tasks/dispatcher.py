@@ -156,6 +156,10 @@ class Dispatcher:
         for owner, target, symbol in owners:
             self.pursuits.submit(owner, target, proof, deadline_ns, now_ns, symbol)
 
+    def resume(self, owner: Owner, order_id: str, deadline_ns: int, now_ns: int, symbol: str | None = None) -> None:
+        """Go on after an order whose cancel may have left before this process began; leaves with `perform`."""
+        self.pursuits.resume(owner, order_id, deadline_ns, now_ns, symbol)
+
     def _price(self, target: Target) -> tuple[str | None, float | None]:
         """Pair and age of an order: what the venue's counter charges a cancel by."""
         row = self.pursuits.resting.get(str(target.value)) if target.kind == "order_id" else None

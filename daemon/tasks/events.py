@@ -67,8 +67,11 @@ class Events:
             self.note("outcome", strategy=strategy, **outcome)
         self._publish(f"outcome.{outcome['venue']}", outcome)
 
-    def late(self, id: CommandID | None, received_ns: int, settlement: Settlement) -> None:
-        """The venue settled a command after it had been answered `unknown`."""
+    def late(self, id: CommandID | None, received_ns: int | None, settlement: Settlement) -> None:
+        """The venue settled a command after it had been answered `unknown`, or after the process that took it ended.
+
+        received_ns: None when it was read on the clock of an earlier boot.
+        """
         outcome = {**outcome_map(id, received_ns, settlement), "type": "late"}
         self.note("late", **outcome)
         self._publish(f"late.{settlement.venue}", outcome)
