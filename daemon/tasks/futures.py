@@ -15,7 +15,6 @@ from .rest_lane import Build, Decode, Plan
 SLACK_NS: Final = 250_000_000
 """How long after its deadline the venue may still process a cancel: what its clock, as we know it, can be wrong by."""
 
-
 CLOCK_SAMPLES: Final = 16
 """Answers from which the venue's clock is known: slow ones tell of a time that is past when they arrive, so the latest
 counts; few enough that a venue whose clock is set is followed within minutes."""
