@@ -30,6 +30,7 @@ from ..engine.pursuits import (
     RestReady,
     Send,
 )
+from ..engine.resting import Row
 from ..engine.routing import REST, Lane
 from ..transport.clock import Clock
 from .events import Events
@@ -111,6 +112,7 @@ class Dispatcher:
         self._has_rest = False
         self._no_session = f"{venue} has no live WebSocket session"
         self._watcher: Watcher | None = None
+        self._tell_end: Callable[[Row], None] = _nobody
         self._no_feed = f"{venue} has no live order feed"
         self.beats = 0
 
@@ -132,6 +134,10 @@ class Dispatcher:
         """Let somebody hear of every session and order from here on; None for nobody."""
         self._watcher = watcher
         self.pursuits.tells_opened = watcher is not None
+
+    def hear_ends(self, told: Callable[[Row], None]) -> None:
+        """Let somebody hear of every order that ended, whoever ended it."""
+        self._tell_end = told
 
     # ---------------------------------------------------------------- from the gateway
 
@@ -295,6 +301,7 @@ class Dispatcher:
                 self._sessions[lane].look(reqid, order_id)
             case Ended(row=row):
                 self._events.order(self.venue, row)
+                self._tell_end(row)
                 if self._watcher is not None:
                     canceled = row.status == "canceled"
                     self._watcher.order_ended(row.order_id, canceled, self._clock.monotonic_ns())

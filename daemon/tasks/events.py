@@ -103,6 +103,11 @@ class Events:
         self.note("lease", **event)
         self._publish("lease", {"type": "lease", **event})
 
+    def deadman(self, event: Mapping[str, Any]) -> None:
+        """Something happened to a venue's dead man's timer."""
+        self.note("deadman", **event)
+        self._publish(f"deadman.{event['venue']}", {"type": "deadman", **event})
+
     def alert(self, severity: str, what: str, do: str) -> None:
         """Something for a person to act on: what it is, and what to do. Repeats within a minute are not sent."""
         now_ns = self._clock.monotonic_ns()

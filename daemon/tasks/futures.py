@@ -58,6 +58,10 @@ class FuturesRest:
         """Never asked for: the Unified WebSocket takes Spot's tokens."""
         raise TokenFailed("Futures gives no tokens")
 
+    def timer(self, timeout_s: int) -> Plan:
+        """The account's cancel-all timer."""
+        return (lambda _: futures_rest.timer_request(self.keys, timeout_s)), self._timed(futures_rest.decode_timer)
+
     def mode(self) -> Plan:
         """The cheapest call there is; Futures tells no mode over REST."""
         return (lambda _: futures_rest.instruments_request()), self._timed(futures_rest.decode_instruments)
