@@ -23,6 +23,7 @@ from .contract.ids import Venue
 from .credentials import BadCredentials, Credentials, Keys, Secret, load
 from .engine.backoff import ConnectBudget
 from .engine.budget import Budget, NoBudget, PointBudget, RestBudget
+from .engine.deadman import Deadman
 from .engine.inflight import Reqids
 from .engine.nonces import Nonces, format_mark, parse_mark
 from .engine.pursuits import MS, Policy, Pursuits
@@ -39,13 +40,13 @@ from .settings import (
     BadSettings,
     Settings,
     address_of,
-    not_served,
     read,
     spot_ws_address,
 )
 from .tasks import watchdog
 from .tasks.canary import Canary
 from .tasks.connection import Connection, Parts
+from .tasks.deadman import DeadmanSwitch
 from .tasks.dispatcher import Dispatcher
 from .tasks.events import Events
 from .tasks.feed import Feed
@@ -55,6 +56,7 @@ from .tasks.journal import Journal
 from .tasks.killswitch import KillSwitch
 from .tasks.leasing import Leasing
 from .tasks.prime import PrimeKeys, PrimeSession
+from .tasks.recovery import Record, Recovery
 from .tasks.rest_lane import RestLane
 from .tasks.session import Session
 from .tasks.spot import SpotRest
@@ -90,6 +92,9 @@ UNIFIED_SESSIONS: Final = 2
 
 KEY_STAGGER_S: Final = 5.0
 """Between two connections that are dialled anew under a new key: one of them carries the cancels meanwhile."""
+
+DISARM_ON_STOP_S: Final = 2.5
+"""How long a clean stop tries to switch the dead man's timers off: enough for a second try."""
 
 FAREWELL_S: Final = 0.2
 """Between the last reply and closing the sockets: libzmq hands replies over in a thread of its own."""
@@ -208,8 +213,6 @@ class Daemon:
         conceal: told of every secret that is learnt while running, so that no log line shows it. censor: takes known
         secrets out of what the journal is about to write.
         """
-        if (why := not_served(settings)) is not None:
-            raise StartFailed(why)
         self.settings = settings
         self.world = world
         self._conceal = conceal
@@ -251,6 +254,8 @@ class Daemon:
             raise StartFailed(f"{error}") from None
         dispatchers = {venue: desk.dispatcher for venue, desk in self.desks.items()}
         self.kill = KillSwitch(dispatchers, self._directory, world.clock, world.entropy, self.events)
+        record = Record(self._directory)
+        self.recovery = Recovery(record, dispatchers, world.clock, self.events)
         self.leasing = Leasing(dispatchers, self._directory, world.clock, self.events, self.kill)
         self.gateway = Gateway(
             commands,
@@ -260,9 +265,39 @@ class Daemon:
             self.events,
             self.status,
             kill=self.kill,
+            intents=record.intents,
+            successor=self.recovery,
             leasing=self.leasing,
             deadline_ms=settings.gateway.deadline_ms,
         )
+        self.deadmen = self._deadman_switches()
+
+    def _deadman_switches(self) -> list[DeadmanSwitch]:
+        """The dead man's timers that are asked for.
+
+        On Futures by REST alone: whether the Unified WebSocket sets the same timer, no page says.
+        """
+        deadman = self.settings.deadman
+        wanted: dict[Venue, bool] = {"spot": deadman.spot, "futures": deadman.futures}
+        now_ns = self.world.clock.monotonic_ns()
+        switches = []
+        for venue in (venue for venue, on in wanted.items() if on):
+            desk = self.desks[venue]
+            assert desk.rest is not None
+            sessions = [session for session in desk.sessions if isinstance(session, Session) and venue == "spot"]
+            switches.append(
+                DeadmanSwitch(
+                    Deadman(venue, timeout_s=deadman.timeout_s, refresh_s=deadman.refresh_s, now_ns=now_ns),
+                    desk.dispatcher,
+                    {session.lane: session for session in sessions},
+                    desk.rest,
+                    self.world.clock,
+                    self.events,
+                    self.kill.covers,
+                    self._beats,
+                )
+            )
+        return switches
 
     def _socket_locks(self) -> list[Any]:
         """A second bind would take the address from a running daemon without a word, so each socket has a lock too."""
@@ -423,7 +458,7 @@ class Daemon:
             "venues": {venue: desk.status() for venue, desk in self.desks.items()},
             "kill": self.kill.status(),
             "leases": self.leasing.status(),
-            "deadman": {},
+            "deadman": {switch.venue: switch.status() for switch in self.deadmen},
             "alerts": self.events.alerts,
         }
         if detail:
@@ -489,11 +524,15 @@ class Daemon:
                 for venue, desk in self.desks.items():
                     venues.start_soon(desk.run, name=f"{venue} desk")
                 venues.start_soon(self.kill.run, name="kill switch")
+                for switch in self.deadmen:
+                    venues.start_soon(switch.run, name=f"{switch.venue} dead man's timer")
                 if self._tokens is not None:
                     venues.start_soon(self._tokens.run, name="token lane")
                 async with trio.open_nursery() as front:
                     for desk in self.desks.values():
                         front.start_soon(desk.dispatcher.run, name=f"{desk.dispatcher.venue} dispatcher")
+                    # Before the gateway: whoever asks again must find it.
+                    await front.start(self.recovery.run, name="recovery")
                     front.start_soon(self.gateway.run, name="gateway")
                     front.start_soon(self.leasing.run, name="leases")
                     if "spot" in self.desks and self.settings.spot.canary_s:
@@ -506,6 +545,7 @@ class Daemon:
                     notifier.stopping()
                     await self._drain()
                     front.cancel_scope.cancel()
+                await self._disarm()
                 venues.cancel_scope.cancel()
             ground.cancel_scope.cancel()
 
@@ -530,8 +570,18 @@ class Daemon:
             for desk in self.desks.values():
                 desk.dispatcher.give_up()
             self.kill.give_up()
+            self.recovery.give_up()
         await self.leasing.close()
         await trio.sleep(FAREWELL_S)
+
+    async def _disarm(self) -> None:
+        """Switch the dead man's timers off while there are still ways to do so: nobody will renew them any more."""
+        with trio.move_on_after(DISARM_ON_STOP_S):
+            async with trio.open_nursery() as nursery:
+                for switch in self.deadmen:
+                    nursery.start_soon(switch.stop, name=f"{switch.venue} disarming")
+        for switch in self.deadmen:
+            switch.left()
 
     async def _heed_signals(
         self, signals: SignalSource, stop: trio.Event, notifier: Notifier, reload: Callable[[], Credentials] | None

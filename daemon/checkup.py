@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .credentials import DIRECTORY_VARIABLE, BadCredentials, Credentials, load
-from .settings import BadSettings, Settings, not_served, read
+from .settings import BadSettings, Settings, read
 
 
 class CheckFailed(Exception):
@@ -31,8 +31,6 @@ def check(path: str, environ: Mapping[str, str]) -> Checked:
         credentials = load(settings, environ)
     except (BadSettings, BadCredentials) as error:
         raise CheckFailed(str(error)) from None
-    if (why := not_served(settings)) is not None:
-        raise CheckFailed(f"{path}: {why}")
     _check_files(settings)
     return Checked(settings, credentials, _shown(path, settings, environ))
 
@@ -48,7 +46,7 @@ def _shown(path: str, settings: Settings, environ: Mapping[str, str]) -> dict[st
             "events": gateway.events,
             "deadline_ms": gateway.deadline_ms,
         },
-        "deadman": {venue: venue in settings.venues and on for venue, on in _deadman(settings).items()},
+        "deadman": {"spot": settings.deadman.spot, "futures": settings.deadman.futures},
         "state_dir": settings.state.dir,
         "credentials_dir": settings.credentials.dir or environ[DIRECTORY_VARIABLE],
         "extra_trust_root": settings.tls.ca_file or None,
@@ -95,10 +93,6 @@ def _venue(settings: Settings, venue: str) -> dict[str, Any]:
 def _routes(socket: str, sessions: int, *others: str) -> list[str]:
     """The ways a cancel goes, first to last."""
     return [socket, *(["another session"] if sessions > 1 else []), *others]
-
-
-def _deadman(settings: Settings) -> dict[str, bool]:
-    return {"spot": settings.deadman.spot, "futures": settings.deadman.futures}
 
 
 def _check_files(settings: Settings) -> None:

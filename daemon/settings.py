@@ -207,6 +207,9 @@ def parse(text: str) -> Settings:
         raise BadSettings("no venue is enabled; set spot.enabled, prime.enabled or futures.enabled")
     if settings.deadman.refresh_s * 2 > settings.deadman.timeout_s:
         raise BadSettings("deadman.refresh_s: at most half of timeout_s, so that one lost renewal does not fire it")
+    for venue, on in (("spot", settings.deadman.spot), ("futures", settings.deadman.futures)):
+        if on and venue not in settings.venues:
+            raise BadSettings(f"deadman.{venue}: {venue} is not enabled; enable it, or take the timer out")
     return settings
 
 
@@ -219,16 +222,6 @@ def read(path: str) -> Settings:
         raise BadSettings(f"{path}: {why}") from None
     except BadSettings as error:
         raise BadSettings(f"{path}: {error}") from None
-
-
-def not_served(settings: Settings) -> str | None:
-    """What these settings ask for that this version does not do, in one line; None when there is nothing."""
-    asked = {
-        "deadman.spot": settings.deadman.spot,
-        "deadman.futures": settings.deadman.futures,
-    }
-    wanted = [key for key, on in asked.items() if on]
-    return f"{', '.join(wanted)}: not served by this version; take it out" if wanted else None
 
 
 def address_of(url: str, schemes: dict[str, bool], key: str) -> Address:

@@ -266,10 +266,18 @@ class RestOrders(msgspec.Struct, frozen=True):
     orders: tuple[OrderState, ...]
 
 
+class Window(msgspec.Struct, frozen=True):
+    """Announced maintenance, Unix seconds. ends_s: None where the venue tells none."""
+
+    begins_s: float
+    ends_s: float | None = None
+
+
 class RestMode(msgspec.Struct, frozen=True):
-    """The venue's trading mode, as asked for."""
+    """The venue's trading mode, as asked for, and the maintenance that it announces."""
 
     mode: Mode
+    maintenance: tuple[Window, ...] = ()
 
 
 class RestTimer(msgspec.Struct, frozen=True):

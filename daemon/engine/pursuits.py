@@ -114,6 +114,10 @@ and single cancels and a kill are not held to it."""
 FIRED_LIMIT = 64
 """Most unanswered cancel-alls of a sweep that are remembered: it sends one a round, ten a second at the very most."""
 
+LOOK_LIMIT = 100
+"""Most looks at single orders that are under way: a venue may bear few subscriptions, and each is one. Whoever asks
+beyond shares a look at everything."""
+
 LOOKS_NEEDED = 2
 """Lists in a row that show nothing open, where everything had to be cancelled one by one."""
 
@@ -146,7 +150,9 @@ class Pursuits:
         self._queries: dict[Pursuit, None] = {}
         self._urgent: deque[Call] = deque()
         self._requests: deque[Call] = deque()
-        self._looks: dict[Reqid, tuple[Lane, Pursuit | Call]] = {}
+        self._looks: dict[Reqid, tuple[Lane, Pursuit | Call | list[Pursuit]]] = {}
+        self._crowd: list[Pursuit] = []
+        self._crowd_ns = 0
         self._bundles: dict[Reqid, tuple[Attempt[Pursuit], ...]] = {}
         self._events: dict[str, None] = {}
         self._walk = Pace(WALK_PER_S, WALK_BURST)
@@ -213,6 +219,35 @@ class Pursuits:
         if bearer is not None and bearer.ended:
             pursuit.bearer = bearer
         self._go(pursuit, now_ns)
+        self._schedule(pursuit)
+
+    def resume(self, ticket: Any, order_id: str, deadline_ns: int, now_ns: int, symbol: str | None = None) -> None:
+        """Go on after an order whose cancel may have left before this process began; proof is wanted.
+
+        Where the order stream does not show it open its state is asked for first: a cancel leaves when that says that
+        it rests, or when silence says nothing.
+        """
+        target = Target("order_id", order_id)
+        waiter = Waiter(ticket, target, True, deadline_ns, now_ns)
+        pursuit = self._active.get(target)
+        if pursuit is not None:
+            pursuit.ambiguous = True
+            self._join(pursuit, waiter, now_ns)
+            return
+        pursuit = Pursuit(target, waiter)
+        pursuit.ambiguous = True
+        if symbol is not None:
+            pursuit.symbol = symbol
+        row = self.resting.get(order_id)
+        if row is not None and row.ended:
+            self._answer(pursuit, waiter, ending(pursuit, row), "stream", now_ns, now_ns)
+            return
+        self._active[target] = pursuit
+        if self.resting.is_open(order_id):
+            self._go(pursuit, now_ns)
+        else:
+            self._ask(pursuit, now_ns)
+            pursuit.silent_ns = now_ns + self._policy.hedge_ns
         self._schedule(pursuit)
 
     def _submit_family(self, target: Target, waiter: Waiter, now_ns: int) -> None:
@@ -1321,12 +1356,26 @@ class Pursuits:
         if lane is None:
             pursuit.query_ns = now_ns + self._policy.hedge_ns
             return
+        if type(pursuit) is not Family and len(self._looks) >= LOOK_LIMIT:
+            self._look_with_others(pursuit, lane, now_ns)
+            return
         pursuit.asking = pursuit.asked = True
         self._look(pursuit, lane, str(pursuit.key.value) if pursuit.key.kind == "order_id" else None)
 
     # ---------------------------------------------------------------- looks, where no REST call can ask
 
-    def _look(self, asker: Pursuit | Call, lane: Lane, order_id: str | None) -> None:
+    def _look_with_others(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
+        """Share one look at everything with all who ask in this step; later ones wait until it is over."""
+        if not self._crowd:
+            self._crowd_ns = now_ns
+            self._look(self._crowd, lane, None)
+        elif self._crowd_ns != now_ns:
+            pursuit.query_ns = now_ns + self._policy.hedge_ns
+            return
+        pursuit.asking = pursuit.asked = True
+        self._crowd.append(pursuit)
+
+    def _look(self, asker: Pursuit | Call | list[Pursuit], lane: Lane, order_id: str | None) -> None:
         self.counts.queries += 1
         reqid = self._reqids.draw()
         self._looks[reqid] = (lane, asker)
@@ -1355,6 +1404,16 @@ class Pursuits:
                 asker.owner.call_answered(asker, RestOrders(states), now_ns)
             else:
                 asker.owner.call_failed(asker, True, "the look at the open orders was not completed", now_ns)
+        elif isinstance(asker, list):
+            self._crowd = []
+            told = _named_in(looked.orders)
+            for pursuit in asker:
+                if not pursuit.done and pursuit.key in told:
+                    pursuit.asking = False
+                    self._queried(pursuit, told, now_ns)
+                    self._schedule(pursuit)
+                else:
+                    self._query_failed(pursuit, now_ns)
         elif asker is not None and not looked.complete:
             self._query_failed(asker, now_ns)
         elif asker is not None:

@@ -190,7 +190,7 @@ class SpotRest:
         return {
             "status": self._engine.status,
             "timestamp": rfc3339_down(self._now()),
-            "upcoming_maintenance": [],
+            "upcoming_maintenance": [_announced(*window) for window in self._engine.market.announced()],
             "emergency": [],
         }
 
@@ -458,3 +458,11 @@ def _amount(params: Params, member: str) -> Decimal:
     if not number.is_finite() or number <= 0:
         raise Refusal(f"{INVALID_ARGUMENTS}:{member}")
     return number
+
+
+def _announced(begins_s: float, ends_s: float | None) -> dict[str, Any]:
+    """One event of the announced maintenance. The page does not show its members: these are the status page's words."""
+    return {
+        "scheduled_for": rfc3339_down(begins_s),
+        "scheduled_until": None if ends_s is None else rfc3339_down(ends_s),
+    }

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 from daemon.sim.exchange import Exchange, Venue
 
+ANNOUNCED_S = 72 * 3600  # how far ahead the venue announces maintenance
+
 
 class MarketStatus:
     """One venue's market status now and to come. Times are unix seconds."""
@@ -38,6 +40,19 @@ class MarketStatus:
         """Replace the coming status changes; steps are (unix seconds, status), ascending."""
         self._schedule = [(float("-inf"), self.now), *steps]
         self.advance()
+
+    def announced(self) -> list[tuple[float, float | None]]:
+        """Maintenance within ANNOUNCED_S that has not begun: from when, until when (None where no end is planned).
+
+        Source: https://docs.kraken.com/api/docs/rest-api/get-system-status
+        """
+        now_s = self._clock()
+        ends_s = [from_s for from_s, _ in self._schedule[1:]] + [None]
+        return [
+            (from_s, end_s)
+            for (from_s, status), end_s in zip(self._schedule, ends_s, strict=True)
+            if status == "maintenance" and now_s < from_s <= now_s + ANNOUNCED_S
+        ]
 
     def advance(self) -> None:
         """Let status changes that are due take effect on the book."""

@@ -30,6 +30,7 @@ from ..engine.pursuits import (
     RestReady,
     Send,
 )
+from ..engine.resting import Row
 from ..engine.routing import REST, Lane
 from ..transport.clock import Clock
 from .events import Events
@@ -111,6 +112,7 @@ class Dispatcher:
         self._has_rest = False
         self._no_session = f"{venue} has no live WebSocket session"
         self._watcher: Watcher | None = None
+        self._tell_end: Callable[[Row], None] = _nobody
         self._no_feed = f"{venue} has no live order feed"
         self.beats = 0
 
@@ -132,6 +134,10 @@ class Dispatcher:
         """Let somebody hear of every session and order from here on; None for nobody."""
         self._watcher = watcher
         self.pursuits.tells_opened = watcher is not None
+
+    def hear_ends(self, told: Callable[[Row], None]) -> None:
+        """Let somebody hear of every order that ended, whoever ended it."""
+        self._tell_end = told
 
     # ---------------------------------------------------------------- from the gateway
 
@@ -155,6 +161,10 @@ class Dispatcher:
             return
         for owner, target, symbol in owners:
             self.pursuits.submit(owner, target, proof, deadline_ns, now_ns, symbol)
+
+    def resume(self, owner: Owner, order_id: str, deadline_ns: int, now_ns: int, symbol: str | None = None) -> None:
+        """Go on after an order whose cancel may have left before this process began; leaves with `perform`."""
+        self.pursuits.resume(owner, order_id, deadline_ns, now_ns, symbol)
 
     def _price(self, target: Target) -> tuple[str | None, float | None]:
         """Pair and age of an order: what the venue's counter charges a cancel by."""
@@ -291,6 +301,7 @@ class Dispatcher:
                 self._sessions[lane].look(reqid, order_id)
             case Ended(row=row):
                 self._events.order(self.venue, row)
+                self._tell_end(row)
                 if self._watcher is not None:
                     canceled = row.status == "canceled"
                     self._watcher.order_ended(row.order_id, canceled, self._clock.monotonic_ns())

@@ -67,8 +67,11 @@ class Events:
             self.note("outcome", strategy=strategy, **outcome)
         self._publish(f"outcome.{outcome['venue']}", outcome)
 
-    def late(self, id: CommandID | None, received_ns: int, settlement: Settlement) -> None:
-        """The venue settled a command after it had been answered `unknown`."""
+    def late(self, id: CommandID | None, received_ns: int | None, settlement: Settlement) -> None:
+        """The venue settled a command after it had been answered `unknown`, or after the process that took it ended.
+
+        received_ns: None when it was read on the clock of an earlier boot.
+        """
         outcome = {**outcome_map(id, received_ns, settlement), "type": "late"}
         self.note("late", **outcome)
         self._publish(f"late.{settlement.venue}", outcome)
@@ -99,6 +102,11 @@ class Events:
         """A lease was taken, changed, given back, restored, expired, or carried out; `state` says which."""
         self.note("lease", **event)
         self._publish("lease", {"type": "lease", **event})
+
+    def deadman(self, event: Mapping[str, Any]) -> None:
+        """Something happened to a venue's dead man's timer."""
+        self.note("deadman", **event)
+        self._publish(f"deadman.{event['venue']}", {"type": "deadman", **event})
 
     def alert(self, severity: str, what: str, do: str) -> None:
         """Something for a person to act on: what it is, and what to do. Repeats within a minute are not sent."""

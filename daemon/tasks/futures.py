@@ -15,7 +15,6 @@ from .rest_lane import Build, Decode, Plan
 SLACK_NS: Final = 250_000_000
 """How long after its deadline the venue may still process a cancel: what its clock, as we know it, can be wrong by."""
 
-
 CLOCK_SAMPLES: Final = 16
 """Answers from which the venue's clock is known: slow ones tell of a time that is past when they arrive, so the latest
 counts; few enough that a venue whose clock is set is followed within minutes."""
@@ -58,6 +57,10 @@ class FuturesRest:
     def token(self) -> Plan:
         """Never asked for: the Unified WebSocket takes Spot's tokens."""
         raise TokenFailed("Futures gives no tokens")
+
+    def timer(self, timeout_s: int) -> Plan:
+        """The account's cancel-all timer."""
+        return (lambda _: futures_rest.timer_request(self.keys, timeout_s)), self._timed(futures_rest.decode_timer)
 
     def mode(self) -> Plan:
         """The cheapest call there is; Futures tells no mode over REST."""

@@ -6,7 +6,7 @@ A reply that a client does not take is kept for it within bounds; nothing here w
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import structlog
 import trio
@@ -28,6 +28,7 @@ from ..contract.frames import (
 )
 from ..contract.ids import EVERYTHING, CommandID, Target, Venue
 from ..contract.outcomes import NAMES, RefusalReason, Refused, Settlement
+from ..engine.intents import NOBODY, Intended, Intents, Slots
 from ..settings import (
     BACKLOG_BYTES,
     BACKLOG_LIMIT,
@@ -42,7 +43,7 @@ from ..settings import (
     REPLAY_WINDOW_S,
 )
 from ..transport.clock import Clock
-from ..transport.zeromq import Message, Router, Sent
+from ..transport.zeromq import Message, Peer, Router, Sent
 from .backlog import Backlog
 from .dispatcher import Dispatcher
 from .events import Events
@@ -90,7 +91,18 @@ class Wicket:
 class Asked:
     """A command that was admitted, and where its reply goes. The dispatcher's ticket for a single cancel."""
 
-    __slots__ = ("command", "enveloped", "gateway", "identity", "joined", "message", "received_ns", "wicket")
+    __slots__ = (
+        "command",
+        "enveloped",
+        "gateway",
+        "identity",
+        "joined",
+        "message",
+        "peer",
+        "received_ns",
+        "slots",
+        "wicket",
+    )
 
     def __init__(
         self, gateway: "Gateway", wicket: Wicket, message: Message, enveloped: bool, command: Command, received_ns: int
@@ -102,6 +114,10 @@ class Asked:
         self.enveloped = enveloped
         self.command = command
         self.received_ns = received_ns
+        # What the kernel tells of who asks, once it was asked.
+        self.peer: Peer | None = None
+        # Where it stands in the record of what is in flight.
+        self.slots: Slots = ()
         # Later askings of the same command while it is in flight: each gets its own reply when this one does.
         self.joined: list[tuple[Wicket, bytes, bool, Encoding]] | None = None
 
@@ -165,14 +181,22 @@ class _Whole:
         if self._missing == 0:
             told = [s for s in self._settlements if s is not None]
             asked = self.asked
-            outcomes = [outcome_map(asked.command.id, asked.received_ns, settlement) for settlement in told]
-            reply: dict[str, Any]
-            if isinstance(asked.command, CancelBatch):
-                reply = {"type": "batch", "id": asked.command.id, "venue": asked.command.venue, "outcomes": outcomes}
-            else:
-                parts = map(_venue_part, outcomes, told)
-                reply = {"type": "all", "id": asked.command.id, "venues": dict(parts)}
-            asked.gateway.settle(asked, reply, outcomes)
+            assert isinstance(asked.command, CancelBatch | CancelAll)
+            asked.gateway.settle(asked, *reply_of(asked.command, asked.received_ns, told))
+
+
+def reply_of(
+    command: Intended, received_ns: int | None, settlements: Sequence[Settlement]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The one reply to a command that cancels, and its outcomes. settlements: one per order, or venue, asked for."""
+    outcomes = [outcome_map(command.id, received_ns, settlement) for settlement in settlements]
+    match command:
+        case CancelBatch(id=id, venue=venue):
+            return {"type": "batch", "id": id, "venue": venue, "outcomes": outcomes}, outcomes
+        case CancelAll(id=id):
+            return {"type": "all", "id": id, "venues": dict(map(_venue_part, outcomes, settlements))}, outcomes
+        case Cancel():
+            return outcomes[0], outcomes
 
 
 def _venue_part(outcome: dict[str, Any], settlement: Settlement) -> tuple[Venue, dict[str, Any]]:
@@ -182,6 +206,17 @@ def _venue_part(outcome: dict[str, Any], settlement: Settlement) -> tuple[Venue,
         part["count"] = settlement.count
     part["residual"] = settlement.residual
     return settlement.venue, part
+
+
+class Successor(Protocol):
+    """Who answers commands that the process before this one took and did not settle."""
+
+    expects: bool
+    """Whether there are any; nearly always there are none."""
+
+    def takes(self, asked: Asked, deadline_ns: int) -> bool:
+        """Whether this is one of them: it is answered then, by the deadline at the latest, and nothing is sent."""
+        ...
 
 
 class _Remembered:
@@ -209,6 +244,8 @@ class Gateway:
         status: Callable[[bool], dict[str, Any]],
         *,
         kill: KillSwitch,
+        intents: Intents,
+        successor: Successor,
         leasing: Leasing,
         deadline_ms: int,
     ) -> None:
@@ -227,6 +264,8 @@ class Gateway:
         self._events = events
         self._status = status
         self._killswitch = kill
+        self._intents = intents
+        self._successor = successor
         self._leasing = leasing
         self._deadline_ns = deadline_ms * MS
         self._remembered: OrderedDict[tuple[bytes, CommandID], _Remembered] = OrderedDict()
@@ -366,7 +405,8 @@ class Gateway:
         if deadline_ns is None:
             return
         self.in_flight += 1
-        desk.submit(asked, target, command.until == "proof", deadline_ns, now_ns, command.symbol)
+        if self._begin(asked, deadline_ns):
+            desk.submit(asked, target, command.until == "proof", deadline_ns, now_ns, command.symbol)
 
     def _other(self, asked: Asked, now_ns: int) -> None:
         match asked.command:
@@ -443,6 +483,8 @@ class Gateway:
         if deadline_ns is None:
             return
         self.in_flight += 1
+        if not self._begin(asked, deadline_ns):
+            return
         whole = _Whole(asked, len(command.orders))
         parts: list[tuple[Any, Target, str | None]] = []
         for place, order in enumerate(command.orders):
@@ -460,6 +502,8 @@ class Gateway:
         if deadline_ns is None:
             return
         self.in_flight += 1
+        if not self._begin(asked, deadline_ns):
+            return
         whole = _Whole(asked, len(venues))
         for place, venue in enumerate(venues):
             self._desks[venue].submit(_Part(whole, place), EVERYTHING, command.until == "proof", deadline_ns, now_ns)
@@ -494,6 +538,21 @@ class Gateway:
             return deadline_ns
         return None
 
+    def _begin(self, asked: Asked, deadline_ns: int) -> bool:
+        """Record an admitted cancel before anything leaves for it; False when nothing is to leave for it."""
+        if self._successor.expects and self._successor.takes(asked, deadline_ns):
+            return False
+        intents = self._intents
+        if intents.on:
+            peer = asked.peer
+            uid, pid = (NOBODY, NOBODY) if peer is None else (peer.uid, peer.pid)
+            payload = asked.message.frames[-1]
+            asked.slots = intents.enter(payload, asked.identity, uid, pid, asked.received_ns, self._clock.utc_ns())
+            if not asked.slots:
+                do = "cancels go on; those that found no slot would not be resumed after a crash"
+                self._events.alert("warning", "the record of commands in flight is full", do)
+        return True
+
     def _remember(self, key: tuple[bytes, CommandID], asked: Asked, now_ns: int) -> None:
         self._remembered[key] = _Remembered(asked, now_ns + REPLAY_WINDOW_S * 1_000_000_000)
         self._remembered.move_to_end(key)
@@ -503,7 +562,7 @@ class Gateway:
 
     def _record(self, asked: Asked) -> None:
         """Put into the record who asks for what. Who it is the kernel says; what a peer calls itself proves nothing."""
-        peer = asked.message.peer
+        peer = asked.peer = asked.message.peer
         uid, pid = (None, None) if peer is None else (peer.uid, peer.pid)
         self._events.note("command", command=asked.command, door=asked.wicket.door, uid=uid, pid=pid)
 
@@ -541,6 +600,8 @@ class Gateway:
         """Give an admitted command its one reply, and remember it; then tell the event socket its outcomes."""
         payload = encode(reply, asked.encoding)
         self._send(asked.wicket, asked.identity, asked.enveloped, payload)
+        if asked.slots:
+            self._intents.settle(asked.slots)
         self.in_flight -= 1
         if asked.joined is not None:
             for wicket, identity, enveloped, encoding in asked.joined:

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import structlog
 import trio
 
-from ..contract.evidence import Fault, RestAnswer, RestFailed, RestMode, RestToken
+from ..contract.evidence import Fault, RestAnswer, RestFailed, RestMode, RestTimer, RestToken, Window
 from ..contract.ids import Venue
 from ..credentials import Secret
 from ..engine.budget import CallBudget
@@ -98,6 +98,8 @@ class RestDialect(Protocol):
 
     def token(self) -> Plan: ...
 
+    def timer(self, timeout_s: int) -> Plan: ...
+
     def mode(self) -> Plan: ...
 
 
@@ -137,6 +139,7 @@ class RestLane:
         self.round_trips = Histogram()
         self.tried = trio.Event()
         self.last_error: str | None = None
+        self.maintenance: tuple[Window, ...] = ()
         self._address = address
         self._dialect = dialect
         self._world = world
@@ -166,6 +169,11 @@ class RestLane:
         self._work_there.set()
         if self._dispatcher.pursuits.wants_urgent:
             self._urgent_there.set()
+
+    @property
+    def reachable(self) -> bool:
+        """Whether a call would leave as far as we know: the key is not refused, and the venue could be dialled."""
+        return self._world.clock.monotonic_ns() >= self._closed_until_ns and (bool(self._idle) or not self._dial_fault)
 
     def reopen(self) -> None:
         """Another key is in use from here on: what the venue refused to the last one says nothing about it."""
@@ -277,6 +285,17 @@ class RestLane:
         if isinstance(answer, RestFailed):
             raise TokenFailed(answer.error, answer.fault)
         raise TokenFailed(getattr(answer, "why", "not a token"))
+
+    async def set_timer(self, timeout_s: int) -> float | None:
+        """Arm or renew the account's cancel-all timer, or with 0 switch it off.
+
+        When it will fire, Unix seconds of the venue; None when it is off. Raises CallFailed.
+        """
+        self._budget.called("timer", 0, self._world.clock.monotonic_ns())
+        answer = await self._exchange(lambda: self._dialect.timer(timeout_s))
+        if isinstance(answer, RestTimer):
+            return answer.trigger_s
+        raise CallFailed(str(getattr(answer, "error", None) or getattr(answer, "why", "no timer")), left=True)
 
     async def _exchange(
         self, choose: Callable[[], Plan | None], *, takes_turn: bool = True
@@ -392,6 +411,7 @@ class RestLane:
             self._dial_failed_at = trio.current_time()
             self.last_error = self._dial_fault = f"REST: {error or 'no connection'}"
             raise CallFailed(self._dial_fault, left=False) from None
+        self._dial_fault, self._dial_failed_at = "", -DIAL_PAUSE_S
         return HttpConnection(wire, self._address.authority)
 
     async def _keep_warm(self) -> None:
@@ -430,8 +450,10 @@ class RestLane:
         except (NotSent, AnswerLost):
             return
         answer = decode(response.status, response.body)
-        if isinstance(answer, RestMode) and not self._dispatcher.pursuits.live:
-            self._dispatcher.mode_changed(answer.mode)
+        if isinstance(answer, RestMode):
+            self.maintenance = answer.maintenance
+            if not self._dispatcher.pursuits.live:
+                self._dispatcher.mode_changed(answer.mode)
         if connection.is_open:
             self._idle.insert(0, (connection, trio.current_time()))
 

@@ -10,7 +10,17 @@ from typing import Any, Final, Protocol
 import structlog
 import trio
 
-from ..contract.evidence import Evidence, Fault, Looked, ModeChanged, Orders, Subscribed, SubscriptionLost
+from ..contract.evidence import (
+    CancelReject,
+    Evidence,
+    Fault,
+    Looked,
+    ModeChanged,
+    Orders,
+    Subscribed,
+    SubscriptionLost,
+    TimerAck,
+)
 from ..contract.ids import Reqid, Target
 from ..credentials import Secret
 from ..engine.pursuits import Send
@@ -34,6 +44,8 @@ class Dialect(Protocol):
 
     def cancel_all_frame(self, token: Secret[str], reqid: Reqid) -> bytes: ...
 
+    def timer_frame(self, token: Secret[str], reqid: Reqid, timeout_s: int) -> bytes: ...
+
     def subscribe_frame(self, token: Secret[str], reqid: Reqid) -> bytes: ...
 
     def unsubscribe_frame(self, token: Secret[str], reqid: Reqid) -> bytes: ...
@@ -51,6 +63,18 @@ class TokenSource(Protocol):
         ...
 
 
+class TimerAsker(Protocol):
+    """Who had the account's cancel-all timer set, and is told once what that came to."""
+
+    def timer_answered(self, trigger_s: float | None) -> None:
+        """The venue took it. trigger_s: when the timer fires, Unix seconds of the venue; None when it is off."""
+        ...
+
+    def timer_failed(self, why: str) -> None:
+        """It was refused, or its answer is lost."""
+        ...
+
+
 class Session(Connection):
     """One lane under a token of its own."""
 
@@ -63,6 +87,7 @@ class Session(Connection):
         self._renewal_wanted = False
         self._renewal = trio.Event()
         self._sequence: int | None = None
+        self._timer: tuple[Reqid, TimerAsker] | None = None
         self._leaving: Reqid | None = None
         self._relisting: tuple[Reqid, int] | None = None
 
@@ -91,6 +116,22 @@ class Session(Connection):
                 self._send(socket, *frames)
         except SessionEnded:
             return False
+        return True
+
+    def write_timer(self, timeout_s: int, asker: TimerAsker) -> bool:
+        """Arm or renew the account's cancel-all timer, or with 0 switch it off; False when the session is over.
+
+        An earlier one that is not answered yet is not waited for any more.
+        """
+        socket, token = self._socket, self._token
+        if socket is None or token is None:
+            return False
+        reqid = self._parts.reqids.draw()
+        try:
+            self._send(socket, self._dialect.timer_frame(token, reqid, timeout_s))
+        except SessionEnded:
+            return False
+        self._timer = (reqid, asker)
         return True
 
     def look(self, reqid: Reqid, order_id: str | None) -> None:
@@ -188,9 +229,31 @@ class Session(Connection):
                 if fault is Fault.STALE_TOKEN:
                     self._freshness = self._token = None
                 socket.abandon(f"order stream refused: {error}")
+            case TimerAck(reqid=reqid, trigger_s=trigger_s):
+                if (asker := self._timer_asker(reqid)) is not None:
+                    asker.timer_answered(trigger_s)
+                return False
+            case CancelReject(reqid=reqid, error=error, fault=fault) if (asker := self._timer_asker(reqid)) is not None:
+                if fault is Fault.STALE_TOKEN:
+                    self.renew_token()
+                asker.timer_failed(error)
+                return False
             case _:
                 pass
         return True
+
+    def _timer_asker(self, reqid: Reqid) -> TimerAsker | None:
+        """Who waits for the answer to this request, if it is the timer's; it is told only once."""
+        if self._timer is None or self._timer[0] != reqid:
+            return None
+        asker = self._timer[1]
+        self._timer = None
+        return asker
+
+    def _went_down(self) -> None:
+        super()._went_down()
+        if self._timer is not None and (asker := self._timer_asker(self._timer[0])) is not None:
+            asker.timer_failed("the session was lost before its answer")
 
     # ---------------------------------------------------------------- the token
 

@@ -35,6 +35,10 @@ class SpotRest:
         """A WebSocket token."""
         return (lambda nonce: spot_rest.token_request(self.keys, nonce)), spot_rest.decode_token
 
+    def timer(self, timeout_s: int) -> Plan:
+        """The account's cancel-all timer."""
+        return (lambda nonce: spot_rest.timer_request(self.keys, nonce, timeout_s)), spot_rest.decode_timer
+
     def mode(self) -> Plan:
         """The venue's trading mode; public, so the nonce is not used."""
         return (lambda _: spot_rest.system_status_request()), spot_rest.decode_mode

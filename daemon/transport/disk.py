@@ -17,6 +17,7 @@ import trio
 
 from .files import FILE_MODE, NEW, failed, read_regular, replace, sync_directory
 from .files import DiskFailed as DiskFailed  # what every caller of Directory must catch
+from .mapped import Memory, map_file
 
 DISK_TIMEOUT_S: Final = 5.0  # real disks take 1 to 50 ms; past this the disk hangs and the caller must know
 DISK_THREADS_LIMIT: Final = 4
@@ -236,6 +237,10 @@ class Directory:
         path = self._path(name)
         await self._in_thread(self._sync_turn, self._syncing, path, lambda: _sync(path))
 
+    def map(self, name: str, size_bytes: int, beginning: bytes) -> Memory:
+        """The file `name` as memory that outlives the process; see `mapped.map_file`. Raises DiskFailed."""
+        return map_file(self._path(name), size_bytes, beginning)
+
     def remove_now(self, name: str) -> None:
         """Remove the file durably; nothing happens when there is none. Raises DiskFailed."""
         path = self._path(name)
@@ -330,15 +335,20 @@ class MemoryDirectory(Directory):
         self._durable: dict[str, bytes] = {}
         self._children: dict[str, MemoryDirectory] = {}
         self._locks: dict[str, object] = {}
+        self._mapped: dict[str, bytearray] = {}
         self._life = object()  # another one after each crash
 
     def crash(self, *, power_lost: bool = True) -> None:
         """End the process's life: locks are free, writes under way never finish.
 
         power_lost: the machine went with it and only what was synced is left; else the page cache is kept, as after
-        kill -9.
+        kill -9. Of a mapped file nothing is synced that was stored in its memory.
         """
         self._life = object()
+        for name, memory in self._mapped.items():
+            self._show(name, bytes(memory))
+        # Whoever still holds that memory is dead, and what is stored in it from here on is nobody's.
+        self._mapped.clear()
         self._locks.clear()
         # Whoever waited for a turn died with the process.
         self._replace_turn, self._append_turn, self._sync_turn = trio.Lock(), trio.Lock(), trio.Lock()
@@ -375,7 +385,7 @@ class MemoryDirectory(Directory):
 
     def read(self, name: str, *, limit_bytes: int = READ_LIMIT_BYTES) -> bytes | None:
         path = self._path(name)
-        content = self._seen.get(name)
+        content = bytes(self._mapped[name]) if name in self._mapped else self._seen.get(name)
         if content is not None and len(content) > limit_bytes:
             raise DiskFailed(path, f"is larger than {limit_bytes} bytes")
         return content
@@ -431,6 +441,19 @@ class MemoryDirectory(Directory):
         await trio.sleep(self.faults.sync_s)
         if life is self._life and content is not None:
             self._durable[name] = content
+
+    def map(self, name: str, size_bytes: int, beginning: bytes) -> Memory:
+        path = self._path(name)
+        if name not in self._seen:
+            self._begin(name, b"")
+            if self.faults.room_bytes is not None and self.faults.room_bytes < size_bytes:
+                raise DiskFailed(path, "No space left on device")
+            self._show(name, beginning.ljust(size_bytes, b"\0"))
+            self._settle(name)
+        if len(self._seen[name]) != size_bytes:
+            raise DiskFailed(path, f"has {len(self._seen[name])} bytes and not {size_bytes}")
+        self._mapped[name] = bytearray(self._seen[name])
+        return self._mapped[name]
 
     def remove_now(self, name: str) -> None:
         self._begin(name, b"")

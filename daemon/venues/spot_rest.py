@@ -24,6 +24,7 @@ from ..contract.evidence import (
     RestTimer,
     RestToken,
     RestUnreadable,
+    Window,
 )
 from ..contract.ids import Target
 from ..credentials import Keys
@@ -210,7 +211,29 @@ def decode_mode(status: int, body: bytes) -> RestMode | RestFailed | RestUnreada
     if not isinstance(result, dict):
         return result
     mode = result.get("status")
-    return RestMode(mode_of(mode)) if isinstance(mode, str) else RestUnreadable("no status")
+    if not isinstance(mode, str):
+        return RestUnreadable("no status")
+    return RestMode(mode_of(mode), _windows(result.get("upcoming_maintenance")))
+
+
+_BEGINS: Final = ("scheduled_for", "start_time", "starts_at", "start")
+_ENDS: Final = ("scheduled_until", "end_time", "ends_at", "end")
+"""The page describes the list and not its members: the words of the status page that it repeats, and the usual ones."""
+
+
+def _windows(announced: object) -> tuple[Window, ...]:
+    """Announced maintenance; a member that tells no beginning is no window."""
+    windows = []
+    for event in announced if isinstance(announced, list) else ():
+        if isinstance(event, dict):
+            begins_s = _first_instant_s(event, _BEGINS)
+            if begins_s is not None:
+                windows.append(Window(begins_s, _first_instant_s(event, _ENDS)))
+    return tuple(windows)
+
+
+def _first_instant_s(event: dict[str, Any], names: tuple[str, ...]) -> float | None:
+    return next((told_s for name in names if (told_s := instant_s(event.get(name))) is not None), None)
 
 
 def decode_time(status: int, body: bytes) -> RestTime | RestFailed | RestUnreadable:

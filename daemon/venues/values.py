@@ -68,3 +68,14 @@ def elapsed_ns(start: object, end: object) -> int | None:
         return None
     ns = took // _MICROSECOND * 1000
     return ns if ns >= 0 else None
+
+
+def is_timer_reason(reason: str) -> bool:
+    """Whether an order's `reason` says that the account's cancel-all timer ended it.
+
+    Futures tells `dead_man_switch` on its feed. Spot publishes no word: the name that its pages give the timer is
+    looked for. It is for telling people alone, nothing is decided by a free text.
+    Source: Futures WebSocket "Open orders (verbose)"; Spot WebSocket v1 "Cancel All Orders After".
+    """
+    words = reason.lower().replace("_", " ")
+    return "dead man" in words or "cancel all orders after" in words

@@ -24,10 +24,12 @@ Fault = Mapping[str, Any]
 
 CONTROL_S: Final = 10.0
 ROUTES: Final = ("prime_ws", "futures_feed")
-ORDERS: Final = 50
+ORDERS: Final = 100
 """Resting at each of the two; a stalled venue is asked to cancel them again and again."""
 
-ASK_EVERY_S: Final = 0.25
+ASK_EVERY_S: Final = 0.005
+"""One at a time and evenly, so that some 200 are in flight: a burst would measure the burst."""
+
 ASK_DEADLINE_MS: Final = 1000
 RESET_EVERY_S: Final = 0.05
 GARBAGE_EVERY_S: Final = 0.01
@@ -113,11 +115,11 @@ class Trouble:
         with zmq.Context.instance().socket(zmq.DEALER) as asker:
             asker.setsockopt(zmq.LINGER, 0)
             asker.connect(endpoint)
-            ids = itertools.count()
-            while not self._over.wait(ASK_EVERY_S):
-                for order in orders:
-                    command = {"type": "cancel", "id": next(ids), "deadline_ms": ASK_DEADLINE_MS, **order}
-                    asker.send(json.dumps(command).encode())
+            for id, order in enumerate(itertools.cycle(orders)):
+                if self._over.wait(ASK_EVERY_S):
+                    return
+                command = {"type": "cancel", "id": id, "deadline_ms": ASK_DEADLINE_MS, **order}
+                asker.send(json.dumps(command).encode())
                 self._struck.set()
                 while asker.poll(0):
                     asker.recv()

@@ -10,6 +10,7 @@ from daemon.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, 
 from daemon.engine.inflight import Reqids
 from daemon.engine.pursuits import (
     FAR_NS,
+    LOOK_LIMIT,
     LOOKS_NEEDED,
     MS,
     WALK_BURST,
@@ -415,3 +416,42 @@ def test_nothing_is_left_behind(desk: PrimeDesk) -> None:
     assert desk.pursuits.idle
     assert desk.pursuits.active == 0
     assert desk.pursuits.next_wake_ns == FAR_NS
+
+
+# ---------------------------------------------------------------- many looks
+
+
+def test_a_crowd_that_asks_at_once_shares_one_look_at_everything() -> None:
+    desk = PrimeDesk(0, 1)
+    ids = [f"o-{number}" for number in range(3 * LOOK_LIMIT)]
+    desk.rests(*ids)
+    for order_id in ids:
+        desk.cancel(order_id, order(order_id), proof=True)
+    desk.down(desk.take()[0].lane)
+    looks, desk.looked = desk.looked, []
+    assert len(looks) == LOOK_LIMIT + 1
+    [shared] = [look for look in looks if look.order_id is None]
+    half = len(ids) // 2
+    desk.see(shared, *(OrderState(order_id, "canceled", filled_qty="0") for order_id in ids[half:]))
+    assert {desk.outcome(order_id) for order_id in ids[half:]} == {Canceled("0")}
+    assert {desk.outcome(order_id) for order_id in ids[:half]} == {None}
+    for look in looks:
+        if look.order_id is not None:
+            desk.see(look, OrderState(look.order_id, "canceled", filled_qty="0"))
+    # Those of the crowd whom the shared look did not show ask again, and find room.
+    desk.wait(HEDGE_MS)
+    assert {look.order_id for look in desk.looked} == set(ids[LOOK_LIMIT:half])
+
+
+def test_a_shared_look_that_is_lost_is_no_answer() -> None:
+    desk = PrimeDesk(0, 1)
+    ids = [f"o-{number}" for number in range(LOOK_LIMIT + 5)]
+    desk.rests(*ids)
+    for order_id in ids:
+        desk.cancel(order_id, order(order_id), proof=True)
+    desk.down(0)
+    desk.down(1)
+    desk.wait(DEADLINE_MS)
+    assert {type(desk.outcome(order_id)) for order_id in ids} == {Unknown}
+    desk.wait(LATE_MS + 1000)
+    assert desk.pursuits.idle

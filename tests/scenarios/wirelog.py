@@ -27,6 +27,7 @@ IN_V2: Final = {
     "spot_ws": "spot_ws_v2",
     "cancelOrder": "cancel_order",
     "cancelAll": "cancel_all",
+    "cancelAllOrdersAfter": "cancel_all_orders_after",
 }
 """What stories call by its name in Spot's WebSocket v1, in the words of v2."""
 

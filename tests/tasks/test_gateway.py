@@ -16,6 +16,7 @@ from daemon.tasks.events import Events
 from daemon.tasks.gateway import Gateway
 from daemon.tasks.killswitch import KillSwitch
 from daemon.tasks.leasing import Leasing
+from daemon.tasks.recovery import Record, Recovery
 from daemon.transport.clock import VirtualClock
 from daemon.transport.disk import MemoryDirectory
 from daemon.transport.entropy import SeededEntropy
@@ -66,6 +67,7 @@ class Door:
         self.venue = Venue()
         self.events = Events(self.bus.publisher(EVENTS, mode=0o660), self.clock)
         self.directory = MemoryDirectory("/state")
+        record = Record(self.directory)
         kill = KillSwitch({}, self.directory, self.clock, SeededEntropy(1), self.events)
         self.gateway = Gateway(
             self.bus.router(COMMANDS, mode=0o660),
@@ -74,6 +76,8 @@ class Door:
             self.clock,
             self.events,
             lambda detail: {"state": "serving", "detailed": detail},
+            intents=record.intents,
+            successor=Recovery(record, {}, self.clock, self.events),
             kill=kill,
             leasing=Leasing({"spot": self.venue}, self.directory, self.clock, self.events, kill),  # type: ignore[dict-item]
             deadline_ms=2000,
