@@ -165,6 +165,8 @@ class Family(Pursuit):
     """How many requests may have left for its orders one by one."""
     verdict: Outcome | None = None
     """What its orders came to, as long as no list of open orders has borne it out."""
+    looked = False
+    """Whether a list asked for since it began has been taken in: an order may rest of which nobody has told yet."""
     clean_looks = 0
     """How many lists in a row have borne it out."""
     swept: tuple[Pursuit, ...] = ()

@@ -1109,6 +1109,7 @@ class Pursuits:
             pursuit.scheduled_ns = FAR_NS
             self._due(pursuit, now_ns)
         self._inflight.forget(now_ns)
+        self._changed(self.resting.doubt(now_ns), "stream", now_ns)
         while self._bundles and self._inflight.find(next(iter(self._bundles))) is None:
             del self._bundles[next(iter(self._bundles))]
         while self._doubtful and next(iter(self._doubtful.values())).finished_ns + self._policy.late_ns <= now_ns:
@@ -1175,7 +1176,8 @@ class Pursuits:
         """What can honestly be said at the deadline."""
         if type(pursuit) is Family and pursuit.children is not None:
             combined = pursuit.combined()
-            return Unknown(pursuit.routes) if isinstance(combined, SAFE) else combined
+            seen = self._mass or pursuit.looked
+            return combined if seen and not isinstance(combined, SAFE) else Unknown(pursuit.routes)
         if not pursuit.attempts:
             if type(pursuit) is Family and pursuit.listed_ns and not self._mass:
                 pursuit.error = "no whole list of what is open could be had"
@@ -1434,7 +1436,7 @@ class Pursuits:
     # ---------------------------------------------------------------- everything, one by one
 
     def _walk_from(self, family: Family, now_ns: int) -> None:
-        """Go after everything that is known to be open, order by order; when nothing is, look first."""
+        """Go after everything that is known to be open, order by order, and look for what is not known of."""
         family.retry_ns = family.silent_ns = FAR_NS
         if family.children is not None:
             return
@@ -1442,7 +1444,7 @@ class Pursuits:
         if family.left:
             family.children = {}
             self._walk_more(family, sorted(family.left), now_ns)
-        else:
+        if not family.done:
             self._ask(family, now_ns)
 
     def _walk_more(self, family: Family, order_ids: Iterable[str], now_ns: int) -> None:
@@ -1473,6 +1475,7 @@ class Pursuits:
 
     def _walk_checked(self, family: Family, resting: set[str], now_ns: int) -> None:
         """A list of all that is open came. What is not being gone after yet is; twice nothing, and it is over."""
+        family.looked = True
         if family.children is None:
             family.children = {}
         children = family.children
@@ -1487,12 +1490,15 @@ class Pursuits:
             family.count = sum(isinstance(told.outcome, Acked | Canceled) for told in children.values() if told)
             verdict = family.verdict or (family.combined() if children else Canceled())
             if not isinstance(verdict, SAFE):
+                self._reply(family, family.waiters, verdict, "stream", now_ns, now_ns)
                 return
             family.verdict = verdict
             due = [waiter for waiter in family.waiters if not waiter.proof or family.clean_looks >= LOOKS_NEEDED]
             self._reply(family, due, verdict, "stream", now_ns, now_ns)
             if not family.done:
                 self._ask(family, now_ns)
+        elif all(told is not None for told in children.values()) and not isinstance(family.combined(), SAFE):
+            self._reply(family, family.waiters, family.combined(), "stream", now_ns, now_ns)
         else:
             family.query_ns = now_ns + self._policy.hedge_ns
 
@@ -1755,7 +1761,7 @@ class Pursuits:
             family.error = next((s.error for s in family.children.values() if s is not None and s.error), family.error)
             if isinstance(outcome, SAFE):
                 self._verify(family, outcome, now_ns)
-            else:
+            elif self._mass or family.looked:
                 self._reply(family, family.waiters, outcome, settlement.route, settlement.answered_ns, now_ns)
         elif isinstance(outcome, Acked | Canceled):
             # News only to those who were answered `unknown`; no list has proved more than that it was accepted.
@@ -1768,7 +1774,7 @@ class Pursuits:
         for proof need not wait for it.
         """
         family.verdict = outcome
-        if isinstance(outcome, Canceled):
+        if isinstance(outcome, Canceled) and (self._mass or family.looked):
             unproved = [waiter for waiter in family.waiters if not waiter.proof]
             self._reply(family, unproved, Acked(), "stream", now_ns, now_ns)
         if not family.done and not self._mass:

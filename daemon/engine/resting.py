@@ -68,6 +68,8 @@ class Resting:
         self._closed: dict[str, Row] = {}
         self._by_cl_ord_id: dict[str, str] = {}
         self._by_userref: dict[int, set[str]] = {}
+        self._suspects: dict[str, int] = {}
+        self._suspected_ns = 0
 
     def __len__(self) -> int:
         """How many orders are open."""
@@ -162,10 +164,24 @@ class Resting:
 
         asked_ns: when the list was made or asked for; an order heard of since then is not held to it.
         """
+        absent = [row for row in self._open.values() if row.order_id not in listed]
+        missing = [row for row in absent if asked_ns - row.touched_ns > FRESH_NS]
+        # The young ones are believed in until the list would have held them if they had been there.
+        self._suspects = {row.order_id: row.touched_ns for row in absent if asked_ns - row.touched_ns <= FRESH_NS}
+        self._suspected_ns = asked_ns
+        for row in missing:
+            self._close(row, "gone")
+        return missing
+
+    def doubt(self, now_ns: int) -> list[Row]:
+        """Those young orders which the last list did not hold and of which nothing was heard since, now `gone`."""
+        if not self._suspects or now_ns - self._suspected_ns <= FRESH_NS:
+            return []
+        suspects, self._suspects = self._suspects, {}
         missing = [
             row
-            for row in self._open.values()
-            if row.order_id not in listed and asked_ns - row.touched_ns > FRESH_NS
+            for order_id, touched_ns in suspects.items()
+            if (row := self._open.get(order_id)) is not None and row.touched_ns == touched_ns
         ]
         for row in missing:
             self._close(row, "gone")

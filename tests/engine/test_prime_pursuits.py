@@ -340,6 +340,8 @@ def test_everything_leaves_one_by_one_in_a_burst_then_paced_and_all_before_half_
     assert WALK_BURST < len(sent) < 160
     sent += _walk(desk, 50)
     assert sorted(str(send.target.value) for send in sent) == sorted(ids)
+    assert desk.outcome("all") is None, "an order may rest of which nobody has told yet"
+    desk.see(desk.look())
     settlement = desk.answers["all"]
     assert (settlement.outcome, settlement.count, settlement.residual) == (Acked(), 300, ())
 
@@ -393,6 +395,7 @@ def test_with_no_session_it_is_refused_and_names_what_rests(desk: PrimeDesk) -> 
 def test_one_that_is_refused_for_good_makes_the_whole_rejected_and_is_named(desk: PrimeDesk) -> None:
     desk.rests(O2, O3)
     desk.cancel("all")
+    desk.see(desk.look(), OrderState(O2, "open", symbol=SYMBOL))
     while desk.outcome("all") is None:
         for send in desk.take():
             if send.target == order(O2):
