@@ -248,6 +248,7 @@ class Stage:
         self._strategies: list[Strategy] = []
         self._nursery: trio.Nursery | None = None
         self.daemon: Daemon | None = None
+        self._life = trio.CancelScope()
 
     # ---------------------------------------------------------------- what the daemon is given
 
@@ -405,6 +406,33 @@ class Stage:
         """What the story's venue is pursued with."""
         return self.desk.dispatcher.pursuits
 
+    async def _serve_daemon(self, daemon: Daemon) -> None:
+        with self._life:
+            await daemon.serve(self.signals, Notifier({}), ready=self.ready.set)
+        self.ended.set()
+
+    def begin(self) -> None:
+        """Start the daemon."""
+        self.ready, self.ended, self._life = trio.Event(), trio.Event(), trio.CancelScope()
+        self.daemon = Daemon(self.settings, self.credentials, self.world)
+        self.start(self._serve_daemon, self.daemon)
+
+    async def die(self, *, power_lost: bool = False) -> None:
+        """SIGKILL, or the power fails: what the process would still have done to the disk does not happen."""
+        for directory in self.directories.values():
+            directory.crash(power_lost=power_lost)
+            directory.faults.detail = "the process is dead"
+        self._life.cancel()
+        await self.ended.wait()
+        for directory in self.directories.values():
+            directory.crash(power_lost=False)
+            directory.faults.detail = None
+
+    async def restart(self) -> None:
+        """Start the daemon again on the state that the last one left; ready, if not with every session."""
+        self.begin()
+        await self.ready.wait()
+
     async def live(self, venue: Venue | None = None) -> None:
         """Wait until every session of a venue is live."""
         with trio.fail_after(PATIENCE_S):
@@ -473,13 +501,7 @@ async def stage(
     failed: Exception | None = None
     async with trio.open_nursery() as around:
         world._nursery = around
-        daemon = world.daemon = Daemon(settings, world.credentials, world.world)
-
-        async def serve() -> None:
-            await daemon.serve(world.signals, Notifier({}), ready=world.ready.set)
-            world.ended.set()
-
-        world.start(serve)
+        world.begin()
         try:
             with trio.fail_after(PATIENCE_S):
                 await world.ready.wait()
