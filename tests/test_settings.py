@@ -88,6 +88,18 @@ def test_the_files_hold_no_secret(name: str) -> None:
         ("[log]\nlevel = 'loud'\n", "log.level: "),
         ("[log]\nlevel = 'info'\nlevel = 'debug'\n", "not TOML: "),
         ("[spot\n", "not TOML: "),
+        ("[gateway]\ncommands = 'ipc://'\n", "gateway.commands: "),
+        ("[gateway]\ncommands = 'ipc://*'\n", "gateway.commands: "),
+        ('[gateway]\ncommands = "ipc:///a\\u0000"\n', "gateway.commands: "),
+        ('[state]\ndir = "/a\\u0000"\n', "state.dir: "),
+        ('[tls]\nca_file = "/a\\n"\n', "tls.ca_file: "),
+        ('[credentials]\ndir = "\\u001b[2J"\n', "credentials.dir: "),
+        ('[spot]\nrest_url = "https://a/\\r\\nX: y"\n', "spot.rest_url: "),
+        ("[spot]\nws_url = 'wss://a b'\n", "spot.ws_url: "),
+        ("[spot]\nws_url = 'wss://\u00e9'\n", "spot.ws_url: "),
+        ("[spot]\nws_url = 'wss://a:0'\n", "spot.ws_url: "),
+        ('"a\\nb" = 1\n', "a\\nb: unknown key"),
+        (f"x = {'9' * 5000}\n", "not TOML: "),
         ("x = " + "[" * 5000 + "]" * 5000, "nested too deeply"),
     ],
 )
@@ -104,6 +116,7 @@ def test_a_mistake_is_one_line_that_names_the_key(text: str, named: str) -> None
         ("wss://a.b", WEBSOCKET_SCHEMES, Address(True, "a.b", 443, ""), "a.b"),
         ("wss://a.b:443/v2/", WEBSOCKET_SCHEMES, Address(True, "a.b", 443, "/v2"), "a.b"),
         ("https://127.0.0.1:9443/x", REST_SCHEMES, Address(True, "127.0.0.1", 9443, "/x"), "127.0.0.1:9443"),
+        ("wss://[::1]:8443", WEBSOCKET_SCHEMES, Address(True, "::1", 8443, ""), "[::1]:8443"),
     ],
 )
 def test_a_url_is_taken_apart_once(url: str, schemes: dict[str, bool], address: Address, authority: str) -> None:
