@@ -545,6 +545,8 @@ class Daemon:
                     notifier.stopping()
                     await self._drain()
                     front.cancel_scope.cancel()
+                # Closing the venues' connections takes a while, and nobody would read what came meanwhile.
+                self.gateway.close()
                 await self._disarm()
                 venues.cancel_scope.cancel()
             ground.cancel_scope.cancel()
