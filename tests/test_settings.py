@@ -85,6 +85,7 @@ def test_the_files_hold_no_secret(name: str) -> None:
         ("[spot]\nrest_url = 'https://'\n", "spot.rest_url: "),
         ("[futures]\nuws_url = 'https://x'\n", "futures.uws_url: "),
         ("[deadman]\nrefresh_s = 31\n", "deadman.refresh_s: "),
+        ("[deadman]\nfutures = true\n", "deadman.futures: futures is not enabled"),
         ("[log]\nlevel = 'loud'\n", "log.level: "),
         ("[log]\nlevel = 'info'\nlevel = 'debug'\n", "not TOML: "),
         ("[spot\n", "not TOML: "),
