@@ -565,9 +565,10 @@ class Daemon:
     async def _drain(self) -> None:
         self.state = "draining"
         log.info("draining", in_flight=self.gateway.in_flight)
+        self.leasing.halt()
         with trio.move_on_after(DRAIN_ON_STOP_S) as patience:
             await self.gateway.drained()
-            await self.leasing.stop()
+            await self.leasing.settled()
         if patience.cancelled_caught:
             for desk in self.desks.values():
                 desk.dispatcher.give_up()

@@ -192,7 +192,7 @@ async def test_changes_are_gathered_into_few_writes(autojump_clock: object, worl
 
 async def test_nothing_expires_once_the_end_has_begun(autojump_clock: object, world: World) -> None:
     world.take("mm-1", 1000, ORDER)
-    await world.leasing.stop()
+    world.leasing.halt()
     await trio.sleep(5)
     await world.leasing.close()
     assert world.desk.asked == []
@@ -203,8 +203,8 @@ async def test_the_end_waits_for_what_is_under_way(autojump_clock: object, world
     world.take("mm-1", 1000, ORDER)
     await trio.sleep(1.1)
     with trio.move_on_after(1) as patience:
-        await world.leasing.stop()
+        await world.leasing.settled()
     assert patience.cancelled_caught
     world.desk.answer(Canceled())
     with trio.fail_after(1):
-        await world.leasing.stop()
+        await world.leasing.settled()
