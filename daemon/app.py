@@ -545,6 +545,8 @@ class Daemon:
                     notifier.stopping()
                     await self._drain()
                     front.cancel_scope.cancel()
+                # Closing the venues' connections takes a while, and nobody would read what came meanwhile.
+                self.gateway.close()
                 await self._disarm()
                 venues.cancel_scope.cancel()
             ground.cancel_scope.cancel()
@@ -563,9 +565,10 @@ class Daemon:
     async def _drain(self) -> None:
         self.state = "draining"
         log.info("draining", in_flight=self.gateway.in_flight)
+        self.leasing.halt()
         with trio.move_on_after(DRAIN_ON_STOP_S) as patience:
             await self.gateway.drained()
-            await self.leasing.stop()
+            await self.leasing.settled()
         if patience.cancelled_caught:
             for desk in self.desks.values():
                 desk.dispatcher.give_up()

@@ -176,17 +176,19 @@ class Address(msgspec.Struct, frozen=True):
     @property
     def authority(self) -> str:
         """Host, with the port only where it is not the scheme's own: what the Host header carries."""
-        return self.host if self.port == (443 if self.tls else 80) else f"{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
 
 
 def parse(text: str) -> Settings:
     """A configuration file's text to settings; raises BadSettings."""
     try:
         settings = msgspec.convert(tomllib.loads(text), Settings)
-    except tomllib.TOMLDecodeError as error:
-        raise BadSettings(f"not TOML: {error}") from None
     except msgspec.ValidationError as error:
-        raise BadSettings(_with_dotted_path(str(error))) from None
+        raise BadSettings(_with_dotted_path(_on_one_line(str(error)))) from None
+    except ValueError as error:
+        # tomllib's own error, or Python's on a number of thousands of digits.
+        raise BadSettings(f"not TOML: {_on_one_line(str(error))}") from None
     except RecursionError:
         raise BadSettings("nested too deeply") from None
     for key, url, schemes in _urls(settings):
@@ -199,8 +201,18 @@ def parse(text: str) -> Settings:
     ):
         if not endpoint.startswith("ipc://") or endpoint.startswith("ipc://@"):
             raise BadSettings(f"{key}: {endpoint!r} is not offered; use ipc:// with a file path, its mode guards it")
-        if len(endpoint.removeprefix("ipc://").encode()) > SOCKET_PATH_BYTES:
+        path = endpoint.removeprefix("ipc://")
+        if path in ("", "*") or not path.isprintable():
+            raise BadSettings(f"{key}: {endpoint!r}: name the path of the socket file")
+        if len(path.encode()) > SOCKET_PATH_BYTES:
             raise BadSettings(f"{key}: a socket path has at most {SOCKET_PATH_BYTES} bytes; use a shorter one")
+    for key, path in (
+        ("state.dir", settings.state.dir),
+        ("tls.ca_file", settings.tls.ca_file),
+        ("credentials.dir", settings.credentials.dir),
+    ):
+        if not path.isprintable():
+            raise BadSettings(f"{key}: {path!r} is no path; it holds unprintable characters")
     if len({settings.gateway.commands, settings.gateway.control, settings.gateway.events}) < 3:
         raise BadSettings("gateway: commands, control and events need three different endpoints")
     if not settings.venues:
@@ -226,12 +238,15 @@ def read(path: str) -> Settings:
 
 def address_of(url: str, schemes: dict[str, bool], key: str) -> Address:
     """Take a URL apart; `schemes` maps each scheme taken to whether it is TLS. Raises BadSettings naming `key`."""
+    # urlsplit takes some of these out and leaves others in, and what is left goes into a request line.
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise BadSettings(f"{key}: {url!r}: a URL has printable ASCII only; write a host of other letters as xn--…")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
         raise BadSettings(f"{key}: {url!r}: {error}") from None
-    if parts.scheme not in schemes or not parts.hostname:
+    if parts.scheme not in schemes or not parts.hostname or port == 0:
         raise BadSettings(f"{key}: {url!r}: expected {' or '.join(schemes)}://host[:port][/path]")
     if parts.username is not None or parts.query or parts.fragment:
         raise BadSettings(f"{key}: a URL with user, query or fragment is not taken")
@@ -267,6 +282,11 @@ def _urls(settings: Settings) -> list[tuple[str, str, dict[str, bool]]]:
     if settings.futures.uws_url:
         urls.append(("futures.uws_url", settings.futures.uws_url, WEBSOCKET_SCHEMES))
     return urls
+
+
+def _on_one_line(text: str) -> str:
+    """An error may quote a key, and a quoted key may hold anything."""
+    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def _with_dotted_path(error: str) -> str:

@@ -50,10 +50,11 @@ DOOR_CALLS = {
 }  # fmt: skip
 
 # Programs beside the daemon own their process, and so does whoever imports the client. In the client and the simulator
-# one file each touches the world; `blocking` only guards itself against a second thread.
+# one file each touches the world; `blocking` only guards itself against a second thread,
+# and the lease that it holds is renewed by one.
 OWN_PROCESS = {
     "__main__.py", "app.py", "checkup.py", "cli.py", "panic.py", "panic_venues.py", "records.py", "verbs.py",
-    "sim/process.py", "client/blocking.py", "client/link.py",
+    "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py",
     "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/story.py",
 }  # fmt: skip
 

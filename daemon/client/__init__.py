@@ -22,6 +22,8 @@ from .results import (
 if TYPE_CHECKING:
     from .async_trio import TrioClient, open_client
     from .blocking import Client
+    from .blocking_lease import HeldLease
+    from .trio_lease import TrioLease
 
 __all__ = [
     "COMMANDS_ENDPOINT",
@@ -31,6 +33,7 @@ __all__ = [
     "Client",
     "CommandRefused",
     "DaemonUnreachable",
+    "HeldLease",
     "KillResult",
     "KilledVenue",
     "LeaseResult",
@@ -39,6 +42,7 @@ __all__ = [
     "Pong",
     "RearmResult",
     "TrioClient",
+    "TrioLease",
     "VenueSweep",
     "open_client",
 ]
@@ -51,6 +55,14 @@ if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name
             from .blocking import Client
 
             return Client
+        if name == "HeldLease":
+            from .blocking_lease import HeldLease
+
+            return HeldLease
+        if name == "TrioLease":
+            from .trio_lease import TrioLease
+
+            return TrioLease
         if name in ("TrioClient", "open_client"):
             from . import async_trio
 

@@ -9,6 +9,7 @@ import trio
 
 from ..contract.commands import LeaseScope, OrderRef, Until
 from ..contract.ids import CommandID, Venue
+from .holding import ended_cleanly
 from .link import Link, fresh_prefix, monotonic_ns
 from .requests import (
     COMMANDS_ENDPOINT,
@@ -21,6 +22,7 @@ from .requests import (
     results_of,
 )
 from .results import CancelAllResult, CancelResult, KillResult, LeaseResult, Pong, RearmResult, ReplyMap
+from .trio_lease import TrioLease
 
 DRAIN_LIMIT: Final = 64
 """Replies taken before other tasks run."""
@@ -209,6 +211,38 @@ class TrioClient:
                 deadline_ms=deadline_ms,
             )
         )
+
+    @asynccontextmanager
+    async def holding(
+        self,
+        strategy: str,
+        ttl_ms: int,
+        *,
+        on_expiry: Literal["cancel", "kill"] = "cancel",
+        scope: Iterable[LeaseScope] = (),
+        pulse_ms: int | None = None,
+    ) -> AsyncIterator[TrioLease]:
+        """Hold a lease for as long as the block runs; see `Client.holding`. What it raises comes out as it is."""
+
+        async def renew(ttl_ms: int, scope: tuple[LeaseScope, ...], deadline_ms: int | None) -> LeaseResult:
+            return await self.lease(strategy, ttl_ms, on_expiry=on_expiry, scope=scope, deadline_ms=deadline_ms)
+
+        lease = TrioLease(renew, ttl_ms, scope, pulse_ms)
+        await lease.take()
+        failed: BaseException | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lease.keep, name=f"canceld lease of {strategy}")
+            try:
+                yield lease
+            except trio.Cancelled:
+                raise
+            except BaseException as error:
+                failed = error
+            if ended_cleanly(failed):
+                await lease.give_back()
+            nursery.cancel_scope.cancel()
+        if failed is not None:
+            raise failed
 
     async def status(self, *, detail: bool = False, deadline_ms: int | None = None) -> ReplyMap:
         """How the daemon is: the contract's `status` map. Raises DaemonUnreachable."""

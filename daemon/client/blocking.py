@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from ..contract.commands import LeaseScope, OrderRef, Until
 from ..contract.ids import CommandID, Venue
@@ -21,6 +21,9 @@ from .requests import (
     results_of,
 )
 from .results import CancelAllResult, CancelResult, KillResult, LeaseResult, Pong, RearmResult, ReplyMap
+
+if TYPE_CHECKING:
+    from .blocking_lease import HeldLease
 
 SLICE_MS: Final = 50
 """How often a waiting call looks whether the connection was lost. An answer wakes it at once."""
@@ -214,6 +217,28 @@ class Client:
                 id=id,
                 deadline_ms=deadline_ms,
             )
+        )
+
+    def holding(
+        self,
+        strategy: str,
+        ttl_ms: int,
+        *,
+        on_expiry: Literal["cancel", "kill"] = "cancel",
+        scope: Iterable[LeaseScope] = (),
+        pulse_ms: int | None = None,
+    ) -> "HeldLease":
+        """Hold a lease for as long as a `with` block runs: renewed by a thread with a connection of its own.
+
+        A block that ends, or leaves by `sys.exit()`, gives the lease back. One that raises, and a process that dies,
+        hangs as a whole or is stopped, leaves it to run out: `ttl_ms` later the daemon cancels what `scope` names, or
+        pulls the kill. pulse_ms: renew only while `pulse()` was called within this time, so that a strategy that hangs
+        is noticed although its thread goes on. Entering raises DaemonUnreachable, CommandRefused.
+        """
+        from .blocking_lease import HeldLease
+
+        return HeldLease(
+            self._link.endpoint, strategy, ttl_ms, on_expiry=on_expiry, scope=scope, pulse_ms=pulse_ms
         )
 
     def status(self, *, detail: bool = False, deadline_ms: int | None = None) -> ReplyMap:

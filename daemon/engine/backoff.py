@@ -10,8 +10,11 @@ FREE_TRIES: Final = 3
 """Tries without a delay: most drops are single ones, and every second without a session is one without cancels."""
 
 FIRST_S: Final = 1.0
+HELD_S: Final = 8.0
+HELD_TRIES: Final = 4
 LONGEST_S: Final = 30.0
-"""The delay after the free tries, doubled each time, and where the doubling ends."""
+"""The delay after the free tries, doubled each time, and where the doubling ends. It rests on the way for so many
+tries: a minute of trouble is to be over for us seconds after it is over for the venue."""
 
 MAINTENANCE_FLOOR_S: Final = 5.0
 """Least delay while the venue is in maintenance or has just left it. Source: Spot WebSocket "Introduction"."""
@@ -83,7 +86,9 @@ class Backoff:
             delay_s = SPREAD_S * uniform if rule.spread else 0.0
         else:
             # The exponent is bounded: after a weekend of failures 2.0**n would overflow.
-            delay_s = min(LONGEST_S, FIRST_S * 2.0 ** min(tries - 1, 16)) * uniform
+            held_s = min(HELD_S, FIRST_S * 2.0 ** min(tries - 1, 16))
+            later_s = FIRST_S * 2.0 ** min(max(tries - 1 - HELD_TRIES, 0), 16)
+            delay_s = min(LONGEST_S, max(held_s, later_s)) * uniform
         floor_s = max(rule.least_s, MAINTENANCE_FLOOR_S if mode in ("maintenance", "cancel_only") else 0.0)
         # A floor is spread too, upwards: else all that were dropped together would come back together.
         return delay_s if floor_s == 0.0 else max(delay_s, floor_s + SPREAD_S * uniform)

@@ -234,7 +234,7 @@ def _read_slot(slot: int, content: bytes) -> _Part | None:
 def _join(parts: Sequence[_Part]) -> Intent | None:
     """The intent that these parts are; None when one is missing, or when together they are no command."""
     first = parts[0]
-    if [part.part for part in parts] != list(range(first.parts)):
+    if len(parts) != first.parts or [part.part for part in parts] != list(range(len(parts))):
         return None
     body = b"".join(part.body for part in parts)
     if first.identity_bytes > len(body):

@@ -13,7 +13,7 @@ import trio
 
 from ..contract.evidence import Mode, Window
 from ..contract.ids import Venue
-from ..engine.deadman import SECOND_NS, Arm, Deadman, Disarm, Health, Notice, Over
+from ..engine.deadman import ANSWER_TIMEOUT_NS, SECOND_NS, Arm, Deadman, Disarm, Health, Notice, Over
 from ..engine.effects import FAR_NS, MS, Alert
 from ..engine.resting import Row
 from ..engine.routing import Lane
@@ -101,6 +101,7 @@ class DeadmanSwitch:
         self._latched = latched
         self._progress = Progress(beats)
         self._lag_ns = 0
+        self._under_way = False
         self._session_failed = False
         self._by_session = False
         self._mode: Mode = "unknown"
@@ -121,12 +122,13 @@ class DeadmanSwitch:
 
     def answered(self, number: int, trigger_s: float | None) -> None:
         """The venue took a command. trigger_s: when it will fire, Unix seconds of the venue; None when it is off."""
-        self._session_failed = False
+        self._under_way = self._session_failed = False
         self._timer.answered(number, trigger_s, self._clock.monotonic_ns())
         self._perform()
 
     def failed(self, number: int, why: str) -> None:
         """A command came to nothing that we know of."""
+        self._under_way = False
         self._session_failed = self._by_session
         self._timer.failed(number, why, self._clock.monotonic_ns())
         self._perform()
@@ -140,11 +142,7 @@ class DeadmanSwitch:
         """Let the timer act on how things stand."""
         now_ns = self._clock.monotonic_ns()
         self._heed_maintenance(now_ns)
-        waited = self._timer.status(now_ns).get("error")
         self._timer.on_time(self._health(now_ns), now_ns)
-        if self._timer.status(now_ns).get("error") not in (None, waited):
-            # It gave up waiting for an answer: the next try goes by the other way.
-            self._session_failed = self._by_session
         self._perform()
 
     def _health(self, now_ns: int) -> Health:
@@ -228,6 +226,10 @@ class DeadmanSwitch:
 
     def _send(self, number: int, timeout_s: int) -> None:
         command = _Command(self, number)
+        if self._under_way:
+            # The last one was given up without an answer: this one goes the other way.
+            self._session_failed = self._by_session
+        self._under_way = True
         if not self._session_failed:
             for lane in self._dispatcher.pursuits.live:
                 session = self._sessions.get(lane)
@@ -239,12 +241,14 @@ class DeadmanSwitch:
         self._nursery.start_soon(self._send_by_rest, command, timeout_s, name=f"{self.venue} timer by REST")
 
     async def _send_by_rest(self, command: _Command, timeout_s: int) -> None:
-        try:
-            trigger_s = await self._rest.set_timer(timeout_s)
-        except CallFailed as failed:
-            command.timer_failed(failed.why)
-        else:
-            command.timer_answered(trigger_s)
+        # No longer than it is waited for: it must not leave after the one that takes its place.
+        with trio.move_on_after(ANSWER_TIMEOUT_NS / 1e9):
+            try:
+                trigger_s = await self._rest.set_timer(timeout_s)
+            except CallFailed as failed:
+                command.timer_failed(failed.why)
+            else:
+                command.timer_answered(trigger_s)
 
     # ---------------------------------------------------------------- tasks
 

@@ -294,6 +294,18 @@ class Gateway:
             self._emptied = trio.Event()
             await self._emptied.wait()
 
+    def close(self) -> None:
+        """Answer what has come and take nothing more: what a client asks from here on waits for our successor."""
+        for wicket in self._wickets:
+            for _ in range(IN_FLIGHT_LIMIT):
+                message = wicket.router.receive_nowait()
+                if message is None:
+                    break
+                self._take(wicket, message)
+        self._killswitch.give_up()
+        for wicket in self._wickets:
+            wicket.router.close()
+
     async def _serve(self, wicket: Wicket) -> None:
         router, backlog = wicket.router, wicket.backlog
         burst = False
@@ -472,7 +484,7 @@ class Gateway:
         deadline_ns = self._admit(asked, now_ns, None)
         if deadline_ns is not None:
             self.in_flight += 1
-            self._killswitch.rearm(asked, command, asked.who)
+            self._killswitch.rearm(asked, command, asked.who, deadline_ns)
 
     def _batch(self, asked: Asked, command: CancelBatch, now_ns: int) -> None:
         desk = self._desks.get(command.venue)

@@ -373,7 +373,7 @@ class KillSwitch:
 
     # ---------------------------------------------------------------- re-arming
 
-    def rearm(self, asker: Asker, command: Rearm, who: str) -> None:
+    def rearm(self, asker: Asker, command: Rearm, who: str, deadline_ns: int) -> None:
         """A `rearm` command from the control socket: the code first, then the confirmation."""
         now_ns = self._clock.monotonic_ns()
         if self._clearing is not None:
@@ -393,7 +393,7 @@ class KillSwitch:
         assert latch is not None
         assert self._nursery is not None
         self._clearing = latch
-        self._nursery.start_soon(self._clear, asker, command, who, latch, unproved, name="re-arm")
+        self._nursery.start_soon(self._clear, asker, command, who, latch, unproved, deadline_ns, name="re-arm")
 
     def _ask(self, asker: Asker, who: str, now_ns: int) -> None:
         code = code_from(self._entropy.bytes(CODE_CHARS))
@@ -414,15 +414,20 @@ class KillSwitch:
         )
 
     async def _clear(
-        self, asker: Asker, command: Rearm, who: str, latch: Latch, unproved: Sequence[Venue]
+        self, asker: Asker, command: Rearm, who: str, latch: Latch, unproved: Sequence[Venue], deadline_ns: int
     ) -> None:
         """Remove the latch file, then stop sweeping; a file that stays would latch the next start."""
         try:
-            await self._directory.remove(LATCH_FILE)
-        except DiskFailed as failed:
+            with trio.fail_after(max(deadline_ns - self._clock.monotonic_ns(), 0) / 1e9):
+                await self._directory.remove(LATCH_FILE)
+        except (DiskFailed, trio.TooSlowError) as failed:
+            why = failed.detail if isinstance(failed, DiskFailed) else "the disk has not answered in time"
             self._switch.trip(latch)
             self._clearing = None
-            asker.answer(refusal_map(asker.id, "invalid", f"the latch file cannot be removed: {failed.detail}"))
+            # The file may be gone all the same, or go yet: it is written again behind that.
+            self._durable = False
+            self._unstored.set()
+            asker.answer(refusal_map(asker.id, "invalid", f"the latch file cannot be removed: {why}"))
             return
         self._clearing = None
         if self._switch.latch is not None:

@@ -345,9 +345,12 @@ class Leasing:
             self._unstored.set()
         return True
 
-    async def stop(self) -> None:
-        """From here on nothing expires; return when every cancel under way is answered. The caller bounds it."""
+    def halt(self) -> None:
+        """The process is about to end: from here on nothing expires, and nothing is asked for again."""
         self._stopping = True
+
+    async def settled(self) -> None:
+        """Return when every cancel under way is answered. The caller bounds it."""
         while any(entry.again_ns == FAR_NS for expired in self._expired for entry in expired.open.values()):
             self._settled = trio.Event()
             await self._settled.wait()

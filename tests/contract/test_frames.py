@@ -1,6 +1,7 @@
 """Bytes to commands and replies to bytes: what is taken, what is refused and by which name; and nothing raises."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -294,6 +295,27 @@ def test_hostile_bytes_are_refused_without_an_id(payload: bytes) -> None:
 def padded(size: int, **fields: Any) -> bytes:
     bare = json.dumps(fields).encode()
     return bare[:-1] + b" " * (size - len(bare)) + b"}"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"\x82\xa2id\xa1x\xa1a\xdd" + (120_000).to_bytes(4) + b"\x80" * 120_000,
+        b"\x82\xa2id\xa1x\xa1a\xdd" + (120_000).to_bytes(4) + b"\x90" * 120_000,
+        b'{"id":"x","a":[' + b"{}," * 40_000 + b"{}]}",
+    ],
+    ids=["maps", "arrays", "json"],
+)
+def test_a_refusal_costs_little_whatever_the_payload_would_unfold_to(payload: bytes) -> None:
+    tracemalloc.start()
+    try:
+        told = decode_command(payload)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(told, Malformed)
+    assert (told.id, told.reason) == ("x", "too_large")
+    assert peak_bytes < len(payload)
 
 
 def test_a_command_of_the_largest_size_is_taken_and_one_byte_more_is_too_large() -> None:

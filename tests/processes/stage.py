@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -47,11 +47,13 @@ class Program:
         *,
         environ: Mapping[str, str] | None = None,
         module: str = "daemon",
+        through: Sequence[str] = (),
     ) -> None:
+        """through: a command that becomes the program, as `unshare --mount` does; the process id stays."""
         self.out_file, self.err_file = home / f"{name}.out", home / f"{name}.err"
         with self.out_file.open("ab") as out, self.err_file.open("ab") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
+                [*through, sys.executable, "-m", module, *arguments],
                 cwd=ROOT,
                 env={**os.environ, **(environ or {})},
                 stdin=subprocess.DEVNULL,
@@ -202,13 +204,14 @@ class Service:
         assert self._program is not None, "not started"
         return self._program
 
-    def launch(self, *, environ: Mapping[str, str] | None = None) -> None:
-        """Start it, and wait for nothing."""
-        self._program = Program(["run", "--config", str(self.config)], self.home, "daemon", environ=environ)
+    def launch(self, *, environ: Mapping[str, str] | None = None, through: Sequence[str] = ()) -> None:
+        """Start it, and wait for nothing. through: as Program takes it."""
+        arguments = ["run", "--config", str(self.config)]
+        self._program = Program(arguments, self.home, "daemon", environ=environ, through=through)
 
-    def start(self) -> "Service":
+    def start(self, *, environ: Mapping[str, str] | None = None, through: Sequence[str] = ()) -> "Service":
         """Start it, and return once every session is live."""
-        self.launch()
+        self.launch(environ=environ, through=through)
         until(self._serves, START_S, "the daemon serves")
         return self
 

@@ -22,6 +22,7 @@ from daemon.contract.evidence import (
     RestTimer,
     RestToken,
     RestUnreadable,
+    Window,
 )
 from daemon.contract.ids import Target
 from daemon.credentials import Keys, Secret
@@ -428,3 +429,23 @@ def _claims_no_more(answer: RestAnswer, whole: RestAnswer) -> bool:
             return answer.token == whole.token
         case _:
             return answer == whole
+
+
+@pytest.mark.parametrize(
+    ("announced", "windows"),
+    [
+        ([], ()),
+        (None, ()),
+        ("soon", ()),
+        (["soon", {"name": "no time"}, {"scheduled_for": "tomorrow"}], ()),
+        (
+            [{"scheduled_for": "2027-01-15T08:00:00Z", "scheduled_until": "2027-01-15T09:00:00Z"}],
+            (Window(1_800_000_000.0, 1_800_003_600.0),),
+        ),
+        ([{"start_time": "2027-01-15T08:00:00+00:00"}], (Window(1_800_000_000.0),)),
+    ],
+)
+def test_announced_maintenance_is_read_and_nothing_is_made_up(announced: object, windows: tuple[Window, ...]) -> None:
+    result = {"status": "online", "timestamp": "2027-01-15T07:00:00Z", "upcoming_maintenance": announced}
+    body = json.dumps({"error": [], "result": result}).encode()
+    assert decode_mode(200, body) == RestMode("online", windows)

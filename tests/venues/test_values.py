@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.contract.ids import REQID_LIMIT
-from daemon.venues.values import decimal_text, elapsed_ns, error_text, instant_ns, order_id_of, reqid_of, text_of
+from daemon.venues.values import (
+    decimal_text,
+    elapsed_ns,
+    error_text,
+    instant_ns,
+    is_timer_reason,
+    order_id_of,
+    reqid_of,
+    text_of,
+)
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -88,3 +97,18 @@ def test_readers_take_anything(one: Any, other: Any) -> None:
 def test_any_raw_bytes_have_a_quantity_or_none(raw: bytes) -> None:
     text = decimal_text(msgspec.Raw(raw))
     assert text is None or text.encode() in raw
+
+
+@pytest.mark.parametrize(
+    ("reason", "timer"),
+    [
+        ("dead_man_switch", True),
+        ("DEAD_MAN_SWITCH", True),
+        ("Cancel all orders after timeout", True),
+        ("User requested", False),
+        ("cancelled_by_user", False),
+        ("", False),
+    ],
+)
+def test_a_reason_that_names_the_timer_is_told_from_others(reason: str, timer: bool) -> None:
+    assert is_timer_reason(reason) is timer
