@@ -98,10 +98,13 @@ def _parser() -> argparse.ArgumentParser:
     cancel_all.set_defaults(run=_talk("cancel_all", "commands"))
 
     kill = verbs.add_parser("kill", help="pull the kill switch: cancel everything, and keep cancelling until re-armed")
-    kill.add_argument("--reason", required=True, metavar="TEXT", help="goes into the record")
+    kill.add_argument("--reason", metavar="TEXT", help="goes into the record; only a drill goes without")
+    kill.add_argument(
+        "--drill", action="store_true", help="cancel nothing: walk the whole path with orders that cannot exist"
+    )
     kill.add_argument("--venue", dest="venues", action="append", choices=VENUES, metavar="VENUE", help="default: all")
     _add_talk(kill, deadline_ms=10_000)
-    kill.set_defaults(run=_talk("kill", "control"))
+    kill.set_defaults(run=_kill(kill))
 
     rearm = verbs.add_parser("rearm", help="re-arm the kill switch, in two steps")
     rearm.add_argument("--confirm", metavar="CODE", help="the second step, with the code that the first one gave")
@@ -191,6 +194,17 @@ def _talk(name: str, door: Any) -> Verb:
             return _complain(fault)
 
     return talk
+
+
+def _kill(parser: argparse.ArgumentParser) -> Verb:
+    talk = _talk("kill", "control")
+
+    def kill(asked: argparse.Namespace) -> int:
+        if not asked.reason and not asked.drill:
+            parser.error("a kill needs --reason TEXT, for the record")
+        return talk(asked)
+
+    return kill
 
 
 def _run(asked: argparse.Namespace) -> int:

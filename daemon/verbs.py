@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from .client import CONTROL_ENDPOINT, CancelResult, Client, CommandRefused, DaemonUnreachable, OrderRef
 from .client.requests import COMMANDS_ENDPOINT
-from .client.results import ReplyMap, VenueSweep
+from .client.results import KillResult, ReplyMap, VenueSweep
 from .contract.frames import outcome_map
 from .contract.ids import Kind, Target, fault_of
 from .contract.outcomes import NAMES, Closed, Outcome, Refused, Rejected, Settlement, Unknown
@@ -231,8 +231,12 @@ def _sweep_cells(venue: str, sweep: VenueSweep) -> list[str]:
 
 
 def kill(asked: argparse.Namespace, client: Client) -> int:
-    """`canceld kill --reason TEXT`."""
-    result = client.kill(asked.reason, venues=asked.venues, deadline_ms=asked.deadline_ms)
+    """`canceld kill --reason TEXT`, or `canceld kill --drill`."""
+    result = client.kill(
+        asked.reason or "drill", venues=asked.venues, drill=asked.drill, deadline_ms=asked.deadline_ms
+    )
+    if result.drilled is not None:
+        return _drilled(asked, result)
     if asked.json:
         print_json(result.reply)
     else:
@@ -249,6 +253,21 @@ def kill(asked: argparse.Namespace, client: Client) -> int:
     if not result.latched or not states <= {"flat", "unreachable"}:
         return NOT_DONE
     return UNREACHABLE if "unreachable" in states else DONE
+
+
+def _drilled(asked: argparse.Namespace, result: KillResult) -> int:
+    parts: dict[str, Any] = result.reply.get("venues") or {}
+    if asked.json:
+        print_json(result.reply)
+    else:
+        print(f"kill drill {'good' if result.drilled else 'NOT good'}; nothing was cancelled")
+        print(f"disk  {result.reply.get('disk', '')}")
+        for venue, part in parts.items():
+            for way, told in (part.get("ways") or {}).items():
+                print(f"{venue}  {way}  {told}")
+    if result.drilled:
+        return DONE
+    return UNREACHABLE if any(part.state == "unreachable" for part in result.venues.values()) else NOT_DONE
 
 
 def rearm(asked: argparse.Namespace, client: Client) -> int:

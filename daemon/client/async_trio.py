@@ -165,12 +165,13 @@ class TrioClient:
         reason: str,
         *,
         venues: Sequence[Venue] | None = None,
+        drill: bool = False,
         id: CommandID | None = None,
         deadline_ms: int = KILL_DEADLINE_MS,
     ) -> KillResult:
         """Pull the kill switch; see `Client.kill`."""
         return await self._ask(
-            self._requests.kill(monotonic_ns(), reason, venues=venues, id=id, deadline_ms=deadline_ms)
+            self._requests.kill(monotonic_ns(), reason, venues=venues, drill=drill, id=id, deadline_ms=deadline_ms)
         )
 
     async def rearm(

@@ -168,14 +168,18 @@ class Client:
         reason: str,
         *,
         venues: Sequence[Venue] | None = None,
+        drill: bool = False,
         id: CommandID | None = None,
         deadline_ms: int = KILL_DEADLINE_MS,
     ) -> KillResult:
         """Pull the kill switch and wait until every venue is verified flat, or for the deadline.
 
-        The latch is durable before the reply, and sweeping goes on after it. Raises DaemonUnreachable, CommandRefused.
+        The latch is durable before the reply, and sweeping goes on after it. drill: walk the whole path with orders
+        that cannot exist instead, and pull nothing. Raises DaemonUnreachable, CommandRefused.
         """
-        return self._ask(self._requests.kill(monotonic_ns(), reason, venues=venues, id=id, deadline_ms=deadline_ms))
+        return self._ask(
+            self._requests.kill(monotonic_ns(), reason, venues=venues, drill=drill, id=id, deadline_ms=deadline_ms)
+        )
 
     def rearm(
         self,

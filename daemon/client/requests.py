@@ -315,13 +315,20 @@ class Requests:
         )
 
     def kill(
-        self, now_ns: int, reason: str, *, venues: Sequence[Venue] | None, id: CommandID | None, deadline_ms: int
+        self,
+        now_ns: int,
+        reason: str,
+        *,
+        venues: Sequence[Venue] | None,
+        drill: bool = False,
+        id: CommandID | None,
+        deadline_ms: int,
     ) -> Request[KillResult]:
-        """A `kill`."""
+        """A `kill`, or its drill."""
         return self._build(
             now_ns,
             "kill",
-            {"reason": reason, "venues": venues},
+            {"reason": reason, "venues": venues, "drill": drill or None},
             lambda request, reply: read_killed(request.id, reply),
             id=id,
             deadline_ms=deadline_ms,

@@ -83,11 +83,15 @@ class KilledVenue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KillResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The kill switch after a kill. While `latched` the daemon goes on sweeping, also where a venue is not flat yet."""
+    """The kill switch after a kill. While `latched` the daemon goes on sweeping, also where a venue is not flat yet.
+
+    drilled: of a drill, whether every way did what a kill needs of it; None of a kill. A drill leaves `latched` alone.
+    """
 
     id: CommandID
     latched: bool
     venues: dict[Venue, KilledVenue]
+    drilled: bool | None = None
     replayed: bool = False
     reply: ReplyMap = {}
 
@@ -204,6 +208,7 @@ def read_killed(id: CommandID, reply: ReplyMap) -> KillResult:
     return KillResult(
         id=id,
         latched=reply.get("latched") is True,
+        drilled=reply.get("good") is True if reply.get("drill") is True else None,
         venues={
             venue: KilledVenue(
                 state=str(part.get("state", "unreachable")),

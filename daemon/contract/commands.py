@@ -74,10 +74,11 @@ class CancelAll(_Command, frozen=True, tag="cancel_all"):
 
 
 class Kill(_Command, frozen=True, tag="kill"):
-    """Pull the kill switch."""
+    """Pull the kill switch; as a drill, walk its whole path with orders that cannot exist and pull nothing."""
 
     reason: Reason
     venues: Annotated[tuple[Venue, ...], msgspec.Meta(min_length=1)] | None = None
+    drill: bool = False
 
 
 class Rearm(_Command, frozen=True, tag="rearm"):

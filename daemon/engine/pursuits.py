@@ -521,7 +521,11 @@ class Pursuits:
     def _on_ack(self, lane: Lane, ack: CancelAck, now_ns: int) -> None:
         attempt = self._inflight.find(ack.reqid)
         if attempt is None or (attempt.lane != lane and not self._shared):
-            self.counts.stray_acks += 1
+            if ack.reqid in self._fired:
+                at, owner = self._fired.pop(ack.reqid)
+                owner.fired_answered(at, None, now_ns)
+            else:
+                self.counts.stray_acks += 1
             return
         if self._is_repeated(ack.event_id):
             return
@@ -583,7 +587,8 @@ class Pursuits:
             elif reject.reqid in self._fired:
                 if reject.fault is Fault.STALE_TOKEN:
                     self.effects.append(RenewToken(lane))
-                self._fired.pop(reject.reqid)[1].fired_failed(lane, reject.error, now_ns, reject.fault)
+                at, owner = self._fired.pop(reject.reqid)
+                owner.fired_failed(at, reject.error, now_ns, reject.fault)
             else:
                 self.counts.stray_acks += 1
             return
@@ -703,12 +708,14 @@ class Pursuits:
         """Whether `next_call` may have something: cheap, and never wrong when it says no."""
         return bool(self._rest_queue or self._queries or self._requests)
 
-    def request(self, form: Form, owner: CallOwner, now_ns: int, *, urgent: bool) -> None:
-        """Have everything cancelled, or all that is open listed, for somebody who is told the answer itself.
+    def request(
+        self, form: Form, owner: CallOwner, now_ns: int, *, urgent: bool, target: Target = EVERYTHING
+    ) -> None:
+        """Have everything, or one order, cancelled, or all that is open listed, for somebody who is told the answer.
 
         urgent: by `next_urgent`, beside all other calls.
         """
-        call = Call(form=form, targets=(EVERYTHING,), owner=owner, asked_ns=now_ns)
+        call = Call(form=form, targets=(target,), owner=owner, asked_ns=now_ns)
         if self._policy.rest and urgent:
             # One that nobody has begun yet is the same question, asked earlier: behind a venue that stalls for minutes
             # a queue of them would grow, and what is asked last would be heard last.
@@ -734,13 +741,23 @@ class Pursuits:
 
     def fire(self, lane: Lane, owner: FireOwner, now_ns: int) -> None:
         """Have the venue's cancel-all sent on a session at once, whatever state that is in as far as pursuits go."""
+        # Before whatever else waits to be written: it makes most of that needless.
+        self.effects.insert(0, Send(lane, self._fired_as(lane, owner), EVERYTHING))
+
+    def probe(self, lane: Lane, target: Target, owner: FireOwner, symbol: str | None = None) -> None:
+        """Have the cancel of one order, which nobody pursues, sent on this session and no other.
+
+        symbol: where the venue wants one named.
+        """
+        self.effects.append(Send(lane, self._fired_as(lane, owner), target, symbol))
+
+    def _fired_as(self, lane: Lane, owner: FireOwner) -> Reqid:
         reqid = self._reqids.draw()
         self._fired[reqid] = (lane, owner)
         if len(self._fired) > FIRED_LIMIT:
             # Its sweep has long sent others; nobody waits for the answer of this one.
             del self._fired[next(iter(self._fired))]
-        # Before whatever else waits to be written: it makes most of that needless.
-        self.effects.insert(0, Send(lane, reqid, EVERYTHING))
+        return reqid
 
     def next_call(self, now_ns: int, *, queries: bool = True) -> Call | None:
         """The next REST call, most urgent first; None when there is none. Its attempts count as sent from here on.

@@ -130,6 +130,11 @@ class Dispatcher:
         self._wake_rest = wake
         self._tell_ceiling = told
 
+    @property
+    def sessions(self) -> dict[Lane, str]:
+        """The names of the sessions that take cancels, up or down."""
+        return {lane: session.name for lane, session in self._sessions.items()}
+
     def watch(self, watcher: Watcher | None) -> None:
         """Let somebody hear of every session and order from here on; None for nobody."""
         self._watcher = watcher

@@ -36,6 +36,7 @@ from ..transport.disk import Directory
 from ..transport.entropy import Entropy
 from ..transport.files import DiskFailed
 from .dispatcher import Dispatcher
+from .drill import Drills
 from .events import Events
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -261,6 +262,7 @@ class KillSwitch:
         self._alarm: trio.CancelScope | None = None
         self._nursery: trio.Nursery | None = None
         self.beats = 0
+        self.drills = Drills(desks, directory, clock, entropy, events)
         try:
             latch = parse_latch(directory.read(LATCH_FILE))
         except DiskFailed as failed:
@@ -296,7 +298,7 @@ class KillSwitch:
         """The `kill` member of a `status` reply."""
         latch = self._standing
         if latch is None:
-            return {"latched": False}
+            return {"latched": False, "drill": self.drills.status()}
         shown: dict[str, Any] = {
             "latched": True,
             "durable": self._durable,
@@ -305,6 +307,7 @@ class KillSwitch:
             "who": latch.who,
             "at": latch.at,
             "venues": self._venues(tuple(self._fronts)),
+            "drill": self.drills.status(),
         }
         return shown
 
@@ -331,13 +334,20 @@ class KillSwitch:
         self.news()
 
     def kill(self, asker: Asker, command: Kill, who: str, deadline_ns: int) -> None:
-        """A `kill` command: pulled at once, answered when all is flat and the latch is stored, or at the deadline."""
+        """A `kill` command: pulled at once, answered when all is flat and the latch is stored, or at the deadline.
+
+        A drill pulls nothing.
+        """
+        if command.drill:
+            self.drills.begin(asker, who, command.venues or tuple(self._desks), deadline_ns, latched=self.latched)
+            return
         self.pull("command", command.reason, who, command.venues)
         self._waiting.append(_Waiting(asker, command.venues or tuple(self._desks), deadline_ns))
         self.news()
 
     def give_up(self) -> None:
         """The process is about to end: answer whoever still waits with how it stands."""
+        self.drills.give_up()
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             self._answer(one)
@@ -467,6 +477,7 @@ class KillSwitch:
             self._nursery.start_soon(self._store, name="latch keeper")
             self._nursery.start_soon(self._watch_trigger, name="kill trigger")
             self._nursery.start_soon(self._watch_latch, name="latch watch")
+            self._nursery.start_soon(self.drills.run, name="kill drills")
             while True:
                 with trio.CancelScope(deadline=self._next_at()) as self._alarm:
                     await trio.sleep_forever()
