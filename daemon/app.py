@@ -569,7 +569,7 @@ class Daemon:
         with trio.move_on_after(DRAIN_ON_STOP_S) as patience:
             await self.gateway.drained()
             await self.leasing.settled()
-        if patience.cancelled_caught:
+        if patience.cancelled_caught or self.recovery.unsettled:
             for desk in self.desks.values():
                 desk.dispatcher.give_up()
             self.kill.give_up()

@@ -47,6 +47,9 @@ CALL_TIMEOUT_S: Final = 2.5
 WARM_AFTER_S: Final = 15.0
 """An idle connection is used for a cheap public call this often, below the idle limits of usual edges."""
 
+MODE_AFTER_S: Final = 2.0
+"""The same while the venue is in maintenance as far as we know, and no session is there to tell of its end."""
+
 RENEW_AFTER_S: Final = 240.0
 """Old connections are known to be refused without a reason after some five minutes."""
 
@@ -426,7 +429,7 @@ class RestLane:
                 if not connection.is_open or now - born[connection] > RENEW_AFTER_S:
                     self._idle.remove((connection, idle_since))
                     await connection.aclose()
-                elif now - max(idle_since, connection.idle_since) > WARM_AFTER_S:
+                elif now - max(idle_since, connection.idle_since) > self._warm_after_s:
                     self._idle.remove((connection, idle_since))
                     await self._use(connection)
             for connection in [old for old in born if not old.is_open]:
@@ -439,6 +442,12 @@ class RestLane:
                     break
             self.tried.set()
             await trio.sleep(WARM_LOOK_S)
+
+    @property
+    def _warm_after_s(self) -> float:
+        """How long a connection may be idle: not long while nobody else could tell that maintenance is over."""
+        pursuits = self._dispatcher.pursuits
+        return MODE_AFTER_S if pursuits.mode == "maintenance" and not pursuits.live else WARM_AFTER_S
 
     async def _use(self, connection: HttpConnection) -> None:
         """The cheap public call; it also tells the venue's mode to a daemon that has no session to hear it on."""

@@ -450,10 +450,11 @@ class MemoryDirectory(Directory):
                 raise DiskFailed(path, "No space left on device")
             self._show(name, beginning.ljust(size_bytes, b"\0"))
             self._settle(name)
-        if len(self._seen[name]) != size_bytes:
-            raise DiskFailed(path, f"has {len(self._seen[name])} bytes and not {size_bytes}")
-        self._mapped[name] = bytearray(self._seen[name])
-        return self._mapped[name]
+        content = self._mapped.get(name, self._seen[name])
+        if len(content) != size_bytes:
+            raise DiskFailed(path, f"has {len(content)} bytes and not {size_bytes}")
+        memory = self._mapped[name] = bytearray(content)
+        return memory
 
     def remove_now(self, name: str) -> None:
         self._begin(name, b"")

@@ -16,6 +16,7 @@ Source: libzmq's zmq_getsockopt page, ZMQ_FD. No message content is looked at he
 import enum
 import errno
 import os
+import resource
 import select
 import stat
 from collections.abc import Callable, Sequence
@@ -203,6 +204,7 @@ class Bus:
             wanted = ".".join(map(str, LIBZMQ_OLDEST))
             raise RuntimeError(f"libzmq {zmq.zmq_version()} is too old, {wanted} is the oldest accepted")
         self.version = zmq.zmq_version()
+        _raise_descriptor_limit()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.linger = LINGER_MS  # inherited by every socket
         self._opened: list[ZeromqRouter | ZeromqPublisher] = []
@@ -457,6 +459,17 @@ def socket_inode(path: str | Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return (found.st_dev, found.st_ino, found.st_ctime_ns) if stat.S_ISSOCK(found.st_mode) else None
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow this process as many descriptors as it may allow itself.
+
+    libzmq aborts the process when accept finds none left, and the usual soft limit of 1,024 is one burst of connections
+    from any local peer: each may hold one for HANDSHAKE_MS without a word.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _bind(socket: "zmq.Socket[bytes]", endpoint: str, mode: int) -> None:

@@ -6,7 +6,7 @@ first is refused, honestly: nothing was sent for it.
 
 import pytest
 
-from .world import SEEDS, Staging
+from .world import SEEDS, WS_HOST, Staging
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -77,3 +77,18 @@ async def test_sockets_lost_in_maintenance_come_back_and_take_the_waiting_cancel
         assert world.resting == []
         # No faster than once in 5 s while the venue is down: more gains nothing and costs the connection budget.
         assert len(world.dials_to("ws.sim.invalid")) <= 2 + 2 * 3 + 2 * 20 / 5
+
+
+async def test_its_end_is_heard_over_rest_where_no_socket_can_be_had(autojump_clock: object, stage: Staging) -> None:
+    async with stage() as world:
+        strategy = world.strategy()
+        [order_id] = await world.place_seen(1)
+        world.inject("maintenance", for_s=1.0, cancel_only_s=0.0)
+        await world.passed(0.01)
+        world.cut_off(WS_HOST)
+        await world.passed(5.0)
+        reply = await strategy.cancel(order_id=order_id)
+        assert (reply["outcome"], reply["route"]) == ("acked", "rest")
+        assert world.resting == []
+        world.reconnect()
+        await world.passed(30.0)

@@ -111,6 +111,15 @@ async def test_in_memory_it_outlives_the_process_and_not_the_machine() -> None:
         assert (len(seen), seen[: len(HEAD)], seen[100:104]) == (SIZE, HEAD, kept)
 
 
+async def test_in_memory_too_a_process_that_ended_cleanly_leaves_what_it_stored() -> None:
+    directory = MemoryDirectory()
+    directory.map("mapped", SIZE, HEAD)[100:104] = b"word"
+    directory.map("mapped", SIZE, HEAD)[200:204] = b"next"
+    seen = directory.read("mapped")
+    assert seen is not None
+    assert (seen[100:104], seen[200:204]) == (b"word", b"next")
+
+
 async def test_in_memory_too_another_size_and_a_full_disk_are_refused() -> None:
     directory = MemoryDirectory()
     directory.replace_now("mapped", b"x" * 10)

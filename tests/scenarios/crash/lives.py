@@ -173,10 +173,11 @@ class Lives:
         return found.intents
 
     async def settled(self) -> None:
-        """Wait until the record is empty."""
+        """Wait until everything that was found is settled; the record is empty then."""
         with trio.fail_after(PATIENCE_S):
-            while self.recorded:  # noqa: ASYNC110 - the daemon owes no event for this
+            while self.daemon.recovery.unsettled:  # noqa: ASYNC110 - the daemon owes no event for this
                 await trio.sleep(0.01)
+        assert self.recorded == ()
 
     @property
     def late(self) -> list[dict[str, Any]]:

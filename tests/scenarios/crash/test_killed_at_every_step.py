@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from daemon.transport.signals import Signal
+
 from ..wirelog import CANCELS
 from ..world import SEEDS, SpotProtocol
 from .lives import RECORDED, STEPS, Lives, lives
@@ -210,6 +212,34 @@ async def test_killed_again_while_settling_the_third_process_settles(autojump_cl
         assert world.asked_of_venue(7) == []
         assert all(world.asked_of_venue(order_id) for order_id in orders)
         assert [event["outcome"] for event in life.late][-1] in GONE
+
+
+async def test_stopped_while_settling_the_next_process_settles(autojump_clock: object) -> None:
+    async with lives() as life:
+        world = life.stage
+        strategy = life.strategy()
+        [order_id] = await world.place_seen(1)
+        life.die_at("recorded")
+        strategy.ask(id="a", order_id=order_id)
+        await life.killed.wait()
+        world.cut_off_venue("spot")
+        await life.reborn(up=False)
+        await world.ready.wait()
+        strategy.ask(id="a", order_id=order_id)
+        world.signals.raise_now(Signal.TERMINATE)
+        await world.ended.wait()
+        # Who had asked again was answered, as everybody is before the daemon ends.
+        reply = await strategy.hear()
+        assert (reply["outcome"], reply["replayed"]) == ("unknown", True)
+        assert world.pursuits.active == 0
+        assert [intent.command.id for intent in life.recorded] == ["a"]
+        assert life.late == []
+        world.reconnect()
+        life.begin()
+        await life.up()
+        await life.settled()
+        assert world.resting == []
+        assert [event["outcome"] for event in life.late] == ["canceled"]
 
 
 async def test_an_order_that_filled_while_nobody_looked_is_told_as_filled(autojump_clock: object) -> None:
