@@ -439,10 +439,18 @@ class Daemon:
     def _nonces(self, venue: Venue) -> Nonces:
         """Nonces that lie above every one that may have been used, also by a process that crashed."""
         name = f"nonce-{venue}"
-        nonces = Nonces(parse_mark(self._directory.read(name)), self.world.clock.utc_ns())
+        now_ns = self.world.clock.utc_ns()
+        nonces = Nonces(parse_mark(self._directory.read(name)), now_ns)
         mark = nonces.mark_to_store()
         if mark is not None:
-            self._directory.replace_now(name, format_mark(mark))
+            try:
+                self._directory.replace_now(name, format_mark(mark))
+            except DiskFailed as failed:
+                # A disk that is full when we come back from a crash is no reason to leave orders resting. The REST lane
+                # keeps trying, and alerts.
+                log.error("the nonce mark cannot be stored", venue=venue, why=str(failed))
+                nonces.begin_unstored(now_ns)
+                return nonces
             nonces.stored(mark)
         return nonces
 

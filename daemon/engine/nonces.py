@@ -59,6 +59,13 @@ class Nonces:
         """`mark` is durable: nonces up to it may be drawn."""
         self._mark = max(self._mark, mark)
 
+    def begin_unstored(self, now_ns: int) -> None:
+        """The disk takes no mark at the start: begin above every process that found the same mark before us.
+
+        They began by this rule too, earlier, and a nonce takes longer than the nanosecond it counts.
+        """
+        self._last = max(self._last, now_ns + MARGIN_NS + BLOCK_NS)
+
     def overtaken(self, now_ns: int) -> None:
         """The venue has seen a higher nonce: jump above whatever another user of the key can have drawn.
 

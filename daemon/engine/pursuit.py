@@ -165,10 +165,10 @@ class Family(Pursuit):
     """How many requests may have left for its orders one by one."""
     verdict: Outcome | None = None
     """What its orders came to, as long as no list of open orders has borne it out."""
-    looked = False
-    """Whether a list asked for since it began has been taken in: an order may rest of which nobody has told yet."""
-    clean_looks = 0
-    """How many lists in a row have borne it out."""
+    seen_ns = 0
+    """When the last list that was taken in was asked for: of what came later it tells those nothing who asked later."""
+    clean_looks: tuple[int, ...] = ()
+    """When each of the lists was asked for that have borne it out, in a row."""
     swept: tuple[Pursuit, ...] = ()
     """Those of its orders that are pursued for their own sake and leave with its request."""
 
@@ -178,6 +178,14 @@ class Family(Pursuit):
         self.left: set[str] = set()
         self.named: set[str] = set()
         self.unwalked: list[str] = []
+
+    def seen_for(self, waiter: Waiter) -> bool:
+        """Whether a list asked for since this waiter asked was taken in: an order may rest of which nobody told."""
+        return waiter.asked_ns <= self.seen_ns
+
+    def looks_for(self, waiter: Waiter) -> int:
+        """How many lists in a row, asked for since this waiter asked, have shown nothing."""
+        return sum(waiter.asked_ns <= asked_ns for asked_ns in self.clean_looks)
 
     def mean(self, order_ids: Iterable[str]) -> None:
         """Take in orders that it is after."""

@@ -1193,7 +1193,7 @@ class Pursuits:
         """What can honestly be said at the deadline."""
         if type(pursuit) is Family and pursuit.children is not None:
             combined = pursuit.combined()
-            seen = self._mass or pursuit.looked
+            seen = self._mass or pursuit.seen_for(waiter)
             return combined if seen and not isinstance(combined, SAFE) else Unknown(pursuit.routes)
         if not pursuit.attempts:
             if type(pursuit) is Family and pursuit.listed_ns and not self._mass:
@@ -1368,7 +1368,7 @@ class Pursuits:
         live = self._lanes.live[::-1]
         if type(pursuit) is Family and live:
             # That nothing is open is to be told by each: one that has lost its stream would say it again and again.
-            turn = pursuit.clean_looks % len(live)
+            turn = len(pursuit.clean_looks) % len(live)
             live = live[turn:] + live[:turn]
             pursuit.listed_ns = now_ns
         lane = next((lane for lane in live if lane not in pursuit.pending), live[0] if live else None)
@@ -1470,7 +1470,7 @@ class Pursuits:
         family.children.update(dict.fromkeys(added))
         family.unwalked += added
         family.verdict = None
-        family.clean_looks = 0
+        family.clean_looks = ()
         self._walk_on(family, now_ns)
 
     def _walk_on(self, family: Family, now_ns: int) -> None:
@@ -1492,7 +1492,7 @@ class Pursuits:
 
     def _walk_checked(self, family: Family, resting: set[str], now_ns: int) -> None:
         """A list of all that is open came. What is not being gone after yet is; twice nothing, and it is over."""
-        family.looked = True
+        family.seen_ns = family.listed_ns
         if family.children is None:
             family.children = {}
         children = family.children
@@ -1503,21 +1503,31 @@ class Pursuits:
             family.mean(news)
             self._walk_more(family, news, now_ns)
         elif not resting and all(told is not None for told in children.values()):
-            family.clean_looks += 1
+            family.clean_looks += (family.listed_ns,)
             family.count = sum(isinstance(told.outcome, Acked | Canceled) for told in children.values() if told)
             verdict = family.verdict or (family.combined() if children else Canceled())
             if not isinstance(verdict, SAFE):
-                self._reply(family, family.waiters, verdict, "stream", now_ns, now_ns)
+                self._give_bad_news(family, verdict, now_ns)
                 return
             family.verdict = verdict
-            due = [waiter for waiter in family.waiters if not waiter.proof or family.clean_looks >= LOOKS_NEEDED]
+            due = [w for w in family.waiters if family.looks_for(w) >= (LOOKS_NEEDED if w.proof else 1)]
             self._reply(family, due, verdict, "stream", now_ns, now_ns)
             if not family.done:
                 self._ask(family, now_ns)
         elif all(told is not None for told in children.values()) and not isinstance(family.combined(), SAFE):
-            self._reply(family, family.waiters, family.combined(), "stream", now_ns, now_ns)
+            self._give_bad_news(family, family.combined(), now_ns)
         else:
             family.query_ns = now_ns + self._policy.hedge_ns
+
+    def _give_bad_news(self, family: Family, outcome: Outcome, now_ns: int) -> None:
+        """Some of a walk's orders may rest for good. Whoever asked after the last list was asked for waits for one."""
+        self._reply(family, self._who_saw(family), outcome, "stream", now_ns, now_ns)
+        if not family.done:
+            self._ask(family, now_ns)
+
+    def _who_saw(self, family: Family) -> list[Waiter]:
+        """Those for whom no order is missed of which nobody told; all, where the request is the venue's own."""
+        return [waiter for waiter in family.waiters if self._mass or family.seen_for(waiter)]
 
     # ---------------------------------------------------------------- answers
 
@@ -1778,8 +1788,9 @@ class Pursuits:
             family.error = next((s.error for s in family.children.values() if s is not None and s.error), family.error)
             if isinstance(outcome, SAFE):
                 self._verify(family, outcome, now_ns)
-            elif self._mass or family.looked:
-                self._reply(family, family.waiters, outcome, settlement.route, settlement.answered_ns, now_ns)
+            else:
+                seen = self._who_saw(family)
+                self._reply(family, seen, outcome, settlement.route, settlement.answered_ns, now_ns)
         elif isinstance(outcome, Acked | Canceled):
             # News only to those who were answered `unknown`; no list has proved more than that it was accepted.
             self._tell_late(family, Acked(), settlement.route, now_ns)
@@ -1791,8 +1802,8 @@ class Pursuits:
         for proof need not wait for it.
         """
         family.verdict = outcome
-        if isinstance(outcome, Canceled) and (self._mass or family.looked):
-            unproved = [waiter for waiter in family.waiters if not waiter.proof]
+        if isinstance(outcome, Canceled):
+            unproved = [waiter for waiter in self._who_saw(family) if not waiter.proof]
             self._reply(family, unproved, Acked(), "stream", now_ns, now_ns)
         if not family.done and not self._mass:
             # Looks are repeated until two in a row show nothing, so the first can be made now.

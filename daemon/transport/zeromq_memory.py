@@ -203,6 +203,11 @@ class MemoryDealer:
         self._inbox: deque[list[bytes]] = deque()
         self._news = trio.Event()
 
+    @property
+    def unsent(self) -> int:
+        """How many messages wait for a router."""
+        return len(self._outbox)
+
     async def send(self, frames: Sequence[bytes]) -> None:
         """Queue one message; while no router is bound it waits here, as with libzmq.
 

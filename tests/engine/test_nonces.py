@@ -1,5 +1,6 @@
 """Nonces: strictly increasing over crashes, clock steps, lost files and dead disks."""
 
+import itertools
 import random
 
 import pytest
@@ -262,3 +263,22 @@ def test_flipped_or_missing_byte_is_no_mark(mark: int, data: st.DataObject) -> N
 @pytest.mark.parametrize("mark", [NONCE_LIMIT + 1, 10**20 - 1])
 def test_mark_that_no_nonce_can_pass_is_no_mark(mark: int) -> None:
     assert parse_mark(format_mark(mark)) is None
+
+
+@pytest.mark.parametrize("stored_ns", [None, -HOUR_NS, 30 * SECOND_NS, MARGIN_NS + 30 * SECOND_NS])
+def test_starts_on_a_disk_that_takes_no_mark_do_not_repeat_each_other(stored_ns: int | None) -> None:
+    stored = None if stored_ns is None else NOW_NS + stored_ns
+    drawn: list[int] = []
+    for start in range(5):
+        now_ns = NOW_NS + start * SECOND_NS
+        nonces = Nonces(stored, now_ns)
+        assert nonces.mark_to_store() is not None
+        nonces.begin_unstored(now_ns)
+        drawn += [nonces.draw(now_ns + call * SECOND_NS // 1000) for call in range(900)]
+        assert not nonces.covered
+    assert all(later > earlier for earlier, later in itertools.pairwise(drawn))
+    # Once the disk takes it, the mark covers them as usual.
+    mark = nonces.mark_to_store()
+    assert mark is not None
+    nonces.stored(mark)
+    assert nonces.covered

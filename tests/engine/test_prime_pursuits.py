@@ -360,6 +360,22 @@ def test_proof_takes_looks_in_a_row_and_each_session_has_its_turn(desk: PrimeDes
     assert sorted(lanes) == [0, 1]
 
 
+@pytest.mark.parametrize("proof", [False, True])
+def test_a_look_asked_for_before_somebody_joined_tells_him_nothing(proof: bool) -> None:
+    desk = PrimeDesk(0, 1)
+    desk.cancel("first", proof=proof)
+    early = desk.look()
+    desk.wait(10)
+    # Another order is placed, and its event is late: the list that is on its way does not hold it.
+    desk.cancel("second", proof=proof)
+    desk.see(early)
+    assert desk.outcome("first") == (None if proof else Canceled())
+    for _ in range(LOOKS_NEEDED if proof else 1):
+        assert desk.outcome("second") is None
+        desk.see(desk.look())
+    assert desk.outcome("second") == Canceled()
+
+
 def test_an_order_that_a_look_shows_is_gone_after_too(desk: PrimeDesk) -> None:
     desk.cancel("all", proof=True)
     _walk(desk, DEADLINE_MS * 3 / 4 + 20)

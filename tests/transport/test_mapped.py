@@ -89,6 +89,24 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
     assert os.listdir(tmp_path) == []
 
 
+def test_what_the_kernel_does_not_give_is_told_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    program = f"""
+import resource
+from pathlib import Path
+from daemon.transport.mapped import DiskFailed, map_file
+resource.setrlimit(resource.RLIMIT_FSIZE, ({SIZE // 2}, {SIZE // 2}))
+try:
+    map_file(Path({str(tmp_path / "mapped")!r}), {SIZE}, {HEAD!r})
+except DiskFailed:
+    print("refused")
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parents[2], timeout=20, capture_output=True, text=True
+    )
+    assert ended.stdout == "refused\n", ended.stderr
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("size", [len(HEAD) - 1, MAPPED_LIMIT_BYTES + 1])
 def test_a_size_beyond_its_limits_is_a_mistake_of_ours(tmp_path: Path, size: int) -> None:
     with pytest.raises(ValueError, match="bytes are not between"):

@@ -1,0 +1,56 @@
+"""Whoever should read the daemon's output does not: a pipe that is full and stays full."""
+
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes.peers import Dealer
+from tests.processes.stage import STOP_S, Exchange, Service
+
+ORDERS = 400
+PIPE_BYTES = 4_096
+WITHIN_S = 8.0
+GONE = {"acked", "canceled", "closed"}
+BOTH_OUTPUTS = 'exec "$@" > "$PIPE" 2>&1'
+
+
+@pytest.fixture
+def pipe(home: Path) -> Iterator[Path]:
+    """A named pipe of the smallest size, held open by somebody who does not read."""
+    pipe = home / "pipe"
+    os.mkfifo(pipe)
+    descriptor = os.open(pipe, os.O_RDWR)
+    fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    yield pipe
+    os.close(descriptor)
+
+
+def test_cancels_a_kill_and_the_stop_do_not_wait_for_a_reader(home: Path, exchange: Exchange, pipe: Path) -> None:
+    service = Service(home, exchange.told, log={"level": "debug"})
+    try:
+        service.start(environ={"PIPE": str(pipe)}, through=("sh", "-c", BOTH_OUTPUTS, "sh"))
+        order_ids = exchange.place(ORDERS)
+        with Dealer(service.commands) as dealer:
+            # An unknown userref each: what is not settled well is what is logged.
+            ids = [dealer.send(venue="spot", userref=number + 1, deadline_ms=50) for number in range(ORDERS)]
+            ids += [dealer.cancel(order_id) for order_id in order_ids[: ORDERS // 2]]
+            replies = dealer.hear_all(ids, WITHIN_S)
+            assert {reply["outcome"] for reply in replies[ORDERS:]} <= GONE
+            killed = dealer.ask("kill", reason="nobody reads the log")
+            assert killed["venues"]["spot"]["state"] == "flat"
+        assert exchange.resting() == []
+        service.program.signal(signal.SIGTERM)
+        assert service.program.wait(STOP_S) == 0
+        descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            held = os.read(descriptor, 2 * PIPE_BYTES)
+        finally:
+            os.close(descriptor)
+        # It had been full, or nothing was shown.
+        assert len(held) > PIPE_BYTES // 2
+    finally:
+        service.end()
