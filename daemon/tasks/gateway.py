@@ -64,6 +64,9 @@ FORGET_LOOK_S: Final = 5.0
 BEAT_S: Final = 0.5
 """How often a door at which nobody knocks shows that its reader still goes round: well inside a watchdog interval."""
 
+STAND_BACK: Final = 3
+"""Rounds in which the doors take nothing in after a kill: its REST calls are made by other tasks, which go first."""
+
 KILL_SIGN: Final = b"kill"
 """What every `kill` command contains in either encoding, and few others do: those alone are decoded ahead of time."""
 
@@ -309,10 +312,15 @@ class Gateway:
     async def _serve(self, wicket: Wicket) -> None:
         router, backlog = wicket.router, wicket.backlog
         burst = False
+        pulls = self._killswitch.pulls
         while True:
             # Around many rounds, so that a round costs no scope; it strikes only where we wait, with nothing half done.
             with trio.move_on_after(BEAT_S):
                 while True:
+                    if pulls != self._killswitch.pulls:
+                        pulls = self._killswitch.pulls
+                        for _ in range(STAND_BACK):
+                            await trio.lowlevel.checkpoint()
                     taken = 0
                     limit = DRAIN_AHEAD if burst and self._look_ahead(wicket) else DRAIN_LIMIT
                     while taken < limit:

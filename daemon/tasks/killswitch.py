@@ -262,6 +262,8 @@ class KillSwitch:
         self._alarm: trio.CancelScope | None = None
         self._nursery: trio.Nursery | None = None
         self.beats = 0
+        self.pulls = 0
+        """How often it was pulled."""
         self.drills = Drills(desks, directory, clock, entropy, events)
         try:
             latch = parse_latch(directory.read(LATCH_FILE))
@@ -322,6 +324,7 @@ class KillSwitch:
             utc_ns=self._clock.utc_ns(),
             venues=None if venues is None else tuple(venues),
         )
+        self.pulls += 1
         self._sweep_all(latch)
         self._switch.trip(latch)
         self._durable = False

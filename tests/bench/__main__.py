@@ -14,6 +14,7 @@ from . import measures
 from .asker import Asker
 from .figures import Rounds, Row, machine, percentile, table, verdicts
 from .isolation import isolation
+from .kill import kill_under_load
 from .lines import Worker
 from .measures import CROWD, FULL, QUICK, Effort, Library
 from .stage import Stage, stage
@@ -52,6 +53,7 @@ def run(effort: Effort, tell: Callable[[str], None]) -> None:
         rows.append(measures.socket_killed(on, asker, effort))
         rows.append(measures.rest_fallback(on, asker, worker("rivals", "httpx", str(on.port), str(on.ca_file)), effort))
         rows += isolation(on, effort)
+        rows += kill_under_load(on, effort)
         rows += measures.memory(on, asker, effort)
         tell(f"{machine()}; {effort.rounds} alternating rounds of {effort.asks} single cancels\n")
         tell(_absolute(rounds) + "\n")

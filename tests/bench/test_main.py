@@ -20,6 +20,10 @@ MEASURES = (
     "stall at Prime and Futures",
     "reconnect storm at Prime and Futures",
     "flood of garbage at Prime and Futures",
+    "first byte to spot",
+    "first byte to prime",
+    "first byte to futures",
+    "a kill behind them",
     "memory: RSS",
     "memory: growth",
 )
