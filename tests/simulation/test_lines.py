@@ -33,7 +33,9 @@ async def test_bytes_keep_their_sequence_however_the_latency_varies(autojump_clo
     assert 0.2 < trio.current_time() < 0.6
 
 
-async def test_a_stalled_direction_delivers_nothing_until_it_heals_and_the_other_goes_on(autojump_clock: object, courier: Courier) -> None:
+async def test_a_stalled_direction_delivers_nothing_until_it_heals_and_the_other_goes_on(
+    autojump_clock: object, courier: Courier
+) -> None:
     line = _line(courier)
     line.stall(there=True, back=False)
     line.ours.write_now(b"held up")
