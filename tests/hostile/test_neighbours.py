@@ -63,8 +63,8 @@ def test_nonsense_is_refused_one_by_one(shared: Shared) -> None:
 
 def test_monsters_are_refused_or_cut_off(shared: Shared) -> None:
     done = tried("monster", shared, rounds=1)
-    assert done.told["sent"] == done.told["heard"] == done.refused
-    assert done.undelivered == 0
+    assert done.told["sent"] == done.refused
+    assert done.told["heard"] + done.undelivered >= done.told["sent"], "an answer was lost without a count"
 
 
 def test_one_who_takes_anothers_name_gets_nothing_of_its_replies(shared: Shared) -> None:
