@@ -3,6 +3,7 @@
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from .ids import CommandID, Target, Venue
 
@@ -37,9 +38,10 @@ class _Command(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="type", gc=False
 ):
     id: CommandID
-    deadline_ms: DeadlineMs | None = None
+    # Left out, or a number: null is what JSON makes of a NaN, and no deadline that anybody meant.
+    deadline_ms: DeadlineMs | UnsetType = UNSET
     strategy: Label | None = None
-    sent_ns: MonotonicNs | None = None
+    sent_ns: MonotonicNs | UnsetType = UNSET
 
 
 class Cancel(_Command, frozen=True, tag="cancel", gc=False):

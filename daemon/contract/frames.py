@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
+from msgspec import UNSET
 
 from .commands import Cancel, CancelBatch, Command, Lease, LeaseScope, OrderRef, Rearm, target_of
 from .ids import CommandID, Target, Venue, fault_of
@@ -263,5 +264,5 @@ def same_command(first: Command, second: Command) -> bool:
 
 
 def _untimed(command: Command) -> Command:
-    return command if command.sent_ns is None else msgspec.structs.replace(command, sent_ns=None)
+    return command if command.sent_ns is UNSET else msgspec.structs.replace(command, sent_ns=UNSET)
 

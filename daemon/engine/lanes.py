@@ -40,12 +40,6 @@ class Lanes:
             self.live.remove(lane)
         return self.stale.pop(lane, {})
 
-    def prefer(self, lane: Lane) -> None:
-        """Make a live session the active one."""
-        if lane in self.live:
-            self.live.remove(lane)
-            self.live.insert(0, lane)
-
     # ---------------------------------------------------------------- closed for a while
 
     def close(self, lane: Lane, until_ns: int) -> None:

@@ -370,10 +370,6 @@ class Pursuits:
         for reqid in [reqid for reqid, (at, _) in self._fired.items() if at == lane]:
             self._fired.pop(reqid)[1].fired_failed(lane, "the session was lost before its answer", now_ns)
 
-    def prefer(self, lane: Lane) -> None:
-        """Make a live lane the one that is used first."""
-        self._lanes.prefer(lane)
-
     @property
     def live(self) -> tuple[Lane, ...]:
         """The live WebSocket lanes, the active one first."""

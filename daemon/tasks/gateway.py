@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, Protocol
 
 import structlog
 import trio
+from msgspec import UNSET
 
 from ..contract.commands import Cancel, CancelAll, CancelBatch, Command, Kill, Lease, Ping, Rearm, Status
 from ..contract.frames import (
@@ -66,6 +67,10 @@ BEAT_S: Final = 0.5
 
 STAND_BACK: Final = 3
 """Rounds in which the doors take nothing in after a kill: its REST calls are made by other tasks, which go first."""
+
+AHEAD_NS: Final = 1_000 * MS
+"""How far after its receipt a command may claim to have been sent. On one clock it cannot be after at all; a client on
+another one (the wall's, mostly) would never find a command too old, so it is told at its first."""
 
 KILL_SIGN: Final = b"kill"
 """What every `kill` command contains in either encoding, and few others do: those alone are decoded ahead of time."""
@@ -389,11 +394,17 @@ class Gateway:
             return
         payload = frames[-1]
         command = decode_command(payload)
-        if type(command) is Malformed:
+        if isinstance(command, Malformed):
             refusal = refusal_map(command.id, command.reason, command.detail)
             self._refuse(wicket, message.identity, enveloped, encoding_of(payload), refusal)
             return
-        asked = Asked(self, wicket, message, enveloped, command, now_ns)  # type: ignore[arg-type]
+        if command.sent_ns is not UNSET and command.sent_ns - now_ns > AHEAD_NS and type(command) is not Kill:
+            ahead_ms = (command.sent_ns - now_ns) // MS
+            detail = f"sent_ns: {ahead_ms} ms from now; expected CLOCK_MONOTONIC nanoseconds of this machine"
+            refusal = refusal_map(command.id, "invalid", detail)
+            self._refuse(wicket, message.identity, enveloped, encoding_of(payload), refusal)
+            return
+        asked = Asked(self, wicket, message, enveloped, command, now_ns)
         if type(command) is Cancel:
             self._cancel(asked, command, now_ns)
         else:
@@ -464,8 +475,8 @@ class Gateway:
             return
         self._remember(key, asked, now_ns)
         self._record(asked)
-        allowed_ns = (KILL_DEADLINE_MS if command.deadline_ms is None else command.deadline_ms) * MS
-        start_ns = now_ns if command.sent_ns is None else min(command.sent_ns, now_ns)
+        allowed_ns = (KILL_DEADLINE_MS if command.deadline_ms is UNSET else command.deadline_ms) * MS
+        start_ns = now_ns if command.sent_ns is UNSET else min(command.sent_ns, now_ns)
         self.in_flight += 1
         self._killswitch.kill(asked, command, asked.who, start_ns + allowed_ns)
 
@@ -475,8 +486,8 @@ class Gateway:
         Not remembered: asked again under the same id it counts again, and a strategy that renews often would push the
         ids of cancels out.
         """
-        allowed_ns = self._deadline_ns if command.deadline_ms is None else command.deadline_ms * MS
-        if command.sent_ns is not None and command.sent_ns + allowed_ns <= now_ns:
+        allowed_ns = self._deadline_ns if command.deadline_ms is UNSET else command.deadline_ms * MS
+        if command.sent_ns is not UNSET and command.sent_ns + allowed_ns <= now_ns:
             # Somebody who has stopped since is not alive for what it sent then.
             late_ms = (now_ns - command.sent_ns - allowed_ns) // MS
             self._refuse_admission(asked, None, "expired", f"the deadline had passed {late_ms} ms before receipt")
@@ -540,9 +551,9 @@ class Gateway:
             self._repeat(asked, known)
             return None
         self._record(asked)
-        allowed_ns = self._deadline_ns if command.deadline_ms is None else command.deadline_ms * MS
+        allowed_ns = self._deadline_ns if command.deadline_ms is UNSET else command.deadline_ms * MS
         start_ns = now_ns
-        if command.sent_ns is not None and command.sent_ns < now_ns:
+        if command.sent_ns is not UNSET and command.sent_ns < now_ns:
             start_ns = command.sent_ns
             self.queue_times.record(now_ns - start_ns)
         deadline_ns = start_ns + allowed_ns

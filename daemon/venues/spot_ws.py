@@ -5,7 +5,6 @@ only the request id. Source of all shapes: Spot WebSocket v1 pages "Cancel Order
 Orders After", "Open Orders", "Ping", "System Status", "Subscription Status".
 """
 
-from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias, assert_never, get_args
 
 import msgspec
@@ -32,9 +31,6 @@ from ..credentials import Secret
 from .faults import TEXT_CHARS, fault_of
 from .spot_values import UNREADABLE, Order, count_of, instant_s, mode_of, number_of, order_state, why
 
-IDS_PER_FRAME: Final = 50
-"""Most ids in one cancel_many_frame. The page names no bound; 50 is the one of the batch calls."""
-
 _CHANNEL: Final = "openOrders"
 _EVERY_CHANNEL: Final = "*"
 _to_json: Final = msgspec.json.Encoder().encode
@@ -46,17 +42,12 @@ def cancel_frame(token: Secret[str], reqid: Reqid, target: Target) -> bytes:
     `target` has passed ids.fault_of and `token` spot_rest.decode_token: their characters need no escaping, which
     makes this a concatenation of under a microsecond. Only a cl_ord_id may hold quotes, so it goes through the encoder.
     It stands alone: the page calls txid required and does not say whether an empty or a foreign one may be beside it.
+    Several ids in one request would be taken too, but acks name no order: an error among them could not be placed.
     """
     if target.kind == "cl_ord_id":
         head = f'{{"event":"cancelOrder","reqid":{reqid},"token":"{token.reveal()}","cl_ord_id":['
         return head.encode() + _to_json(target.value) + b"]}"
     return f'{{"event":"cancelOrder","reqid":{reqid},"token":"{token.reveal()}","txid":["{target.value}"]}}'.encode()
-
-
-def cancel_many_frame(token: Secret[str], reqid: Reqid, order_ids: Sequence[str]) -> bytes:
-    """One request for 1..IDS_PER_FRAME different orders. Acks name no order: an error among them cannot be placed."""
-    ids = '","'.join(order_ids)
-    return f'{{"event":"cancelOrder","reqid":{reqid},"token":"{token.reveal()}","txid":["{ids}"]}}'.encode()
 
 
 def cancel_all_frame(token: Secret[str], reqid: Reqid) -> bytes:

@@ -175,6 +175,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({key: value for key, value in CANCEL.items() if key != "venue"}, "venue"),
     (cancel(until="filled"), "until"),
     (cancel(until=None), "until"),
+    (cancel(deadline_ms=None), "deadline_ms"),
+    (cancel(sent_ns=None), "sent_ns"),
     (cancel(symbol=""), "symbol"),
     # which order
     ({key: value for key, value in CANCEL.items() if key != "order_id"}, "order_id"),

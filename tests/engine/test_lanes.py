@@ -23,12 +23,11 @@ def test_the_plan_is_active_session_other_sessions_rest() -> None:
     lanes.up(1)
     lanes.up(0)
     assert plan(lanes, pursuit()) == [0, 1, REST]
-    lanes.prefer(1)
-    lanes.prefer(7)
-    assert plan(lanes, pursuit()) == [1, 0, REST]
-    lanes.down(1)
-    lanes.down(1)
-    assert plan(lanes, pursuit()) == [0, REST]
+    lanes.down(0)
+    lanes.down(0)
+    assert plan(lanes, pursuit()) == [1, REST]
+    lanes.up(0)
+    assert plan(lanes, pursuit()) == [1, 0, REST], "who comes back stands behind who stayed"
 
 
 def test_a_venue_without_rest_has_no_rest_lane() -> None:

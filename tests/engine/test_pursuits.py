@@ -278,16 +278,6 @@ def test_silence_to_the_deadline_is_unknown_and_names_the_routes() -> None:
     assert desk.pursuits.idle
 
 
-def test_the_preferred_session_is_used_first() -> None:
-    desk = Desk(0, 1)
-    desk.pursuits.prefer(1)
-    assert desk.pursuits.live == (1, 0)
-    desk.cancel("t", order(O1))
-    assert desk.last().lane == 1
-    desk.pursuits.prefer(7)
-    assert desk.pursuits.live == (1, 0)
-
-
 # ---------------------------------------------------------------- a userref leaves once
 
 

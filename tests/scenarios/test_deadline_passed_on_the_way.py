@@ -43,10 +43,25 @@ async def test_a_clock_that_runs_ahead_grants_no_more_time(autojump_clock: objec
         [order_id] = await world.place_seen(1)
         world.cut_off(WS_HOST, REST_HOST)
         await world.passed(10.0)
-        sent_ns = world.clock.monotonic_ns() + 60_000_000_000
+        sent_ns = world.clock.monotonic_ns() + 900_000_000
         reply = await strategy.cancel(order_id=order_id, sent_ns=sent_ns)
         assert reply["reason"] == "no_route"
         assert strategy.took(reply["id"]) == pytest.approx(2.0, abs=0.005)
+
+
+async def test_a_time_by_another_clock_is_refused_but_never_a_kill(autojump_clock: object) -> None:
+    """By the wall's clock nothing would ever be too old, and nobody would know until the queue is long one day."""
+    async with stage() as world:
+        strategy = world.strategy()
+        [order_id] = await world.place_seen(1)
+        sent_ns = world.clock.monotonic_ns() + 1_700_000_000_000_000_000
+        reply = await strategy.cancel(order_id=order_id, sent_ns=sent_ns)
+        assert (reply["type"], reply["outcome"], reply["reason"]) == ("refused", "refused", "invalid")
+        assert reply["detail"].startswith("sent_ns: ")
+        assert world.resting == [order_id]
+        reply = await strategy.do("kill", reason="drill", sent_ns=sent_ns)
+        assert reply["type"] == "killed"
+        assert world.resting == []
 
 
 @pytest.mark.parametrize("type", ["cancel_batch", "cancel_all"])

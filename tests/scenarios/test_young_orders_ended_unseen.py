@@ -1,8 +1,8 @@
 """Twenty orders are a second old when both sockets are lost, and they end while nobody listens.
 
-The list of open orders that comes with the new sockets does not hold them. It might lack an order because that one is so
-young, so they are believed in for a moment longer; but two seconds on, with the stream alive and silent about them, they
-are not shown as resting any more, and a cancel of everything names none of them.
+The list of open orders that comes with the new sockets does not hold them. It might lack an order because that one is
+so young, so they are believed in for a moment longer; but two seconds on, with the stream alive and silent about them,
+they are not shown as resting any more, and a cancel of everything names none of them.
 """
 
 import trio

@@ -158,6 +158,19 @@ async def test_the_deadline_runs_from_receipt_or_from_the_sending(autojump_clock
     assert sent_ns == now_ns + 100_000_000
 
 
+async def test_a_time_of_sending_from_another_clock_is_refused_at_once(autojump_clock: object, door: Door) -> None:
+    """Believed, it would put off the deadline for years; taken for now, no command would ever be too old."""
+    await trio.sleep(10.0)
+    now_ns = door.clock.monotonic_ns()
+    await door.ask({**CANCEL, "sent_ns": now_ns + 900_000_000})
+    assert [asked[3] for asked in door.venue.asked] == [now_ns + 2_000_000_000]
+    await door.ask({**CANCEL, "id": 2, "sent_ns": now_ns + 60_000_000_000})
+    assert len(door.venue.asked) == 1
+    [refusal] = door.told()
+    assert (refusal["type"], refusal["id"], refusal["reason"]) == ("refused", 2, "invalid")
+    assert refusal["detail"].startswith("sent_ns: ")
+
+
 async def test_a_reply_comes_in_the_commands_own_encoding_and_envelope(autojump_clock: object, door: Door) -> None:
     as_json = msgspec.json.encode(CANCEL)
     door.client.send_nowait([b"", as_json])

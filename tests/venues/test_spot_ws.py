@@ -31,7 +31,6 @@ from daemon.credentials import Secret
 from daemon.venues.spot_ws import (
     cancel_all_frame,
     cancel_frame,
-    cancel_many_frame,
     decode,
     ping_frame,
     subscribe_frame,
@@ -64,10 +63,11 @@ def test_cancel_by_client_id_carries_it_alone_and_escaped(cl_ord_id: str) -> Non
     assert frame == {"event": "cancelOrder", "reqid": 7, "token": TOKEN.reveal(), "cl_ord_id": [cl_ord_id]}
 
 
-def test_cancel_of_many_is_the_documented_request() -> None:
+def test_cancel_is_the_documented_request_for_one_order() -> None:
     documented = json.loads(frames.CANCEL_REQUEST)
-    frame = json.loads(cancel_many_frame(Secret("0" * 40), Reqid(9), documented["txid"]))
-    assert frame == {**documented, "reqid": 9}
+    first = documented["txid"][0]
+    frame = json.loads(cancel_frame(Secret("0" * 40), Reqid(9), Target("order_id", first)))
+    assert frame == {**documented, "reqid": 9, "txid": [first]}
 
 
 def test_other_requests_are_the_documented_ones() -> None:

@@ -1,0 +1,193 @@
+"""Connections between daemon and venue that take time, stall in either direction, arrive in pieces, and break.
+
+One `Courier` carries what is under way on every line of a world, so that latency costs one task and not one per line.
+"""
+
+import heapq
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+from daemon.transport.wire import MEMORY_CAPACITY, RECEIVE_SIZE, BackloggedWire
+
+NEVER_SLICED: Final = RECEIVE_SIZE
+
+
+class Courier:
+    """Does things at their time, in the sequence in which they were handed in where times are equal."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._handed_in = 0
+        self._alarm: trio.CancelScope | None = None
+
+    def carry(self, delay_s: float, deliver: Callable[[], None]) -> None:
+        """Call `deliver` after so long."""
+        self.carry_until(trio.current_time() + delay_s, deliver)
+
+    def carry_until(self, due_s: float, deliver: Callable[[], None]) -> None:
+        """Call `deliver` at this time of trio's clock."""
+        self._handed_in += 1
+        heapq.heappush(self._due, (due_s, self._handed_in, deliver))
+        if self._alarm is not None and due_s < self._alarm.deadline:
+            self._alarm.deadline = due_s
+
+    async def run(self) -> None:
+        """Deliver for ever."""
+        due = self._due
+        while True:
+            with trio.CancelScope(deadline=due[0][0] if due else trio.current_time() + 3600) as self._alarm:
+                await trio.sleep_forever()
+            self._alarm = None
+            now_s = trio.current_time()
+            while due and due[0][0] <= now_s:
+                heapq.heappop(due)[2]()
+
+
+class Way:
+    """One direction of a line."""
+
+    def __init__(self, latency: Callable[[], float], courier: Courier) -> None:
+        self.held = bytearray()
+        self.under_way = 0
+        self.ended = False  # the writer closed: what is held can still be read
+        self.lost = False  # the reader closed, or the line was reset
+        self.stalled = False
+        self.arrived = trio.lowlevel.ParkingLot()
+        self.room = trio.lowlevel.ParkingLot()
+        self._waiting: list[bytes | None] = []  # what a stall holds up; None for the end
+        self._latency = latency
+        self._courier = courier
+        self._last_s = 0.0
+
+    def put(self, data: bytes | None) -> None:
+        """Send bytes, or the end, on their way."""
+        if data is not None:
+            self.under_way += len(data)
+        delay_s = self._latency()
+        if not delay_s and self._last_s <= trio.current_time():
+            self._deliver(data)
+            return
+        # A stream never overtakes itself, however the latency varies.
+        due_s = self._last_s = max(self._last_s, trio.current_time() + delay_s)
+        self._courier.carry_until(due_s, lambda: self._deliver(data))
+
+    def stall(self) -> None:
+        """Hold up whatever would arrive from now on."""
+        self.stalled = True
+
+    def heal(self) -> None:
+        """Let it arrive after all."""
+        self.stalled = False
+        waiting, self._waiting = self._waiting, []
+        for data in waiting:
+            self._deliver(data)
+
+    def break_off(self) -> None:
+        """Lose what is under way, and everything after it."""
+        self.lost = True
+        self.held.clear()
+        self.wake()
+
+    def wake(self) -> None:
+        self.arrived.unpark_all()
+        self.room.unpark_all()
+
+    def _deliver(self, data: bytes | None) -> None:
+        if self.stalled:
+            self._waiting.append(data)
+        elif data is None:
+            self.ended = True
+            self.wake()
+        else:
+            self.under_way -= len(data)
+            if not self.lost:
+                self.held += data
+                self.arrived.unpark_all()
+
+
+class LineEnd(BackloggedWire):
+    """One end of a line. slice_bytes: most that one read is given."""
+
+    def __init__(self, incoming: Way, outgoing: Way, slice_bytes: int) -> None:
+        super().__init__()
+        self._incoming = incoming
+        self._outgoing = outgoing
+        self._slice_bytes = slice_bytes
+
+    @property
+    def closed(self) -> bool:
+        """Whether this side has let go of it."""
+        return self._closed
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        while (data := self._take(max_bytes or RECEIVE_SIZE)) is None:
+            await self._incoming.arrived.park()
+        return data
+
+    def receive_nowait(self) -> bytes | None:
+        return self._take(RECEIVE_SIZE)
+
+    def _take(self, max_bytes: int) -> bytes | None:
+        self._raise_if_over()
+        way = self._incoming
+        if way.lost:
+            raise self._break("connection reset by peer")
+        if way.held:
+            data = bytes(way.held[: min(max_bytes, self._slice_bytes)])
+            del way.held[: len(data)]
+            way.room.unpark_all()
+            return data
+        return b"" if way.ended else None
+
+    def _hand_on(self, data: bytes | bytearray) -> int:
+        way = self._outgoing
+        if way.lost:
+            raise BrokenPipeError("broken pipe")
+        taken = min(len(data), MEMORY_CAPACITY - len(way.held) - way.under_way)
+        if taken > 0:
+            way.put(bytes(memoryview(data)[:taken]))
+        return max(taken, 0)
+
+    async def _wait_room(self) -> None:
+        way = self._outgoing
+        while not way.lost and len(way.held) + way.under_way >= MEMORY_CAPACITY:
+            await way.room.park()
+            self._raise_if_over()
+
+    def _release(self) -> None:
+        self._incoming.break_off()
+        self._outgoing.put(None)
+
+
+class Line:
+    """A connection to a host: the daemon's end `ours`, the venue's end `theirs`."""
+
+    def __init__(self, host: str, latency: Callable[[], float], courier: Courier, slice_bytes: int) -> None:
+        self.host = host
+        self.there = Way(latency, courier)
+        self.back = Way(latency, courier)
+        self.ours = LineEnd(self.back, self.there, slice_bytes)
+        self.theirs = LineEnd(self.there, self.back, slice_bytes)
+
+    def reset(self) -> None:
+        """Both ends see the connection break; what was under way is lost."""
+        self.there.break_off()
+        self.back.break_off()
+
+    def end(self) -> None:
+        """The venue's machine closes without a word of farewell: the daemon sees the end of the stream."""
+        self.theirs.abort()
+
+    def stall(self, *, there: bool, back: bool) -> None:
+        """Nothing arrives any more in these directions, and nobody is told."""
+        if there:
+            self.there.stall()
+        if back:
+            self.back.stall()
+
+    def heal(self) -> None:
+        self.there.heal()
+        self.back.heal()

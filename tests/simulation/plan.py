@@ -1,0 +1,102 @@
+"""What a seed decides before anything runs: which daemon, which venues, how fast, how much, and what may go wrong."""
+
+import random
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from msgspec.structs import replace
+
+from daemon.contract.ids import Venue
+from daemon.settings import Settings
+from daemon.sim.rates import PRO, UNLIMITED, Tier
+from tests.scenarios.world import settings_for
+
+Mode = Literal["safety", "liveness"]
+
+VENUES_DRAWN: Final[tuple[tuple[Venue, ...], ...]] = (
+    *(("spot",),) * 10,
+    *(("futures",),) * 4,
+    *(("prime",),) * 4,
+    ("spot", "futures"),
+    ("spot", "prime", "futures"),
+)
+"""Spot most often: it has most ways to go wrong. Together they are costly and teach little that is new."""
+
+LATE_WINDOWS: Final = 8
+"""One seed in so many waits until no late answer can come any more, and looks for what is left in the tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run. Times are virtual seconds; `_per_s` are rates of Poisson processes.
+
+    kinds: which troubles may happen; empty for a run without any. frozen: hosts that are lost for good at the end,
+    liveness only. late_window: whether the end waits for the tables to be empty.
+    """
+
+    seed: int
+    mode: Mode
+    settings: Settings
+    tier: Tier
+    latency_s: float
+    jitter_s: float
+    slice_bytes: int
+    venue_ahead_s: float
+    span_s: float
+    clients: int
+    asks_per_s: float
+    orders_per_s: float
+    troubles_per_s: float
+    kinds: tuple[str, ...]
+    kills: bool
+    lives: int
+    late_window: bool
+    logs: bool
+
+    @property
+    def venues(self) -> tuple[Venue, ...]:
+        return self.settings.venues
+
+
+def plan_for(seed: int, kinds: tuple[str, ...]) -> Plan:
+    """The plan of a seed. kinds: every trouble there is; some are switched off at random, so that each is seen
+    without the others."""
+    rng = random.Random(seed)
+    venues = rng.choice(VENUES_DRAWN)
+    settings = settings_for(*venues, uws="futures" in venues and rng.random() < 0.5)
+    settings = replace(
+        settings,
+        spot=replace(
+            settings.spot,
+            protocol=rng.choice(("v1", "v2")),
+            hedge_after_ms=rng.choice((50, 200, 400)),
+            overtake_ms=rng.choice((0, 500, 1500)),
+            sessions=rng.choice((1, 2, 2, 2, 3)),
+            canary_s=rng.choice((0, 0, 0, 2.0)),
+        ),
+        prime=replace(settings.prime, hedge_after_ms=rng.choice((50, 200, 400)), sessions=rng.choice((1, 2, 2, 3))),
+        futures=replace(settings.futures, hedge_after_ms=rng.choice((50, 200, 400))),
+    )
+    calm = rng.random() < 0.05
+    odds = rng.choice((0.25, 0.5, 1.0))
+    latency_s = rng.choice((0.0, 0.0, 0.001, 0.005, 0.03))
+    return Plan(
+        seed=seed,
+        mode=rng.choice(("safety", "safety", "liveness")),
+        settings=settings,
+        tier=rng.choice((PRO, UNLIMITED)),
+        latency_s=latency_s,
+        jitter_s=latency_s * rng.choice((0.0, 0.5, 3.0)),
+        slice_bytes=rng.choice((1 << 16, 1 << 16, 1 << 16, 97)),
+        venue_ahead_s=rng.choice((0.0, 0.0, 0.0, 1.5, -1.5)),
+        span_s=rng.uniform(3.0, 9.0),
+        clients=rng.randint(1, 4),
+        asks_per_s=rng.uniform(8.0, 24.0),
+        orders_per_s=rng.uniform(8.0, 30.0),
+        troubles_per_s=0.0 if calm else rng.choice((1.0, 3.0, 6.0)),
+        kinds=() if calm else tuple(kind for kind in kinds if rng.random() < odds),
+        kills=rng.random() < 0.25,
+        lives=rng.choice((1, 1, 1, 2, 3)),
+        late_window=rng.randrange(LATE_WINDOWS) == 0,
+        logs=rng.random() < 0.15,
+    )

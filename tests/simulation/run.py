@@ -1,0 +1,327 @@
+"""Runs one seed from its plan to its verdict."""
+
+import gc
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import trio
+from trio.testing import MockClock
+
+from daemon.contract.ids import Venue
+from daemon.settings import LATE_WINDOW_S
+from daemon.sim.rates import UNLIMITED
+from tests.scenarios import wirelog
+
+from .plan import Plan, plan_for
+from .traders import Traders
+from .troubles import TROUBLES, WS_HOSTS, Trouble
+from .world import SimulatedWorld, quick_clock
+
+HEAL_S: Final = 10.0
+"""By when after the last fault every session is up again. Source: the reliability goals of this project."""
+
+GRACE_S: Final = 2.0
+"""By how much later a probe may still be sent: its own last try may have ended in a refusal."""
+
+WHOLE_S: Final = 30.0
+"""By when the last connection is back too: the longest delay between two dials."""
+
+CONNECTIONS_LIMIT: Final = 120
+"""Most WebSocket dials of one life in any run, none of which is as long as the window they are counted over."""
+
+VIRTUAL_LIMIT_S: Final = 400.0
+"""No run is longer; one that is hangs."""
+
+_WS_HOSTS: Final = {host for hosts in WS_HOSTS.values() for host in hosts}
+
+
+@dataclass
+class Result:
+    """What became of a seed. coverage: how often each catalogue row struck in each state of the daemon."""
+
+    seed: int
+    blamed: list[tuple[str, tuple[str, ...]]]
+    digest: str
+    lines: list[str]
+    cancels: int
+    faults: int
+    virtual_s: float
+    crashes: int
+    coverage: Counter[tuple[int, str]] = field(default_factory=Counter)
+    pairs: set[tuple[int, int]] = field(default_factory=set)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    about: list[str] = field(default_factory=list)
+
+    def report(self) -> str:
+        """What failed, how to see it again, and what happened around it."""
+        told = [f"seed {self.seed}: {what}" for what, _ in self.blamed[:5]]
+        return "\n".join(
+            [
+                *told,
+                f"replay: python -m tests.simulation --seed {self.seed}",
+                *self.about,
+            ]
+        )
+
+
+class Run:
+    """One seed under way."""
+
+    def __init__(self, plan: Plan, clock: MockClock) -> None:
+        self.plan = plan
+        self.world = SimulatedWorld(plan, clock)
+        self.traders = Traders(self.world)
+        self.faults = 0
+        self._kinds = [trouble for trouble in TROUBLES if trouble.name in plan.kinds]
+        self._rng = random.Random(plan.seed * 7 + 4)
+        self._until_s = 0.0
+
+    async def play(self) -> None:
+        """The whole run. Whatever is wrong is blamed in the world."""
+        world = self.world
+        with world.logging():
+            async with trio.open_nursery() as nursery:
+                world.live(nursery)
+                with trio.move_on_after(VIRTUAL_LIMIT_S) as bound:
+                    await self._story()
+                if bound.cancelled_caught:
+                    world.blame("the run hangs")
+                nursery.cancel_scope.cancel()
+        self._close_the_books()
+
+    async def _story(self) -> None:
+        world, plan = self.world, self.plan
+        await trio.sleep(self._rng.choice((0.0, 0.2, 1.0)))
+        self._until_s = trio.current_time() + plan.span_s
+        if plan.slice_bytes < 1000:
+            world.cover(9)
+        if plan.venue_ahead_s:
+            world.cover(37)
+        if self._kinds:
+            self._again()
+        self.traders.begin()
+        await trio.sleep(plan.span_s)
+        if plan.mode == "liveness":
+            await self._heals()
+        if plan.late_window and world.running:
+            await self._nothing_left()
+        world.over = True
+        world.terminate()
+        while world.life is not None and world.life.ended_s is None:
+            await world.gone()
+
+    # ---------------------------------------------------------------- trouble
+
+    def _again(self) -> None:
+        self.world.courier.carry(self._rng.expovariate(self.plan.troubles_per_s), self._strike)
+
+    def _strike(self) -> None:
+        if trio.current_time() >= self._until_s:
+            return
+        venue = self._rng.choice(self.plan.venues)
+        fitting = [trouble for trouble in self._kinds if venue in trouble.venues]
+        if fitting:
+            self._begin(self._rng.choice(fitting), venue)
+        self._again()
+
+    def _begin(self, trouble: Trouble, venue: Venue) -> None:
+        world = self.world
+        world.trace.add("fault", f"{trouble.name} {venue}")
+        state = world.state_of(venue)
+        lasts_s = trouble.begin(world, self._rng, venue)
+        self.faults += 1
+        world.cover(trouble.row, state, lasts_s)
+
+    # ---------------------------------------------------------------- the end
+
+    async def _heals(self) -> None:
+        """Trouble ends, but for one path that may be gone for good: everything else is up again and cancels work."""
+        world = self.world
+        world.mend_all()
+        frozen: Venue | None = None
+        if self._rng.random() < 0.4 and self.plan.venues == ("spot",):
+            frozen = "spot"
+            world.stall(WS_HOSTS["spot"], there=True, back=True, new=True)
+        world.trace.add("fault", f"liveness frozen={frozen}")
+        deadline_s = trio.current_time() + HEAL_S
+        while trio.current_time() < deadline_s and not self._serves(frozen):  # noqa: ASYNC110 - no event tells
+            await trio.sleep(0.1)
+        if not self._serves(frozen):
+            world.blame(f"not healed {HEAL_S} s after the last fault: {self._states()}")
+            return
+        if world.daemon is not None and world.daemon.kill.latched:
+            self.traders.rearm()
+            await trio.sleep(1.0)
+        for venue in self.plan.venues:
+            await self._probe(venue, frozen, deadline_s)
+        if frozen is not None:
+            world.mend_all()
+        whole_s = trio.current_time() + WHOLE_S
+        while trio.current_time() < whole_s and not self._whole():  # noqa: ASYNC110 - no event tells
+            await trio.sleep(0.25)
+        if not self._whole():
+            world.blame(f"a connection stays away for {WHOLE_S} s: {self._states()}")
+
+    async def _probe(self, venue: Venue, frozen: Venue | None, deadline_s: float) -> None:
+        """An order is placed, and canceled by whatever is left; a refusal is what a client asks again after."""
+        world = self.world
+        order_id = world.exchange.place(venue)
+        probe = self.traders.strategy(f"probe-{venue}")
+        await trio.sleep(0.3)
+        reply: dict[str, Any] = {}
+        while trio.current_time() < deadline_s + GRACE_S and reply.get("outcome") not in ("acked", "canceled"):
+            command = {"type": "cancel", "id": probe.fresh_id(), "venue": venue, "order_id": order_id}
+            asking = probe.ask(command | ({"symbol": "BTC-USD"} if venue == "prime" else {}), json=True)
+            await trio.sleep(2.1)
+            reply = asking.replied or {}
+            if world.exchange.exchange.known_order(venue, order_id) is None:
+                break
+        if reply.get("outcome") not in ("acked", "canceled"):
+            if reply.get("outcome") not in ("closed", "not_open"):
+                world.blame(f"the probe at {venue} came to {reply}", order_id)
+            return  # somebody else's cancel of everything was first
+        if venue == "spot" and self.plan.tier is UNLIMITED:
+            wanted = ("rest",) if frozen == "spot" else ("ws", "stream")
+            if reply["route"] not in wanted:
+                world.blame(f"the probe at {venue} went by {reply['route']}, not by {wanted}", order_id)
+
+    def _serves(self, frozen: Venue | None) -> bool:
+        """Whether every venue has a way to cancel: a live session where it has sessions, REST where they are gone."""
+        daemon = self.world.daemon
+        if daemon is None or not self.world.running:
+            return False
+        for venue, desk in daemon.desks.items():
+            rest_up = desk.rest is not None and desk.rest.status()["state"] == "up"
+            if not (rest_up if venue == frozen or not desk.sessions else desk.dispatcher.pursuits.live):
+                return False
+        return True
+
+    def _whole(self) -> bool:
+        daemon = self.world.daemon
+        return daemon is not None and all(desk.state == "up" for desk in daemon.desks.values())
+
+    def _states(self) -> dict[str, Any]:
+        daemon = self.world.daemon
+        return {} if daemon is None else {venue: desk.line() for venue, desk in daemon.desks.items()}
+
+    async def _nothing_left(self) -> None:
+        """With nothing to come any more, every table is empty."""
+        world = self.world
+        world.mend_all()
+        await trio.sleep(LATE_WINDOW_S + 12.0)
+        daemon = world.daemon
+        if daemon is None or not world.running:
+            return
+        if daemon.gateway.in_flight:
+            world.blame(f"{daemon.gateway.in_flight} commands are in flight at the end")
+        if self.plan.settings.spot.canary_s or daemon.kill.latched:
+            return  # these two never come to rest
+        for venue, desk in daemon.desks.items():
+            if not desk.dispatcher.pursuits.idle:
+                world.blame(f"the engine's tables for {venue} are not empty")
+
+    def _close_the_books(self) -> None:
+        world, traders = self.world, self.traders
+        for client in traders.clients:
+            for asking in client.owed():
+                if asking.waited and world.life is not None and asking.asked_s >= world.life.began_s:
+                    continue  # it came after the doors had shut, and waits for a daemon that never comes
+                world.blame(f"no reply: {client.name} {asking.command}", asking.command["id"])
+        own_cancels = self.plan.kills or self.plan.settings.spot.canary_s or world.daemon is None
+        if not own_cancels and world.life is not None and not world.life.dead and world.daemon is not None:
+            for venue, desk in world.daemon.desks.items():
+                if desk.dispatcher.pursuits.active:
+                    world.blame(f"the daemon ended with pursuits open on {venue}")
+        received = world.exchange.received
+        reqids = Counter(number for one in received if (number := wirelog.reqid(one)) is not None)
+        for number, count in reqids.items():
+            if count > 1:
+                world.blame(f"reqid {number} was used {count} times", number)
+        nonces = Counter(
+            one.body["nonce"]
+            for one in received
+            if one.route == "spot_rest" and isinstance(one.body, dict) and "nonce" in one.body
+        )
+        for number, count in nonces.items():
+            if count > 1:
+                world.blame(f"nonce {number} was used {count} times", number)
+        self._refusals_were_true()
+        for (life, host), count in world.dials.items():
+            if host in _WS_HOSTS and count > CONNECTIONS_LIMIT:
+                world.blame(f"{count} dials to {host} in life {life}")
+        self._no_secrets()
+
+    def _refusals_were_true(self) -> None:
+        """A command that was refused, alone in naming its order, has left no trace at the venue."""
+        world = self.world
+        asked_of = {
+            (wirelog.venue_of(one), name)
+            for one in world.exchange.received
+            if one.operation in wirelog.CANCELS
+            for name in wirelog.names(one)
+        }
+        for (venue, name), askings in self.traders.named.items():
+            if (venue, name) in asked_of and len(askings) == 1:
+                asking = askings[0]
+                reply = asking.replied
+                refused = reply is not None and reply.get("outcome") == "refused" and not asking.excused
+                if refused and not self._swept():
+                    world.blame(f"refused, but a frame left: {reply}", name)
+
+    def _swept(self) -> bool:
+        """Whether a kill or a cancel_all may have walked the orders one by one."""
+        return self.plan.kills or any(
+            asking.command["type"] == "cancel_all"
+            for client in self.traders.clients
+            for asking in client.first.values()
+        ) or self.world.lives > 1
+
+    def _no_secrets(self) -> None:
+        world = self.world
+        kept = [*world.journal(), *world.log_lines, *(line.encode() for line in world.trace.lines)]
+        whole = b"\n".join(kept)
+        for secret in dict.fromkeys(world.secrets):
+            if secret in whole:
+                world.blame("a secret stands in what is kept", secret.decode()[:6])
+
+
+def simulate(seed: int) -> Result:
+    """Run one seed in a trio of its own."""
+    plan = plan_for(seed, tuple(trouble.name for trouble in TROUBLES))
+    # trio shuffles each round of tasks; in a fixed order before and from a seeded source, a seed replays the whole run.
+    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[attr-defined]
+    trio._core._run._r.seed(seed)  # type: ignore[attr-defined]
+    clock = quick_clock()
+
+    async def play() -> tuple[Run, float]:
+        run = Run(plan, clock)
+        await run.play()
+        return run, trio.current_time()
+
+    # The collector would run at moments of its own choosing.
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        run, virtual_s = trio.run(play, clock=clock)
+    finally:
+        if was_on:
+            gc.enable()
+    world = run.world
+    digest = world.trace.digest([*world.journal(), *world.log_lines, repr(world.exchange.received).encode()])
+    about = world.trace.about([name for _, names in world.blamed[:2] for name in names]) if world.blamed else []
+    return Result(
+        seed=seed,
+        blamed=world.blamed,
+        digest=digest,
+        lines=world.trace.lines,
+        cancels=run.traders.cancels,
+        faults=run.faults,
+        virtual_s=virtual_s,
+        crashes=world.lives - 1,
+        coverage=world.coverage,
+        pairs=world.pairs,
+        outcomes=Counter(run.traders.outcomes),
+        about=about,
+    )

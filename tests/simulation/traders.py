@@ -1,0 +1,492 @@
+"""Strategies, their operator and the market: what is asked, and whether what was promised about replies is kept.
+
+Each reply is held against the promise the moment it comes: one per asking, in time, true by the venue's own book, the
+same again for the same id.
+"""
+
+import random
+from collections import deque
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from daemon.contract.ids import Venue
+from daemon.sim.server import DEFAULT_ACCOUNT
+from daemon.transport.signals import Signal
+from daemon.transport.zeromq_memory import MemoryDealer
+from tests.scenarios.world import COMMANDS, CONTROL, GRACE_S, SETTINGS
+
+from .world import Life, SimulatedWorld
+
+DEADLINES_MS: Final = (1, 20, 50, 300, 1000, 2000, 2000, 5000, 8000)
+KILL_DEADLINE_MS: Final = 10_000
+USERREFS: Final = range(1, 6)
+RECENT: Final = 30
+"""Out of how many of the last orders a strategy chooses."""
+
+SAID: Final = 4096
+"""Characters of a command or reply that the trace keeps."""
+
+SYMBOLS: Final = {"prime": "BTC-USD"}
+
+NEVER_WAS: Final = "16a55364-4248-4575-aa0b-000000000001"
+
+JUNK: Final[tuple[list[bytes], ...]] = (
+    [b""],
+    [b"\xc1"],
+    [b"{"],
+    [b"[" * 5000],
+    [b"null"],
+    [b'{"type":"cancel"}'],
+    [b'{"type":"nonsense","id":"junk"}'],
+    [b'{"type":"cancel","id":"junk","venue":"spot","order_id":"O-1","userref":3}'],
+    [b'{"type":"cancel","id":"junk","venue":"spot","userref":0}'],
+    [b'{"type":"cancel","id":"junk","venue":"moon","order_id":"O-1"}'],
+    [b'{"type":"cancel","id":"junk","venue":"spot","order_id":"O-1","until":"later"}'],
+    [b'{"type":"ping","id":"junk","what":2}'],
+    [b"a", b"b"],
+    [b"a", b"b", b"c", b"d", b"e"],
+    [b"x" * 20_000],
+)
+
+encode_json: Final = msgspec.json.Encoder().encode
+encode_msgpack: Final = msgspec.msgpack.Encoder().encode
+
+
+class Asking:
+    """One message that a reply is owed to."""
+
+    __slots__ = ("asked_ns", "asked_s", "command", "deadline_s", "excused", "repeats", "replied", "stamped", "waited")
+
+    def __init__(
+        self, command: Mapping[str, Any], asked_s: float, asked_ns: int, deadline_s: float, repeats: "Asking | None"
+    ) -> None:
+        self.command = command
+        self.asked_s = asked_s
+        self.asked_ns = asked_ns
+        self.deadline_s = deadline_s
+        self.stamped = "sent_ns" in command
+        self.repeats = repeats
+        """The first asking under the same id."""
+        self.excused = False
+        """Its daemon died: a reply may come, from the next one, or not."""
+        self.waited = False
+        """No daemon was there to take it when it was sent."""
+        self.replied: dict[str, Any] | None = None
+
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether it was refused: then the id is free, so that it may be sent again."""
+        return self.replied is not None and self.replied.get("outcome") == "refused"
+
+
+class Client:
+    """One process of a strategy, or the operator's."""
+
+    def __init__(self, traders: "Traders", name: str, dealer: MemoryDealer, *, reads: bool = True) -> None:
+        self.name = name
+        self.dealer = dealer
+        self.reads = reads
+        self.open: dict[Any, deque[Asking]] = {}
+        self.first: dict[Any, Asking] = {}
+        self._traders = traders
+        self._world = traders.world
+        self._ids = 0
+
+    def fresh_id(self) -> Any:
+        """An id not used before: a number, or text."""
+        self._ids += 1
+        return self._ids if self._ids % 3 else f"{self.name}-{self._ids}"
+
+    def ask(self, command: dict[str, Any], *, json: bool) -> Asking:
+        """Send one command, whose id says whether it is new."""
+        world = self._world
+        default_ms = KILL_DEADLINE_MS if command["type"] == "kill" else SETTINGS.gateway.deadline_ms
+        deadline_s = command.get("deadline_ms", default_ms) / 1000
+        id = command["id"]
+        known = self.first.get(id)
+        if known is not None and known.forgotten:
+            known = None
+            del self.first[id]
+        asking = Asking(command, trio.current_time(), world.clock.monotonic_ns(), deadline_s, known)
+        self.first.setdefault(id, asking)
+        self.open.setdefault(id, deque()).append(asking)
+        world.trace.add("ask", f"{self.name} {str(command)[:SAID]}")
+        self.dealer.send_nowait([encode_json(command) if json else encode_msgpack(command)])
+        asking.waited = self.dealer.unsent > 0
+        return asking
+
+    def say_junk(self, frames: list[bytes]) -> None:
+        """Send what is no command: one refusal is owed, under no id or under one that only junk has."""
+        asking = Asking({"type": "junk", "id": None}, trio.current_time(), 0, 0.0, None)
+        self.open.setdefault(None, deque()).append(asking)
+        self._world.trace.add("junk", f"{self.name} {frames[0][:40]!r} {len(frames)}")
+        self.dealer.send_nowait(frames)
+        asking.waited = self.dealer.unsent > 0
+
+    async def read(self) -> None:
+        """Take replies for ever."""
+        while True:
+            self._heard(await self.dealer.receive())
+            while (frames := self.dealer.receive_nowait()) is not None:
+                self._heard(frames)
+
+    def _heard(self, frames: list[bytes]) -> None:
+        world = self._world
+        payload = frames[-1]
+        decode = msgspec.json.decode if payload[:1] == b"{" else msgspec.msgpack.decode
+        reply: dict[str, Any] = decode(payload)
+        world.trace.add("reply", f"{self.name} {str(reply)[:SAID]}")
+        id = reply.get("id")
+        asking = self._asking_of(id, reply)
+        if asking is None:
+            world.blame(f"a reply that nobody is owed: {self.name} {reply}", str(id))
+            return
+        asking.replied = reply
+        self._in_time(asking, reply)
+        if asking.command["type"] != "junk":
+            self._traders.judge(self, asking, reply)
+
+    def _asking_of(self, id: Any, reply: Mapping[str, Any]) -> Asking | None:
+        """Which asking this is the reply to: of several under one id, the one that it fits."""
+        waiting = self.open.get(id)
+        if id == "junk" and reply.get("outcome") == "refused":
+            waiting = self.open.get(None)
+        if not waiting:
+            return None
+        reused = reply.get("reason") == "id_reused"
+
+        def misfit(asking: Asking) -> tuple[bool, bool]:
+            return asking.excused, (asking.repeats is not None and asking.command != asking.repeats.command) != reused
+
+        found = min(waiting, key=misfit)
+        waiting.remove(found)
+        return found
+
+    def _in_time(self, asking: Asking, reply: Mapping[str, Any]) -> None:
+        world = self._world
+        life = world.life
+        assert life is not None
+        start_s = asking.asked_s if asking.stamped else max(asking.asked_s, life.began_s)
+        due_s = world.due_after_pauses(asking.asked_s, start_s + asking.deadline_s)
+        now_s = trio.current_time()
+        # A message that waited for a daemon is answered as soon as there is one.
+        due_s = max(due_s, life.began_s)
+        if now_s > due_s + GRACE_S:
+            late_s = now_s - due_s
+            world.blame(f"{self.name} {reply['id']} was answered {late_s:.3f} s past its deadline", reply["id"])
+
+    def died_with(self, life: Life) -> None:
+        """The daemon has gone: what was under way is owed no more."""
+        for waiting in self.open.values():
+            for asking in waiting:
+                # A clean stop answers everything it read; what came in its very last moments it may not have read.
+                if life.dead or (life.ended_s is not None and asking.asked_s > life.ended_s - 0.01):
+                    asking.excused = True
+
+    def owed(self) -> list[Asking]:
+        """Askings without a reply that should have one."""
+        return [asking for waiting in self.open.values() for asking in waiting if not asking.excused]
+
+
+class Traders:
+    """Everyone who acts on the market, from one source of chance."""
+
+    def __init__(self, world: SimulatedWorld) -> None:
+        self.world = world
+        self.clients: list[Client] = []
+        self.cancels = 0
+        self.outcomes: dict[str, int] = {}
+        self.placed: list[tuple[Venue, str, dict[str, Any]]] = []
+        self.named: dict[tuple[Venue, str], list[Asking]] = {}
+        """Every asking by what it named, for what may be said of frames that must not have left."""
+        self._rng = random.Random(world.plan.seed * 7 + 3)
+        self._names = 0
+        self._until_s = 0.0
+        self._operator: Client | None = None
+        world.on_death.append(self._died)
+
+    # ---------------------------------------------------------------- acting
+
+    def begin(self) -> None:
+        """Strategies and market act from here on for as long as the plan says."""
+        plan = self.world.plan
+        self._until_s = trio.current_time() + plan.span_s
+        for n in range(plan.clients):
+            self._client(f"s{n}", COMMANDS)
+        self._operator = self._client("op", CONTROL)
+        for _ in range(self._rng.choice((0, 5, 20))):
+            self._place()
+        self._again(plan.orders_per_s, self._market)
+        self._again(plan.asks_per_s, self._ask)
+        self._again(0.4, self._misbehave)
+        if plan.kills:
+            self._again(2.0 / plan.span_s, self._kill)
+
+    def _client(self, name: str, endpoint: str) -> Client:
+        client = Client(self, name, self.world.bus.connect(endpoint))
+        self.clients.append(client)
+        self.world.start(client.read)
+        return client
+
+    def strategy(self, name: str) -> Client:
+        """Another strategy, which acts only when told to."""
+        return self._client(name, COMMANDS)
+
+    def _again(self, per_s: float, happen: Any) -> None:
+        """Let something happen at random moments at this rate, until strategies and market come to rest."""
+
+        def once() -> None:
+            if trio.current_time() < self._until_s:
+                happen()
+                self.world.courier.carry(self._rng.expovariate(per_s), once)
+
+        self.world.courier.carry(self._rng.expovariate(per_s), once)
+
+    def _market(self) -> None:
+        rng = self._rng
+        if rng.random() < 0.8:
+            self._place()
+            return
+        venue = rng.choice(self.world.plan.venues)
+        resting = self.world.exchange.resting(venue)
+        if resting:
+            order = rng.choice(resting)
+            # Orders do not expire on Futures, and what it says of one would be that it was canceled.
+            if venue != "futures" and rng.random() < 0.2:
+                self.world.trace.add("expire", order.order_id)
+                self.world.exchange.exchange.expire(order)
+            else:
+                quantity = rng.choice((None, Decimal("0.3")))
+                self.world.trace.add("fill", f"{order.order_id} {quantity}")
+                self.world.exchange.exchange.fill(order, quantity)
+
+    def _place(self) -> None:
+        rng = self._rng
+        venue = rng.choice(self.world.plan.venues)
+        named: dict[str, Any] = {}
+        match rng.randrange(4):
+            case 0:
+                self._names += 1
+                named = {"cl_ord_id": f"{rng.randrange(1 << 32):08x}-0000-4000-8000-{self._names:012d}"}
+            case 1 if venue == "spot":
+                named = {"userref": rng.choice(USERREFS)}
+        order_id = self.world.exchange.place(venue, **named)
+        self.world.trace.add("place", f"{venue} {order_id} {named}")
+        self.placed.append((venue, order_id, named))
+
+    def _ask(self) -> None:
+        rng = self._rng
+        client = rng.choice(self.clients[: self.world.plan.clients])
+        if not self.placed:
+            return
+        command: dict[str, Any] = {
+            "type": "cancel",
+            "id": client.fresh_id(),
+            "until": rng.choice(("ack", "ack", "proof")),
+        }
+        if rng.random() < 0.8:
+            command["deadline_ms"] = rng.choice(DEADLINES_MS)
+        if rng.random() < 0.2:
+            # Some of them have been on the way for a while.
+            ago_ns = rng.choice((0, 0, 1_000_000, 3_000_000_000))
+            command["sent_ns"] = max(0, self.world.clock.monotonic_ns() - ago_ns)
+        venue, order_id, named = rng.choice(self.placed[-RECENT:])
+        command["venue"] = venue
+        match rng.randrange(24):
+            case 0:
+                del command["venue"]
+                command["type"] = "cancel_all"
+                if rng.random() < 0.5:
+                    command["venue"] = venue
+            case 1 | 2 | 3 | 4:
+                command["type"] = "cancel_batch"
+                there = [one for one in self.placed if one[0] == venue]
+                some = rng.sample(there, rng.randint(1, min(len(there), rng.choice((3, 20, 60)))))
+                command["orders"] = [self._named(rng, *one) for one in some]
+            case 5 | 6 if venue == "spot":
+                command["userref"] = rng.choice(USERREFS)
+            case 7:
+                command["order_id"] = "ONEVER-WASAN-ORDER1" if venue == "spot" else NEVER_WAS
+            case 8:
+                command["cl_ord_id"] = f"never-{rng.randrange(1000)}"
+            case _:
+                command |= self._named(rng, venue, order_id, named)
+        self._send(client, command)
+        if rng.random() < 0.06:
+            # Asked again, with the same words or with others, at once or later.
+            again = dict(command) if rng.random() < 0.7 else {**command, "until": "proof", "deadline_ms": 7777}
+            self.world.courier.carry(
+                rng.choice((0.0, 0.01, 1.0)), lambda: client.ask(again, json=rng.random() < 0.5) and None
+            )
+
+    def _send(self, client: Client, command: dict[str, Any]) -> None:
+        asking = client.ask(command, json=self._rng.random() < 0.3)
+        venue = command.get("venue")
+        parts = command.get("orders", [command])
+        self.cancels += len(parts)
+        for part in parts:
+            name = part.get("order_id") or part.get("cl_ord_id") or part.get("userref")
+            if venue is not None and name is not None:
+                self.named.setdefault((venue, str(name)), []).append(asking)
+
+    def _named(self, rng: random.Random, venue: Venue, order_id: str, named: Mapping[str, Any]) -> dict[str, Any]:
+        """One order as a client might name it."""
+        if "cl_ord_id" in named and rng.random() < 0.5:
+            told: dict[str, Any] = {"cl_ord_id": named["cl_ord_id"]}
+        elif "userref" in named and rng.random() < 0.2:
+            told = {"userref": named["userref"]}
+        else:
+            told = {"order_id": order_id}
+        if venue in SYMBOLS and rng.random() < 0.6:
+            told["symbol"] = SYMBOLS[venue]
+        return told
+
+    # ---------------------------------------------------------------- misbehaving clients
+
+    def _misbehave(self) -> None:
+        rng = self._rng
+        world = self.world
+        match rng.randrange(4):
+            case 0:
+                client = rng.choice(self.clients[: world.plan.clients])
+                client.say_junk(rng.choice(JUNK))
+            case 1:
+                # One that never reads, and soon goes.
+                dealer = world.bus.connect(COMMANDS)
+                for n in range(rng.choice((5, 60))):
+                    dealer.send_nowait([encode_json({"type": "ping", "id": n})])
+                if rng.random() < 0.5:
+                    dealer.close()
+                else:
+                    world.courier.carry(0.5, dealer.close)
+            case 2:
+                # One that dies in the middle of a request.
+                dealer = world.bus.connect(COMMANDS)
+                if self.placed:
+                    venue, order_id, named = rng.choice(self.placed[-RECENT:])
+                    asked = {"type": "cancel", "id": "gone", "venue": venue, **self._named(rng, venue, order_id, named)}
+                    self.named.setdefault((venue, order_id), []).append(Asking(asked, 0.0, 0, 0.0, None))
+                    for name in asked.values():
+                        self.named.setdefault((venue, str(name)), []).append(Asking(asked, 0.0, 0, 0.0, None))
+                    dealer.send_nowait([encode_msgpack(asked)])
+                dealer.close()
+            case _:
+                client = rng.choice(self.clients[: world.plan.clients])
+                for _ in range(30):
+                    client.ask({"type": "ping", "id": client.fresh_id()}, json=False)
+        world.cover(34)
+
+    # ---------------------------------------------------------------- the operator
+
+    def _kill(self) -> None:
+        rng = self._rng
+        world = self.world
+        operator = self._operator
+        assert operator is not None
+        match rng.randrange(4):
+            case 0 if world.running:
+                assert world.life is not None
+                world.trace.add("fault", "SIGUSR1")
+                world.latched = None
+                world.life.signals.raise_now(Signal.USER1)
+            case 1:
+                world.trace.add("fault", "trigger file")
+                world.latched = None
+                if world.disk.faults.detail is None:
+                    world.disk.replace_now("kill", b"by hand")
+            case _:
+                command: dict[str, Any] = {"type": "kill", "id": operator.fresh_id(), "reason": "enough"}
+                if rng.random() < 0.3:
+                    command["venues"] = [rng.choice(world.plan.venues)]
+                if rng.random() < 0.5:
+                    command["deadline_ms"] = rng.choice((100, 3000))
+                client = rng.choice([operator, *self.clients[: world.plan.clients]])
+                command["id"] = client.fresh_id()
+                world.latched = None
+                client.ask(command, json=rng.random() < 0.5)
+        world.courier.carry(rng.uniform(0.3, 3.0), self.rearm)
+
+    def rearm(self) -> None:
+        """The operator begins to re-arm; he confirms when he has the code."""
+        assert self._operator is not None
+        self._operator.ask({"type": "rearm", "id": self._operator.fresh_id()}, json=True)
+
+    # ---------------------------------------------------------------- judging
+
+    def judge(self, client: Client, asking: Asking, reply: dict[str, Any]) -> None:
+        """Hold a reply against the book, and against earlier ones."""
+        world = self.world
+        asked, id = asking.command, reply.get("id")
+        kind = asked["type"]
+        outcomes = reply.get("outcomes", [reply] if reply.get("type") == "outcome" else [])
+        for outcome in outcomes:
+            word = outcome.get("outcome", "?")
+            self.outcomes[word] = self.outcomes.get(word, 0) + 1
+        first = asking.repeats
+        if reply.get("replayed") and first is not None and first.replied is not None:
+            same = {**reply, "replayed": None} == {**first.replied, "replayed": None}
+            if not same:
+                world.blame(f"a replay that differs: {reply} and {first.replied}", id)
+        if first is not None and asked != first.command:
+            # Another life of the daemon does not know the first one.
+            life = world.life
+            assert life is not None
+            known = not (first.excused or first.forgotten) and first.asked_s > life.began_s
+            if reply.get("outcome") != "refused" and known:
+                world.blame(f"another command under a used id was not refused: {reply}", id)
+            return
+        with world.blaming(id, *_names(asked)):
+            world.judge.hear(reply, asking.asked_ns if first is None else first.asked_ns)
+            for outcome in outcomes:
+                if asked.get("until") == "proof":
+                    assert outcome["outcome"] != "acked", f"acked where proof was asked for: {outcome}"
+                self._free_names(outcome)
+        if kind == "cancel_batch" and reply["type"] == "batch" and len(outcomes) != len(asked["orders"]):
+            world.blame(f"{len(outcomes)} outcomes for {len(asked['orders'])} orders", id)
+        if kind == "kill" and reply["type"] == "killed":
+            if not reply["latched"]:
+                # Re-armed in between: whoever did that was told.
+                return
+            if reply.get("durable", True):
+                world.latched = True
+        if kind == "rearm" and reply["type"] == "rearm":
+            if reply["latched"]:
+                assert self._operator is not None
+                confirm = {"type": "rearm", "id": self._operator.fresh_id(), "confirm": reply["code"], "force": True}
+                world.latched = None
+                self._operator.ask(confirm, json=True)
+            else:
+                world.latched = False
+
+    def _free_names(self, outcome: Mapping[str, Any]) -> None:
+        """Whoever bore this name when the command came must not rest once its outcome says so."""
+        if outcome["outcome"] not in ("acked", "canceled", "closed") or "received_ns" not in outcome:
+            return
+        world = self.world
+        venue = outcome["venue"]
+        book = world.exchange.exchange
+        bearers = []
+        if "cl_ord_id" in outcome:
+            one = book.open_by_client_id(DEFAULT_ACCOUNT, venue, outcome["cl_ord_id"])
+            bearers = [] if one is None else [one]
+        elif "userref" in outcome and not (outcome["outcome"] == "acked" and outcome["route"] == "stream"):
+            # On the stream an ack is inferred: every order that it could have meant was seen to be canceled.
+            bearers = book.open_by_userref(DEFAULT_ACCOUNT, venue, outcome["userref"])
+        for order in bearers:
+            pending = outcome["outcome"] == "acked" and world.judge._pending(order)
+            after = world.judge._placed_after(order, outcome["received_ns"])
+            assert after or pending, f"{outcome} while {order.order_id} rests"
+
+    def _died(self, life: Life) -> None:
+        for client in self.clients:
+            client.died_with(life)
+
+
+def _names(command: Mapping[str, Any]) -> list[str]:
+    parts = command.get("orders", [command])
+    return [str(part[kind]) for part in parts for kind in ("order_id", "cl_ord_id", "userref") if kind in part][:3]
