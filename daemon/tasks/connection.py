@@ -201,9 +201,9 @@ class Connection:
             if self._forgives(cause):
                 continue
             if is_alarming(cause):
-                self._parts.events.alert(
-                    "critical", f"{self.name} is turned away: {why}", "check key, permissions and address allow-list"
-                )
+                # The clock, as it is in what Prime has us sign.
+                do = "check key, permissions, address allow-list, and whether this machine's clock is right"
+                self._parts.events.alert("critical", f"{self.name} is turned away: {why}", do)
             delay_s = self._backoff.delay_s(
                 self._clock.monotonic_ns(),
                 self._parts.world.entropy.uniform(0.0, 1.0),

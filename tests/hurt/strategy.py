@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from tests.processes.peers import Dealer
@@ -21,22 +22,28 @@ SYMBOL: Final = "BTC-USD"
 
 
 class Metronome(threading.Thread):
-    """Measures what the machine takes from everybody: how late a thread wakes that asks for nothing else."""
+    """Measures what the machine takes from us: how late a thread wakes that asks for nothing else, and how long the
+    daemon's own thread, ready to run, waited for a processor."""
 
-    def __init__(self) -> None:
+    def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
+        self._waits = Path(f"/proc/{pid}/task/{pid}/schedstat")
         self._over = threading.Event()
         self._late: list[tuple[int, int]] = []
 
     def run(self) -> None:
-        due_ns = time.monotonic_ns()
+        now_ns, waited_ns = time.monotonic_ns(), self._waited_ns()
         while not self._over.is_set():
+            due_ns = now_ns + int(BEAT_S * NS)
             time.sleep(BEAT_S)
-            now_ns = time.monotonic_ns()
-            due_ns += int(BEAT_S * NS)
-            if now_ns - due_ns > 1_000_000:
-                self._late.append((now_ns, now_ns - due_ns))
-            due_ns = now_ns
+            now_ns, before_ns, waited_ns = time.monotonic_ns(), waited_ns, self._waited_ns()
+            self._late.append((now_ns, max(0, now_ns - due_ns) + waited_ns - before_ns))
+
+    def _waited_ns(self) -> int:
+        try:
+            return int(self._waits.read_text().split()[1])
+        except OSError:
+            return 0  # a kernel that does not count it
 
     def taken_ns(self, since_ns: int, until_ns: int) -> int:
         """So much of this time nobody had."""
@@ -54,6 +61,7 @@ class Asked:
     id: str
     venue: str
     order_ids: list[str]
+    asked_ns: int
     due_ns: int
     outcomes: list[dict[str, Any]] = field(default_factory=list)
     """One for each order, once it was told."""
@@ -104,7 +112,7 @@ class Strategy(threading.Thread):
         orders = [{"order_id": order_id, **named} for order_id in order_ids]
         fields: dict[str, Any] = orders[0] if len(orders) == 1 else {"orders": orders}
         sent_ns = time.monotonic_ns()
-        self.asked[id] = Asked(id, venue, order_ids, sent_ns + deadline_ms * MS)
+        self.asked[id] = Asked(id, venue, order_ids, sent_ns, sent_ns + deadline_ms * MS)
         self._open.add(id)
         self.dealer.send(
             "cancel" if len(orders) == 1 else "cancel_batch",

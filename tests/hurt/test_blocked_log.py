@@ -3,7 +3,7 @@
 import fcntl
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,28 +29,27 @@ def pipe(home: Path) -> Iterator[Path]:
     os.close(descriptor)
 
 
-def test_cancels_a_kill_and_the_stop_do_not_wait_for_a_reader(home: Path, exchange: Exchange, pipe: Path) -> None:
-    service = Service(home, exchange.told, log={"level": "debug"})
+def test_cancels_a_kill_and_the_stop_do_not_wait_for_a_reader(
+    exchange: Exchange, start: Callable[..., Service], pipe: Path
+) -> None:
+    environ = {"PIPE": str(pipe)}
+    service = start(log={"level": "debug"}, environ=environ, through=("sh", "-c", BOTH_OUTPUTS, "sh"))
+    order_ids = exchange.place(ORDERS)
+    with Dealer(service.commands) as dealer:
+        # An unknown userref each: what is not settled well is what is logged.
+        ids = [dealer.send(venue="spot", userref=number + 1, deadline_ms=50) for number in range(ORDERS)]
+        ids += [dealer.cancel(order_id) for order_id in order_ids[: ORDERS // 2]]
+        replies = dealer.hear_all(ids, WITHIN_S)
+        assert {reply["outcome"] for reply in replies[ORDERS:]} <= GONE
+        killed = dealer.ask("kill", reason="nobody reads the log")
+        assert killed["venues"]["spot"]["state"] == "flat"
+    assert exchange.resting() == []
+    service.program.signal(signal.SIGTERM)
+    assert service.program.wait(STOP_S) == 0
+    descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        service.start(environ={"PIPE": str(pipe)}, through=("sh", "-c", BOTH_OUTPUTS, "sh"))
-        order_ids = exchange.place(ORDERS)
-        with Dealer(service.commands) as dealer:
-            # An unknown userref each: what is not settled well is what is logged.
-            ids = [dealer.send(venue="spot", userref=number + 1, deadline_ms=50) for number in range(ORDERS)]
-            ids += [dealer.cancel(order_id) for order_id in order_ids[: ORDERS // 2]]
-            replies = dealer.hear_all(ids, WITHIN_S)
-            assert {reply["outcome"] for reply in replies[ORDERS:]} <= GONE
-            killed = dealer.ask("kill", reason="nobody reads the log")
-            assert killed["venues"]["spot"]["state"] == "flat"
-        assert exchange.resting() == []
-        service.program.signal(signal.SIGTERM)
-        assert service.program.wait(STOP_S) == 0
-        descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            held = os.read(descriptor, 2 * PIPE_BYTES)
-        finally:
-            os.close(descriptor)
-        # It had been full, or nothing was shown.
-        assert len(held) > PIPE_BYTES // 2
+        held = os.read(descriptor, 2 * PIPE_BYTES)
     finally:
-        service.end()
+        os.close(descriptor)
+    # It had been full, or nothing was shown.
+    assert len(held) > PIPE_BYTES // 2

@@ -21,8 +21,8 @@ from tests.processes.peers import Dealer
 from tests.processes.stage import START_S, Exchange, Service, until
 
 SEED: Final = 20
-STORM_S: Final = 26.0
-GAP_S: Final = 0.06
+STORM_S: Final = 20.0
+GAP_S: Final = 0.05
 FAULTS: Final = 300
 EACH: Final = 10
 """Faults at least, and of each kind."""
@@ -46,7 +46,10 @@ KILL_MS: Final = 30_000
 SURE: Final = frozenset({"canceled", "closed", "not_open"})
 """Outcomes after which nothing may rest, from the moment they are told."""
 
-GOOD_SHARE: Final = 0.5
+LONG_NS: Final = 1_000 * MS
+GOOD_SHARE: Final = 0.6
+"""Of the orders on Spot, which has two ways, whose commands had a second at least: so many are known to be gone."""
+
 GROWTH_MIB: Final = 64.0
 FDS_MORE: Final = 8
 
@@ -84,6 +87,14 @@ def late_ns(strategy: Strategy, asked: Asked, metronome: Metronome) -> int:
     return heard_ns - asked.due_ns - metronome.taken_ns(asked.due_ns - GRACE_NS, heard_ns)
 
 
+def good_share(strategies: list[Strategy]) -> float:
+    """How many of the orders on Spot that there was time for are known to be gone."""
+    asked = [one for strategy in strategies for one in strategy.asked.values() if one.venue == "spot" and one.outcomes]
+    unhurried = [one for one in asked if one.due_ns - one.asked_ns >= LONG_NS]
+    outcomes = [outcome["outcome"] for one in unhurried for outcome in one.outcomes]
+    return sum(one in SURE or one == "acked" for one in outcomes) / len(outcomes)
+
+
 def asked_to_cancel(exchange: Exchange) -> str:
     """Everything by which the venues were asked to cancel something."""
     return json.dumps([one["body"] for one in exchange.log() if "cancel" in (one["operation"] or "").lower()])
@@ -101,7 +112,7 @@ def test_through_hundreds_of_faults_every_command_has_one_true_answer_in_time(
     )
     until(lambda: up(service), START_S, "every venue is up")
     before_mib, before_fds = rss_mib(service), descriptors(service)
-    metronome = Metronome()
+    metronome = Metronome(service.program.pid)
     metronome.start()
     strategies = [Strategy(f"s{n}", service.commands, f"{SEED} {n}") for n in range(STRATEGIES)]
     for strategy in strategies:
@@ -133,7 +144,8 @@ def test_through_hundreds_of_faults_every_command_has_one_true_answer_in_time(
     worst = max((late_ns(s, one, metronome), one.id) for s in strategies for one in s.asked.values() if one.outcomes)
     commands = sum(len(strategy.asked) for strategy in strategies)
     print(f"{sum(struck.values())} faults {struck}\n{commands} commands on {len(known)} orders: {dict(outcomes)}")
-    print(f"latest reply {worst[0] / MS:+.1f} ms of its deadline; {most_mib:.0f} MiB, {most_fds} descriptors at most")
+    print(f"latest reply {worst[0] / MS:+.1f} ms of its deadline; {good_share(strategies):.0%} of Spot good")
+    print(f"{most_mib:.0f} MiB and {most_fds} descriptors at most, {before_mib:.0f} and {before_fds} before")
 
     assert struck.keys() == ON_LIVE.keys() | ON_NEW.keys()
     assert sum(struck.values()) >= FAULTS
@@ -143,7 +155,7 @@ def test_through_hundreds_of_faults_every_command_has_one_true_answer_in_time(
         assert [id for id in strategy.asked if len(replies.get(id, ())) != 1] == []
     assert worst[0] <= GRACE_NS, worst
     _check_refused(exchange, known)
-    assert sum(outcomes[one] for one in SURE | {"acked"}) > GOOD_SHARE * len(known), outcomes
+    assert good_share(strategies) > GOOD_SHARE, outcomes
 
     until(lambda: up(service), UP_S, f"every venue is up again: {service.status()['venues']}")
     _check_accepted(exchange, known)

@@ -1,7 +1,7 @@
 """The exchange and the daemon for tests that need them running, with whatever they printed shown when a test fails."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,19 @@ def exchange(home: Path) -> Iterator[Exchange]:
 
 @pytest.fixture
 def start(home: Path, exchange: Exchange) -> Iterator[Callable[..., Service]]:
-    """Starts a daemon of this test's own; keyword arguments are sections of its configuration."""
+    """Starts a daemon of this test's own; keyword arguments are sections of its configuration.
+
+    environ, through: as Service.start takes them.
+    """
     with ExitStack() as ending:
 
-        def start(**sections: Any) -> Service:
+        def start(
+            *, environ: Mapping[str, str] | None = None, through: Sequence[str] = (), **sections: Any
+        ) -> Service:
             service = Service(home, exchange.told, **sections)
             ending.callback(lambda: _show(service.program))
             ending.callback(service.end)
-            return service.start()
+            return service.start(environ=environ, through=through)
 
         yield start
 
