@@ -627,7 +627,8 @@ class Daemon:
         notifier.ready()
 
     def _beats(self) -> list[int]:
-        return [*self.gateway.beats, *(desk.dispatcher.beats for desk in self.desks.values())]
+        dispatchers = (desk.dispatcher.beats for desk in self.desks.values())
+        return [*self.gateway.beats, self.kill.beats, *dispatchers]
 
 
 def real_world(settings: Settings) -> World:

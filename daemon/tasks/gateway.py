@@ -464,9 +464,8 @@ class Gateway:
 
     def _kill(self, asked: Asked, command: Kill, now_ns: int) -> None:
         """Pull the kill switch: nothing that refuses other commands refuses this one, not even its own lateness."""
-        absent = [venue for venue in command.venues or () if venue not in self._desks]
-        if absent:
-            self._answer_at_once(asked, _not_enabled(command.id, absent[0]))
+        if command.venues and not any(venue in self._desks for venue in command.venues):
+            self._answer_at_once(asked, _not_enabled(command.id, command.venues[0]))
             return
         key = (asked.identity, command.id)
         known = self._remembered.get(key)

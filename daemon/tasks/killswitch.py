@@ -27,7 +27,7 @@ from ..engine.latch import (
     format_latch,
     parse_latch,
 )
-from ..engine.pursuits import FAR_NS, MS, Alert, Call
+from ..engine.pursuits import MS, Alert, Call
 from ..engine.resting import Resting
 from ..engine.routing import REST, Lane
 from ..engine.sweep import CancelOne, FireAll, Flat, Look, Sweep, Walk
@@ -47,6 +47,9 @@ TRIGGER_FILE: Final = "kill"
 
 KILL_DEADLINE_MS: Final = 10_000
 """How long a `kill` that names no deadline waits for every venue to be flat before it is answered as it stands."""
+
+BEAT_NS: Final = 500 * MS
+"""The alarm goes off this often even when nothing is due: the watchdog takes its silence for a hang."""
 
 TRIGGER_LOOK_S: Final = 0.1
 """How often the trigger file is looked for."""
@@ -342,7 +345,8 @@ class KillSwitch:
         A drill pulls nothing.
         """
         if command.drill:
-            self.drills.begin(asker, who, command.venues or tuple(self._desks), deadline_ns, latched=self.latched)
+            drilled = tuple(venue for venue in self._desks if venue in (command.venues or self._desks))
+            self.drills.begin(asker, who, drilled, deadline_ns, latched=self.latched)
             return
         self.pull("command", command.reason, who, command.venues)
         self._waiting.append(_Waiting(asker, command.venues or tuple(self._desks), deadline_ns))
@@ -496,7 +500,7 @@ class KillSwitch:
         now_ns = self._clock.monotonic_ns()
         due = [front.sweep.wake_ns for front in self._fronts.values()] + [one.deadline_ns for one in self._waiting]
         # Never in the past: two things that wake each other must not keep everything else from running.
-        return trio.current_time() + max(min(due, default=FAR_NS) - now_ns, MS) / 1e9
+        return trio.current_time() + max(min([*due, now_ns + BEAT_NS]) - now_ns, MS) / 1e9
 
     async def _store(self) -> None:
         """Make the latch durable, for as long as it takes."""
@@ -591,7 +595,10 @@ class KillSwitch:
 
     def _venues(self, venues: Sequence[Venue]) -> dict[Venue, dict[str, Any]]:
         now_ns = self._clock.monotonic_ns()
-        return {venue: self._fronts[venue].sweep.status(now_ns) for venue in venues if venue in self._fronts}
+        return {
+            venue: self._fronts[venue].sweep.status(now_ns) if venue in self._fronts else dict(_NOT_ENABLED)
+            for venue in venues
+        }
 
     def _answer(self, one: _Waiting) -> None:
         reply: dict[str, Any] = {
@@ -606,6 +613,15 @@ class KillSwitch:
 
 
 _NOBODY: Final = _Nobody()
+
+_NOT_ENABLED: Final = {
+    "state": "unreachable",
+    "canceled": 0,
+    "residual": [],
+    "resting": 0,
+    "tried": {"none": "not enabled in this daemon's configuration"},
+}
+"""What a kill can say of a venue that it was asked to kill and has no keys for."""
 
 
 def _known(resting: Resting) -> dict[str, int]:

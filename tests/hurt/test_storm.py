@@ -92,7 +92,7 @@ def good_share(strategies: list[Strategy]) -> float:
     asked = [one for strategy in strategies for one in strategy.asked.values() if one.venue == "spot" and one.outcomes]
     unhurried = [one for one in asked if one.due_ns - one.asked_ns >= LONG_NS]
     outcomes = [outcome["outcome"] for one in unhurried for outcome in one.outcomes]
-    return sum(one in SURE or one == "acked" for one in outcomes) / len(outcomes)
+    return sum(1 for one in outcomes if one in SURE or one == "acked") / len(outcomes)
 
 
 def asked_to_cancel(exchange: Exchange) -> str:
