@@ -1137,6 +1137,16 @@ class Pursuits:
         for pursuit in everyone:
             self._expire(pursuit, now_ns)
 
+    def withdraw(self, tickets: Iterable[Any], now_ns: int) -> None:
+        """Answer these tickets now with what can honestly be said: nothing more is to leave in their names."""
+        withdrawn = set(map(id, tickets))
+        for pursuit in [*self._active.values(), *self._families]:
+            mine = [waiter for waiter in pursuit.waiters if id(waiter.ticket) in withdrawn]
+            for waiter in mine:
+                waiter.deadline_ns = min(waiter.deadline_ns, now_ns)
+            if mine:
+                self._expire(pursuit, now_ns)
+
     def _due(self, pursuit: Pursuit, now_ns: int) -> None:
         if pursuit.deadline_ns <= now_ns:
             self._expire(pursuit, now_ns)

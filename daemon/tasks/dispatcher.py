@@ -4,7 +4,7 @@ Between a command and its frame on the socket there is no task, scope, queue or 
 writes. Deadlines, hedges and retries of all pursuits hang on one alarm.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 import msgspec
@@ -166,6 +166,11 @@ class Dispatcher:
             return
         for owner, target, symbol in owners:
             self.pursuits.submit(owner, target, proof, deadline_ns, now_ns, symbol)
+
+    def withdraw(self, owners: Iterable[Owner]) -> None:
+        """Send nothing more for these owners: each is answered at once, with what is known by now."""
+        self.pursuits.withdraw(owners, self._clock.monotonic_ns())
+        self.perform()
 
     def resume(self, owner: Owner, order_id: str, deadline_ns: int, now_ns: int, symbol: str | None = None) -> None:
         """Go on after an order whose cancel may have left before this process began; leaves with `perform`."""

@@ -164,8 +164,14 @@ class Leasing:
         """The strategy is back: what its names mean from here on is its own matter, what its ids mean is not."""
         for expired in [one for one in self._expired if one.terms.strategy == strategy]:
             names = [(venue, target) for venue, target in expired.open if target.kind != "order_id"]
+            # A cancel under way would be asked for again if it came too early: it would find the strategy's next order.
+            asked: dict[Venue, list[_Entry]] = {}
             for name in names:
-                del expired.open[name]
+                entry = expired.open.pop(name)
+                if entry.again_ns == FAR_NS:
+                    asked.setdefault(entry.venue, []).append(entry)
+            for venue, entries in asked.items():
+                self._desks[venue].withdraw(entries)
             if names:
                 left = [_words(venue, target) for venue, target in names]
                 self._events.lease({"state": "handed over", "strategy": strategy, "left": left})

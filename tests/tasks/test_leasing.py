@@ -1,5 +1,6 @@
 """The keeper of leases by itself, with a dispatcher that answers when it is told to."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Owner, Target, float]] = []
+        self.withdrawn: list[Target] = []
 
     def submit(self, owner: Owner, target: Target, proof: bool, deadline_ns: int, now_ns: int) -> None:
         assert proof
@@ -38,6 +40,13 @@ class Desk:
     def submit_batch(self, owners: Any, proof: bool, deadline_ns: int, now_ns: int) -> None:
         for owner, target, _ in owners:
             self.submit(owner, target, proof, deadline_ns, now_ns)
+
+    def withdraw(self, owners: Iterable[Owner]) -> None:
+        for owner in owners:
+            [mine] = [asked for asked in self.asked if asked[0] is owner]
+            self.asked.remove(mine)
+            self.withdrawn.append(mine[1])
+            owner.answered(Settlement(venue="spot", target=mine[1], outcome=Unknown(("ws",))))
 
     def perform(self) -> None:
         pass
@@ -154,6 +163,18 @@ async def test_a_strategy_that_is_back_keeps_its_names_and_loses_its_ids(autojum
     world.desk.answer(Unknown(()))
     world.desk.answer(Unknown(()))
     world.take("mm-1", 60_000, FAMILY)
+    await trio.sleep(5)
+    assert [target.kind for _, target, _ in world.desk.asked] == ["order_id"]
+
+
+async def test_a_cancel_by_name_that_is_under_way_is_withdrawn_when_the_strategy_is_back(
+    autojump_clock: object, world: World
+) -> None:
+    world.take("mm-1", 1000, FAMILY, ORDER)
+    await trio.sleep(1.1)
+    world.take("mm-1", 60_000, FAMILY)
+    assert world.desk.withdrawn == [Target("userref", 7)]
+    assert [target.kind for _, target, _ in world.desk.asked] == ["order_id"]
     await trio.sleep(5)
     assert [target.kind for _, target, _ in world.desk.asked] == ["order_id"]
 

@@ -4,6 +4,8 @@ They are asked for until the book shows nothing of the scope any more, and for a
 says so.
 """
 
+from typing import Any
+
 import pytest
 
 from ..world import REST_HOST, SEEDS, WS_HOST, Staging
@@ -94,6 +96,23 @@ async def test_a_strategy_that_comes_back_is_not_cancelled_by_its_old_names(
         await world.passed(30.0)
         # Its number means what it says it means now; the one order that its old lease named by id is gone.
         assert world.resting == [*old, new]
+        await take(strategy, "mm-1", [], ttl_ms=0)
+
+
+@pytest.mark.parametrize("name", [{"userref": 7}, {"cl_ord_id": "mm-1-bid"}, {}])
+async def test_orders_placed_under_a_lease_that_is_taken_again_are_not_cancelled_by_the_one_before(
+    autojump_clock: object, stage: Staging, name: dict[str, Any]
+) -> None:
+    async with stage() as world:
+        strategy = world.strategy()
+        # Nothing rests under the name, so the venue is asked again for a while: an order may be on its way.
+        await take(strategy, "mm-1", [{"venue": "spot", **name}])
+        await world.passed(1.2)
+        await take(strategy, "mm-1", [{"venue": "spot", **name}], ttl_ms=60_000)
+        [new] = world.place(1, **name)
+        await world.passed(10.0)
+        assert world.resting == [new]
+        assert [lease["state"] for lease in await shown(strategy)] == ["live"]
         await take(strategy, "mm-1", [], ttl_ms=0)
 
 
