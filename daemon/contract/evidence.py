@@ -75,6 +75,7 @@ class CancelReject(msgspec.Struct, frozen=True, gc=False):
     error: str
     venue_ns: int | None = None
     event_id: str | None = None
+    order_id: str | None = None
 
 
 class CancelAllAck(msgspec.Struct, frozen=True, gc=False):

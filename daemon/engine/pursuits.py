@@ -606,8 +606,19 @@ class Pursuits:
                 if pursuit.answered_acked:
                     self._acceptance_revoked(pursuit, reject, now_ns)
             self._close_attempt(pursuit, attempt, now_ns)
-            self._refused(pursuit, attempt, reject.fault, reject.error, now_ns)
+            self._refused(pursuit, attempt, self._fault_of_named(pursuit, reject), reject.error, now_ns)
             self._schedule(pursuit)
+
+    def _fault_of_named(self, pursuit: Pursuit, reject: CancelReject) -> Fault:
+        """What a refusal comes to, by the order that it names: that is the one which a client order id stood for.
+
+        Whatever the venue's words for it are, one that is known to have ended is not open, and no other was meant.
+        """
+        row = None if reject.order_id is None else self.resting.get(reject.order_id)
+        if row is None or not row.ended or pursuit.key.kind != "cl_ord_id":
+            return reject.fault
+        pursuit.bearer = row
+        return Fault.NOT_OPEN
 
     def _takes_back(self, pursuit: Pursuit, attempt: Attempt[Pursuit], reject: CancelReject) -> bool:
         """Whether a refusal is of the very request that was accepted, and the order has not ended since.

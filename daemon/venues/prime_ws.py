@@ -279,7 +279,10 @@ class Prime:
         reqid = self.reqid_of(row.ClOrdID)
         if row.ExecType == "CancelRejected":
             reqid = reqid or self.reqid_of(row.OrigClOrdID)
-            return None if reqid is None else CancelReject(reqid, *_refusal(row), event_id=text_of(row.ExecID))
+            if reqid is None:
+                return None
+            fault, words = _refusal(row)
+            return CancelReject(reqid, fault, words, event_id=text_of(row.ExecID), order_id=order_id_of(row.OrderID))
         if reqid is None or state is None:
             return None
         if row.ExecType == "PendingCancel" or (row.ExecType in _CANCELED and state.status == "canceled"):

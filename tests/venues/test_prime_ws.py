@@ -196,8 +196,10 @@ EVENT = STATE.event_id
 ACK = CancelAck(Reqid(13), frames.ORDER_ID, frames.OWN_NAME, event_id=EVENT)
 
 
-def refused(fault: Fault, error: str, reqid: int = 13, event_id: str | None = EVENT) -> CancelReject:
-    return CancelReject(Reqid(reqid), fault, error, event_id=event_id)
+def refused(
+    fault: Fault, error: str, reqid: int = 13, event_id: str | None = EVENT, order_id: str | None = frames.ORDER_ID
+) -> CancelReject:
+    return CancelReject(Reqid(reqid), fault, error, event_id=event_id, order_id=order_id)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +208,7 @@ def refused(fault: Fault, error: str, reqid: int = 13, event_id: str | None = EV
         (frames.OUR_PENDING, (ACK, told(STATE))),
         (frames.OUR_CANCELED, (told(state(status="canceled")), ACK)),
         (frames.OUR_FILLED, (told(state(status="filled")),)),
-        (frames.REFUSED_UNKNOWN, (told(), refused(Fault.NOT_OPEN, "1: no such order"))),
+        (frames.REFUSED_UNKNOWN, (told(), refused(Fault.NOT_OPEN, "1: no such order", order_id=None))),
         (
             frames.REFUSED_LATE,
             (told(state(status="filled", cl_ord_id=None)), refused(Fault.TRANSIENT, "0")),
@@ -282,13 +284,13 @@ def test_canceled_event_of_an_order_that_is_not_canceled_is_no_ack() -> None:
 
 def test_refusal_is_found_by_either_id() -> None:
     report = row(ExecType="CancelRejected", ClOrdID=frames.OWN_NAME, OrigClOrdID=OUR_ID, CxlRejReason="3")
-    assert PRIME.decode(rows(report))[1:] == (CancelReject(Reqid(13), Fault.TRANSIENT, "3"),)
+    assert PRIME.decode(rows(report))[1:] == (refused(Fault.TRANSIENT, "3", event_id=None),)
 
 
 def test_second_refusal_is_of_the_request_that_the_report_is_about() -> None:
     later = PRIME.cl_ord_id_of(Reqid(14))
     report = row(ExecType="CancelRejected", ClOrdID=later, OrigClOrdID=OUR_ID)
-    assert PRIME.decode(rows(report))[1:] == (CancelReject(Reqid(14), Fault.UNLISTED, "CancelRejected"),)
+    assert PRIME.decode(rows(report))[1:] == (refused(Fault.UNLISTED, "CancelRejected", 14, event_id=None),)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +311,7 @@ def test_reason_decides_and_text_only_where_there_is_none(
     reason: object, text: object, fault: Fault, error: str
 ) -> None:
     report = row(ExecType="CancelRejected", ClOrdID=OUR_ID, CxlRejReason=reason, Text=text)
-    assert PRIME.decode(rows(report))[1:] == (CancelReject(Reqid(13), fault, error),)
+    assert PRIME.decode(rows(report))[1:] == (refused(fault, error, event_id=None),)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,20 @@ async def test_one_refusal_is_not_the_end(
         assert world.resting == []
 
 
+@pytest.mark.parametrize("until", ["ack", "proof"])
+async def test_too_late_by_client_order_id_is_told_as_the_end_of_the_order_that_bore_it(
+    autojump_clock: object, stage: Staging, until: str
+) -> None:
+    async with stage() as world:
+        strategy = world.strategy()
+        [order_id] = await world.place_seen(1, cl_ord_id="mm-1-bid")
+        world.fill(order_id)
+        await world.passed(0.5)
+        reply = await strategy.cancel(cl_ord_id="mm-1-bid", until=until)
+        assert (reply["outcome"], reply["state"], reply["attempts"]) == ("closed", "filled", 1)
+        assert float(reply["filled_qty"]) == 1
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("until", ["ack", "proof"])
 async def test_a_venue_that_will_not_cancel_is_told_as_rejected(
