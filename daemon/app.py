@@ -528,6 +528,7 @@ class Daemon:
             ground.start_soon(self._heed_signals, signals, stop, notifier, reload, name="signals")
             ground.start_soon(watchdog.tell_status, notifier, self._line, name="status line")
             ground.start_soon(watchdog.keep_alive, notifier, self._beats, name="watchdog")
+            ground.start_soon(self.world.bus.guard, self._turn_away, name="doors")
             async with trio.open_nursery() as venues:
                 for venue, desk in self.desks.items():
                     venues.start_soon(desk.run, name=f"{venue} desk")
@@ -625,6 +626,16 @@ class Daemon:
                 self._token_signer.keys = credentials.spot
             log.info("reloaded")
         notifier.ready()
+
+    def _turn_away(self, turned_away: bool) -> None:
+        """Descriptors run short, or do so no longer."""
+        what = "new clients are turned away: descriptors run short"
+        if turned_away:
+            log.error(what)
+            self.events.alert("critical", what, "see who holds so many connections, or raise LimitNOFILE")
+        else:
+            log.info("new clients are let in again")
+            self.events.clear(what)
 
     def _beats(self) -> list[int]:
         dispatchers = (desk.dispatcher.beats for desk in self.desks.values())

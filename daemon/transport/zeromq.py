@@ -13,6 +13,7 @@ swallow that news. So one object owns each socket, nothing else may touch it, an
 Source: libzmq's zmq_getsockopt page, ZMQ_FD. No message content is looked at here, and no message is ever waited on.
 """
 
+import contextlib
 import enum
 import errno
 import os
@@ -42,7 +43,13 @@ DISCARD_STEP: Final = 256  # frames of an excessive message thrown away per call
 IPC_PATH_LIMIT_BYTES: Final = 107  # sun_path holds 108 with its final NUL
 PEER_TEXTS_LIMIT: Final = 4_096
 
+# Descriptors that newcomers leave to the venues' connections and files: a fifth, or this many where a fifth is less,
+# but never more than half. libzmq accepts some 25,000 a second: 500 between two looks.
+SPARE_DESCRIPTORS: Final = 1_024
+LOOK_S: Final = 0.02
+
 _IPC: Final = "ipc://"
+_ASIDE: Final = ".shut"  # added to the name of a socket file while newcomers are turned away
 _INPROC: Final = "inproc://"
 # Plain ints: pyzmq's enums cost more to combine and pass than the calls they are passed to.
 _NOBLOCK: Final = int(zmq.NOBLOCK)
@@ -186,6 +193,10 @@ class MessageBus(Protocol):
         """Open a publisher on `endpoint`. Raises as `router` does."""
         ...
 
+    async def guard(self, turns_away: Callable[[bool], None]) -> None:
+        """Turn newcomers away while descriptors run short, and tell when that begins and ends. Ends by cancellation."""
+        ...
+
     async def aclose(self) -> None:
         """Close everything opened here, within a bound."""
         ...
@@ -208,6 +219,7 @@ class Bus:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.linger = LINGER_MS  # inherited by every socket
         self._opened: list[ZeromqRouter | ZeromqPublisher] = []
+        self._doors: list[_Door] = []
 
     def router(
         self, endpoint: str, *, mode: int, max_frame_bytes: int = FRAME_LIMIT_BYTES, frames_limit: int = FRAMES_LIMIT
@@ -233,7 +245,7 @@ class Bus:
         socket.setsockopt(zmq.SNDHWM, SEND_LIMIT)
         _bind(socket, endpoint, mode)
         router = ZeromqRouter(socket, frames_limit)
-        self._keep(router)
+        self._keep(router, socket, endpoint)
         return router
 
     def publisher(self, endpoint: str, *, mode: int) -> Publisher:
@@ -247,7 +259,7 @@ class Bus:
         socket.setsockopt(zmq.SNDHWM, EVENT_LIMIT)
         _bind(socket, endpoint, mode)
         publisher = ZeromqPublisher(socket)
-        self._keep(publisher)
+        self._keep(publisher, socket, endpoint)
         return publisher
 
     async def aclose(self) -> None:
@@ -262,10 +274,76 @@ class Bus:
         with trio.move_on_after(TERM_TIMEOUT_S, shield=True):
             await trio.to_thread.run_sync(self._context.term, abandon_on_cancel=True)
 
-    def _keep(self, opened: "ZeromqRouter | ZeromqPublisher") -> None:
+    async def guard(self, turns_away: Callable[[bool], None]) -> None:
+        """Turn newcomers away while descriptors run short, and tell when that begins and ends. Ends by cancellation.
+
+        When accept finds none left, libzmq ends the whole process. Whoever is connected already notices nothing.
+        """
+        shut = False
+        try:
+            while True:
+                limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+                spare = max(limit // 5, min(SPARE_DESCRIPTORS, limit // 2))
+                left = limit - _descriptors_in_use()
+                if not shut and left < spare:
+                    shut = True
+                    self._shut_doors()
+                    turns_away(True)
+                elif shut and left > spare + spare // 8:
+                    shut = False
+                    self._open_doors()
+                    turns_away(False)
+                await trio.sleep(LOOK_S)
+        finally:
+            if shut:
+                self._open_doors()
+
+    def _shut_doors(self) -> None:
+        for door in self._doors:
+            door.shut()
+
+    def _open_doors(self) -> None:
+        for door in self._doors:
+            door.open()
+
+    def _keep(self, opened: "ZeromqRouter | ZeromqPublisher", socket: "zmq.Socket[bytes]", endpoint: str) -> None:
         # An endpoint may be bound again and again, after thefts: those closed since need no closing at the end.
         self._opened = [known for known in self._opened if not known.closed]
         self._opened.append(opened)
+        self._doors = [known for known in self._doors if not known.closed]
+        if endpoint.startswith(_IPC):
+            self._doors.append(_Door(socket, endpoint))
+
+
+class _Door:
+    """Where newcomers to one socket come in: the name of its file.
+
+    Unbinding would end the connections of those who are in. Taking the name away touches nobody: libzmq listens on, and
+    whoever connects finds no such file until it is put back.
+    """
+
+    def __init__(self, socket: "zmq.Socket[bytes]", endpoint: str) -> None:
+        self._socket = socket
+        self._path = endpoint.removeprefix(_IPC)
+        self._aside = f"{self._path}{_ASIDE}"
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._socket.closed)
+
+    def shut(self) -> None:
+        """Let nobody in any more; those who wait in line already come in."""
+        with contextlib.suppress(OSError):
+            os.rename(self._path, self._aside)
+
+    def open(self) -> None:
+        """Let newcomers in again. Of a socket that was closed meanwhile the file is removed, as libzmq would have."""
+        with contextlib.suppress(OSError):
+            if self.closed:
+                os.unlink(self._aside)
+            elif not os.path.lexists(self._path):
+                # Else somebody has put a socket of their own in its place.
+                os.rename(self._aside, self._path)
 
 
 class ZeromqRouter:
@@ -470,6 +548,15 @@ def _raise_descriptor_limit() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _descriptors_in_use() -> int:
+    try:
+        # Linux 6.2 tells how many there are; before, they have to be counted.
+        return os.stat("/proc/self/fd").st_size or len(os.listdir("/proc/self/fd"))
+    except OSError:
+        # Not even one for the count, or no /proc: then nothing is known, and nobody is turned away for it.
+        return resource.getrlimit(resource.RLIMIT_NOFILE)[0] if os.path.isdir("/proc/self") else 0
 
 
 def _bind(socket: "zmq.Socket[bytes]", endpoint: str, mode: int) -> None:

@@ -94,6 +94,10 @@ class MemoryBus:
         self._routers.clear()
         self._publishers.clear()
 
+    async def guard(self, turns_away: Callable[[bool], None]) -> None:
+        """There are no descriptors to run short of."""
+        await trio.sleep_forever()
+
     async def aclose(self) -> None:
         """Close what is bound; dealers and subscribers stay. The bus can be bound again afterwards."""
         self.drop_process()

@@ -3,6 +3,7 @@
 import math
 import os
 import random
+import resource
 import select
 import shutil
 import socket
@@ -544,6 +545,42 @@ async def test_a_silent_connection_is_dropped_before_it_can_hoard_descriptors(
                     pass
 
             await trio.to_thread.run_sync(until_closed)
+
+
+@contextmanager
+def few_descriptors(left: int) -> Iterator[None]:
+    """Let this process open so few more."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + left, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("closed_meanwhile", [False, True])
+async def test_newcomers_are_turned_away_while_descriptors_run_short(
+    endpoint: str, room: Path, clients: Clients, closed_meanwhile: bool
+) -> None:
+    told: list[bool] = []
+    async with open_bus() as bus, trio.open_nursery() as nursery:
+        router = bus.router(endpoint, mode=0o600)
+        known = dealer(clients, endpoint)
+        known.send(b"here")
+        await receive(router)
+        nursery.start_soon(bus.guard, told.append)
+        with few_descriptors(10):
+            await until(lambda: told == [True])
+            with socket.socket(socket.AF_UNIX) as newcomer, pytest.raises(FileNotFoundError):
+                newcomer.connect(str(room / "s"))
+            # Who is in already is served.
+            known.send(b"still here")
+            assert (await receive(router)).frames == [b"still here"]
+            if closed_meanwhile:
+                router.close()
+        await until(lambda: told == [True, False])
+        assert os.listdir(room) == ([] if closed_meanwhile else ["s"])
+        nursery.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("count", [4, 5, 6, 7, 255, 262, 1_000])
