@@ -1048,7 +1048,10 @@ class Pursuits:
         if pursuit.key not in told:
             pursuit.absent = True
             self._conclude(pursuit, now_ns)
-        elif pursuit.denied_ns is None and not pursuit.queued and self._gave_up_silence(pursuit, now_ns):
+        elif pursuit.denied_ns is not None:
+            # Nothing else was waited for where the order that bore the name has ended.
+            self._conclude(pursuit, now_ns)
+        elif not pursuit.queued and self._gave_up_silence(pursuit, now_ns):
             # It rests: what was lost on its way did not work, and what was accepted did not hold.
             if pursuit.acked_ns is not None:
                 self._revoke(pursuit)

@@ -90,3 +90,17 @@ async def test_a_userref_is_refused_because_futures_has_none(autojump_clock: obj
         assert "userref" in reply["detail"]
         assert len(world.exchange.received) == received
         assert world.resting == [order_id]
+
+
+@pytest.mark.parametrize("until", ["ack", "proof"])
+async def test_an_answer_lost_after_its_effect_is_made_up_for_at_once(autojump_clock: object, until: str) -> None:
+    async with stage() as world:
+        strategy = world.strategy()
+        await world.place_seen(1, cl_ord_id="mm-1-bid")
+        world.inject("rest_close_before_answer", match="cancelorder", effect="after", times=1)
+        began_s = world.now_s
+        reply = await strategy.cancel(cl_ord_id="mm-1-bid", until=until)
+        assert reply["outcome"] in ("canceled", "closed")
+        # The order that bore the name has ended, and the venue knows no other: there is nothing to wait for.
+        assert world.now_s - began_s < 0.5
+        assert world.resting == []
