@@ -368,7 +368,10 @@ class Pursuits:
         for reqid in [reqid for reqid, (at, _) in self._looks.items() if at == lane]:
             self._look_failed(reqid, now_ns)
         for reqid in [reqid for reqid, (at, _) in self._fired.items() if at == lane]:
-            self._fired.pop(reqid)[1].fired_failed(lane, "the session was lost before its answer", now_ns)
+            # Whoever is told may use the lane, and find out by himself that it is lost.
+            _, owner = self._fired.pop(reqid, (lane, None))
+            if owner is not None:
+                owner.fired_failed(lane, "the session was lost before its answer", now_ns)
 
     @property
     def live(self) -> tuple[Lane, ...]:

@@ -22,7 +22,7 @@ from daemon.contract.evidence import (
 from daemon.contract.ids import EVERYTHING, Reqid
 from daemon.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, RejectClass, Rejected, Unknown
 from daemon.engine.pursuits import FAR_NS, MS, Alert, Call, Redial, RenewToken, Send
-from daemon.engine.routing import ATTEMPT_LIMIT, RULES
+from daemon.engine.routing import ATTEMPT_LIMIT, RULES, Lane
 
 from .model import DEADLINE_MS, LATE_MS, Desk, Simulation, named, order, userref
 
@@ -2788,3 +2788,24 @@ def test_no_answer_says_that_an_order_is_dead_which_rests_in_the_book() -> None:
         outcomes += simulation.outcomes
     kinds = (Acked, Canceled, Closed, NotOpen, Rejected, Unknown, Refused)
     assert all(outcomes[kind.__name__] for kind in kinds), f"the runs no longer reach every outcome: {outcomes}"
+
+
+def test_who_hears_of_a_lost_session_may_find_out_again_by_using_it() -> None:
+    class Sweeper:
+        def __init__(self) -> None:
+            self.failed = 0
+
+        def fired_answered(self, lane: Lane, count: int | None, now_ns: int) -> None:
+            raise AssertionError("nothing was answered")
+
+        def fired_failed(self, lane: Lane, why: str, now_ns: int, fault: Fault | None = None) -> None:
+            self.failed += 1
+            desk.pursuits.session_down(lane, now_ns)
+
+    desk = Desk(0)
+    sweepers = [Sweeper(), Sweeper()]
+    for sweeper in sweepers:
+        desk.pursuits.fire(0, sweeper, desk.now_ns)
+    desk.carry_out()
+    desk.down(0)
+    assert [sweeper.failed for sweeper in sweepers] == [1, 1]
