@@ -313,7 +313,7 @@ class RestLane:
             self._raise_if_closed()
             connection = await self._connection()
             if takes_turn:
-                await self._turn.acquire()
+                await self._wait_for_turn(connection)
             turn = _Turn(self._turn if takes_turn else None)
             try:
                 chosen = chosen or choose()
@@ -345,6 +345,14 @@ class RestLane:
             self._heed(answer)
             return answer
         raise CallFailed(fault, left=False)
+
+    async def _wait_for_turn(self, connection: HttpConnection) -> None:
+        """Take a turn; whoever gives up waiting for it leaves the connection to the next."""
+        try:
+            await self._turn.acquire()
+        except trio.Cancelled:
+            self._idle.append((connection, trio.current_time()))
+            raise
 
     async def _request(self, connection: HttpConnection, request: SignedRequest, turn: "_Turn") -> Response:
         """One request in the turn that the caller took. Raises NotSent or AnswerLost."""

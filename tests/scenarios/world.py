@@ -386,6 +386,10 @@ class Stage:
         """A route or an operation, told in the words of v1, in those of the protocol that the daemon speaks."""
         return wirelog.IN_V2.get(name, name) if self.settings.spot.protocol == "v2" else name
 
+    def connections_to(self, host: str) -> int:
+        """How many connections to it are open."""
+        return sum(of == host for of, _ in self._lines)
+
     def dials_to(self, host: str) -> list[float]:
         """When the daemon tried to connect there."""
         return [dial.at_s for dial in self.dials if dial.host == host]
