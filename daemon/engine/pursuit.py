@@ -158,6 +158,8 @@ class Family(Pursuit):
     """When the last list of open orders was asked for."""
     listed_by: Route = "rest"
     """Who gave it: REST, or a session."""
+    listed_whole = False
+    """Whether it was of everything, and not of this family alone."""
     oks = 0
     otherwise = 0
     """How many ended without having been canceled: no ack will come for them."""

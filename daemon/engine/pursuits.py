@@ -817,10 +817,7 @@ class Pursuits:
         for pursuit in list(self._queries):
             if type(pursuit) is Family:
                 if not asked:
-                    del self._queries[pursuit]
-                    self.counts.queries += 1
-                    pursuit.listed_ns, pursuit.listed_by = now_ns, "rest"
-                    return Call(form="open_orders", targets=(pursuit.key,), pursuits=(pursuit,), asked_ns=now_ns)
+                    return self._next_list(now_ns)
             elif len(asked) < self._policy.query_limit and not (asked and pursuit.alone):
                 del self._queries[pursuit]
                 asked.append(pursuit)
@@ -830,6 +827,16 @@ class Pursuits:
             return None
         self.counts.queries += 1
         return Call(form="query", targets=tuple(p.key for p in asked), pursuits=tuple(asked), asked_ns=now_ns)
+
+    def _next_list(self, now_ns: int) -> Call:
+        """One list of open orders for all the families that want one; of its own userref where it is one alone."""
+        families = [pursuit for pursuit in self._queries if type(pursuit) is Family]
+        for family in families:
+            del self._queries[family]
+            family.listed_ns, family.listed_by, family.listed_whole = now_ns, "rest", len(families) > 1
+        key = families[0].key if len(families) == 1 else EVERYTHING
+        self.counts.queries += 1
+        return Call(form="open_orders", targets=(key,), pursuits=tuple(families), asked_ns=now_ns)
 
     def call_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
         """A REST call came to an HTTP answer, readable or not."""
@@ -1026,7 +1033,7 @@ class Pursuits:
                     if not pursuit.done:
                         self._queried(pursuit, told, now_ns)
                         self._schedule(pursuit)
-            case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID) if len(call.pursuits) > 1:
+            case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID) if call.form == "query" and len(call.pursuits) > 1:
                 # One of the ids is not known, and nobody says which.
                 for pursuit in call.pursuits:
                     pursuit.asking = False
@@ -1077,8 +1084,12 @@ class Pursuits:
         return not pursuit.pending
 
     def _family_queried(self, family: Family, told: Set[Target], now_ns: int) -> None:
-        ids = {str(target.value) for target in told if target.kind == "order_id"}
-        resting = {i for i in ids if (row := self.resting.get(i)) is not None and not row.ended}
+        rows = [self.resting.get(str(target.value)) for target in told if target.kind == "order_id"]
+        resting = {row.order_id for row in rows if row is not None and not row.ended}
+        if family.key.kind == "userref" and family.listed_whole:
+            # The list was of everything: what bears another userref, or none, is no business of this family's.
+            userref = family.key.value
+            resting = {row.order_id for row in rows if row is not None and not row.ended and row.userref == userref}
         if not self._mass:
             self._walk_checked(family, resting, now_ns)
             return
@@ -1428,7 +1439,7 @@ class Pursuits:
         if not self._policy.relists or not self._lanes.live:
             return False
         if isinstance(asker, Family):
-            asker.listed_by = "stream"
+            asker.listed_by, asker.listed_whole = "stream", True
         self._look(asker, self._lanes.live[-1], None)
         return True
 
