@@ -30,14 +30,15 @@ REDACTED: Final = "[redacted]"
 # fmt: off
 FIELDS: Final = frozenset({
     # one command and what it came to
-    "attempts", "canceled", "cl_ord_id", "client", "command", "count", "deadline_ms", "door", "error", "errors",
-    "filled_qty", "form", "id", "left", "order_id", "orders", "outcome", "replayed", "reqid", "residual", "route",
+    "attempts", "canceled", "cl_ord_id", "client", "command", "commands", "count", "deadline_ms", "door", "error",
+    "errors", "filled_qty", "form", "id", "ids", "left", "order_id", "orders", "outcome", "replayed", "reqid", "residual", "route",
     "strategy", "symbol", "target", "tried", "userref", "venue", "venues", "who",
     # sessions, routes and the parts of the daemon
     "attempt", "close_code", "fault", "host", "mode", "name", "operation", "part", "phase", "port", "reason", "rest",
     "session", "session_id", "sessions", "state", "status", "task", "was", "what", "why", "do", "severity",
     # kill switch, leases, timer
-    "armed", "by", "force", "latched", "leases", "trigger", "trigger_s",
+    "armed", "at", "by", "disk", "force", "forced", "good", "latch", "latched", "leases", "trigger", "trigger_s",
+    "verdict", "ways",
     # this process and its machine
     "config", "directory", "dropped", "endpoint", "format", "gid", "in_flight", "log_level", "logger", "path", "pid",
     "signal", "threads", "uid", "version", "zeromq",
