@@ -19,6 +19,9 @@ MARGIN_NS: Final = 24 * 3600 * 10**9
 """Head start where the last nonce is not known: more than any wrong time zone or restored clock is off. A larger one
 would buy nothing, and nonces drawn ahead of the clock do no harm."""
 
+JUMP_LIMIT_NS: Final = 10**9
+"""Longest of the jumps that follow each other: a thousand of them stay within the hour."""
+
 NONCE_LIMIT: Final = 2**64 - 1
 """Largest nonce Kraken takes. Source: Spot REST "Authentication"."""
 
@@ -37,6 +40,7 @@ class Nonces:
         self._now_ns = now_ns
         self._last = now_ns + MARGIN_NS if stored is None else stored
         self._mark = self._last
+        self._jump = 2 * DRAWS_AHEAD
 
     def draw(self, now_ns: int) -> int:
         """The next nonce, above every earlier one of this key.
@@ -71,10 +75,12 @@ class Nonces:
 
         That is most often `panic`, which counts on from the stored mark, or a clock that was ahead: hence the margin,
         measured from the clock so that repeated jumps do not pile it up. For one refused request, one jump and one
-        retry; a second refusal means a foreign program on the key or a finer scale, which is for people to mend.
+        retry; a second refusal means a foreign program on the key or a finer scale, which is for people to mend, or a
+        process before us that had jumped as well: each jump is twice the last one, so that it is caught up with.
         """
         self._now_ns = now_ns
-        self._last = max(now_ns + MARGIN_NS, max(self._last, self._mark) + 2 * DRAWS_AHEAD)
+        self._last = max(now_ns + MARGIN_NS, max(self._last, self._mark) + self._jump)
+        self._jump = min(2 * self._jump, JUMP_LIMIT_NS)
 
     @property
     def covered(self) -> bool:

@@ -282,3 +282,16 @@ def test_starts_on_a_disk_that_takes_no_mark_do_not_repeat_each_other(stored_ns:
     assert mark is not None
     nonces.stored(mark)
     assert nonces.covered
+
+
+def test_a_process_before_us_that_had_jumped_is_caught_up_with_in_a_few_refusals() -> None:
+    before = Nonces(None, NOW_NS)
+    for _ in range(10):
+        before.overtaken(NOW_NS)
+    highest = before.draw(NOW_NS)
+    nonces = Nonces(None, NOW_NS)
+    refusals = 0
+    while nonces.draw(NOW_NS) <= highest:
+        nonces.overtaken(NOW_NS)
+        refusals += 1
+    assert refusals <= 11
