@@ -14,6 +14,7 @@ from daemon.contract.evidence import (
     CancelReject,
     Fault,
     Heartbeat,
+    Looked,
     OrderState,
     RestAnswer,
     RestMode,
@@ -21,7 +22,7 @@ from daemon.contract.evidence import (
 )
 from daemon.contract.ids import EVERYTHING, Reqid
 from daemon.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, RejectClass, Rejected, Unknown
-from daemon.engine.pursuits import FAR_NS, MS, Alert, Call, Redial, RenewToken, Send
+from daemon.engine.pursuits import FAR_NS, MS, Alert, Call, Look, Redial, RenewToken, Send
 from daemon.engine.routing import ATTEMPT_LIMIT, RULES, Lane
 
 from .model import DEADLINE_MS, LATE_MS, Desk, Simulation, named, order, userref
@@ -2809,3 +2810,51 @@ def test_who_hears_of_a_lost_session_may_find_out_again_by_using_it() -> None:
     desk.carry_out()
     desk.down(0)
     assert [sweeper.failed for sweeper in sweepers] == [1, 1]
+
+
+# ---------------------------------------------------------------- lists of everything
+
+
+def relisting(*lanes: int) -> Desk:
+    """A desk whose sessions can list anew what is open."""
+    desk = Desk(*lanes)
+    desk.pursuits._policy = desk.pursuits.policy._replace(relists=True)
+    return desk
+
+
+def test_of_a_list_of_everything_a_userref_takes_only_what_bears_it() -> None:
+    desk = relisting(0, 1)
+    desk.cancel("t", userref(7))
+    desk.take()
+    desk.down(0)
+    desk.rest_fail(desk.call(), left=True)
+    [look] = [effect for effect in desk.told if isinstance(effect, Look)]
+    assert (look.lane, look.order_id) == (1, None)
+    listed = (OrderState(O1, "open", userref=8), OrderState(O2, "open", userref=7), OrderState(O3, "open"))
+    desk.hear(1, Looked(look.reqid, listed, True, desk.now_ns))
+    assert [send.target for send in desk.take()] == [order(O2)]
+
+
+def test_families_that_wait_for_a_list_share_one_of_everything() -> None:
+    desk = Desk(0)
+    desk.cancel("a", userref(7))
+    desk.cancel("b", userref(8))
+    desk.take()
+    desk.down(0)
+    call = desk.call()
+    assert (call.form, call.targets) == ("open_orders", (EVERYTHING,))
+    desk.up(0)
+    desk.rest_orders(call, OrderState(O1, "open", userref=8), OrderState(O2, "open"), OrderState(O3, "open", userref=7))
+    assert sorted(str(send.target.value) for send in desk.take()) == sorted((O1, O3))
+
+
+def test_a_refused_list_of_everything_is_asked_for_again_in_a_while() -> None:
+    desk = Desk(0)
+    desk.cancel("a", userref(7))
+    desk.cancel("b", userref(8))
+    desk.take()
+    desk.down(0)
+    desk.rest_refuse(desk.call(), Fault.INVALID, "EGeneral:Invalid arguments")
+    assert desk.maybe_call() is None
+    desk.wait(400)
+    assert desk.call().form == "open_orders"
