@@ -93,7 +93,7 @@ def plan_for(seed: int, kinds: tuple[str, ...]) -> Plan:
         clients=rng.randint(1, 4),
         asks_per_s=rng.uniform(8.0, 24.0),
         orders_per_s=rng.uniform(8.0, 30.0),
-        troubles_per_s=0.0 if calm else rng.choice((1.0, 3.0, 6.0)),
+        troubles_per_s=0.0 if calm else rng.choice((2.0, 4.0, 8.0)),
         kinds=() if calm else tuple(kind for kind in kinds if rng.random() < odds),
         kills=rng.random() < 0.25,
         lives=rng.choice((1, 1, 1, 2, 3)),

@@ -3,6 +3,7 @@
 import gc
 import random
 from collections import Counter
+from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,12 +11,13 @@ import trio
 from trio.testing import MockClock
 
 from daemon.contract.ids import Venue
+from daemon.engine.pursuits import Pursuits
 from daemon.settings import LATE_WINDOW_S
 from daemon.sim.rates import UNLIMITED
 from tests.scenarios import wirelog
 
 from .plan import Plan, plan_for
-from .traders import Traders
+from .traders import Asking, Traders
 from .troubles import TROUBLES, WS_HOSTS, Trouble
 from .world import SimulatedWorld, quick_clock
 
@@ -143,7 +145,7 @@ class Run:
         frozen: Venue | None = None
         if self._rng.random() < 0.4 and self.plan.venues == ("spot",):
             frozen = "spot"
-            world.stall(WS_HOSTS["spot"], there=True, back=True, new=True)
+            world.freeze(WS_HOSTS["spot"])
         world.trace.add("fault", f"liveness frozen={frozen}")
         deadline_s = trio.current_time() + HEAL_S
         while trio.current_time() < deadline_s and not self._serves(frozen):  # noqa: ASYNC110 - no event tells
@@ -156,8 +158,7 @@ class Run:
             await trio.sleep(1.0)
         for venue in self.plan.venues:
             await self._probe(venue, frozen, deadline_s)
-        if frozen is not None:
-            world.mend_all()
+        world.thaw()
         whole_s = trio.current_time() + WHOLE_S
         while trio.current_time() < whole_s and not self._whole():  # noqa: ASYNC110 - no event tells
             await trio.sleep(0.25)
@@ -179,7 +180,7 @@ class Run:
             if world.exchange.exchange.known_order(venue, order_id) is None:
                 break
         if reply.get("outcome") not in ("acked", "canceled"):
-            if reply.get("outcome") not in ("closed", "not_open"):
+            if world.exchange.exchange.known_order(venue, order_id) is not None:
                 world.blame(f"the probe at {venue} came to {reply}", order_id)
             return  # somebody else's cancel of everything was first
         if venue == "spot" and self.plan.tier is UNLIMITED:
@@ -216,11 +217,11 @@ class Run:
             return
         if daemon.gateway.in_flight:
             world.blame(f"{daemon.gateway.in_flight} commands are in flight at the end")
-        if self.plan.settings.spot.canary_s or daemon.kill.latched:
-            return  # these two never come to rest
+        if self.plan.settings.spot.canary_s or daemon.kill.latched or daemon.recovery.unsettled:
+            return  # none of these comes to rest
         for venue, desk in daemon.desks.items():
             if not desk.dispatcher.pursuits.idle:
-                world.blame(f"the engine's tables for {venue} are not empty")
+                world.blame(f"the engine's tables for {venue} are not empty: {_left_in(desk.dispatcher.pursuits)}")
 
     def _close_the_books(self) -> None:
         world, traders = self.world, self.traders
@@ -254,29 +255,28 @@ class Run:
         self._no_secrets()
 
     def _refusals_were_true(self) -> None:
-        """A command that was refused, alone in naming its order, has left no trace at the venue."""
+        """Where the first asking for an order was refused, no cancel of that order came to the venue meanwhile."""
         world = self.world
-        asked_of = {
-            (wirelog.venue_of(one), name)
-            for one in world.exchange.received
-            if one.operation in wirelog.CANCELS
-            for name in wirelog.names(one)
-        }
-        for (venue, name), askings in self.traders.named.items():
-            if (venue, name) in asked_of and len(askings) == 1:
-                asking = askings[0]
-                reply = asking.replied
-                refused = reply is not None and reply.get("outcome") == "refused" and not asking.excused
-                if refused and not self._swept():
-                    world.blame(f"refused, but a frame left: {reply}", name)
+        came: dict[tuple[Venue, str], list[float]] = {}
+        for one in world.exchange.received:
+            if one.operation in wirelog.CANCELS:
+                for name in wirelog.names(one):
+                    came.setdefault((wirelog.venue_of(one), name), []).append(world.trio_s(one.at_s))
+        for order, askings in self.traders.after.items():
+            first = askings[0]
+            if first.excused or order not in came:
+                continue
+            until_s = min([first.replied_s, *(other.asked_s for other in askings[1:])])
+            outcome = _outcome_of(first, order[1])
+            if outcome.get("outcome") != "refused" or self._swept(until_s):
+                continue
+            if any(first.asked_s <= at_s < until_s for at_s in came[order]):
+                world.blame(f"refused, but a frame had left: {outcome}", order[1])
 
-    def _swept(self) -> bool:
-        """Whether a kill or a cancel_all may have walked the orders one by one."""
-        return self.plan.kills or any(
-            asking.command["type"] == "cancel_all"
-            for client in self.traders.clients
-            for asking in client.first.values()
-        ) or self.world.lives > 1
+    def _swept(self, until_s: float) -> bool:
+        """Whether a kill or a cancel_all, also one of an earlier life, may have walked the orders one by one."""
+        damaged = any("latch" in line for line in self.world.trace.lines if " fault " in line)
+        return damaged or any(at_s <= until_s for at_s in self.traders.sweeps)
 
     def _no_secrets(self) -> None:
         world = self.world
@@ -285,6 +285,19 @@ class Run:
         for secret in dict.fromkeys(world.secrets):
             if secret in whole:
                 world.blame("a secret stands in what is kept", secret.decode()[:6])
+
+
+def _left_in(pursuits: Pursuits) -> dict[str, int]:
+    """How much is left in each of the engine's tables that holds anything."""
+    tables = {name: getattr(pursuits, name) for name in vars(pursuits)}
+    return {name: len(table) for name, table in tables.items() if isinstance(table, Sized) and len(table)}
+
+
+def _outcome_of(asking: Asking, order_id: str) -> dict[str, Any]:
+    """What a reply says of one order; empty when it says nothing of it by this name."""
+    reply = asking.replied or {}
+    outcomes: list[dict[str, Any]] = reply.get("outcomes", [reply])
+    return next((outcome for outcome in outcomes if outcome.get("order_id") == order_id), {})
 
 
 def simulate(seed: int) -> Result:

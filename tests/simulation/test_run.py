@@ -12,7 +12,7 @@ from .run import simulate
 HOUSE = Path(__file__).parents[2]
 
 
-SEEDS = range(1, 101)
+SEEDS = range(1, 201)
 BLOCK = 20
 """How many seeds are one test: each its own would cost as much in pytest as in itself."""
 

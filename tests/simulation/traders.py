@@ -59,7 +59,10 @@ encode_msgpack: Final = msgspec.msgpack.Encoder().encode
 class Asking:
     """One message that a reply is owed to."""
 
-    __slots__ = ("asked_ns", "asked_s", "command", "deadline_s", "excused", "repeats", "replied", "stamped", "waited")
+    __slots__ = (
+        *("asked_ns", "asked_s", "command", "deadline_s", "excused"),
+        *("repeats", "replied", "replied_s", "stamped", "waited"),
+    )
 
     def __init__(
         self, command: Mapping[str, Any], asked_s: float, asked_ns: int, deadline_s: float, repeats: "Asking | None"
@@ -76,6 +79,7 @@ class Asking:
         self.waited = False
         """No daemon was there to take it when it was sent."""
         self.replied: dict[str, Any] | None = None
+        self.replied_s = 0.0
 
 
     @property
@@ -146,7 +150,7 @@ class Client:
         if asking is None:
             world.blame(f"a reply that nobody is owed: {self.name} {reply}", str(id))
             return
-        asking.replied = reply
+        asking.replied, asking.replied_s = reply, trio.current_time()
         self._in_time(asking, reply)
         if asking.command["type"] != "junk":
             self._traders.judge(self, asking, reply)
@@ -202,8 +206,10 @@ class Traders:
         self.cancels = 0
         self.outcomes: dict[str, int] = {}
         self.placed: list[tuple[Venue, str, dict[str, Any]]] = []
-        self.named: dict[tuple[Venue, str], list[Asking]] = {}
-        """Every asking by what it named, for what may be said of frames that must not have left."""
+        self.after: dict[tuple[Venue, str], list[Asking]] = {}
+        """Every asking by the orders that it may have been after, for what may be said of frames that never left."""
+        self.sweeps: list[float] = []
+        """When somebody asked for everything to be canceled."""
         self._rng = random.Random(world.plan.seed * 7 + 3)
         self._names = 0
         self._until_s = 0.0
@@ -295,7 +301,7 @@ class Traders:
             # Some of them have been on the way for a while.
             ago_ns = rng.choice((0, 0, 1_000_000, 3_000_000_000))
             command["sent_ns"] = max(0, self.world.clock.monotonic_ns() - ago_ns)
-        venue, order_id, named = rng.choice(self.placed[-RECENT:])
+        venue, order_id, named = rng.choice(self.placed[-rng.choice((4, RECENT)) :])
         command["venue"] = venue
         match rng.randrange(24):
             case 0:
@@ -308,7 +314,7 @@ class Traders:
                 there = [one for one in self.placed if one[0] == venue]
                 some = rng.sample(there, rng.randint(1, min(len(there), rng.choice((3, 20, 60)))))
                 command["orders"] = [self._named(rng, *one) for one in some]
-            case 5 | 6 if venue == "spot":
+            case 5 | 6 | 9 | 10 if venue == "spot":
                 command["userref"] = rng.choice(USERREFS)
             case 7:
                 command["order_id"] = "ONEVER-WASAN-ORDER1" if venue == "spot" else NEVER_WAS
@@ -329,10 +335,19 @@ class Traders:
         venue = command.get("venue")
         parts = command.get("orders", [command])
         self.cancels += len(parts)
+        if command["type"] == "cancel_all":
+            self.sweeps.append(asking.asked_s)
         for part in parts:
-            name = part.get("order_id") or part.get("cl_ord_id") or part.get("userref")
-            if venue is not None and name is not None:
-                self.named.setdefault((venue, str(name)), []).append(asking)
+            self._is_after(venue, part, asking)
+
+    def _is_after(self, venue: Venue | None, part: Mapping[str, Any], asking: Asking) -> None:
+        for of, order_id, named in self.placed:
+            if of == venue and (
+                part.get("order_id") == order_id
+                or ("cl_ord_id" in part and part["cl_ord_id"] == named.get("cl_ord_id"))
+                or ("userref" in part and part["userref"] == named.get("userref"))
+            ):
+                self.after.setdefault((of, order_id), []).append(asking)
 
     def _named(self, rng: random.Random, venue: Venue, order_id: str, named: Mapping[str, Any]) -> dict[str, Any]:
         """One order as a client might name it."""
@@ -370,9 +385,7 @@ class Traders:
                 if self.placed:
                     venue, order_id, named = rng.choice(self.placed[-RECENT:])
                     asked = {"type": "cancel", "id": "gone", "venue": venue, **self._named(rng, venue, order_id, named)}
-                    self.named.setdefault((venue, order_id), []).append(Asking(asked, 0.0, 0, 0.0, None))
-                    for name in asked.values():
-                        self.named.setdefault((venue, str(name)), []).append(Asking(asked, 0.0, 0, 0.0, None))
+                    self._is_after(venue, asked, Asking(asked, trio.current_time(), 0, 0.0, None))
                     dealer.send_nowait([encode_msgpack(asked)])
                 dealer.close()
             case _:
@@ -388,6 +401,7 @@ class Traders:
         world = self.world
         operator = self._operator
         assert operator is not None
+        self.sweeps.append(trio.current_time())
         match rng.randrange(4):
             case 0 if world.running:
                 assert world.life is not None
@@ -440,6 +454,7 @@ class Traders:
             if reply.get("outcome") != "refused" and known:
                 world.blame(f"another command under a used id was not refused: {reply}", id)
             return
+        self._judge_asking(asking, reply)
         with world.blaming(id, *_names(asked)):
             world.judge.hear(reply, asking.asked_ns if first is None else first.asked_ns)
             for outcome in outcomes:
@@ -463,6 +478,20 @@ class Traders:
             else:
                 world.latched = False
 
+    def _judge_asking(self, asking: Asking, reply: Mapping[str, Any]) -> None:
+        """What can be said of a reply without looking at any book."""
+        world, first = self.world, asking.repeats
+        life = world.life
+        assert life is not None
+        known = first is not None and not (first.excused or first.forgotten) and first.asked_s > life.began_s
+        if known and asking.command["type"] not in ("ping", "status") and not reply.get("replayed"):
+            world.blame(f"asked again, and not answered by what is remembered: {reply}", reply.get("id"))
+        sent_ns = asking.command.get("sent_ns")
+        if sent_ns is None or reply.get("outcome") == "refused" or reply.get("replayed"):
+            return
+        if sent_ns + asking.deadline_s * 1e9 < asking.asked_ns:
+            world.blame(f"it came after its deadline, and was not refused: {reply}", reply.get("id"))
+
     def _free_names(self, outcome: Mapping[str, Any]) -> None:
         """Whoever bore this name when the command came must not rest once its outcome says so."""
         if outcome["outcome"] not in ("acked", "canceled", "closed") or "received_ns" not in outcome:
@@ -474,13 +503,21 @@ class Traders:
         if "cl_ord_id" in outcome:
             one = book.open_by_client_id(DEFAULT_ACCOUNT, venue, outcome["cl_ord_id"])
             bearers = [] if one is None else [one]
-        elif "userref" in outcome and not (outcome["outcome"] == "acked" and outcome["route"] == "stream"):
-            # On the stream an ack is inferred: every order that it could have meant was seen to be canceled.
+        elif "userref" in outcome and not self._told_by_count(outcome):
             bearers = book.open_by_userref(DEFAULT_ACCOUNT, venue, outcome["userref"])
         for order in bearers:
             pending = outcome["outcome"] == "acked" and world.judge._pending(order)
             after = world.judge._placed_after(order, outcome["received_ns"])
             assert after or pending, f"{outcome} while {order.order_id} rests"
+
+    def _told_by_count(self, outcome: Mapping[str, Any]) -> bool:
+        """Whether a cancel by userref was called accepted by what nobody can tell from the truth.
+
+        Acks bear no order, so one that comes twice counts twice; and on the stream an ack is inferred, from every order
+        that it could have meant having been seen to be canceled.
+        """
+        doubled = {"acks in disorder", "foreign ack"} & set(self.world.plan.kinds)
+        return outcome["outcome"] == "acked" and (outcome["route"] == "stream" or bool(doubled))
 
     def _died(self, life: Life) -> None:
         for client in self.clients:

@@ -401,6 +401,16 @@ def _cancel_lingers(world: SimulatedWorld, rng: random.Random, venue: Venue) -> 
     return _on_acks(world, rng, venue, "linger", seconds=seconds, **({} if fill is None else {"fill": fill}))
 
 
+@_trouble(7, "prime")
+def _list_in_parts(world: SimulatedWorld, rng: random.Random, venue: Venue) -> float:
+    lasts_s = _while(rng)
+    if rng.random() < 0.3:
+        _inject(world, "empty_initial", {"route": "prime_ws", "for_s": lasts_s})
+    else:
+        _inject(world, "split_snapshot", {"route": "prime_ws", "rows": rng.choice((1, 3)), "for_s": lasts_s})
+    return lasts_s
+
+
 @_trouble(17, "prime")
 def _cancel_rejected(world: SimulatedWorld, rng: random.Random, venue: Venue) -> float:
     return _on_acks(
@@ -452,7 +462,8 @@ def _batch_cut(world: SimulatedWorld, rng: random.Random, venue: Venue) -> float
 
 @_trouble(23, "spot")
 def _nonce_refused(world: SimulatedWorld, rng: random.Random, venue: Venue) -> float:
-    return _on_rest(world, rng, venue, "rest_error", error="EAPI:Invalid nonce")
+    few = {"times": 3} if world.must_heal else {}
+    return _on_rest(world, rng, venue, "rest_error", error="EAPI:Invalid nonce", **few)
 
 
 @_trouble(23, "spot")
@@ -499,8 +510,9 @@ def _maintenance(world: SimulatedWorld, rng: random.Random, venue: Venue) -> flo
 
 @_trouble(26)
 def _wall_clock_steps(world: SimulatedWorld, rng: random.Random, venue: Venue) -> float:
-    # Prime judges the time in a signature: an hour off is a refused key there until people see to it.
-    steps_s = (-2, 2) if world.must_heal and "prime" in world.plan.venues else (-3_600, -2, 2, 3_600)
+    # Prime judges the time in a signature, and Spot a nonce that is an hour ahead and then forgotten: until people see
+    # to it, or the hour is over, neither takes anything.
+    steps_s = (-2, 2) if world.must_heal else (-3_600, -2, 2, 3_600)
     step_ns = rng.choice(steps_s) * 1_000_000_000
     lasts_s = _while(rng)
     world.clock.step_utc(step_ns)

@@ -10,7 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import trio
 from trio.testing import MockClock
@@ -29,7 +29,8 @@ from daemon.transport.notify import Notifier
 from daemon.transport.signals import MemorySignals, Signal
 from daemon.transport.wire import Wire
 from daemon.transport.world import World
-from daemon.transport.zeromq_memory import MemoryBus, MemoryPublisher, MemoryRouter
+from daemon.transport.zeromq import MessageBus
+from daemon.transport.zeromq_memory import MemoryBus
 from tests.scenarios.judge import Judge
 from tests.scenarios.world import HOSTS
 
@@ -54,20 +55,21 @@ class _Bus:
     """The machine's bus as one life of the daemon sees it: a dead one no longer closes what its successor bound."""
 
     def __init__(self, bus: MemoryBus, life: "Life") -> None:
-        self.version = bus.version
         self._bus = bus
         self._life = life
 
-    def router(self, endpoint: str, *, mode: int, **limits: int) -> MemoryRouter:
-        return self._bus.router(endpoint, mode=mode, **limits)
-
-    def publisher(self, endpoint: str, *, mode: int) -> MemoryPublisher:
-        return self._bus.publisher(endpoint, mode=mode)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bus, name)
 
     async def aclose(self) -> None:
         if not self._life.dead:
             self._bus.drop_process()
         await trio.lowlevel.checkpoint()
+
+
+def _bus_of(bus: MemoryBus, life: "Life") -> MessageBus:
+    seen: Any = _Bus(bus, life)
+    return cast(MessageBus, seen)
 
 
 class _Countdown(trio.abc.Instrument):
@@ -124,6 +126,7 @@ class SimulatedWorld:
         """What must be true of the kill switch; None while nobody can know."""
         self.down_until_s = 0.0
         self.unreachable: dict[str, str] = {}
+        self.frozen: frozenset[str] = frozenset()
         self.pauses: list[tuple[float, float]] = []
         self.dials: Counter[tuple[int, str]] = Counter()
         self.lines: list[Line] = []
@@ -254,7 +257,7 @@ class SimulatedWorld:
                 daemon = self.daemon = Daemon(
                     self.plan.settings,
                     self._credentials,
-                    World(self.clock, self._entropy, self.dial, _Bus(self.bus, life), self.directory),
+                    World(self.clock, self._entropy, self.dial, _bus_of(self.bus, life), self.directory),
                     conceal=self._learn_secret,
                     censor=self.logs.censored,
                 )
@@ -361,7 +364,7 @@ class SimulatedWorld:
             Daemon(
                 self.plan.settings,
                 self._credentials,
-                World(self.clock, self._entropy, self.dial, _Bus(self.bus, other), self.directory),
+                World(self.clock, self._entropy, self.dial, _bus_of(self.bus, other), self.directory),
             )
         except StartFailed:
             return
@@ -394,8 +397,19 @@ class SimulatedWorld:
         if new:
             self.unreachable.update(dict.fromkeys(hosts, "stalls"))
 
+    def freeze(self, hosts: Sequence[str]) -> None:
+        """The path to these hosts is dead until `thaw`, whoever mends it."""
+        self.frozen = frozenset(hosts)
+        self.stall(hosts, there=True, back=True, new=True)
+
+    def thaw(self) -> None:
+        """It is as it should be."""
+        hosts, self.frozen = sorted(self.frozen), frozenset()
+        self.mend(hosts)
+
     def mend(self, hosts: Sequence[str]) -> None:
         """The network to these hosts is as it should be."""
+        hosts = [host for host in hosts if host not in self.frozen]
         for host in hosts:
             self.unreachable.pop(host, None)
         for line in list(self.lines):
@@ -408,6 +422,10 @@ class SimulatedWorld:
         self.trace.add("pause", f"{seconds:.3f}")
         self.pauses.append((now_s, now_s + seconds))
         self._mock.jump(seconds)
+
+    def trio_s(self, venue_s: float) -> float:
+        """A time of the venue's clock on trio's."""
+        return venue_s - VIRTUAL_UTC_START_NS / NS_PER_S - self.plan.venue_ahead_s
 
     def due_after_pauses(self, asked_s: float, due_s: float) -> float:
         """When a reply was due, given that nothing ran for a while."""

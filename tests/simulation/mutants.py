@@ -1,0 +1,270 @@
+"""Mistakes planted in the daemon, to prove that the simulation would find them. A mutant that lives is its defect.
+
+Each is a change of source text, made as the module is imported, in a process that does nothing else. The text must
+stand there exactly once, so that a mutant whose code has changed is noticed instead of becoming harmless.
+"""
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Final
+
+HOUSE: Final = Path(__file__).parents[2]
+
+SEEDS_LIMIT: Final = 200
+"""By when a mutant must have been found."""
+
+TIMEOUT_S: Final = 900.0
+"""For all of them together."""
+
+SURVIVED: Final = 0
+KILLED: Final = 3
+"""Exit statuses of a hunt for a mutant: any other one is a fault of the hunt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A mistake: where `right` stands in a module, it says `wrong` instead."""
+
+    name: str
+    module: str
+    right: str
+    wrong: str
+
+
+MUTANTS: Final = (
+    Mutant(
+        "silence is called not open",
+        "daemon.engine.pursuits",
+        "pursuit.reject_class is None:\n            return Unknown(pursuit.routes)",
+        "pursuit.reject_class is None:\n            return self._not_there(pursuit)",
+    ),
+    Mutant(
+        "silence is called refused",
+        "daemon.engine.pursuits",
+        "pursuit.reject_class is None:\n            return Unknown(pursuit.routes)",
+        'pursuit.reject_class is None:\n            return Refused("no_route", "nobody answered")',
+    ),
+    Mutant(
+        "an ack is taken for proof",
+        "daemon.engine.pursuits",
+        'but no proof came before the deadline"\n            return Unknown(pursuit.routes)',
+        'but no proof came before the deadline"\n            return Canceled()',
+    ),
+    Mutant(
+        "an ack answers those who wait for proof",
+        "daemon.engine.pursuits",
+        "self._reply(pursuit, [waiter for waiter in waiters if not waiter.proof], Acked(), route, now_ns, now_ns)",
+        "self._reply(pursuit, list(waiters), Acked(), route, now_ns, now_ns)",
+    ),
+    Mutant(
+        "one denial is enough",
+        "daemon.engine.pursuits",
+        "if denied_ns is None or denied_ns < self._window_ns(pursuit, waiter):\n            return False",
+        "if denied_ns is None:\n            return False\n        return True",
+    ),
+    Mutant(
+        "a batch is done whatever its count",
+        "daemon.engine.pursuits",
+        "whole = isinstance(answer, RestCanceled) and answer.count >= len(attempts)",
+        "whole = isinstance(answer, RestCanceled)",
+    ),
+    Mutant(
+        "of several acks the first is enough",
+        "daemon.engine.pursuit",
+        "return self.oks >= max(1, len(self.meant) - self.otherwise)",
+        "return self.oks >= 1",
+    ),
+    Mutant(
+        "an unfinished list counts as whole",
+        "daemon.engine.pursuits",
+        "if looked.complete and not of_one:",
+        "if not of_one:",
+    ),
+    Mutant(
+        "a list asked for earlier will do",
+        "daemon.engine.pursuit",
+        "return sum(waiter.asked_ns <= asked_ns for asked_ns in self.clean_looks)",
+        "return len(self.clean_looks)",
+    ),
+    Mutant(
+        "an error is taken for an ack",
+        "daemon.engine.pursuits",
+        "            self._refused(pursuit, attempt, self._fault_of_named(pursuit, reject), reject.error, now_ns)\n",
+        "            self._accepted(pursuit, attempt, now_ns)\n",
+    ),
+    Mutant(
+        "what a lost session had under way is called unsent",
+        "daemon.engine.pursuits",
+        "            del pursuit.pending[lane]\n            pursuit.ambiguous = True",
+        "            del pursuit.pending[lane]\n            _take_back(pursuit)",
+    ),
+    Mutant(
+        "an answered request stays in its table",
+        "daemon.engine.inflight",
+        "        del self._by_lane[attempt.lane][attempt.reqid]\n",
+        "",
+    ),
+    Mutant(
+        "acks are matched by their sequence",
+        "daemon.engine.inflight",
+        "return self._by_reqid.get(reqid)",
+        "return next((one for lane in self._by_lane.values() for one in lane.values()), None)",
+    ),
+    Mutant(
+        "reqids begin anew with each process",
+        "daemon.app",
+        "Reqids(world.clock.utc_ns() // MS * 1000)",
+        "Reqids(1)",
+    ),
+    Mutant("a nonce is the time and nothing else", "daemon.engine.nonces", "if follows else self._last + 1", ""
+           " if True else 0"),
+    Mutant(
+        "a lost answer is called unsent",
+        "daemon.tasks.rest_lane",
+        "raise CallFailed(lost.detail, left=True) from None",
+        "raise CallFailed(lost.detail, left=False) from None",
+    ),
+    Mutant("the handshake has no bound", "daemon.tasks.connection", "HANDSHAKE_TIMEOUT_S: Final = 5.0",
+           "HANDSHAKE_TIMEOUT_S: Final = 5e9"),
+    Mutant("the subscription has no bound", "daemon.tasks.connection", "ADMIT_TIMEOUT_S: Final = 5.0",
+           "ADMIT_TIMEOUT_S: Final = 5e9"),
+    Mutant("silence on a socket is borne for ever", "daemon.tasks.connection", "    silence_s = 5.0",
+           "    silence_s = 5e9"),
+    Mutant(
+        "a refused token is used on",
+        "daemon.tasks.session",
+        "        self._renewal_wanted = True\n        self._renewal.set()",
+        "        self._renewal_wanted = True",
+    ),
+    Mutant("a dead session counts as live", "daemon.tasks.connection", "            self._ping = None\n            "
+           "self._went_down()", "            self._ping = None"),
+    Mutant(
+        "lost connections are dialled without a pause or a budget",
+        "daemon.tasks.connection",
+        "            with trio.move_on_after(delay_s) as self._pausing:",
+        "            self._parts.budget._attempts.clear()\n            with trio.move_on_after(0.01) as self._pausing:",
+    ),
+    Mutant(
+        "a reply goes out twice",
+        "daemon.tasks.gateway",
+        "        self.in_flight -= 1\n        if asked.joined",
+        "        self.in_flight -= 1\n        self._send(asked.wicket, asked.identity, asked.enveloped, payload)"
+        "\n        if asked.joined",
+    ),
+    Mutant(
+        "who joins a command in flight is forgotten",
+        "daemon.tasks.gateway",
+        "            known.asked.joined = [place]",
+        "            known.asked.joined = []",
+    ),
+    Mutant(
+        "an id may be used again for anything",
+        "daemon.tasks.gateway",
+        "if not same_command(known.command, asked.command):",
+        "if False:",
+    ),
+    Mutant("an id is not remembered", "daemon.tasks.gateway", "if known is not None and known.expires_ns > now_ns:\n"
+           "            self._repeat(asked, known)\n            return None", "if False:\n            return None"),
+    Mutant("what comes too late is sent all the same", "daemon.tasks.gateway", "elif deadline_ns <= now_ns:",
+           "elif False:"),
+    Mutant(
+        "what comes as the doors shut is dropped",
+        "daemon.tasks.gateway",
+        "                if message is None:\n                    break\n                self._take(wicket, message)",
+        "                if message is None:\n                    break",
+    ),
+    Mutant("the alarm is late", "daemon.tasks.dispatcher", "ALARM_SLACK_S: Final = 0.000_05",
+           "ALARM_SLACK_S: Final = 0.2"),
+    Mutant("a restart forgets the latch", "daemon.tasks.killswitch", "self._switch = Switch(latch)",
+           "self._switch = Switch(None)"),
+    Mutant(
+        "a damaged latch counts as none",
+        "daemon.engine.latch",
+        'return Latch(trigger="unreadable", reason=f"the latch file {read.why}")',
+        "return None",
+    ),
+    Mutant(
+        "a kill is confirmed before the latch is stored",
+        "daemon.tasks.killswitch",
+        "        self._durable = False\n        self._unstored.set()\n        log.error(\"kill\"",
+        "        log.error(\"kill\"",
+    ),
+    Mutant("a state directory serves two", "daemon.app", '[self._directory.lock("lock"), *self._socket_locks()]',
+           "[]"),
+    Mutant(
+        "tokens stand in the record",
+        "daemon.engine.journal",
+        '    for ending, (member, without) in _SECRET_MEMBERS.items():',
+        '    for ending, (member, without) in {}.items():',
+    ),
+)  # fmt: skip
+
+
+class _Planter(importlib.machinery.SourceFileLoader):
+    """Loads a module with the mistake in it, past every cache."""
+
+    mutant: Mutant
+
+    def get_code(self, fullname: str) -> CodeType:
+        source = self.get_source(fullname)
+        assert source is not None
+        found = source.count(self.mutant.right)
+        if found != 1:
+            raise ImportError(f"mutant {self.mutant.name!r}: its text stands {found} times in {fullname}")
+        return compile(source.replace(self.mutant.right, self.mutant.wrong), self.path, "exec")
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def __init__(self, mutant: Mutant) -> None:
+        self._mutant = mutant
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != self._mutant.module:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        assert spec is not None
+        assert spec.origin is not None
+        loader = _Planter(fullname, spec.origin)
+        loader.mutant = self._mutant
+        return importlib.util.spec_from_file_location(fullname, spec.origin, loader=loader)
+
+
+def plant(name: str) -> None:
+    """Make the mistake in this process. Must come before anything of the daemon is imported."""
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
+    assert mutant.module not in sys.modules, f"{mutant.module} is imported already"
+    sys.meta_path.insert(0, _Finder(mutant))
+
+
+def hunt(mutant: Mutant) -> str | None:
+    """What found it, in one line; None when it survived. Runs in a process of its own. Raises RuntimeError."""
+    command = [sys.executable, "-m", "tests.simulation", "--mutant", mutant.name]
+    done = subprocess.run(
+        command,
+        cwd=HOUSE,
+        env={**os.environ, "PYTHONPATH": str(HOUSE)},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+    if done.returncode not in (KILLED, SURVIVED):
+        raise RuntimeError(f"the hunt for {mutant.name!r} went wrong: {(done.stdout + done.stderr)[-2000:]}")
+    return done.stdout.strip().splitlines()[-1] if done.returncode == KILLED else None
+
+
+def some(count: int) -> list[Mutant]:
+    """So many of them, others for each state of the daemon's source."""
+    sources = sha256(b"".join(file.read_bytes() for file in sorted((HOUSE / "daemon").rglob("*.py")))).digest()
+    start = int.from_bytes(sources[:4], "big") % len(MUTANTS)
+    return [MUTANTS[(start + 7 * n) % len(MUTANTS)] for n in range(count)]
