@@ -31,8 +31,8 @@ REDACTED: Final = "[redacted]"
 FIELDS: Final = frozenset({
     # one command and what it came to
     "attempts", "canceled", "cl_ord_id", "client", "command", "commands", "count", "deadline_ms", "door", "error",
-    "errors", "filled_qty", "form", "id", "ids", "left", "order_id", "orders", "outcome", "replayed", "reqid", "residual", "route",
-    "strategy", "symbol", "target", "tried", "userref", "venue", "venues", "who",
+    "errors", "filled_qty", "form", "id", "ids", "left", "order_id", "orders", "outcome", "replayed", "reqid",
+    "residual", "route", "strategy", "symbol", "target", "tried", "userref", "venue", "venues", "who",
     # sessions, routes and the parts of the daemon
     "attempt", "close_code", "fault", "host", "mode", "name", "operation", "part", "phase", "port", "reason", "rest",
     "session", "session_id", "sessions", "state", "status", "task", "was", "what", "why", "do", "severity",

@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Final
@@ -140,10 +139,10 @@ MUTANTS: Final = (
     Mutant("silence on a socket is borne for ever", "daemon.tasks.connection", "    silence_s = 5.0",
            "    silence_s = 5e9"),
     Mutant(
-        "a refused token is used on",
+        "each frame of several leaves twice",
         "daemon.tasks.session",
-        "        self._renewal_wanted = True\n        self._renewal.set()",
-        "        self._renewal_wanted = True",
+        "                self._send(socket, *frames)",
+        "                self._send(socket, *frames, *frames)",
     ),
     Mutant("a dead session counts as live", "daemon.tasks.connection", "            self._ping = None\n            "
            "self._went_down()", "            self._ping = None"),
@@ -176,11 +175,12 @@ MUTANTS: Final = (
            "            self._repeat(asked, known)\n            return None", "if False:\n            return None"),
     Mutant("what comes too late is sent all the same", "daemon.tasks.gateway", "elif deadline_ns <= now_ns:",
            "elif False:"),
+    Mutant("the doors stay open while nobody reads", "daemon.app", "                self.gateway.close()\n", ""),
     Mutant(
-        "what comes as the doors shut is dropped",
-        "daemon.tasks.gateway",
-        "                if message is None:\n                    break\n                self._take(wicket, message)",
-        "                if message is None:\n                    break",
+        "whoever still waits when it stops is not answered",
+        "daemon.app",
+        "                desk.dispatcher.give_up()\n",
+        "                pass\n",
     ),
     Mutant("the alarm is late", "daemon.tasks.dispatcher", "ALARM_SLACK_S: Final = 0.000_05",
            "ALARM_SLACK_S: Final = 0.2"),
@@ -263,8 +263,11 @@ def hunt(mutant: Mutant) -> str | None:
     return done.stdout.strip().splitlines()[-1] if done.returncode == KILLED else None
 
 
-def some(count: int) -> list[Mutant]:
-    """So many of them, others for each state of the daemon's source."""
-    sources = sha256(b"".join(file.read_bytes() for file in sorted((HOUSE / "daemon").rglob("*.py")))).digest()
-    start = int.from_bytes(sources[:4], "big") % len(MUTANTS)
-    return [MUTANTS[(start + 7 * n) % len(MUTANTS)] for n in range(count)]
+QUICK: Final = (
+    "silence is called not open",
+    "an ack answers those who wait for proof",
+    "an answered request stays in its table",
+    "a nonce is the time and nothing else",
+    "a reply goes out twice",
+)
+"""Those of each commit: found within seconds, each by another oracle."""
