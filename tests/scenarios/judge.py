@@ -45,7 +45,8 @@ class Judge:
         if order is None:
             assert told["outcome"] == "not_open" or "cause" in told, f"{told} for an order that never was"
             return
-        if told["outcome"] == "not_open" and self._placed_after(order, told["received_ns"]):
+        none_was_known = told["outcome"] == "not_open" or "cause" in told
+        if none_was_known and self._placed_after(order, told["received_ns"]):
             return
         if told["outcome"] == "acked" and self._pending(order):
             return

@@ -10,10 +10,12 @@ from typing import Any, Final
 import trio
 from trio.testing import MockClock
 
+from daemon.app import OVERTAKE_MS
 from daemon.contract.ids import Venue
 from daemon.engine.pursuits import Pursuits
 from daemon.settings import LATE_WINDOW_S
 from daemon.sim.rates import UNLIMITED
+from daemon.sim.server import DEFAULT_ACCOUNT
 from tests.scenarios import wirelog
 
 from .plan import Plan, plan_for
@@ -249,10 +251,27 @@ class Run:
             if count > 1:
                 world.blame(f"nonce {number} was used {count} times", number)
         self._refusals_were_true()
+        self._overtaken_were_found()
         for (life, host), count in world.dials.items():
             if host in _WS_HOSTS and count > CONNECTIONS_LIMIT:
                 world.blame(f"{count} dials to {host} in life {life}")
         self._no_secrets()
+
+    def _overtaken_were_found(self) -> None:
+        """An order placed well inside the time for which its cancel is asked again is not told as `not_open`."""
+        world = self.world
+        spot_ms = self.plan.settings.spot.overtake_ms
+        for venue, order_id, asking, placed_s in self.traders.overtaken:
+            window_s = min((spot_ms if venue == "spot" else OVERTAKE_MS) / 1000, asking.deadline_s * 3 / 4)
+            reply = asking.replied or {}
+            denied = reply.get("outcome") == "not_open" or reply.get("cause") == "unconfirmed"
+            order = world.exchange.exchange.order(DEFAULT_ACCOUNT, venue, order_id)
+            if placed_s > asking.asked_s + window_s - 0.1 or not denied or order is None:
+                continue
+            if order.ended_s is not None and world.trio_s(order.ended_s) <= asking.replied_s:
+                continue  # a cancel of everything was first
+            if not any(start_s <= placed_s <= end_s + 1.0 for start_s, end_s in world.pauses):
+                world.blame(f"not open, and placed before the window's end: {reply}", order_id)
 
     def _refusals_were_true(self) -> None:
         """Where the first asking for an order was refused, no cancel of that order came to the venue meanwhile."""

@@ -210,6 +210,8 @@ class Traders:
         """Every asking by the orders that it may have been after, for what may be said of frames that never left."""
         self.sweeps: list[float] = []
         """When somebody asked for everything to be canceled."""
+        self.overtaken: list[tuple[Venue, str, Asking, float]] = []
+        """Cancels that came before their orders, and when those were placed."""
         self._rng = random.Random(world.plan.seed * 7 + 3)
         self._names = 0
         self._until_s = 0.0
@@ -229,6 +231,7 @@ class Traders:
             self._place()
         self._again(plan.orders_per_s, self._market)
         self._again(plan.asks_per_s, self._ask)
+        self._again(1.5, self._story)
         self._again(0.4, self._misbehave)
         if plan.kills:
             self._again(2.0 / plan.span_s, self._kill)
@@ -281,9 +284,13 @@ class Traders:
                 named = {"cl_ord_id": f"{rng.randrange(1 << 32):08x}-0000-4000-8000-{self._names:012d}"}
             case 1 if venue == "spot":
                 named = {"userref": rng.choice(USERREFS)}
+        self._place_as(venue, named)
+
+    def _place_as(self, venue: Venue, named: dict[str, Any]) -> str:
         order_id = self.world.exchange.place(venue, **named)
         self.world.trace.add("place", f"{venue} {order_id} {named}")
         self.placed.append((venue, order_id, named))
+        return order_id
 
     def _ask(self) -> None:
         rng = self._rng
@@ -329,6 +336,57 @@ class Traders:
             self.world.courier.carry(
                 rng.choice((0.0, 0.01, 1.0)), lambda: client.ask(again, json=rng.random() < 0.5) and None
             )
+
+    # ---------------------------------------------------------------- what chance alone brings about too seldom
+
+    def _story(self) -> None:
+        rng = self._rng
+        venue = rng.choice(self.world.plan.venues)
+        stories = [self._everything_twice, self._cancel_before_its_order]
+        if venue == "spot":
+            stories += [self._family, self._family]
+        rng.choice(stories)(venue)
+
+    def _everything_twice(self, venue: Venue) -> None:
+        """Two want everything gone, the second one an order that was placed since the first one asked."""
+        rng = self._rng
+
+        def ask() -> None:
+            client = rng.choice(self.clients[: self.world.plan.clients])
+            until = rng.choice(("ack", "proof"))
+            self._send(client, {"type": "cancel_all", "id": client.fresh_id(), "venue": venue, "until": until})
+
+        ask()
+        if self._place_as(venue, {}) and rng.random() < 0.8:
+            self.world.courier.carry(rng.uniform(0.0, 0.3), ask)
+
+    def _family(self, venue: Venue) -> None:
+        """Several orders under one userref, and a cancel of them all."""
+        rng = self._rng
+        userref = rng.randrange(100, 1_000_000)
+        for _ in range(rng.randint(2, 4)):
+            self._place_as(venue, {"userref": userref})
+        client = rng.choice(self.clients[: self.world.plan.clients])
+        until = rng.choice(("ack", "ack", "proof"))
+        command = {"type": "cancel", "id": client.fresh_id(), "venue": venue, "userref": userref, "until": until}
+        self.world.courier.carry(rng.choice((0.0, 0.1, 0.3)), lambda: self._send(client, command))
+
+    def _cancel_before_its_order(self, venue: Venue) -> None:
+        """A cancel overtakes the order that it is for."""
+        rng = self._rng
+        self._names += 1
+        ours = f"{rng.randrange(1 << 32):08x}-0000-4000-8000-{self._names:012d}"
+        order_id = f"OVERTK-{self._names:05d}-{rng.randrange(1 << 20):06d}"[:19] if venue == "spot" else ours
+        client = rng.choice(self.clients[: self.world.plan.clients])
+        command: dict[str, Any] = {"type": "cancel", "id": client.fresh_id(), "venue": venue, "order_id": order_id}
+        if venue in SYMBOLS:
+            command["symbol"] = SYMBOLS[venue]
+        asking = client.ask(command, json=False)
+        self.cancels += 1
+        self.after.setdefault((venue, order_id), []).append(asking)
+        placed_after_s = rng.choice((0.01, 0.2, 0.8, 1.2))
+        self.overtaken.append((venue, order_id, asking, trio.current_time() + placed_after_s))
+        self.world.courier.carry(placed_after_s, lambda: self._place_as(venue, {"order_id": order_id}) and None)
 
     def _send(self, client: Client, command: dict[str, Any]) -> None:
         asking = client.ask(command, json=self._rng.random() < 0.3)
