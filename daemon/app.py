@@ -55,6 +55,7 @@ from .tasks.gateway import Gateway
 from .tasks.journal import Journal
 from .tasks.killswitch import KillSwitch
 from .tasks.leasing import Leasing
+from .tasks.machine import Machine
 from .tasks.prime import PrimeKeys, PrimeSession
 from .tasks.recovery import Record, Recovery
 from .tasks.rest_lane import RestLane
@@ -64,6 +65,7 @@ from .tasks.survey import Survey
 from .tasks.telemetry import Histogram
 from .tasks.unified import UnifiedSession
 from .transport.clock import Clock
+from .transport.descriptors import count_descriptors
 from .transport.disk import AlreadyLocked, Directory, DiskFailed
 from .transport.entropy import Entropy
 from .transport.logsink import LogSink
@@ -231,7 +233,7 @@ class Daemon:
                 self.journal.note,
             )
             commands = world.bus.router(settings.gateway.commands, mode=settings.gateway.mode)
-            control = world.bus.router(settings.gateway.control, mode=settings.gateway.control_mode)
+            control = world.bus.router(settings.gateway.control, mode=settings.gateway.control_mode, closes_last=True)
             # Milliseconds since 1970 as the high part: a reqid is never met again, not even after a restart.
             self._reqids = Reqids(world.clock.utc_ns() // MS * 1000)
             # One budget of dials for all of them: the venues' edges count by address.
@@ -271,6 +273,7 @@ class Daemon:
             deadline_ms=settings.gateway.deadline_ms,
         )
         self.deadmen = self._deadman_switches()
+        self.machine = Machine(world, self.events)
 
     def _deadman_switches(self) -> list[DeadmanSwitch]:
         """The dead man's timers that are asked for.
@@ -467,6 +470,7 @@ class Daemon:
             "kill": self.kill.status(),
             "leases": self.leasing.status(),
             "deadman": {switch.venue: switch.status() for switch in self.deadmen},
+            "process": self.machine.status(),
             "alerts": self.events.alerts,
         }
         if detail:
@@ -529,6 +533,7 @@ class Daemon:
             ground.start_soon(watchdog.tell_status, notifier, self._line, name="status line")
             ground.start_soon(watchdog.keep_alive, notifier, self._beats, name="watchdog")
             ground.start_soon(self.world.bus.guard, self._turn_away, name="doors")
+            ground.start_soon(self.machine.run, name="machine")
             async with trio.open_nursery() as venues:
                 for venue, desk in self.desks.items():
                     venues.start_soon(desk.run, name=f"{venue} desk")
@@ -655,6 +660,7 @@ def real_world(settings: Settings) -> World:
         dial=partial(network.dial, tls=context),
         bus=Bus(),
         directory=Directory,
+        descriptors=count_descriptors,
     )
 
 

@@ -120,6 +120,7 @@ class StatusReply(_Reply, tag="status"):
     kill: dict[str, Any]
     leases: tuple[dict[str, Any], ...]
     deadman: dict[str, Any]
+    process: dict[str, Any]
     alerts: tuple[dict[str, Any], ...]
 
 

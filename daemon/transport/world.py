@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .clock import Clock
+from .descriptors import PLENTY, Descriptors
 from .disk import Directory
 from .entropy import Entropy
 from .wire import Wire
@@ -16,10 +17,14 @@ Dial: TypeAlias = Callable[[str, int], Awaitable[Wire]]
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Time, randomness, network, local sockets and files. `directory` opens a directory by its path."""
+    """Time, randomness, network, local sockets and files. `directory` opens a directory by its path.
+
+    `descriptors` counts those of this process; a world that has none runs short of none.
+    """
 
     clock: Clock
     entropy: Entropy
     dial: Dial
     bus: MessageBus
     directory: Callable[[str], Directory]
+    descriptors: Callable[[], Descriptors] = lambda: PLENTY

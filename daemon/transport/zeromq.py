@@ -17,7 +17,6 @@ import contextlib
 import enum
 import errno
 import os
-import resource
 import select
 import stat
 from collections.abc import Callable, Sequence
@@ -28,6 +27,8 @@ from typing import Final, Protocol, cast
 import msgspec
 import trio
 import zmq
+
+from .descriptors import count_descriptors, raise_descriptor_limit
 
 LIBZMQ_OLDEST: Final = (4, 3, 5)  # older ones carry known memory faults that a local peer can reach
 LINGER_MS: Final = 200  # last replies get this long to leave; libzmq's own default waits for ever
@@ -46,6 +47,7 @@ PEER_TEXTS_LIMIT: Final = 4_096
 # Descriptors that newcomers leave to the venues' connections and files: a fifth, or this many where a fifth is less,
 # but never more than half. libzmq accepts some 25,000 a second: 500 between two looks.
 SPARE_DESCRIPTORS: Final = 1_024
+SPARE_SHARE_OF_LAST: Final = 4  # the door that closes last does so with this part of those left
 LOOK_S: Final = 0.02
 
 _IPC: Final = "ipc://"
@@ -184,7 +186,13 @@ class MessageBus(Protocol):
     version: str
 
     def router(
-        self, endpoint: str, *, mode: int, max_frame_bytes: int = FRAME_LIMIT_BYTES, frames_limit: int = FRAMES_LIMIT
+        self,
+        endpoint: str,
+        *,
+        mode: int,
+        max_frame_bytes: int = FRAME_LIMIT_BYTES,
+        frames_limit: int = FRAMES_LIMIT,
+        closes_last: bool = False,
     ) -> Router:
         """Open a router on `endpoint`. Raises ValueError on a refused endpoint, BindFailed when it cannot be had."""
         ...
@@ -215,19 +223,29 @@ class Bus:
             wanted = ".".join(map(str, LIBZMQ_OLDEST))
             raise RuntimeError(f"libzmq {zmq.zmq_version()} is too old, {wanted} is the oldest accepted")
         self.version = zmq.zmq_version()
-        _raise_descriptor_limit()
+        # libzmq aborts the process when accept finds none left, and the usual soft limit of 1,024 is one burst of
+        # connections from any local peer: each may hold one for HANDSHAKE_MS without a word.
+        raise_descriptor_limit()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.linger = LINGER_MS  # inherited by every socket
         self._opened: list[ZeromqRouter | ZeromqPublisher] = []
         self._doors: list[_Door] = []
 
     def router(
-        self, endpoint: str, *, mode: int, max_frame_bytes: int = FRAME_LIMIT_BYTES, frames_limit: int = FRAMES_LIMIT
+        self,
+        endpoint: str,
+        *,
+        mode: int,
+        max_frame_bytes: int = FRAME_LIMIT_BYTES,
+        frames_limit: int = FRAMES_LIMIT,
+        closes_last: bool = False,
     ) -> Router:
         """Bind a ROUTER socket; an ipc socket file has exactly `mode` from its first moment.
 
         max_frame_bytes: a peer that sends a larger frame loses its connection.
         frames_limit: frames after the identity; of a longer message only one more than that is kept.
+        closes_last: while descriptors run short newcomers get in here for longer than anywhere else. For a socket
+        that few may open.
         Raises ValueError on an endpoint that `check_endpoint` refuses, BindFailed when it cannot be had.
 
         Binding takes the address from whoever listens there, silently: hold a lock first (`disk.Directory.lock`), and
@@ -245,7 +263,7 @@ class Bus:
         socket.setsockopt(zmq.SNDHWM, SEND_LIMIT)
         _bind(socket, endpoint, mode)
         router = ZeromqRouter(socket, frames_limit)
-        self._keep(router, socket, endpoint)
+        self._keep(router, socket, endpoint, closes_last)
         return router
 
     def publisher(self, endpoint: str, *, mode: int) -> Publisher:
@@ -282,37 +300,32 @@ class Bus:
         shut = False
         try:
             while True:
-                limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+                in_use, limit = count_descriptors()
                 spare = max(limit // 5, min(SPARE_DESCRIPTORS, limit // 2))
-                left = limit - _descriptors_in_use()
-                if not shut and left < spare:
-                    shut = True
-                    self._shut_doors()
-                    turns_away(True)
-                elif shut and left > spare + spare // 8:
-                    shut = False
-                    self._open_doors()
-                    turns_away(False)
+                for door in self._doors:
+                    door.heed(limit - in_use, spare)
+                if shut is not any(door.is_shut for door in self._doors):
+                    shut = not shut
+                    turns_away(shut)
                 await trio.sleep(LOOK_S)
         finally:
-            if shut:
-                self._open_doors()
+            for door in self._doors:
+                if door.is_shut:
+                    door.open()
 
-    def _shut_doors(self) -> None:
-        for door in self._doors:
-            door.shut()
-
-    def _open_doors(self) -> None:
-        for door in self._doors:
-            door.open()
-
-    def _keep(self, opened: "ZeromqRouter | ZeromqPublisher", socket: "zmq.Socket[bytes]", endpoint: str) -> None:
+    def _keep(
+        self,
+        opened: "ZeromqRouter | ZeromqPublisher",
+        socket: "zmq.Socket[bytes]",
+        endpoint: str,
+        closes_last: bool = False,
+    ) -> None:
         # An endpoint may be bound again and again, after thefts: those closed since need no closing at the end.
         self._opened = [known for known in self._opened if not known.closed]
         self._opened.append(opened)
-        self._doors = [known for known in self._doors if not known.closed]
+        self._doors = [known for known in self._doors if known.is_shut or not known.closed]
         if endpoint.startswith(_IPC):
-            self._doors.append(_Door(socket, endpoint))
+            self._doors.append(_Door(socket, endpoint, closes_last))
 
 
 class _Door:
@@ -322,7 +335,9 @@ class _Door:
     whoever connects finds no such file until it is put back.
     """
 
-    def __init__(self, socket: "zmq.Socket[bytes]", endpoint: str) -> None:
+    def __init__(self, socket: "zmq.Socket[bytes]", endpoint: str, closes_last: bool) -> None:
+        self.is_shut = False
+        self._share = SPARE_SHARE_OF_LAST if closes_last else 1
         self._socket = socket
         self._path = endpoint.removeprefix(_IPC)
         self._aside = f"{self._path}{_ASIDE}"
@@ -331,13 +346,23 @@ class _Door:
     def closed(self) -> bool:
         return bool(self._socket.closed)
 
+    def heed(self, left: int, spare: int) -> None:
+        """Shut with fewer descriptors left than are to be spared, and open with some more. spare: for most doors."""
+        spare //= self._share
+        if not self.is_shut and left < spare:
+            self.shut()
+        elif self.is_shut and left > spare + spare // 8:
+            self.open()
+
     def shut(self) -> None:
         """Let nobody in any more; those who wait in line already come in."""
+        self.is_shut = True
         with contextlib.suppress(OSError):
             os.rename(self._path, self._aside)
 
     def open(self) -> None:
         """Let newcomers in again. Of a socket that was closed meanwhile the file is removed, as libzmq would have."""
+        self.is_shut = False
         with contextlib.suppress(OSError):
             if self.closed:
                 os.unlink(self._aside)
@@ -537,26 +562,6 @@ def socket_inode(path: str | Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return (found.st_dev, found.st_ino, found.st_ctime_ns) if stat.S_ISSOCK(found.st_mode) else None
-
-
-def _raise_descriptor_limit() -> None:
-    """Allow this process as many descriptors as it may allow itself.
-
-    libzmq aborts the process when accept finds none left, and the usual soft limit of 1,024 is one burst of connections
-    from any local peer: each may hold one for HANDSHAKE_MS without a word.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _descriptors_in_use() -> int:
-    try:
-        # Linux 6.2 tells how many there are; before, they have to be counted.
-        return os.stat("/proc/self/fd").st_size or len(os.listdir("/proc/self/fd"))
-    except OSError:
-        # Not even one for the count, or no /proc: then nothing is known, and nobody is turned away for it.
-        return resource.getrlimit(resource.RLIMIT_NOFILE)[0] if os.path.isdir("/proc/self") else 0
 
 
 def _bind(socket: "zmq.Socket[bytes]", endpoint: str, mode: int) -> None:

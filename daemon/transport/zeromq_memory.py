@@ -40,9 +40,18 @@ class MemoryBus:
         self._identities = 0
 
     def router(
-        self, endpoint: str, *, mode: int, max_frame_bytes: int = FRAME_LIMIT_BYTES, frames_limit: int = FRAMES_LIMIT
+        self,
+        endpoint: str,
+        *,
+        mode: int,
+        max_frame_bytes: int = FRAME_LIMIT_BYTES,
+        frames_limit: int = FRAMES_LIMIT,
+        closes_last: bool = False,
     ) -> "MemoryRouter":
-        """Bind a router; like libzmq, it takes the address from whoever had it. `mode` is not modelled."""
+        """Bind a router; like libzmq, it takes the address from whoever had it.
+
+        `mode` and `closes_last` are not modelled.
+        """
         check_endpoint(endpoint)
         router = MemoryRouter(max_frame_bytes, frames_limit, self._send_limit)
         deaf = self._routers.get(endpoint)

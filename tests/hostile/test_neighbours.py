@@ -132,6 +132,7 @@ def test_a_newcomer_gets_in_through_the_crowd(cramped: Shared) -> None:
     exchange, service = cramped
     neighbour = Neighbour("crowd", service)
     try:
+        until(lambda: "half of the descriptors are in use" in str(service.status()["alerts"]), WITHIN_S, "it is told")
         with Dealer(service.commands) as late:
             late.fence(WITHIN_S)
             assert cancel_each(late, exchange, 1)

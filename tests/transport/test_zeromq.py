@@ -583,6 +583,26 @@ async def test_newcomers_are_turned_away_while_descriptors_run_short(
         nursery.cancel_scope.cancel()
 
 
+async def test_the_operators_door_closes_last(endpoint: str, room: Path, clients: Clients) -> None:
+    """A crowd at the door of the strategies is not to keep out whoever comes to kill."""
+    told: list[bool] = []
+    async with open_bus() as bus, trio.open_nursery() as nursery:
+        bus.router(endpoint, mode=0o660)
+        control = bus.router(f"{endpoint}-last", mode=0o600, closes_last=True)
+        with few_descriptors(10):
+            nursery.start_soon(bus.guard, told.append)
+            await until(lambda: told == [True])
+            assert not (room / "s").exists()
+            operator = dealer(clients, f"{endpoint}-last")
+            operator.send(b"kill")
+            assert (await receive(control)).frames == [b"kill"]
+        with few_descriptors(1):
+            await until(lambda: not (room / "s-last").exists())
+        await until(lambda: sorted(os.listdir(room)) == ["s", "s-last"])
+        assert told == [True, False]
+        nursery.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize("count", [4, 5, 6, 7, 255, 262, 1_000])
 async def test_of_too_many_frames_one_over_the_limit_is_kept(endpoint: str, clients: Clients, count: int) -> None:
     async with open_bus() as bus:

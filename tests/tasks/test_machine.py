@@ -1,0 +1,105 @@
+"""What the machine does to the daemon is told before a cancel suffers from it."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+
+from daemon.app import real_world
+from daemon.tasks.events import Events
+from daemon.tasks.machine import Machine
+from daemon.transport.clock import VirtualClock
+from daemon.transport.descriptors import Descriptors, count_descriptors
+from daemon.transport.disk import MemoryDirectory
+from daemon.transport.entropy import SeededEntropy
+from daemon.transport.network import DialFailed
+from daemon.transport.wire import Wire
+from daemon.transport.world import World
+from daemon.transport.zeromq_memory import MemoryBus
+from tests.scenarios.world import EVENTS, SETTINGS
+
+LIMIT = 1_000
+
+
+class Stage:
+    """A machine with a count of descriptors that the test sets, and what is told of it."""
+
+    def __init__(self) -> None:
+        self.in_use = 10
+        self.clock = VirtualClock()
+        bus = MemoryBus()
+        self._subscriber = bus.subscribe(EVENTS, b"alert")
+        self.events = Events(bus.publisher(EVENTS, mode=0o660), self.clock)
+        world = World(
+            self.clock, SeededEntropy(1), self._dial, bus, MemoryDirectory, lambda: Descriptors(self.in_use, LIMIT)
+        )
+        self.machine = Machine(world, self.events)
+
+    async def _dial(self, host: str, port: int) -> Wire:
+        raise DialFailed("connect", "nobody is there")
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """The alerts since this was last asked."""
+        told = []
+        while (event := self._subscriber.receive_nowait()) is not None:
+            told.append(msgspec.json.decode(event[1]))
+        return told
+
+    async def look(self, in_use: int, seconds: float = 1.5) -> None:
+        self.in_use = in_use
+        await trio.sleep(seconds)
+
+
+@pytest.fixture
+async def stage(nursery: trio.Nursery) -> AsyncIterator[Stage]:
+    stage = Stage()
+    nursery.start_soon(stage.machine.run)
+    yield stage
+    nursery.cancel_scope.cancel()
+
+
+async def test_half_of_the_descriptors_in_use_is_told_once_until_it_is_long_over(
+    autojump_clock: object, stage: Stage
+) -> None:
+    await stage.look(499)
+    assert stage.told == []
+    assert stage.machine.status() == {"descriptors": 499, "descriptors_limit": LIMIT}
+    await stage.look(500)
+    [alert] = stage.told
+    assert (alert["severity"], alert["what"]) == ("warning", "half of the descriptors are in use")
+    # On the brink for minutes on end.
+    for _ in range(100):
+        await stage.look(499)
+        await stage.look(501)
+    assert stage.told == []
+    assert [shown["what"] for shown in stage.events.alerts] == [alert["what"]]
+    await stage.look(399)
+    assert stage.events.alerts == []
+    await stage.look(700)
+    assert [again["what"] for again in stage.told] == [alert["what"]]
+
+
+async def test_they_are_counted_once_a_second_however_often_status_is_asked(
+    autojump_clock: object, stage: Stage
+) -> None:
+    counts = 0
+
+    def counted() -> Descriptors:
+        nonlocal counts
+        counts += 1
+        return Descriptors(1, LIMIT)
+
+    stage.machine._world = World(
+        stage.clock, SeededEntropy(1), stage._dial, MemoryBus(), MemoryDirectory, counted
+    )
+    for _ in range(1_000):
+        stage.machine.status()
+        await trio.sleep(0.01)
+    assert 9 <= counts <= 11
+
+
+def test_the_real_world_counts_its_own() -> None:
+    assert real_world(SETTINGS).descriptors is count_descriptors
