@@ -190,6 +190,13 @@ class Desk:
                 # The key is asked for at the next dial only, and a way that is down dials anyway.
                 connection.redial_in(KEY_STAGGER_S * max(connection.lane, 0))
 
+    def distrust(self, why: str) -> None:
+        """Give every connection up for a new one, however alive it looks."""
+        if self.rest is not None:
+            self.rest.distrust()
+        for connection in self.connections:
+            connection.redial(why)
+
     async def tried(self) -> None:
         """Return when every way to the venue had its first try."""
         if self.rest is not None:
@@ -273,7 +280,7 @@ class Daemon:
             deadline_ms=settings.gateway.deadline_ms,
         )
         self.deadmen = self._deadman_switches()
-        self.machine = Machine(world, self.events)
+        self.machine = Machine(world, self.events, self._distrust)
 
     def _deadman_switches(self) -> list[DeadmanSwitch]:
         """The dead man's timers that are asked for.
@@ -641,6 +648,13 @@ class Daemon:
         else:
             log.info("new clients are let in again")
             self.events.clear(what)
+
+    def _distrust(self, why: str) -> None:
+        """Something happened to this machine that no connection need have lived through."""
+        for desk in self.desks.values():
+            desk.distrust(why)
+        if self._tokens is not None:
+            self._tokens.distrust()
 
     def _beats(self) -> list[int]:
         dispatchers = (desk.dispatcher.beats for desk in self.desks.values())

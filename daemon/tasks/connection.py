@@ -89,6 +89,7 @@ class Connection:
         self._clock = parts.world.clock
         self._note = parts.events.note
         self._backoff = Backoff()
+        self._dialled: WebSocket | None = None
         self._socket: WebSocket | None = None
         self._heard_ns = 0
         self._ping: tuple[Reqid, int] | None = None
@@ -153,9 +154,9 @@ class Connection:
         return self.state is State.LIVE
 
     def redial(self, why: str) -> None:
-        """Give this connection up and dial again."""
-        if self._socket is not None:
-            self._socket.abandon(why)
+        """Give this connection up, also one that is not admitted yet, and dial again."""
+        if self._dialled is not None:
+            self._dialled.abandon(why)
 
     def redial_in(self, seconds: float) -> None:
         """Give the connection that is up now up for a new one, after a while; one that is down dials by then."""
@@ -235,18 +236,20 @@ class Connection:
             entropy=self._parts.world.entropy.bytes,
             handshake_timeout_s=HANDSHAKE_TIMEOUT_S,
         ) as socket:
-            self._step(Input.OPENED)
-            await self._admit(socket)
-            self._socket = socket
-            self._renew_at = inf
-            self.lives += 1
-            self._backoff.live(self._clock.monotonic_ns())
-            self._step(Input.ADMITTED)
-            self._went_live()
-            self.tried.set()
+            self._dialled = socket
             try:
+                self._step(Input.OPENED)
+                await self._admit(socket)
+                self._socket = socket
+                self._renew_at = inf
+                self.lives += 1
+                self._backoff.live(self._clock.monotonic_ns())
+                self._step(Input.ADMITTED)
+                self._went_live()
+                self.tried.set()
                 ended = await self._live(socket)
             finally:
+                self._dialled = None
                 self._drop()
         raise ended
 

@@ -156,6 +156,7 @@ class RestLane:
         self._turns = PARALLEL if nonces is None else 1
         self._turn = trio.Semaphore(self._turns, max_value=self._turns)
         self._idle: list[tuple[HttpConnection, float]] = []
+        self._distrusted: list[HttpConnection] = []
         self._work_there = trio.Event()
         self._urgent_there = trio.Event()
         self._closed_until_ns = 0
@@ -182,6 +183,11 @@ class RestLane:
         """Another key is in use from here on: what the venue refused to the last one says nothing about it."""
         self._closed_until_ns = 0
 
+    def distrust(self) -> None:
+        """Use no connection that is open and idle again: it may be dead without a sign. Calls dial until others are."""
+        self._distrusted += [connection for connection, _ in self._idle]
+        self._idle.clear()
+
     def status(self) -> dict[str, Any]:
         """This lane for the `status` reply."""
         warm = sum(connection.is_open for connection, _ in self._idle)
@@ -206,9 +212,9 @@ class RestLane:
                 for number in range(URGENT):
                     lane.start_soon(self._work_urgent, name=f"{self.venue} REST urgent worker {number}")
         finally:
-            for connection, _ in self._idle:
-                with trio.CancelScope(shield=True):
-                    await connection.aclose()
+            self.distrust()
+            with trio.CancelScope(shield=True):
+                await self._close_distrusted()
 
     # ---------------------------------------------------------------- calls
 
@@ -425,10 +431,15 @@ class RestLane:
         self._dial_fault, self._dial_failed_at = "", -DIAL_PAUSE_S
         return HttpConnection(wire, self._address.authority)
 
+    async def _close_distrusted(self) -> None:
+        while self._distrusted:
+            await self._distrusted.pop().aclose()
+
     async def _keep_warm(self) -> None:
         """Have WARM connections open, use each now and then, and replace old ones before the venue refuses them."""
         born: dict[HttpConnection, float] = {}
         while True:
+            await self._close_distrusted()
             now = trio.current_time()
             for connection, idle_since in list(self._idle):
                 if (connection, idle_since) not in self._idle:

@@ -28,6 +28,10 @@ class Clock:
         """
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
+    def slept_ns(self) -> int:
+        """How long this machine has been suspended since it booted."""
+        return self.boottime_ns() - self.monotonic_ns()
+
     def utc_ns(self) -> int:
         """Nanoseconds since 1970-01-01 UTC. It may jump either way: for records only, never for durations."""
         return time.time_ns()

@@ -10,7 +10,7 @@ import trio
 from daemon.app import real_world
 from daemon.tasks.events import Events
 from daemon.tasks.machine import Machine
-from daemon.transport.clock import VirtualClock
+from daemon.transport.clock import NS_PER_S, VirtualClock
 from daemon.transport.descriptors import Descriptors, count_descriptors
 from daemon.transport.disk import MemoryDirectory
 from daemon.transport.entropy import SeededEntropy
@@ -35,7 +35,8 @@ class Stage:
         world = World(
             self.clock, SeededEntropy(1), self._dial, bus, MemoryDirectory, lambda: Descriptors(self.in_use, LIMIT)
         )
-        self.machine = Machine(world, self.events)
+        self.distrusted: list[str] = []
+        self.machine = Machine(world, self.events, self.distrusted.append)
 
     async def _dial(self, host: str, port: int) -> Wire:
         raise DialFailed("connect", "nobody is there")
@@ -99,6 +100,35 @@ async def test_they_are_counted_once_a_second_however_often_status_is_asked(
         stage.machine.status()
         await trio.sleep(0.01)
     assert 9 <= counts <= 11
+
+
+async def test_a_sleep_of_more_than_two_seconds_is_one_alert_and_one_distrust(
+    autojump_clock: object, stage: Stage
+) -> None:
+    stage.clock.suspend(2 * NS_PER_S)
+    await stage.look(1)
+    assert (stage.distrusted, stage.told) == ([], [])
+    stage.clock.suspend(NS_PER_S // 10)
+    await stage.look(1, 0.3)
+    assert stage.distrusted == ["the machine was suspended for 2 s"]
+    [alert] = stage.told
+    assert alert["severity"] == "critical"
+    assert "it slept 2 s" in alert["do"]
+    await stage.look(1, 60.0)
+    assert (len(stage.distrusted), stage.told) == (1, [])
+    stage.clock.suspend(3_600 * NS_PER_S)
+    await stage.look(1, 0.3)
+    assert stage.distrusted[1:] == ["the machine was suspended for 3600 s"]
+
+
+async def test_the_wall_clock_may_be_set_without_anybody_taking_it_for_sleep(
+    autojump_clock: object, stage: Stage
+) -> None:
+    stage.clock.step_utc(3_600 * NS_PER_S)
+    await stage.look(1)
+    stage.clock.step_utc(-7_200 * NS_PER_S)
+    await stage.look(1)
+    assert (stage.distrusted, stage.told) == ([], [])
 
 
 def test_the_real_world_counts_its_own() -> None:
