@@ -15,6 +15,9 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
+from msgspec.structs import astuple
+
+from ..contract.commands import Cancel
 
 FILE_BYTES: Final = 64 << 20
 """A file that has reached this is followed by the next: some 150,000 cancels."""
@@ -69,8 +72,34 @@ class Head(msgspec.Struct, frozen=True):
 _encode: Final = msgspec.json.Encoder(enc_hook=lambda value: f"<{type(value).__name__}>").encode
 _decode_head: Final = msgspec.json.Decoder(Head).decode
 
-_OWN: Final = frozenset({"n", "ts", "monotonic_ns", "kind", "prev"})
+_HEAD: Final = ("n", "ts", "monotonic_ns", "kind")
+_OWN: Final = frozenset({*_HEAD, "prev"})
 """The line's own members: no field can take their place."""
+
+_DIGITS: Final = tuple(f"{number:03d}" for number in range(1000))
+_UNENCODABLE: Final = (TypeError, ValueError, OverflowError, RecursionError)
+
+
+def _shape(name: str, members: Sequence[str]) -> Any:
+    """A line with these members beside its own ones: left to the encoder as a whole, it costs half of what a map does.
+
+    Members that are None are left out.
+    """
+    described: list[Any] = [*_HEAD, *((member, Any, None) for member in members)]
+    return msgspec.defstruct(name, described, omit_defaults=True, gc=False)
+
+
+# The four lines of nearly every cancel. Whatever else there is to tell is told by a map.
+_ASKED: Final = frozenset({"command", "door", "uid", "pid"})
+_CancelLine: Final = _shape("_CancelLine", ["type", *Cancel.__struct_fields__, "door", "uid", "pid"])
+_FrameLine: Final = _shape("_FrameLine", ["session", "frame", "left"])
+# fmt: off
+_OutcomeLine: Final = _shape("_OutcomeLine", [
+    "type", "id", "venue", "order_id", "cl_ord_id", "userref", "outcome", "route", "attempts", "received_ns", "sent_ns",
+    "answered_ns", "error", "filled_qty", "strategy",
+])
+# fmt: on
+_SHAPES: Final = {"frame_out": _FrameLine, "frame_in": _FrameLine, "outcome": _OutcomeLine}
 
 # How the names of secret members end, over all venues: token, secret, signature, sign, original_challenge, api_key, …
 # Each has a search of its own, which begins with fixed letters: one for all of them takes twenty times as long.
@@ -102,7 +131,7 @@ class Chain:
         self.link = link
         self.kill = kill
         self._censor = censor
-        self._second = -1
+        self._second_us = -1_000_000
         self._second_text = ""
 
     def lines(self, entries: Sequence[Entry]) -> bytes:
@@ -125,42 +154,62 @@ class Chain:
         return b"\n".join(lines)
 
     def _body(self, n: int, entry: Entry) -> bytes:
+        """A line without its `prev`."""
         utc_ns, monotonic_ns, kind, fields = entry
-        if "frame" in fields:
-            fields["frame"] = _frame(fields["frame"])
-        elif isinstance(command := fields.get("command"), msgspec.Struct):
+        head = n, self._ts(utc_ns), monotonic_ns, kind
+        try:
+            body = b""
+            if kind in _SHAPES:
+                shaped = _SHAPES[kind](*head, **fields)
+                if "frame" in fields:
+                    shaped.frame = _frame(shaped.frame)
+                body = _encode(shaped)
+            elif kind == "command" and type(fields.get("command")) is Cancel and fields.keys() == _ASKED:
+                command, door, uid, pid = fields["command"], fields["door"], fields["uid"], fields["pid"]
+                body = _encode(_CancelLine(*head, "cancel", *astuple(command), door, uid, pid))
+            if 0 < len(body) <= LINE_BYTES:
+                return body
+        except _UNENCODABLE:
+            # Or it has members that its kind seldom has.
+            pass
+        return self._mapped(head, fields)
+
+    def _mapped(self, head: tuple[int, str, int, str], fields: dict[str, Any]) -> bytes:
+        n, ts, _, kind = head
+        if isinstance(command := fields.get("command"), msgspec.Struct):
             fields = {**_spoken(command), **fields}
             del fields["command"]
-        if None in fields.values() or not _OWN.isdisjoint(fields):
-            fields = {name: value for name, value in fields.items() if value is not None and name not in _OWN}
+        fields = {name: value for name, value in fields.items() if value is not None and name not in _OWN}
+        if "frame" in fields:
+            fields["frame"] = _frame(fields["frame"])
         if kind == "kill":
-            self.kill = {"n": n, "ts": self._ts(utc_ns), **fields}
+            self.kill = {"n": n, "ts": ts, **fields}
         elif kind == "rearm" and fields.get("latched") is False:
             self.kill = None
-        head = f'{{"n":{n},"ts":"{self._ts(utc_ns)}","monotonic_ns":{monotonic_ns},"kind":"{kind}"'.encode()
-        return b"%b,%b" % (head, _members(fields)) if fields else head + b"}"
+        return _encoded(dict(zip(_HEAD, head, strict=True)), fields)
 
     def _ts(self, utc_ns: int) -> str:
-        second, rest_ns = divmod(utc_ns, 1_000_000_000)
-        if second != self._second:
+        since_us = utc_ns // 1000 - self._second_us
+        if not 0 <= since_us < 1_000_000:
             # Most lines share their second with the one before: only the fraction is made anew.
-            self._second = second
+            second, since_us = divmod(utc_ns // 1000, 1_000_000)
+            self._second_us = second * 1_000_000
             self._second_text = datetime.fromtimestamp(second, UTC).replace(tzinfo=None).isoformat()
-        return f"{self._second_text}.{rest_ns // 1000:06d}Z"
+        ms, us = divmod(since_us, 1000)
+        return f"{self._second_text}.{_DIGITS[ms]}{_DIGITS[us]}Z"
 
 
-def _members(fields: dict[str, Any]) -> bytes:
-    """The members of a line's own event, as JSON up to and with the closing brace."""
+def _encoded(head: dict[str, Any], fields: dict[str, Any]) -> bytes:
     try:
-        body = _encode(fields)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        body = _encode({"unencodable": type(error).__name__})
+        body = _encode(head | fields)
+    except _UNENCODABLE as error:
+        return _encode(head | {"unencodable": type(error).__name__})
     if len(body) > LINE_BYTES:
         size = {"cut_from_bytes": len(body)}
-        body = _encode({name: _shortened(value) for name, value in fields.items()} | size)
+        body = _encode(head | {name: _shortened(value) for name, value in fields.items()} | size)
         if len(body) > LINE_BYTES:
-            body = _encode(size)
-    return body[1:]
+            body = _encode(head | size)
+    return body
 
 
 def _frame(frame: Any) -> Any:
