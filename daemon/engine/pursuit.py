@@ -147,9 +147,10 @@ class Family(Pursuit):
     """Every order under a userref, or every order there is, being cancelled by one request.
 
     `meant` are the orders it is after, as far as the order stream knew them when it left, `left` those of them not
-    known to have ended. The venue answers per order and does not say whose answer it is. When the request cannot be
-    relied on any more the family is split: `children` holds what became of each order by its own id. Where the venue
-    has no such request it is split from the start, and `unwalked` are the orders whose cancels have to wait their turn.
+    known to have ended, `perhaps` those heard of since, which it may have met too. The venue answers per order and does
+    not say whose answer it is. When the request cannot be relied on any more the family is split: `children` holds what
+    became of each order by its own id. Where the venue has no such request it is split from the start, and `unwalked`
+    are the orders whose cancels have to wait their turn.
     """
 
     children: "dict[str, Settlement | None] | None" = None
@@ -178,6 +179,7 @@ class Family(Pursuit):
         super().__init__(target, waiter)
         self.meant: set[str] = set()
         self.left: set[str] = set()
+        self.perhaps: set[str] = set()
         self.named: set[str] = set()
         self.unwalked: list[str] = []
 

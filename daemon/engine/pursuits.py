@@ -156,6 +156,7 @@ class Pursuits:
         self._bundles: dict[Reqid, tuple[Attempt[Pursuit], ...]] = {}
         self._events: dict[str, None] = {}
         self._walk = Pace(WALK_PER_S, WALK_BURST)
+        self._witnesses: set[Lane] = set()
         self._fired: dict[Reqid, tuple[Lane, FireOwner]] = {}
         self.tells_opened = False
         """Whether an Opened follows when an order is open that was not known to be."""
@@ -314,7 +315,10 @@ class Pursuits:
             self._schedule(pursuit)
 
     def _join(self, pursuit: Pursuit, waiter: Waiter, now_ns: int) -> None:
-        if pursuit.acked_ns is not None and not waiter.proof:
+        if pursuit.acked_ns is not None and self._acceptance_failed(pursuit, now_ns):
+            self._revoke(pursuit)
+            self._go(pursuit, now_ns)
+        elif pursuit.acked_ns is not None and not waiter.proof:
             if self._shared:
                 pursuit.answered_acked += (waiter,)
             self._answer(pursuit, waiter, Acked(), pursuit.acked_route, pursuit.acked_ns, now_ns)
@@ -326,6 +330,12 @@ class Pursuits:
             # Only a query was still awaited, by those whose windows were over; this one has a window of its own.
             self._plan_reask(pursuit, now_ns)
         self._schedule(pursuit)
+
+    def _acceptance_failed(self, pursuit: Pursuit, now_ns: int) -> bool:
+        """Whether it was accepted so long ago that its order would be gone, and the order stream still shows it."""
+        assert pursuit.acked_ns is not None
+        old = pursuit.acked_ns + self._policy.hedge_ns < now_ns
+        return old and pursuit.key.kind == "order_id" and self._seen_open(pursuit)
 
     # ---------------------------------------------------------------- lanes
 
@@ -351,6 +361,7 @@ class Pursuits:
     def session_down(self, lane: Lane, now_ns: int) -> None:
         """A WebSocket lane is lost: what was in flight on it goes to another route in this same step."""
         waiting_for_token = self._lanes.down(lane)
+        self._witnesses.discard(lane)
         lost = [attempt.of for attempt in self._inflight.lost(lane, now_ns)]
         for pursuit in lost:
             del pursuit.pending[lane]
@@ -462,8 +473,10 @@ class Pursuits:
         if kind is CancelAck:
             self._on_ack(lane, evidence, now_ns)  # type: ignore[arg-type]
         elif kind is Orders:
-            witnesses = any(other != lane for other in self._lanes.live)
-            self.orders(evidence, now_ns, complete=not witnesses)  # type: ignore[arg-type]
+            others = any(other != lane for other in self._lanes.live)
+            self.orders(evidence, now_ns, complete=not others)  # type: ignore[arg-type]
+            if evidence.snapshot:  # type: ignore[union-attr]
+                self._witnesses.add(lane)
         elif kind is CancelReject:
             self._on_reject(lane, evidence, now_ns)  # type: ignore[arg-type]
         elif kind is CancelAllAck:
@@ -561,9 +574,31 @@ class Pursuits:
                 return
             family.named.add(ack.order_id)
         family.oks += 1
-        # Most acks do not name their order, so a family is accepted only when as many came as are known to be needed.
-        if family.complete:
+        self._count_acks(family, attempt, now_ns)
+
+    def _count_acks(self, family: Family, attempt: Attempt[Pursuit], now_ns: int) -> None:
+        """Most acks do not name their order: a family is accepted when as many came as may be needed.
+
+        How many that is for a userref only a stream tells that has listed all that is open. Without one a list has to.
+        """
+        if self._accounted(family):
             self._family_accepted(family, attempt, now_ns)
+        elif not self._witnesses and not (family.done or family.children or family.verdict):
+            self._ask(family, now_ns)
+
+    def _accounted(self, family: Family) -> bool:
+        """Whether as many orders were accepted as its request can have meant."""
+        if family.key.kind != "userref":
+            return family.complete
+        if not self._witnesses:
+            return False
+        return family.oks >= max(1, len(family.meant | family.perhaps) - family.otherwise)
+
+    def _heard_of(self, row: Row) -> None:
+        """An order may have rested, or come to rest, just before a request for its family took effect."""
+        for family in self._families:
+            if family.sent and family.key == Target("userref", row.userref or 0) and row.order_id not in family.meant:
+                family.perhaps.add(row.order_id)
 
     def _family_accepted(self, family: Family, attempt: Attempt[Pursuit], now_ns: int) -> None:
         if family.children is not None or family.verdict is not None or family.acked_ns is not None:
@@ -892,8 +927,10 @@ class Pursuits:
                 if type(pursuit) is Family:
                     pursuit.count = count
                     pursuit.oks = max(pursuit.oks, count)
-                    if pursuit.key.kind == "all" or pursuit.complete:
+                    if pursuit.key.kind == "all" or self._accounted(pursuit):
                         self._family_accepted(pursuit, attempt, now_ns)
+                    elif not pursuit.done and pursuit.complete and not self._witnesses:
+                        self._ask(pursuit, now_ns)
                     elif not pursuit.done:
                         self._split(pursuit, now_ns)
                 elif pursuit.done:
@@ -1111,6 +1148,9 @@ class Pursuits:
         elif resting:
             family.mean(resting)
             self._split(family, now_ns)
+        elif family.oks:
+            # Its request was accepted by a venue of which nobody knew what it meant.
+            self._verify(family, Canceled(), now_ns)
         else:
             self._conclude(family, now_ns)
 
@@ -1850,6 +1890,8 @@ class Pursuits:
 
     def _changed(self, rows: Iterable[Row], route: Route, now_ns: int) -> None:
         for row in rows:
+            if row.userref is not None and self._families:
+                self._heard_of(row)
             if row.ended:
                 self.effects.append(Ended(row))
                 self._ended(row, route, now_ns)
@@ -1939,7 +1981,7 @@ class Pursuits:
             return
         if not family.left and family.acked_ns is not None:
             self._family_over(family, route, now_ns)
-        elif family.oks and family.complete and family.acked_ns is None and family.pending:
+        elif family.oks and self._accounted(family) and family.acked_ns is None and family.pending:
             self._family_accepted(family, next(iter(family.pending.values())), now_ns)
 
     def _family_over(self, family: Family, route: Route, now_ns: int) -> None:

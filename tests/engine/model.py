@@ -119,6 +119,8 @@ class Desk:
 
     def up(self, lane: Lane) -> None:
         self.pursuits.session_up(lane, self.now_ns)
+        if not len(self.pursuits.resting):
+            self.pursuits.evidence(lane, Orders((), snapshot=True), self.now_ns)
         self.carry_out()
 
     def down(self, lane: Lane) -> None:
