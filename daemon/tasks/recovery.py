@@ -112,6 +112,8 @@ class _Goal:
             self.orders[str(target.value)] = None
         self.others: tuple[str, ...] = ()
         """Orders that bear the name and were opened after it was asked for."""
+        self.listed = target.kind == "order_id"
+        """Whether a list told of every order that it can have meant."""
 
     @property
     def left(self) -> list[str]:
@@ -121,7 +123,7 @@ class _Goal:
     def outcome(self) -> Outcome:
         """What is known of all its orders together, the most careful word first."""
         outcomes = [None if told is None else told.outcome for told in self.orders.values()]
-        if self.others or any(not isinstance(outcome, (*SAFE, Rejected)) for outcome in outcomes):
+        if not self.listed or self.others or any(not isinstance(outcome, (*SAFE, Rejected)) for outcome in outcomes):
             return Unknown(())
         for kind in (Rejected, Canceled, Closed):
             for outcome in outcomes:
@@ -362,7 +364,8 @@ class Recovery:
             await round.over.wait()
         if listed:
             for goal in by_name:
-                if asked_utc_ns >= goal.of.utc_ns + desk.pursuits.policy.overtake_ns and not goal.left:
+                goal.listed = asked_utc_ns >= goal.of.utc_ns + desk.pursuits.policy.overtake_ns
+                if goal.listed and not goal.left:
                     self._conclude(goal)
 
     async def _list(self, desk: Dispatcher) -> bool:
