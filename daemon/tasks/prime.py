@@ -191,14 +191,16 @@ class PrimeSession(Connection):
         return NotAdmitted(why) if refused.fault in (Fault.INVALID, Fault.PERMISSION) else SessionEnded(why)
 
     async def _live(self, socket: WebSocket) -> SessionEnded:
-        try:
-            async with trio.open_nursery() as self._lookers:
+        async with trio.open_nursery() as lookers:
+            self._lookers = lookers
+            try:
                 for looking in list(self._looking.values()):
-                    self._lookers.start_soon(self._finish_look, socket, looking, name=f"{self.name} open orders")
+                    lookers.start_soon(self._finish_look, socket, looking, name=f"{self.name} open orders")
                 ended = await super()._live(socket)
-                self._lookers.cancel_scope.cancel()
-        finally:
-            self._lookers = None
+            finally:
+                # Before the nursery closes: another session that goes down in that moment asks for a look here.
+                self._lookers = None
+            lookers.cancel_scope.cancel()
         return ended
 
     def _decode(self, messages: Sequence[str | bytes]) -> Sequence[Evidence]:
