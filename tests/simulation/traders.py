@@ -24,8 +24,16 @@ from .world import Life, SimulatedWorld
 DEADLINES_MS: Final = (1, 20, 50, 300, 1000, 2000, 2000, 5000, 8000)
 KILL_DEADLINE_MS: Final = 10_000
 USERREFS: Final = range(1, 6)
+NAMES: Final = ("order_id", "cl_ord_id", "userref")
+
 RECENT: Final = 30
 """Out of how many of the last orders a strategy chooses."""
+
+BATCH_LIMIT: Final = 60
+BATCH_SIZES: Final = (3, 20, BATCH_LIMIT)
+
+RESTING_WANTED: Final = 0.7
+"""How often a strategy knows what rests. Otherwise it also goes after what has ended, as one that hears late does."""
 
 SAID: Final = 4096
 """Characters of a command or reply that the trace keeps."""
@@ -206,6 +214,8 @@ class Traders:
         self.cancels = 0
         self.outcomes: dict[str, int] = {}
         self.placed: list[tuple[Venue, str, dict[str, Any]]] = []
+        self.bearing: dict[tuple[Venue, str, Any], list[str]] = {}
+        """The orders of a venue that were ever placed under a name."""
         self.after: dict[tuple[Venue, str], list[Asking]] = {}
         """Every asking by the orders that it may have been after, for what may be said of frames that never left."""
         self.sweeps: list[float] = []
@@ -290,6 +300,8 @@ class Traders:
         order_id = self.world.exchange.place(venue, **named)
         self.world.trace.add("place", f"{venue} {order_id} {named}")
         self.placed.append((venue, order_id, named))
+        for kind, value in {"order_id": order_id, **named}.items():
+            self.bearing.setdefault((venue, kind, value), []).append(order_id)
         return order_id
 
     def _ask(self) -> None:
@@ -308,7 +320,7 @@ class Traders:
             # Some of them have been on the way for a while.
             ago_ns = rng.choice((0, 0, 1_000_000, 3_000_000_000))
             command["sent_ns"] = max(0, self.world.clock.monotonic_ns() - ago_ns)
-        venue, order_id, named = rng.choice(self.placed[-rng.choice((4, RECENT)) :])
+        venue, order_id, named = self._choice()
         command["venue"] = venue
         match rng.randrange(24):
             case 0:
@@ -318,9 +330,7 @@ class Traders:
                     command["venue"] = venue
             case 1 | 2 | 3 | 4:
                 command["type"] = "cancel_batch"
-                there = [one for one in self.placed if one[0] == venue]
-                some = rng.sample(there, rng.randint(1, min(len(there), rng.choice((3, 20, 60)))))
-                command["orders"] = [self._named(rng, *one) for one in some]
+                command["orders"] = [self._named(rng, *one) for one in self._several(venue)]
             case 5 | 6 | 9 | 10 if venue == "spot":
                 command["userref"] = rng.choice(USERREFS)
             case 7:
@@ -388,6 +398,26 @@ class Traders:
         self.overtaken.append((venue, order_id, asking, trio.current_time() + placed_after_s))
         self.world.courier.carry(placed_after_s, lambda: self._place_as(venue, {"order_id": order_id}) and None)
 
+    def _choice(self) -> tuple[Venue, str, dict[str, Any]]:
+        """An order to cancel: most often one that rests, else one of the last."""
+        rng = self._rng
+        recent = self.placed[-rng.choice((4, RECENT)) :]
+        resting = [one for one in recent if self._rests(one[0], one[1])] if rng.random() < RESTING_WANTED else []
+        return rng.choice(resting or recent)
+
+    def _several(self, venue: Venue) -> list[tuple[Venue, str, dict[str, Any]]]:
+        """Orders to cancel at once: up to so many, of which most rest if as many do."""
+        rng = self._rng
+        there = [one for one in self.placed[-BATCH_LIMIT:] if one[0] == venue]
+        wanted = rng.randint(1, min(len(there), rng.choice(BATCH_SIZES)))
+        if rng.random() < RESTING_WANTED:
+            there.sort(key=lambda one: not self._rests(venue, one[1]))
+            return there[:wanted]
+        return rng.sample(there, wanted)
+
+    def _rests(self, venue: Venue, order_id: str) -> bool:
+        return self.world.exchange.exchange.known_order(venue, order_id) is not None
+
     def _send(self, client: Client, command: dict[str, Any]) -> None:
         asking = client.ask(command, json=self._rng.random() < 0.3)
         venue = command.get("venue")
@@ -399,13 +429,9 @@ class Traders:
             self._is_after(venue, part, asking)
 
     def _is_after(self, venue: Venue | None, part: Mapping[str, Any], asking: Asking) -> None:
-        for of, order_id, named in self.placed:
-            if of == venue and (
-                part.get("order_id") == order_id
-                or ("cl_ord_id" in part and part["cl_ord_id"] == named.get("cl_ord_id"))
-                or ("userref" in part and part["userref"] == named.get("userref"))
-            ):
-                self.after.setdefault((of, order_id), []).append(asking)
+        for kind in NAMES:
+            for order_id in self.bearing.get((venue, kind, part[kind]), ()) if venue and kind in part else ():
+                self.after.setdefault((venue, order_id), []).append(asking)
 
     def _named(self, rng: random.Random, venue: Venue, order_id: str, named: Mapping[str, Any]) -> dict[str, Any]:
         """One order as a client might name it."""
@@ -584,4 +610,4 @@ class Traders:
 
 def _names(command: Mapping[str, Any]) -> list[str]:
     parts = command.get("orders", [command])
-    return [str(part[kind]) for part in parts for kind in ("order_id", "cl_ord_id", "userref") if kind in part][:3]
+    return [str(part[kind]) for part in parts for kind in NAMES if kind in part][:3]

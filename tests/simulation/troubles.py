@@ -562,7 +562,7 @@ def _disk_fails(world: SimulatedWorld, rng: random.Random, venue: Venue) -> floa
 
 @_trouble(32)
 def _killed(world: SimulatedWorld, rng: random.Random, venue: Venue) -> float:
-    steps, power_lost, down_s = rng.randrange(1, 400), rng.random() < 0.5, rng.choice((0.0, 0.05, 1.0))
+    steps, power_lost, down_s = rng.randrange(1, 400), rng.random() < 0.5, rng.choice((0.01, 0.05, 1.0))
     if world.may_die():
         world.after_steps(steps, lambda: world.crash(power_lost=power_lost, down_s=down_s))
     return LASTING
@@ -582,7 +582,7 @@ def _state_damaged(world: SimulatedWorld, rng: random.Random, venue: Venue) -> f
 @_trouble(36)
 def _restarted(world: SimulatedWorld, rng: random.Random, venue: Venue) -> float:
     if world.may_die():
-        world.terminate(rng.choice((0.0, 0.5)))
+        world.terminate(rng.choice((0.01, 0.5)))
     return LASTING
 
 

@@ -32,7 +32,7 @@ from daemon.transport.world import World
 from daemon.transport.zeromq import MessageBus
 from daemon.transport.zeromq_memory import MemoryBus
 from tests.scenarios.judge import Judge
-from tests.scenarios.world import HOSTS
+from tests.scenarios.world import GRACE_S, HOSTS
 
 from .lines import Courier, Line
 from .plan import Plan
@@ -430,7 +430,7 @@ class SimulatedWorld:
     def due_after_pauses(self, asked_s: float, due_s: float) -> float:
         """When a reply was due, given that nothing ran for a while."""
         for start_s, end_s in self.pauses:
-            if asked_s <= end_s and start_s <= due_s:
+            if asked_s <= end_s and start_s <= due_s + GRACE_S:
                 due_s = max(due_s, end_s)
         return due_s
 
