@@ -28,6 +28,7 @@ from .engine.inflight import Reqids
 from .engine.nonces import Nonces, format_mark, parse_mark
 from .engine.pursuits import MS, Policy, Pursuits
 from .engine.resting import Resting
+from .engine.venue_clock import VenueClock
 from .logs import configure
 from .settings import (
     DRAIN_ON_STOP_S,
@@ -246,6 +247,7 @@ class Daemon:
             # One budget of dials for all of them: the venues' edges count by address.
             self._connect_budget = ConnectBudget()
             self.desks: dict[Venue, Desk] = {}
+            self._venue_clocks: dict[Venue, VenueClock] = {}
             self._tokens: RestLane | None = None
             self._token_signer: SpotRest | None = None
             if settings.spot.enabled:
@@ -280,7 +282,7 @@ class Daemon:
             deadline_ms=settings.gateway.deadline_ms,
         )
         self.deadmen = self._deadman_switches()
-        self.machine = Machine(world, self.events, self._distrust)
+        self.machine = Machine(world, self.events, self._distrust, self._venue_clocks)
 
     def _deadman_switches(self) -> list[DeadmanSwitch]:
         """The dead man's timers that are asked for.
@@ -345,6 +347,7 @@ class Daemon:
             dispatcher,
             self.events,
             RestBudget(),
+            self._venue_clock("spot"),
             exclusive_s=self.settings.spot.hedge_after_ms / 1000,
             conceal=self._conceal,
         )
@@ -390,6 +393,7 @@ class Daemon:
             dispatcher,
             self.events,
             budget,
+            self._venue_clock("futures"),
             exclusive_s=futures.hedge_after_ms / 1000,
             conceal=self._conceal,
         )
@@ -444,7 +448,11 @@ class Daemon:
             self._reqids,
             Histogram(),
             Histogram(),
+            self._venue_clock(venue),
         )
+
+    def _venue_clock(self, venue: Venue) -> VenueClock:
+        return self._venue_clocks.setdefault(venue, VenueClock())
 
     def _nonces(self, venue: Venue) -> Nonces:
         """Nonces that lie above every one that may have been used, also by a process that crashed."""
@@ -469,15 +477,19 @@ class Daemon:
     def status(self, detail: bool) -> dict[str, Any]:
         """The members of a `status` reply."""
         gateway = self.gateway
+        venues = {venue: desk.status() for venue, desk in self.desks.items()}
+        if "prime" in venues:
+            venues["prime"]["signing"] = "degraded" if self.machine.clock_far_off else "good"
         shown: dict[str, Any] = {
             "version": __version__,
             "state": self.state,
             "in_flight": gateway.in_flight,
-            "venues": {venue: desk.status() for venue, desk in self.desks.items()},
+            "venues": venues,
             "kill": self.kill.status(),
             "leases": self.leasing.status(),
             "deadman": {switch.venue: switch.status() for switch in self.deadmen},
             "process": self.machine.status(),
+            "clock": self.machine.clock(),
             "alerts": self.events.alerts,
         }
         if detail:

@@ -121,6 +121,7 @@ class StatusReply(_Reply, tag="status"):
     leases: tuple[dict[str, Any], ...]
     deadman: dict[str, Any]
     process: dict[str, Any]
+    clock: dict[str, Any]
     alerts: tuple[dict[str, Any], ...]
 
 

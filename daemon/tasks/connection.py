@@ -11,14 +11,16 @@ from typing import Any, Final
 import structlog
 import trio
 
-from ..contract.evidence import CancelAck, Evidence, Fault, Heartbeat, Pong, Unreadable
+from ..contract.evidence import CancelAck, Evidence, Fault, Heartbeat, Orders, Pong, Unreadable
 from ..contract.ids import Reqid, Venue
 from ..engine.backoff import Backoff, ConnectBudget, is_alarming
 from ..engine.inflight import Reqids
 from ..engine.journal import clipped
 from ..engine.lifecycle import Input, State, step
 from ..engine.routing import Lane
+from ..engine.venue_clock import VenueClock
 from ..settings import Address
+from ..transport.https import date_ns
 from ..transport.network import DialFailed
 from ..transport.websocket import HandshakeRefused, SessionEnded, WebSocket, connect_websocket
 from ..transport.world import World
@@ -67,6 +69,8 @@ class Parts:
     venue_times: Histogram
     """The venue's own share of each cancel, where its acks tell it."""
 
+    venue_clock: VenueClock
+
 
 class Connection:
     """One lane. `run` keeps it alive until it is cancelled; `tried` is set after the first success or failure."""
@@ -91,6 +95,7 @@ class Connection:
         self._backoff = Backoff()
         self._dialled: WebSocket | None = None
         self._socket: WebSocket | None = None
+        self._asked_ns = 0
         self._heard_ns = 0
         self._ping: tuple[Reqid, int] | None = None
         self._round_trip_ns: int | None = None
@@ -188,6 +193,8 @@ class Connection:
             except DialFailed as failed:
                 why = str(failed)
             except HandshakeRefused as refused:
+                # Mostly told in the refusal, too, that our clock is the reason for it.
+                self._heed_date(refused.headers)
                 why, cause = str(refused), refused.status
             except SessionEnded as ended:
                 why, cause = str(ended), ended.close_code
@@ -228,6 +235,7 @@ class Connection:
         address = self._parts.address
         self._step(Input.DIAL)
         wire = await self._parts.world.dial(address.host, address.port)
+        self._asked_ns = self._clock.boottime_ns()
         async with connect_websocket(
             wire,
             address.authority,
@@ -237,6 +245,7 @@ class Connection:
             handshake_timeout_s=HANDSHAKE_TIMEOUT_S,
         ) as socket:
             self._dialled = socket
+            self._heed_date(socket.handshake_headers)
             try:
                 self._step(Input.OPENED)
                 await self._admit(socket)
@@ -252,6 +261,12 @@ class Connection:
                 self._dialled = None
                 self._drop()
         raise ended
+
+    def _heed_date(self, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """What the answer to the upgrade request tells of the venue's clock."""
+        told_ns = date_ns(headers)
+        if told_ns is not None:
+            self._parts.venue_clock.dated(told_ns, self._asked_ns, self._clock.boottime_ns())
 
     def _drop(self) -> None:
         if self._socket is not None:
@@ -315,6 +330,8 @@ class Connection:
                 self._round_trip_ns = now_ns - self._ping[1]
                 self._parts.round_trips.record(self._round_trip_ns)
                 self._ping = None
+            elif type(one) is Orders and one.orders and (event_ns := one.orders[-1].event_ns) is not None:
+                self._parts.venue_clock.happened(event_ns, self._clock.boottime_ns())
             elif type(one) is Unreadable:
                 self.unreadable += 1
                 # The 1st, 2nd, 4th and so on: a line for each frame of a flood would hold up every venue's cancels.

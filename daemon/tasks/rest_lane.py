@@ -19,9 +19,10 @@ from ..engine.journal import clipped
 from ..engine.nonces import Nonces, format_mark
 from ..engine.pursuits import Call
 from ..engine.routing import RULES
+from ..engine.venue_clock import VenueClock
 from ..settings import Address
 from ..transport.disk import Directory, DiskFailed
-from ..transport.https import AnswerLost, HttpConnection, NotSent, Response
+from ..transport.https import AnswerLost, HttpConnection, NotSent, Response, date_ns
 from ..transport.network import DialFailed
 from ..transport.world import World
 from .connection import TokenFailed
@@ -129,6 +130,7 @@ class RestLane:
         dispatcher: Dispatcher,
         events: Events,
         budget: CallBudget,
+        venue_clock: VenueClock,
         *,
         exclusive_s: float,
         conceal: Callable[[Secret[str]], None],
@@ -153,6 +155,7 @@ class RestLane:
         self._exclusive_s = exclusive_s
         self._conceal = conceal
         self._budget = budget
+        self._venue_clock = venue_clock
         self._turns = PARALLEL if nonces is None else 1
         self._turn = trio.Semaphore(self._turns, max_value=self._turns)
         self._idle: list[tuple[HttpConnection, float]] = []
@@ -365,7 +368,7 @@ class RestLane:
         headers = [(name.encode(), value.encode()) for name, value in request.headers]
         failure: NotSent | AnswerLost | None = None
         response: Response | None = None
-        sent_ns = self._world.clock.monotonic_ns()
+        sent_ns, asked_ns = self._world.clock.monotonic_ns(), self._world.clock.boottime_ns()
         self.calls += 1
         # What pairs an answer with its request in the record.
         told = {"session": f"{self.venue}-rest", "call": self.calls}
@@ -388,6 +391,9 @@ class RestLane:
         assert response is not None
         self._events.note("frame_in", **told, status=response.status, frame=clipped(response.body))
         self.round_trips.record(self._world.clock.monotonic_ns() - sent_ns)
+        served_ns = date_ns(response.headers)
+        if served_ns is not None:
+            self._venue_clock.dated(served_ns, asked_ns, self._world.clock.boottime_ns())
         if connection.is_open:
             self._idle.append((connection, trio.current_time()))
         return response

@@ -12,7 +12,9 @@ This file does not dial, pool, retry, follow redirects, or judge a status. It is
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import h11
@@ -46,6 +48,29 @@ _ASKED: Final = h11.Request(method="GET", target="/", headers=[("Host", "")])
 
 # Methods whose answers are framed differently; nobody here needs them.
 _ODD_METHODS: Final = frozenset(("HEAD", "CONNECT"))
+
+
+# A date as RFC 9110 section 5.6.7 has everybody write it. The two forms that were given up long ago are not read.
+_DATE: Final = re.compile(rb"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT")
+_MONTHS: Final = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+
+
+def date_ns(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    """When an answer was made, by its maker's clock cut to the second: Unix nanoseconds. None where it does not say.
+
+    headers: names in lower case.
+    """
+    written = next((value for name, value in headers if name == b"date"), b"")
+    match = _DATE.fullmatch(written)
+    if match is None:
+        return None
+    day, month, year, hour, minute, second = match.groups()
+    try:
+        number = _MONTHS.index(month) + 1
+        moment = datetime(int(year), number, int(day), int(hour), int(minute), int(second), tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(moment.timestamp()) * 1_000_000_000
 
 
 class NotSent(Exception):

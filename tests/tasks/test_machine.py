@@ -8,9 +8,10 @@ import pytest
 import trio
 
 from daemon.app import real_world
+from daemon.engine.venue_clock import VenueClock
 from daemon.tasks.events import Events
 from daemon.tasks.machine import Machine
-from daemon.transport.clock import NS_PER_S, VirtualClock
+from daemon.transport.clock import NS_PER_S, VIRTUAL_UTC_START_NS, VirtualClock
 from daemon.transport.descriptors import Descriptors, count_descriptors
 from daemon.transport.disk import MemoryDirectory
 from daemon.transport.entropy import SeededEntropy
@@ -36,7 +37,8 @@ class Stage:
             self.clock, SeededEntropy(1), self._dial, bus, MemoryDirectory, lambda: Descriptors(self.in_use, LIMIT)
         )
         self.distrusted: list[str] = []
-        self.machine = Machine(world, self.events, self.distrusted.append)
+        self.venue_clock = VenueClock()
+        self.machine = Machine(world, self.events, self.distrusted.append, {"spot": self.venue_clock})
 
     async def _dial(self, host: str, port: int) -> Wire:
         raise DialFailed("connect", "nobody is there")
@@ -48,6 +50,12 @@ class Stage:
         while (event := self._subscriber.receive_nowait()) is not None:
             told.append(msgspec.json.decode(event[1]))
         return told
+
+    def answer(self) -> None:
+        """A venue whose clock is right answers in 20 ms."""
+        now_ns = self.clock.boottime_ns()
+        true_ns = VIRTUAL_UTC_START_NS + round(trio.current_time() * NS_PER_S)
+        self.venue_clock.dated(true_ns // NS_PER_S * NS_PER_S, now_ns - 20_000_000, now_ns)
 
     async def look(self, in_use: int, seconds: float = 1.5) -> None:
         self.in_use = in_use
@@ -129,6 +137,32 @@ async def test_the_wall_clock_may_be_set_without_anybody_taking_it_for_sleep(
     stage.clock.step_utc(-7_200 * NS_PER_S)
     await stage.look(1)
     assert (stage.distrusted, stage.told) == ([], [])
+
+
+async def test_a_clock_that_is_off_is_told_once_with_how_much_and_taken_back(
+    autojump_clock: object, stage: Stage
+) -> None:
+    assert stage.machine.clock() == {"ahead_s": None}
+    stage.answer()
+    await stage.look(1)
+    assert stage.machine.clock() == {"ahead_s": 0.0}
+    stage.clock.step_utc(3 * NS_PER_S)
+    await stage.look(1, 20.0)
+    [alert] = stage.told
+    assert (alert["severity"], alert["what"]) == ("warning", "this machine's clock is off by more than a second")
+    assert "s ahead of the venues'" in alert["do"]
+    assert 1.9 <= stage.machine.clock()["ahead_s"] <= 3.0
+    assert not stage.machine.clock_far_off
+    stage.clock.step_utc(-13 * NS_PER_S)
+    await stage.look(1, 20.0)
+    [alert] = stage.told
+    assert alert["severity"] == "critical"
+    assert "s behind the venues'" in alert["do"]
+    assert stage.machine.clock_far_off
+    stage.clock.step_utc(10 * NS_PER_S)
+    await stage.look(1)
+    assert stage.events.alerts == []
+    assert not stage.machine.clock_far_off
 
 
 def test_the_real_world_counts_its_own() -> None:

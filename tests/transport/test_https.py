@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from daemon.transport.https import RESPONSE_LIMIT, AnswerLost, HttpConnection, NotSent, Response
+from daemon.transport.https import RESPONSE_LIMIT, AnswerLost, HttpConnection, NotSent, Response, date_ns
 from daemon.transport.wire import WRITE_BACKLOG_LIMIT, MemoryWire, memory_wire_pair
 from tests.transport.misbehaving import read_head
 
@@ -494,3 +494,23 @@ def test_any_bytes_give_an_answer_or_one_error(noise: bytes, then: str) -> None:
                     assert 200 <= response.status < 1000
 
     trio.run(run, clock=MockClock(autojump_threshold=0))
+
+
+@pytest.mark.parametrize(
+    ("written", "unix_s"),
+    [
+        (b"Sun, 06 Nov 1994 08:49:37 GMT", 784_111_777),
+        (b"Sat, 29 Feb 2028 23:59:59 GMT", 1_835_481_599),
+        (b"Sun, 29 Feb 2026 08:49:37 GMT", None),
+        (b"Sun, 06 Nov 1994 08:49:60 GMT", None),
+        (b"Sun, 06 Foo 1994 08:49:37 GMT", None),
+        (b"Sun, 06 Nov 1994 08:49:37 UTC", None),
+        (b"Sunday, 06-Nov-94 08:49:37 GMT", None),
+        (b"Sun, 06 Nov 0000 08:49:37 GMT", None),
+        (b"", None),
+    ],
+)
+def test_the_date_of_an_answer(written: bytes, unix_s: int | None) -> None:
+    expected = None if unix_s is None else unix_s * 1_000_000_000
+    assert date_ns([(b"server", b"x"), (b"date", written), (b"date", b"the second one")]) == expected
+    assert date_ns([(b"server", b"x")]) is None
