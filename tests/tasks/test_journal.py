@@ -387,6 +387,44 @@ async def test_a_journal_that_cannot_be_opened_is_tried_again_and_stops_nothing(
     assert stage.check().faults == []
 
 
+async def test_what_the_log_has_is_not_told_again_when_the_disk_can_be_read_but_not_written(
+    autojump_clock: object, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with stage.writing() as journal:
+        await notes(journal, 3)
+    [name] = stage.files
+    stage.directory.append_now(name, b"torn")
+    told: list[Any] = []
+
+    class Log:
+        def warning(self, event: str, **fields: Any) -> None:
+            if event.startswith("journal "):
+                told.append((event, fields.get("id")))
+
+        error = warning
+
+    monkeypatch.setattr(writer, "log", Log())
+    looks = stage.state.apart
+
+    async def look(work: Any) -> Any:
+        raise DiskFailed(stage.state.root, "Input/output error")
+
+    stage.state.apart = look  # type: ignore[method-assign]
+    async with stage.writing() as journal:
+        await notes(journal, 2)
+        await trio.sleep(2.0)
+        faults(stage).detail = "Input/output error"
+        stage.state.apart = looks  # type: ignore[method-assign]
+        await trio.sleep(2.0)
+        journal.note("outcome", id=2)
+        await trio.sleep(2.0)
+        assert told == [("journal outcome", 0), ("journal outcome", 1), ("journal outcome", 2)]
+        assert journal.status()["waiting"] == 4
+        faults(stage).detail = None
+        await trio.sleep(2.0)
+    assert stage.check().faults == []
+
+
 async def test_a_journal_that_somebody_changed_goes_on_in_a_new_file_and_is_alerted(
     autojump_clock: object, stage: Stage
 ) -> None:
@@ -451,6 +489,26 @@ async def test_a_busy_record_lets_others_have_their_turn(stage: Stage, monkeypat
                 await trio.lowlevel.checkpoint()
     assert max(slices) <= max(writer.SLICE, 2_000 // writer.SLICES)
     assert turns >= len(slices)
+
+
+async def test_notes_that_come_steadily_become_lines_a_few_at_a_time(
+    autojump_clock: object, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slices: list[int] = []
+    encode = Chain.lines
+
+    def count(chain: Chain, entries: Sequence[Entry]) -> bytes:
+        slices.append(len(entries))
+        return encode(chain, entries)
+
+    monkeypatch.setattr(Chain, "lines", count)
+    async with stage.writing() as journal:
+        for number in range(200):
+            journal.note("outcome", id=number)
+            await trio.sleep(0.001)
+    assert sum(slices) == 200
+    assert max(slices) <= 1 + writer.GATHER_S / 0.001
+    assert [record["id"] for record in stage.records("outcome")] == list(range(200))
 
 
 # Real disks
