@@ -26,6 +26,8 @@ PACED_S: Final = 0.002
 
 MONSTER_BYTES: Final = 2 << 20
 MANY_FRAMES: Final = 2_000
+ENDLESS_BYTES: Final = 100 << 20
+ENDLESS_FRAME_BYTES: Final = 64 << 10
 BURST: Final = 500
 """What a neighbour sends before it looks whether it is to end."""
 
@@ -214,6 +216,22 @@ def impostor(path: str) -> None:
     print(json.dumps({"tries": tries, "stolen": stolen}))
 
 
+def endless(path: str) -> None:
+    """One message that never ends, frame after frame, each of them small enough."""
+    bare = connect(path)
+    speak_zmtp(bare)
+    frame = b"\x03" + ENDLESS_FRAME_BYTES.to_bytes(8) + bytes(ENDLESS_FRAME_BYTES)
+    frames = ENDLESS_BYTES // ENDLESS_FRAME_BYTES
+    for _ in range(frames):
+        bare.sendall(frame)
+    _ready()
+    while _wanted():
+        time.sleep(0.01)
+        bare.sendall(b"\x01\x00")
+    bare.close()
+    print(json.dumps({"sent_mib": frames * ENDLESS_FRAME_BYTES / (1 << 20)}))
+
+
 def monster(path: str) -> None:
     """Messages of thousands of frames, commands of 100 KiB, and frames that end the connection."""
     dealer = _dealer(path)
@@ -265,6 +283,7 @@ KINDS: Final[dict[str, Callable[[str], None]]] = {
     "deaf": deaf,
     "impostor": impostor,
     "monster": monster,
+    "endless": endless,
     "nonsense": nonsense,
 }
 
