@@ -213,9 +213,11 @@ def _encoded(head: dict[str, Any], fields: dict[str, Any]) -> bytes:
 
 
 def _frame(frame: Any) -> Any:
-    if isinstance(frame, bytes | bytearray):
+    if not isinstance(frame, str):
+        if not isinstance(frame, bytes | bytearray):
+            return frame
         frame = frame.decode("utf-8", "backslashreplace")
-    return redacted(frame[:FRAME_CHARS]) if isinstance(frame, str) else frame
+    return redacted(frame[:FRAME_CHARS])
 
 
 def _spoken(command: msgspec.Struct) -> dict[str, Any]:

@@ -265,7 +265,8 @@ class Journal:
             count = min(max(SLICE, len(waiting) // SLICES), len(waiting))
             self._unwritten += self._chain.lines([waiting.popleft() for _ in range(count)])
             self._lines += count
-            await trio.lowlevel.checkpoint()
+            if waiting:
+                await trio.lowlevel.checkpoint()
 
     def _add(self, kind: str, fields: dict[str, Any]) -> None:
         """A line of the writer's own, ahead of everything that waits."""
