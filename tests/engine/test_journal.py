@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from daemon.contract.commands import Cancel, CancelBatch, OrderRef, Rearm
 from daemon.credentials import Secret
 from daemon.engine.journal import (
     FRAME_CHARS,
@@ -26,6 +27,7 @@ from daemon.engine.journal import (
 )
 
 UTC_NS = 1_800_000_000_123_456_789
+OWN = frozenset({"n", "ts", "monotonic_ns", "kind", "prev"})
 
 
 def chain() -> Chain:
@@ -81,6 +83,40 @@ def test_no_field_can_take_the_place_of_the_lines_own_members() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("outcome", {"type": "outcome", "id": 7, "route": None, "order_id": "OA-B", "error": "EOrder:Unknown order"}),
+        ("outcome", {"type": "outcome", "id": 7, "class": "rate", "userref": 3, "strategy": "alpha"}),
+        ("outcome", {"type": "refused", "id": None, "reason": "invalid", "detail": "x"}),
+        ("frame_out", {"session": "spot-0", "frame": "{}", "left": "unknown"}),
+        ("frame_in", {"venue": "spot", "session": "spot-rest", "status": 200, "frame": "{}"}),
+        ("frame_in", {"session": "spot-0", "frame": "{}", "kind": "kill", "n": 9}),
+    ],
+)
+def test_usual_lines_tell_what_any_other_would(kind: str, fields: dict[str, Any]) -> None:
+    told = json.loads(chain().lines([(UTC_NS, 42, kind, fields)]))
+    own = {"n": 1, "ts": "2027-01-15T08:00:00.123456Z", "monotonic_ns": 42, "kind": kind, "prev": "0" * 64}
+    assert told == {name: value for name, value in fields.items() if value is not None} | own
+
+
+def test_a_command_is_told_member_by_member_without_what_was_left_out() -> None:
+    cancel = Cancel(id="c1", venue="spot", userref=0, sent_ns=5)
+    batch = CancelBatch(id=2, venue="spot", orders=(OrderRef(order_id="OA-B"), OrderRef(userref=1)))
+    rearm = Rearm(id=3, confirm="S3CRET")
+    peer = {"door": "control", "uid": None, "pid": 8}
+    lines = chain().lines([entry("command", command=command, **peer) for command in (cancel, batch, rearm)])
+    told = [{name: value for name, value in json.loads(line).items() if name not in OWN} for line in lines.splitlines()]
+    asked = {"door": "control", "pid": 8}
+    assert told == [
+        asked | {"type": "cancel", "id": "c1", "venue": "spot", "userref": 0, "until": "ack", "sent_ns": 5},
+        asked
+        | {"type": "cancel_batch", "id": 2, "venue": "spot", "until": "ack"}
+        | {"orders": [{"order_id": "OA-B"}, {"userref": 1}]},
+        asked | {"type": "rearm", "id": 3, "force": False},
+    ]
+
+
+@pytest.mark.parametrize(
     "frame",
     [
         '{"event":"cancelOrder","reqid":7,"token":"S3CRET","txid":["OA-B"]}',
@@ -124,7 +160,12 @@ def test_long_frames_are_cut_and_so_are_lines() -> None:
     assert clipped("x" * FRAME_CHARS) == "x" * FRAME_CHARS
     assert len(clipped("x" * 2**20)) == len(clipped(b"x" * 2**20)) == FRAME_CHARS
     names = [f"OAAAAA-BBBBB-{number:06d}" for number in range(50_000)]
-    for fields in ({"residual": names}, {"why": "\x00" * 2**20}, {str(number): "x" * 512 for number in range(1000)}):
+    for fields in (
+        {"residual": names},
+        {"why": "\x00" * 2**20},
+        {"error": "x" * 2**20},
+        {str(number): "x" * 512 for number in range(1000)},
+    ):
         line = chain().lines([entry("outcome", **fields)])
         assert len(line) < LINE_BYTES + 200
         assert json.loads(line)["cut_from_bytes"] > LINE_BYTES
