@@ -76,9 +76,10 @@ class _Looking:
 class PrimeSession(Connection):
     """One lane, signed in with its upgrade request."""
 
-    # Two pings unanswered: no heartbeat is documented, and an idle account's streams are silent.
-    silence_s = 10.5
-    ping_every_s = 5.0
+    # Two pings unanswered. No heartbeat is documented and an idle account's streams are silent, so the pings are as
+    # frequent as they must be to know within five seconds that nobody is there.
+    silence_s = 5.0
+    ping_every_s = 2.0
 
     def __init__(self, parts: Parts, lane: Lane, dialect: Prime, holder: PrimeKeys) -> None:
         super().__init__(parts, lane, f"{parts.venue}-{lane}")
