@@ -168,6 +168,8 @@ class Family(Pursuit):
     """How many requests may have left for its orders one by one."""
     verdict: Outcome | None = None
     """What its orders came to, as long as no list of open orders has borne it out."""
+    witnessed = False
+    """Whether a stream had listed all that is open when its request left."""
     seen_ns = 0
     """When the last list that was taken in was asked for: of what came later it tells those nothing who asked later."""
     clean_looks: tuple[int, ...] = ()

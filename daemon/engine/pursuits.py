@@ -579,20 +579,24 @@ class Pursuits:
     def _count_acks(self, family: Family, attempt: Attempt[Pursuit], now_ns: int) -> None:
         """Most acks do not name their order: a family is accepted when as many came as may be needed.
 
-        How many that is for a userref only a stream tells that has listed all that is open. Without one a list has to.
+        How many that is for a userref only a stream tells that had listed all that is open. Without one a list has to.
         """
         if self._accounted(family):
             self._family_accepted(family, attempt, now_ns)
-        elif not self._witnesses and not (family.done or family.children or family.verdict):
+        elif self._unlisted(family) and not family.done:
             self._ask(family, now_ns)
 
     def _accounted(self, family: Family) -> bool:
         """Whether as many orders were accepted as its request can have meant."""
         if family.key.kind != "userref":
             return family.complete
-        if not self._witnesses:
+        if self._unlisted(family):
             return False
         return family.oks >= max(1, len(family.meant | family.perhaps) - family.otherwise)
+
+    def _unlisted(self, family: Family) -> bool:
+        """Whether nobody has told all that its request by userref may have met: no stream, and no list since."""
+        return self._mass and family.key.kind == "userref" and not (family.witnessed or family.seen_ns)
 
     def _heard_of(self, row: Row) -> None:
         """An order may have rested, or come to rest, just before a request for its family took effect."""
@@ -929,7 +933,7 @@ class Pursuits:
                     pursuit.oks = max(pursuit.oks, count)
                     if pursuit.key.kind == "all" or self._accounted(pursuit):
                         self._family_accepted(pursuit, attempt, now_ns)
-                    elif not pursuit.done and pursuit.complete and not self._witnesses:
+                    elif not pursuit.done and pursuit.complete and self._unlisted(pursuit):
                         self._ask(pursuit, now_ns)
                     elif not pursuit.done:
                         self._split(pursuit, now_ns)
@@ -1130,27 +1134,32 @@ class Pursuits:
         if not self._mass:
             self._walk_checked(family, resting, now_ns)
             return
+        family.seen_ns = family.listed_ns
         if family.acked_ns is not None:
             if resting:
                 family.query_ns = now_ns + self._policy.hedge_ns
             else:
                 self._settle(family, family.ending(self.resting), family.listed_by, now_ns)
-        elif family.verdict is not None:
+            return
+        if family.children is not None and family.verdict is None:
+            self._go_on_after(family, sorted(resting - family.children.keys()), now_ns)
+            self._judge_children(family, family.listed_by, now_ns, now_ns)
+            if family.done or family.verdict is None:
+                return
+        if family.verdict is not None:
             if resting:
                 family.query_ns = now_ns + self._policy.hedge_ns
                 return
             due = [waiter for waiter in family.waiters if self._window_ns(family, waiter) <= family.listed_ns]
             self._reply(family, due, family.verdict, family.listed_by, now_ns, now_ns)
             if not family.done:
-                self._verify(family, family.verdict, now_ns)
-        elif family.children is not None:
-            return
+                self._verify(family, family.verdict, now_ns, family.listed_by)
         elif resting:
             family.mean(resting)
             self._split(family, now_ns)
-        elif family.oks:
-            # Its request was accepted by a venue of which nobody knew what it meant.
-            self._verify(family, Canceled(), now_ns)
+        elif family.meant or family.oks:
+            # Its request was accepted by a venue of which nobody knew all that it meant, or what it meant is gone.
+            self._verify(family, family.ending(self.resting), now_ns, family.listed_by)
         else:
             self._conclude(family, now_ns)
 
@@ -1268,6 +1277,7 @@ class Pursuits:
         if type(pursuit) is Family and pursuit.children is not None:
             combined = pursuit.combined()
             seen = self._mass or pursuit.seen_for(waiter)
+            seen = seen and not self._unlisted(pursuit)
             return combined if seen and not isinstance(combined, SAFE) else Unknown(pursuit.routes)
         if not pursuit.attempts:
             if type(pursuit) is Family and pursuit.listed_ns and not self._mass:
@@ -1397,6 +1407,7 @@ class Pursuits:
     def _open(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> Attempt[Pursuit]:
         if type(pursuit) is Family and not pursuit.sent:
             everything = pursuit.key.kind == "all"
+            pursuit.witnessed = bool(self._witnesses)
             pursuit.mean(self.resting.open_ids() if everything else self.resting.open_under(int(pursuit.key.value)))
         if type(pursuit) is Family and pursuit.swept:
             self._sweep_left(pursuit, lane, now_ns)
@@ -1830,20 +1841,32 @@ class Pursuits:
             return
         family.retry_ns = family.silent_ns = FAR_NS
         if not family.left:
-            if family.meant:
+            if family.meant and not self._unlisted(family):
                 self._verify(family, family.ending(self.resting), now_ns)
             else:
-                # Nothing was known to rest under it; a list of open orders may tell what it meant.
+                # Nothing is known to rest under it; a list of open orders may tell what it meant.
                 self._ask(family, now_ns)
             return
-        family.children = dict.fromkeys(sorted(family.left))
+        family.children = {}
+        self._go_on_after(family, sorted(family.left), now_ns)
+        if not family.done and self._unlisted(family):
+            self._ask(family, now_ns)
+
+    def _go_on_after(self, family: Family, order_ids: Sequence[str], now_ns: int) -> None:
+        """Go after orders of a split family, each by its own id."""
+        assert family.children is not None
+        if family.done:
+            return
+        family.mean(order_ids)
+        family.children.update(dict.fromkeys(order_ids))
         proof = any(waiter.proof for waiter in family.waiters)
         deadline_ns = max(waiter.deadline_ns for waiter in family.waiters)
-        for order_id in list(family.children):
+        for order_id in order_ids:
             key = Target("order_id", order_id)
             self.submit(Child(family, order_id), key, proof, deadline_ns, now_ns)
-            # The family's own request may have reached it.
-            self._active[key].ambiguous = True
+            if key in self._active:
+                # The family's own request may have reached it.
+                self._active[key].ambiguous = True
 
     def _child_told(self, child: Child, settlement: Settlement, now_ns: int) -> None:
         """One of a family's orders was settled, in time or late: with the last of them the family is."""
@@ -1852,6 +1875,14 @@ class Pursuits:
         if family.children[child.order_id] is None:
             family.sent_for += settlement.attempts
         family.children[child.order_id] = settlement
+        self._judge_children(family, settlement.route, settlement.answered_ns, now_ns)
+
+    def _judge_children(self, family: Family, route: Route, answered_ns: int | None, now_ns: int) -> None:
+        """Once all of a split family's orders are settled, and nothing else can rest under its name, so is the family.
+
+        route, answered_ns: of the news that settled the last of them.
+        """
+        assert family.children is not None
         if any(told is None for told in family.children.values()):
             return
         outcome = family.combined()
@@ -1860,16 +1891,17 @@ class Pursuits:
             family.count = sum(isinstance(told.outcome, Acked | Canceled) for told in told_of)
         if not family.done:
             family.error = next((s.error for s in family.children.values() if s is not None and s.error), family.error)
-            if isinstance(outcome, SAFE):
+            if self._unlisted(family):
+                self._ask(family, now_ns)
+            elif isinstance(outcome, SAFE):
                 self._verify(family, outcome, now_ns)
             else:
-                seen = self._who_saw(family)
-                self._reply(family, seen, outcome, settlement.route, settlement.answered_ns, now_ns)
-        elif isinstance(outcome, Acked | Canceled):
+                self._reply(family, self._who_saw(family), outcome, route, answered_ns, now_ns)
+        elif isinstance(outcome, Acked | Canceled) and not self._unlisted(family):
             # News only to those who were answered `unknown`; no list has proved more than that it was accepted.
-            self._tell_late(family, Acked(), settlement.route, now_ns)
+            self._tell_late(family, Acked(), route, now_ns)
 
-    def _verify(self, family: Family, outcome: Outcome, now_ns: int) -> None:
+    def _verify(self, family: Family, outcome: Outcome, now_ns: int, route: Route = "stream") -> None:
         """Nothing that it is known to have meant rests, but its request may have reached no order nobody told us of.
 
         A list of open orders must bear that out, asked for when no order can still be on its way in. Who did not ask
@@ -1878,7 +1910,7 @@ class Pursuits:
         family.verdict = outcome
         if isinstance(outcome, Canceled):
             unproved = [waiter for waiter in self._who_saw(family) if not waiter.proof]
-            self._reply(family, unproved, Acked(), "stream", now_ns, now_ns)
+            self._reply(family, unproved, Acked(), route, now_ns, now_ns)
         if not family.done and not self._mass:
             # Looks are repeated until two in a row show nothing, so the first can be made now.
             self._ask(family, now_ns)

@@ -264,7 +264,12 @@ class SpotRest:
             name = _name(params["txid"])
         else:
             name = Name(Kind.CL_ORD_ID, cl_ord_id_of(str(params["cl_ord_id"])))
-        verdicts = self._engine.cancel_each(key, [name])
+
+        def told_to_refuse() -> str | None:
+            fault = self._take("ack_error", "CancelOrder")
+            return fault["error"] if fault else None
+
+        verdicts = self._engine.cancel_each(key, [name], refuse=told_to_refuse)
         canceled = sum(verdict.order is not None for verdict in verdicts)
         if not canceled:
             raise Refusal(verdicts[0].error)

@@ -1128,6 +1128,26 @@ def test_a_userref_by_rest_with_too_small_a_count_is_split() -> None:
     call = desk.call()
     assert (call.form, call.order_ids) == ("batch", (O1, O2))
     desk.rest_count(call, 2)
+    # No stream tells whether there was a third.
+    assert desk.answers == {}
+    listed = desk.call()
+    assert listed.form == "open_orders"
+    desk.rest_orders(listed)
+    assert desk.outcome("t") == Acked()
+
+
+def test_a_split_family_goes_on_after_what_only_a_list_shows() -> None:
+    """Kraken refused one order of a family that no stream knows, and the others were settled long ago."""
+    desk = Desk()
+    family(desk, O1)
+    desk.cancel("t", userref(7))
+    desk.rest_refuse(desk.call(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    desk.rest_count(desk.call(), 1)
+    assert desk.answers == {}
+    desk.rest_orders(desk.call(), OrderState(O2, "open", userref=7))
+    call = desk.call()
+    assert (call.form, call.order_ids) == ("cancel", (O2,))
+    desk.rest_count(call, 1)
     assert desk.outcome("t") == Acked()
 
 
