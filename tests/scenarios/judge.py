@@ -17,6 +17,8 @@ class Judge:
         self._exchange = exchange
         self._book = exchange.exchange
         self._clock = clock
+        self.fills_get_lost = False
+        """Whether the Futures feed may lose a fill: it numbers no events, and the end of an order bears no amount."""
 
     def hear(self, reply: Mapping[str, Any], asked_ns: int) -> None:
         """Judge one reply. asked_ns: when it was asked for, monotonic."""
@@ -56,7 +58,8 @@ class Judge:
         if "state" in told:
             assert told["state"] == order.state.value, told
         if "filled_qty" in told:
-            assert Decimal(told["filled_qty"]) == order.filled, told
+            behind = self.fills_get_lost and venue == "futures" and told["route"] == "stream"
+            assert Decimal(told["filled_qty"]) == order.filled or behind, told
 
     def _all(self, venue: Venue, told: Mapping[str, Any], asked_ns: int) -> None:
         if told["outcome"] in ("acked", "canceled"):

@@ -1,123 +1,55 @@
-"""Runs seeds by hand: one to see it again, many to hunt, every mutant, or all that a release asks for."""
+"""Runs seeds by hand: one to see it again, many to look for trouble, or every planted mistake."""
 
 import argparse
 import os
 import signal
 import sys
-import time
-from collections import Counter
 from functools import partial
 from typing import Final
 
-from .mutants import KILLED, MUTANTS, SEEDS_LIMIT, SURVIVED, hunt, plant
-
-RELEASE_SEEDS: Final = 20_000
-RELEASE_PAIRS: Final = 20
-"""In how many seeds of a release run two dangerous rows must have been felt at once."""
+from .mutants import KILLED, MUTANTS, SEEDS_LIMIT, SURVIVED, hunt_all, plant
 
 SEED_S: Final = 60
 """Seconds that no seed takes, even on a machine that is busy with others."""
 
-DANGEROUS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 14, 15, 20, 22, 24, 26, 27, 28, 30, 32)
-"""Rows of the fault catalogue whose pairs are required."""
 
-BEFORE_ANYTHING: Final = frozenset({9, 37})
-"""Rows that are a property of a whole run, and strike in the state that it begins in."""
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
-class Tally:
-    """What many seeds came to."""
+def _show(seed: int) -> int:
+    from .run import simulate
 
-    def __init__(self) -> None:
-        self.began_s = time.process_time()
-        self.seeds = self.cancels = self.faults = self.crashes = 0
-        self.virtual_s = 0.0
-        self.failed: list[int] = []
-        self.coverage: Counter[tuple[int, str]] = Counter()
-        self.pairs: Counter[tuple[int, int]] = Counter()
-        self.outcomes: Counter[str] = Counter()
-
-    def run(self, seed: int) -> bool:
-        """Run one seed, add it up, and print what failed; whether it held."""
-        from .run import simulate
-
-        result = simulate(seed)
-        self.seeds += 1
-        self.cancels += result.cancels
-        self.faults += result.faults
-        self.crashes += result.crashes
-        self.virtual_s += result.virtual_s
-        self.coverage += result.coverage
-        self.pairs.update(result.pairs)
-        self.outcomes += result.outcomes
-        if result.blamed:
-            self.failed.append(seed)
-            print(result.report(), flush=True)
-        return not result.blamed
-
-    def line(self) -> str:
-        """The figures on one line."""
-        cpu_s = time.process_time() - self.began_s
-        return (
-            f"{self.seeds} seeds, {len(self.failed)} failed, {self.cancels} cancels, {self.faults} faults, "
-            f"{self.crashes} deaths, {self.virtual_s / 3600:.1f} simulated hours in {cpu_s:.0f} CPU-s: "
-            f"{self.seeds / cpu_s:.1f} seeds/s, {self.cancels / cpu_s:.0f} cancels/s"
-        )
-
-    def table(self) -> str:
-        """How often each row of the fault catalogue struck in each state of the daemon."""
-        from .troubles import ROWS
-
-        states = sorted({state for _, state in self.coverage})
-        lines = ["row fault".ljust(56) + "".join(state.rjust(10) for state in states)]
-        for row, name in ROWS.items():
-            counts = "".join(str(self.coverage[row, state]).rjust(10) for state in states)
-            lines.append(f"{row:3} {name}".ljust(56) + counts)
-        told = ", ".join(f"{count} {word}" for word, count in self.outcomes.most_common())
-        return "\n".join([*lines, f"outcomes: {told}"])
-
-    def gaps(self) -> list[str]:
-        """Cells that stayed empty, and dangerous pairs that were met too seldom."""
-        from .troubles import ROWS
-
-        states = ("starting", "idle", "busy", "degraded", "down")
-        empty = [
-            f"row {row} never struck while {state}"
-            for row in ROWS
-            for state in states
-            if row not in BEFORE_ANYTHING and not self.coverage[row, state]
-        ]
-        seldom = [
-            f"rows {one} and {other} together in {self.pairs[one, other]} seeds only"
-            for one in DANGEROUS
-            for other in DANGEROUS
-            if one < other and self.pairs[one, other] < RELEASE_PAIRS
-        ]
-        return [*empty, *seldom]
+    result = simulate(seed, digested=True)
+    _say("\n".join(result.lines))
+    _say(result.report() if result.blamed else f"seed {seed} holds; digest {result.digest}")
+    return int(bool(result.blamed))
 
 
-def _seeds(first: int, count: int) -> Tally:
-    tally = Tally()
-    for seed in range(first, first + count):
-        tally.run(seed)
-        if tally.seeds % 500 == 0:
-            print(tally.line(), flush=True)
-    return tally
+def _digests(seeds: range) -> int:
+    from .run import simulate
+
+    for seed in seeds:
+        _say(f"{seed} {simulate(seed, digested=True).digest}")
+    return 0
+
+
+def _many(seeds: range) -> int:
+    from .tally import run_all
+
+    tally = run_all(seeds, _say)
+    _say(f"{tally.table()}\n\noutcomes: {tally.told()}\n{tally.line()}")
+    return int(bool(tally.failed))
 
 
 def _mutants() -> int:
-    """Hunt each; how many survived."""
-    survivors = 0
-    for mutant in MUTANTS:
-        found = hunt(mutant)
-        survivors += found is None
-        print(f"{mutant.name}: {found or 'SURVIVED'}", flush=True)
-    print(f"{len(MUTANTS)} mutants, {survivors} survived")
-    return survivors
+    survivors = [mutant.name for mutant, found in hunt_all(MUTANTS, _say) if found is None]
+    _say(f"{len(MUTANTS)} mutants, {len(survivors)} survived")
+    return int(bool(survivors))
 
 
 def _hangs(seed: int, *_: object) -> None:
-    print(f"seed {seed}: hangs for {SEED_S} s", flush=True)
+    _say(f"seed {seed}: hangs for {SEED_S} s")
     os._exit(KILLED)
 
 
@@ -132,7 +64,7 @@ def _hunt_one(name: str) -> int:
         result = simulate(seed)
         signal.alarm(0)
         if result.blamed:
-            print(f"seed {seed}: {result.blamed[0][0]}"[:300].replace("\n", " "))
+            _say(f"seed {seed}: {result.blamed[0][0]}"[:300].replace("\n", " "))
             return KILLED
     return SURVIVED
 
@@ -143,30 +75,18 @@ def main() -> int:
     asked.add_argument("--seed", type=int, help="replay one seed and show its trace")
     asked.add_argument("--first", type=int, default=1, help="the first of --count seeds")
     asked.add_argument("--count", type=int, default=100)
+    asked.add_argument("--digests", action="store_true", help="print what must be the same in every process")
     asked.add_argument("--mutants", action="store_true", help="hunt every planted mistake")
     asked.add_argument("--mutant", help="hunt one, in this process")
-    asked.add_argument("--release", action="store_true", help=f"{RELEASE_SEEDS} seeds and every mutant")
     given = asked.parse_args()
+    seeds = range(given.first, given.first + given.count)
     if given.mutant is not None:
         return _hunt_one(given.mutant)
     if given.mutants:
-        return int(_mutants() > 0)
+        return _mutants()
     if given.seed is not None:
-        from .run import simulate
-
-        result = simulate(given.seed)
-        print("\n".join(result.lines))
-        print(result.report() if result.blamed else f"seed {given.seed} holds; digest {result.digest}")
-        return int(bool(result.blamed))
-    tally = _seeds(given.first, RELEASE_SEEDS if given.release else given.count)
-    print(tally.table())
-    print(tally.line())
-    failed = bool(tally.failed)
-    if given.release:
-        gaps = tally.gaps()
-        print("\n".join(gaps) or "no gap in the coverage")
-        failed = failed or bool(gaps) or _mutants() > 0
-    return int(failed)
+        return _show(given.seed)
+    return _digests(seeds) if given.digests else _many(seeds)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ class Way:
         self.ended = False  # the writer closed: what is held can still be read
         self.lost = False  # the reader closed, or the line was reset
         self.stalled = False
+        self.dead = False  # stalled for good
         self.arrived = trio.lowlevel.ParkingLot()
         self.room = trio.lowlevel.ParkingLot()
         self._waiting: list[bytes | None] = []  # what a stall holds up; None for the end
@@ -78,7 +79,9 @@ class Way:
         self.stalled = True
 
     def heal(self) -> None:
-        """Let it arrive after all."""
+        """Let it arrive after all, unless it is dead."""
+        if self.dead:
+            return
         self.stalled = False
         waiting, self._waiting = self._waiting, []
         for data in waiting:
@@ -122,9 +125,13 @@ class LineEnd(BackloggedWire):
         return self._closed
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        await trio.lowlevel.checkpoint()
-        while (data := self._take(max_bytes or RECEIVE_SIZE)) is None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        data = self._take(max_bytes or RECEIVE_SIZE)
+        if data is not None:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        while data is None:
             await self._incoming.arrived.park()
+            data = self._take(max_bytes or RECEIVE_SIZE)
         return data
 
     def receive_nowait(self) -> bytes | None:
@@ -187,6 +194,11 @@ class Line:
             self.there.stall()
         if back:
             self.back.stall()
+
+    def die(self) -> None:
+        """Nothing arrives ever again, and nobody is told: the other machine has vanished."""
+        self.stall(there=True, back=True)
+        self.there.dead = self.back.dead = True
 
     def heal(self) -> None:
         self.there.heal()

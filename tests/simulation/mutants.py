@@ -10,7 +10,8 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -78,9 +79,27 @@ MUTANTS: Final = (
     ),
     Mutant(
         "of several acks the first is enough",
-        "daemon.engine.pursuit",
-        "return self.oks >= max(1, len(self.meant) - self.otherwise)",
-        "return self.oks >= 1",
+        "daemon.engine.pursuits",
+        "return family.oks >= max(1, len(family.meant | family.perhaps) - family.otherwise)",
+        "return family.oks >= 1",
+    ),
+    Mutant(
+        "acks are counted while no stream tells of what",
+        "daemon.engine.pursuits",
+        "not (family.witnessed or family.seen_ns)",
+        "False",
+    ),
+    Mutant(
+        "what was cut short by a crash is canceled before anybody looked",
+        "daemon.tasks.recovery",
+        "if not self.listed or self.others",
+        "if self.others",
+    ),
+    Mutant(
+        "an old acceptance is passed on though the order rests",
+        "daemon.engine.pursuits",
+        "return old and pursuit.key.kind == \"order_id\" and self._seen_open(pursuit)",
+        "return False",
     ),
     Mutant(
         "an unfinished list counts as whole",
@@ -261,6 +280,16 @@ def hunt(mutant: Mutant) -> str | None:
     if done.returncode not in (KILLED, SURVIVED):
         raise RuntimeError(f"the hunt for {mutant.name!r} went wrong: {(done.stdout + done.stderr)[-2000:]}")
     return done.stdout.strip().splitlines()[-1] if done.returncode == KILLED else None
+
+
+def hunt_all(mutants: Sequence[Mutant], tell: Callable[[str], None]) -> list[tuple[Mutant, str | None]]:
+    """Hunt for many, as many at once as there are processors; each with what found it."""
+    done = []
+    with ThreadPoolExecutor(os.cpu_count()) as hunters:
+        for mutant, found in zip(mutants, hunters.map(hunt, mutants), strict=True):
+            tell(f"{mutant.name}: {found or 'SURVIVED'}")
+            done.append((mutant, found))
+    return done
 
 
 QUICK: Final = (

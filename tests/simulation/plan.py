@@ -22,7 +22,7 @@ VENUES_DRAWN: Final[tuple[tuple[Venue, ...], ...]] = (
 )
 """Spot most often: it has most ways to go wrong. Together they are costly and teach little that is new."""
 
-LATE_WINDOWS: Final = 8
+LATE_WINDOWS: Final = 16
 """One seed in so many waits until no late answer can come any more, and looks for what is left in the tables."""
 
 
@@ -92,7 +92,7 @@ def plan_for(seed: int, kinds: tuple[str, ...]) -> Plan:
         span_s=rng.uniform(3.0, 9.0),
         clients=rng.randint(1, 4),
         asks_per_s=rng.uniform(8.0, 24.0),
-        orders_per_s=rng.uniform(8.0, 30.0),
+        orders_per_s=rng.uniform(5.0, 18.0),
         troubles_per_s=0.0 if calm else rng.choice((2.0, 4.0, 8.0)),
         kinds=() if calm else tuple(kind for kind in kinds if rng.random() < odds),
         kills=rng.random() < 0.25,

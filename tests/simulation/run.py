@@ -17,6 +17,7 @@ from daemon.settings import LATE_WINDOW_S
 from daemon.sim.rates import UNLIMITED
 from daemon.sim.server import DEFAULT_ACCOUNT
 from tests.scenarios import wirelog
+from tests.scenarios.world import FEED_HOST
 
 from .plan import Plan, plan_for
 from .traders import Asking, Traders
@@ -43,7 +44,11 @@ _WS_HOSTS: Final = {host for hosts in WS_HOSTS.values() for host in hosts}
 
 @dataclass
 class Result:
-    """What became of a seed. coverage: how often each catalogue row struck in each state of the daemon."""
+    """What became of a seed.
+
+    digest: of everything that must be the same whenever it is run; empty unless asked for. coverage: how often each row
+    of the fault catalogue struck in each state of the daemon. pairs: rows that were felt at once.
+    """
 
     seed: int
     blamed: list[tuple[str, tuple[str, ...]]]
@@ -145,9 +150,12 @@ class Run:
         world = self.world
         world.mend_all()
         frozen: Venue | None = None
-        if self._rng.random() < 0.4 and self.plan.venues == ("spot",):
+        chance = self._rng.random()
+        if chance < 0.4 and self.plan.venues == ("spot",):
             frozen = "spot"
             world.freeze(WS_HOSTS["spot"])
+        elif chance > 0.7:
+            await self._vanished_is_noticed()
         world.trace.add("fault", f"liveness frozen={frozen}")
         deadline_s = trio.current_time() + HEAL_S
         while trio.current_time() < deadline_s and not self._serves(frozen):  # noqa: ASYNC110 - no event tells
@@ -166,6 +174,20 @@ class Run:
             await trio.sleep(0.25)
         if not self._whole():
             world.blame(f"a connection stays away for {WHOLE_S} s: {self._states()}")
+
+    async def _vanished_is_noticed(self) -> None:
+        """The peer of every session is gone without a word: no such connection is held on to.
+
+        But for the Futures feed, which no cancel goes by: it may be silent for longer.
+        """
+        world = self.world
+        hosts = [host for venue in self.plan.venues for host in WS_HOSTS[venue] if host != FEED_HOST]
+        vanished = world.vanish(hosts)
+        world.trace.add("fault", f"{len(vanished)} peers vanish")
+        await trio.sleep(HEAL_S)
+        held = [line.host for line in vanished if not line.ours.closed]
+        if held and world.running:
+            world.blame(f"connections whose peer vanished {HEAL_S} s ago are held on to: {held}")
 
     async def _probe(self, venue: Venue, frozen: Venue | None, deadline_s: float) -> None:
         """An order is placed, and canceled by whatever is left; a refusal is what a client asks again after."""
@@ -319,8 +341,8 @@ def _outcome_of(asking: Asking, order_id: str) -> dict[str, Any]:
     return next((outcome for outcome in outcomes if outcome.get("order_id") == order_id), {})
 
 
-def simulate(seed: int) -> Result:
-    """Run one seed in a trio of its own."""
+def simulate(seed: int, *, digested: bool = False) -> Result:
+    """Run one seed in a trio of its own. digested: whether it is to be compared with another run of the same seed."""
     plan = plan_for(seed, tuple(trouble.name for trouble in TROUBLES))
     # trio shuffles each round of tasks; in a fixed order before and from a seeded source, a seed replays the whole run.
     trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[attr-defined]
@@ -341,7 +363,9 @@ def simulate(seed: int) -> Result:
         if was_on:
             gc.enable()
     world = run.world
-    digest = world.trace.digest([*world.journal(), *world.log_lines, repr(world.exchange.received).encode()])
+    digest = ""
+    if digested:
+        digest = world.trace.digest([*world.journal(), *world.log_lines, repr(world.exchange.received).encode()])
     about = world.trace.about([name for _, names in world.blamed[:2] for name in names]) if world.blamed else []
     return Result(
         seed=seed,

@@ -328,7 +328,7 @@ class Traders:
                 command["type"] = "cancel_all"
                 if rng.random() < 0.5:
                     command["venue"] = venue
-            case 1 | 2 | 3 | 4:
+            case 1 | 2 | 3 | 4 | 11 | 12:
                 command["type"] = "cancel_batch"
                 command["orders"] = [self._named(rng, *one) for one in self._several(venue)]
             case 5 | 6 | 9 | 10 if venue == "spot":
@@ -371,15 +371,27 @@ class Traders:
             self.world.courier.carry(rng.uniform(0.0, 0.3), ask)
 
     def _family(self, venue: Venue) -> None:
-        """Several orders under one userref, and a cancel of them all."""
-        rng = self._rng
+        """Several orders under one userref, and a cancel of them all, of which the venue may refuse one."""
+        rng, world = self._rng, self.world
         userref = rng.randrange(100, 1_000_000)
         for _ in range(rng.randint(2, 4)):
             self._place_as(venue, {"userref": userref})
-        client = rng.choice(self.clients[: self.world.plan.clients])
+        client = rng.choice(self.clients[: world.plan.clients])
         until = rng.choice(("ack", "ack", "proof"))
         command = {"type": "cancel", "id": client.fresh_id(), "venue": venue, "userref": userref, "until": until}
-        self.world.courier.carry(rng.choice((0.0, 0.1, 0.3)), lambda: self._send(client, command))
+        one_is_refused = "rate limit" in world.plan.kinds and rng.random() < 0.5
+
+        def send() -> None:
+            if one_is_refused:
+                cancels = {"route": "spot_ws_v2", "match": "cancel_order"}
+                if world.plan.settings.spot.protocol == "v1":
+                    cancels = {"route": "spot_ws", "match": "cancelOrder"}
+                for aimed in (cancels, {"route": "spot_rest", "match": "CancelOrder"}):
+                    refusal = {"kind": "ack_error", "error": "EOrder:Rate limit exceeded", "times": 1, "for_s": 2.0}
+                    world.exchange.faults.inject(aimed | refusal)
+            self._send(client, command)
+
+        world.courier.carry(rng.choice((0.0, 0.1, 0.3)), send)
 
     def _cancel_before_its_order(self, venue: Venue) -> None:
         """A cancel overtakes the order that it is for."""

@@ -114,6 +114,7 @@ class SimulatedWorld:
             now=lambda: venue_clock.utc_ns() / 1e9, rng=random.Random(plan.seed * 7 + 1), tier=plan.tier
         )
         self.judge = Judge(self.exchange, venue_clock)
+        self.judge.fills_get_lost = "event lost" in plan.kinds
         self.bus = MemoryBus()
         self.courier = Courier()
         self.directories: dict[str, MemoryDirectory] = {}
@@ -401,6 +402,13 @@ class SimulatedWorld:
         """The path to these hosts is dead until `thaw`, whoever mends it."""
         self.frozen = frozenset(hosts)
         self.stall(hosts, there=True, back=True, new=True)
+
+    def vanish(self, hosts: Sequence[str]) -> list[Line]:
+        """The machine at the other end of every line to these hosts has gone without a word; new lines find another."""
+        vanished = [line for line in self.lines if line.host in hosts]
+        for line in vanished:
+            line.die()
+        return vanished
 
     def thaw(self) -> None:
         """It is as it should be."""
