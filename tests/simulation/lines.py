@@ -1,13 +1,17 @@
 """Connections between daemon and venue that take time, stall in either direction, arrive in pieces, and break.
 
-One `Courier` carries what is under way on every line of a world, so that latency costs one task and not one per line.
+One `Courier` carries what is under way on every line of a world. It needs no task: the clock calls it when
+nothing else can happen before.
 """
 
 import heapq
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
 import trio
+from trio._core._run import GLOBAL_RUN_CONTEXT
+from trio.testing import MockClock
 
 from daemon.transport.wire import MEMORY_CAPACITY, RECEIVE_SIZE, BackloggedWire
 
@@ -20,7 +24,8 @@ class Courier:
     def __init__(self) -> None:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._handed_in = 0
-        self._alarm: trio.CancelScope | None = None
+        self.broke: Callable[[Exception], None] | None = None
+        """Who is told of an error in what is delivered: the clock can raise it to nobody."""
 
     def carry(self, delay_s: float, deliver: Callable[[], None]) -> None:
         """Call `deliver` after so long."""
@@ -30,19 +35,44 @@ class Courier:
         """Call `deliver` at this time of trio's clock."""
         self._handed_in += 1
         heapq.heappush(self._due, (due_s, self._handed_in, deliver))
-        if self._alarm is not None and due_s < self._alarm.deadline:
-            self._alarm.deadline = due_s
 
-    async def run(self) -> None:
-        """Deliver for ever."""
+    @property
+    def due_s(self) -> float:
+        """When it next has something to deliver; trio's clock."""
+        return self._due[0][0] if self._due else inf
+
+    def deliver(self, now_s: float) -> None:
+        """Deliver what is due by now."""
         due = self._due
-        while True:
-            with trio.CancelScope(deadline=due[0][0] if due else trio.current_time() + 3600) as self._alarm:
-                await trio.sleep_forever()
-            self._alarm = None
-            now_s = trio.current_time()
-            while due and due[0][0] <= now_s:
+        while due and due[0][0] <= now_s:
+            try:
                 heapq.heappop(due)[2]()
+            except Exception as error:
+                if self.broke is None:
+                    raise
+                self.broke(error)
+
+
+def clock_with(courier: Courier) -> MockClock:
+    """A clock that jumps to what happens next, in trio or by courier, and stands still in between.
+
+    It never runs by itself, so it need not look at the machine's: it is asked all the time.
+    """
+    clock = MockClock(autojump_threshold=0)
+    clock.current_time = lambda: clock._virtual_base  # type: ignore[method-assign]
+
+    def jump() -> None:
+        timer_s = GLOBAL_RUN_CONTEXT.runner.deadlines.next_deadline()
+        due_s = courier.due_s
+        if due_s <= timer_s and due_s != inf:
+            clock._virtual_base = max(clock._virtual_base, due_s)
+            courier.deliver(clock._virtual_base)
+        elif clock._virtual_base < timer_s < inf:
+            clock._virtual_base = timer_s
+
+    # The original asks for statistics of everything to find the time of the next timer.
+    clock._autojump = jump  # type: ignore[method-assign]
+    return clock
 
 
 class Way:

@@ -19,10 +19,11 @@ from daemon.sim.server import DEFAULT_ACCOUNT
 from tests.scenarios import wirelog
 from tests.scenarios.world import FEED_HOST
 
+from .lines import Courier, clock_with
 from .plan import Plan, plan_for
 from .traders import Asking, Traders
 from .troubles import TROUBLES, WS_HOSTS, Trouble
-from .world import SimulatedWorld, quick_clock
+from .world import SimulatedWorld
 
 HEAL_S: Final = 10.0
 """By when after the last fault every session is up again. Source: the reliability goals of this project."""
@@ -78,9 +79,9 @@ class Result:
 class Run:
     """One seed under way."""
 
-    def __init__(self, plan: Plan, clock: MockClock) -> None:
+    def __init__(self, plan: Plan, clock: MockClock, courier: Courier) -> None:
         self.plan = plan
-        self.world = SimulatedWorld(plan, clock)
+        self.world = SimulatedWorld(plan, clock, courier)
         self.traders = Traders(self.world)
         self.faults = 0
         self._kinds = [trouble for trouble in TROUBLES if trouble.name in plan.kinds]
@@ -347,10 +348,11 @@ def simulate(seed: int, *, digested: bool = False) -> Result:
     # trio shuffles each round of tasks; in a fixed order before and from a seeded source, a seed replays the whole run.
     trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[attr-defined]
     trio._core._run._r.seed(seed)  # type: ignore[attr-defined]
-    clock = quick_clock()
+    courier = Courier()
+    clock = clock_with(courier)
 
     async def play() -> tuple[Run, float]:
-        run = Run(plan, clock)
+        run = Run(plan, clock, courier)
         await run.play()
         return run, trio.current_time()
 

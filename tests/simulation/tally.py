@@ -54,7 +54,7 @@ class Tally:
         return (
             f"{self.seeds:,} seeds, {len(self.failed)} failed; {self.cancels:,} cancels, {self.faults:,} faults, "
             f"{self.crashes:,} deaths of the daemon, {self.virtual_s / 3600:.1f} simulated hours in "
-            f"{self.cpu_s / 60:.1f} CPU-minutes: {self.virtual_s / self.cpu_s:.0f} times real time"
+            f"{self.cpu_s / 60:.2f} CPU-minutes: {self.virtual_s / self.cpu_s:.0f} times real time"
         )
 
     def told(self) -> str:

@@ -5,7 +5,7 @@ import random
 import pytest
 import trio
 
-from .lines import Courier, Line
+from .lines import Courier, Line, clock_with
 
 
 def _line(courier: Courier, latency_s: float = 0.0, slice_bytes: int = 65536) -> Line:
@@ -14,14 +14,16 @@ def _line(courier: Courier, latency_s: float = 0.0, slice_bytes: int = 65536) ->
 
 
 @pytest.fixture
-async def courier(nursery: trio.Nursery) -> Courier:
-    courier = Courier()
-    nursery.start_soon(courier.run)
-    await trio.testing.wait_all_tasks_blocked()
-    return courier
+def courier() -> Courier:
+    return Courier()
 
 
-async def test_bytes_keep_their_sequence_however_the_latency_varies(autojump_clock: object, courier: Courier) -> None:
+@pytest.fixture
+def clock(courier: Courier) -> trio.testing.MockClock:
+    return clock_with(courier)
+
+
+async def test_bytes_keep_their_sequence_however_the_latency_varies(clock: object, courier: Courier) -> None:
     line = _line(courier, 0.5)
     sent = b"".join(bytes([n]) * 10 for n in range(100))
     for start in range(0, len(sent), 10):
@@ -34,7 +36,7 @@ async def test_bytes_keep_their_sequence_however_the_latency_varies(autojump_clo
 
 
 async def test_a_stalled_direction_delivers_nothing_until_it_heals_and_the_other_goes_on(
-    autojump_clock: object, courier: Courier
+    clock: object, courier: Courier
 ) -> None:
     line = _line(courier)
     line.stall(there=True, back=False)
@@ -48,7 +50,7 @@ async def test_a_stalled_direction_delivers_nothing_until_it_heals_and_the_other
     assert await line.theirs.receive_some() == b"held up"
 
 
-async def test_what_was_sent_before_the_end_is_read_and_then_the_end(autojump_clock: object, courier: Courier) -> None:
+async def test_what_was_sent_before_the_end_is_read_and_then_the_end(clock: object, courier: Courier) -> None:
     line = _line(courier, 0.5)
     line.theirs.write_now(b"last words")
     line.end()
@@ -56,7 +58,7 @@ async def test_what_was_sent_before_the_end_is_read_and_then_the_end(autojump_cl
     assert await line.ours.receive_some() == b""
 
 
-async def test_a_reset_loses_what_is_under_way_and_breaks_both_ends(autojump_clock: object, courier: Courier) -> None:
+async def test_a_reset_loses_what_is_under_way_and_breaks_both_ends(clock: object, courier: Courier) -> None:
     line = _line(courier, 0.5)
     line.theirs.write_now(b"lost")
     line.reset()
@@ -67,7 +69,7 @@ async def test_a_reset_loses_what_is_under_way_and_breaks_both_ends(autojump_clo
             end.write_now(b"x")
 
 
-async def test_a_sliced_line_gives_a_few_bytes_at_a_time(autojump_clock: object, courier: Courier) -> None:
+async def test_a_sliced_line_gives_a_few_bytes_at_a_time(clock: object, courier: Courier) -> None:
     line = _line(courier, slice_bytes=7)
     line.ours.write_now(b"0123456789")
     assert [await line.theirs.receive_some(), await line.theirs.receive_some()] == [b"0123456", b"789"]

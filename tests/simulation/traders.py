@@ -30,7 +30,7 @@ RECENT: Final = 30
 """Out of how many of the last orders a strategy chooses."""
 
 BATCH_LIMIT: Final = 60
-BATCH_SIZES: Final = (3, 20, BATCH_LIMIT)
+BATCH_SIZES: Final = (4, 30, BATCH_LIMIT)
 
 RESTING_WANTED: Final = 0.7
 """How often a strategy knows what rests. Otherwise it also goes after what has ended, as one that hears late does."""
@@ -237,7 +237,7 @@ class Traders:
         for n in range(plan.clients):
             self._client(f"s{n}", COMMANDS)
         self._operator = self._client("op", CONTROL)
-        for _ in range(self._rng.choice((0, 5, 20))):
+        for _ in range(self._rng.choice((0, 10, 30))):
             self._place()
         self._again(plan.orders_per_s, self._market)
         self._again(plan.asks_per_s, self._ask)
@@ -328,7 +328,7 @@ class Traders:
                 command["type"] = "cancel_all"
                 if rng.random() < 0.5:
                     command["venue"] = venue
-            case 1 | 2 | 3 | 4 | 11 | 12:
+            case 1 | 2 | 3 | 4 | 11 | 12 | 13 | 14 | 15:
                 command["type"] = "cancel_batch"
                 command["orders"] = [self._named(rng, *one) for one in self._several(venue)]
             case 5 | 6 | 9 | 10 if venue == "spot":
@@ -421,7 +421,7 @@ class Traders:
         """Orders to cancel at once: up to so many, of which most rest if as many do."""
         rng = self._rng
         there = [one for one in self.placed[-BATCH_LIMIT:] if one[0] == venue]
-        wanted = rng.randint(1, min(len(there), rng.choice(BATCH_SIZES)))
+        wanted = min(len(there), rng.randint(1, rng.choice(BATCH_SIZES)))
         if rng.random() < RESTING_WANTED:
             there.sort(key=lambda one: not self._rests(venue, one[1]))
             return there[:wanted]

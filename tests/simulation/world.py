@@ -44,13 +44,6 @@ CONNECT_TIMEOUT_S: Final = 3.0
 STATE_DIR: Final = "/state"
 
 
-def quick_clock() -> MockClock:
-    """A MockClock that never runs by itself, and so need not look at the machine's: it is asked all the time."""
-    clock = MockClock(autojump_threshold=0)
-    clock.current_time = lambda: clock._virtual_base  # type: ignore[method-assign]
-    return clock
-
-
 class _Bus:
     """The machine's bus as one life of the daemon sees it: a dead one no longer closes what its successor bound."""
 
@@ -104,7 +97,7 @@ class Life:
 class SimulatedWorld:
     """Everything around the daemon, and handles on what can go wrong with it."""
 
-    def __init__(self, plan: Plan, clock: MockClock) -> None:
+    def __init__(self, plan: Plan, clock: MockClock, courier: Courier) -> None:
         self.plan = plan
         self.trace = Trace()
         self.blamed: list[tuple[str, tuple[str, ...]]] = []
@@ -116,7 +109,8 @@ class SimulatedWorld:
         self.judge = Judge(self.exchange, venue_clock)
         self.judge.fills_get_lost = "event lost" in plan.kinds
         self.bus = MemoryBus()
-        self.courier = Courier()
+        self.courier = courier
+        courier.broke = lambda error: self.blame(f"the simulation itself broke: {_leaves(error)}")
         self.directories: dict[str, MemoryDirectory] = {}
         self.directory(STATE_DIR).replace_now("nonce-spot", format_mark(self.clock.utc_ns()))
         self.daemon: Daemon | None = None
@@ -237,7 +231,6 @@ class SimulatedWorld:
     def live(self, nursery: trio.Nursery) -> None:
         """Start the first life, and what carries bytes; everything runs in this nursery."""
         self._nursery = nursery
-        self.start(self.courier.run)
         self.start(self._live_again_and_again)
 
     async def _live_again_and_again(self) -> None:
@@ -344,9 +337,10 @@ class SimulatedWorld:
         content = directory.read(name, limit_bytes=1 << 30) if name else None
         if content is None:
             return
-        directory.replace_now(
-            name, {"empty": b"", "garbage": b"\x00\xff garbage", "cut": content[: len(content) // 2]}[how]
-        )
+        damaged = {"empty": b"", "garbage": b"\x00\xff garbage", "cut": content[: len(content) // 2]}[how]
+        detail, directory.faults.detail = directory.faults.detail, None
+        directory.replace_now(name, damaged)
+        directory.faults.detail = detail
         self.trace.add("fault", f"{name} {how}")
         if name == "latch":
             self.latched = True
