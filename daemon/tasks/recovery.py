@@ -250,6 +250,7 @@ class Recovery:
                 self._known[intent.client, intent.command.id] = unsettled
         self.expects = bool(self._known)
         self._askers: dict[Asked, _Unsettled] = {}
+        self._given_up = False
         self._nursery: trio.Nursery | None = None
 
     @property
@@ -269,7 +270,7 @@ class Recovery:
         unsettled = self._known.get((client, asked.command.id))
         if unsettled is None or not same_command(unsettled.command, asked.command):
             return False
-        if unsettled.over.is_set():
+        if unsettled.over.is_set() or self._given_up:
             self._answer(asked, unsettled)
         else:
             assert self._nursery is not None
@@ -288,7 +289,13 @@ class Recovery:
         asked.gateway.settle(asked, reply, outcomes)
 
     def give_up(self) -> None:
-        """The process is about to end: answer whoever asked again. The record keeps what is not settled."""
+        """The process is about to end: answer whoever asked again, and begin nothing more.
+
+        The record keeps what is not settled.
+        """
+        self._given_up = True
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
         askers, self._askers = self._askers, {}
         for asked, unsettled in askers.items():
             self._answer(asked, unsettled)

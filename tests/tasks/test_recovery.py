@@ -162,6 +162,20 @@ async def test_what_settles_nothing_is_tried_again(
     assert (late["outcome"], late["state"]) == ("closed", "filled")
 
 
+async def test_once_given_up_nothing_more_is_begun_and_the_record_keeps_it(
+    autojump_clock: object, nursery: trio.Nursery
+) -> None:
+    scene = Scene(nursery, Venue(Unknown(())))
+    scene.leave(CANCEL)
+    recovery = await scene.recover()
+    await trio.sleep(0.1)
+    recovery.give_up()
+    await trio.sleep(60)
+    assert scene.venue.resumed == [ORDER]
+    assert len(scene.recorded.intents) == 1
+    assert scene.late() == []
+
+
 @pytest.mark.parametrize("reject_class", ["auth", "permission", "invalid"])
 async def test_a_refusal_that_would_be_repeated_is_told_and_alerts(
     autojump_clock: object, nursery: trio.Nursery, reject_class: Any
