@@ -3,9 +3,9 @@
 import gc
 import random
 from collections import Counter
-from collections.abc import Sized
+from collections.abc import Awaitable, Callable, Sized
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import trio
 from trio.testing import MockClock
@@ -35,10 +35,14 @@ WHOLE_S: Final = 30.0
 """By when the last connection is back too: the longest delay between two dials."""
 
 CONNECTIONS_LIMIT: Final = 120
-"""Most WebSocket dials of one life in any run, none of which is as long as the window they are counted over."""
+CONNECTIONS_WINDOW_S: Final = 600.0
+"""Most WebSocket dials of one life in ten minutes."""
 
 VIRTUAL_LIMIT_S: Final = 400.0
-"""No run is longer; one that is hangs."""
+"""What a run may take beyond its span; one that takes more hangs."""
+
+Beside: TypeAlias = Callable[[SimulatedWorld], Awaitable[None]]
+"""A task that watches a run."""
 
 _WS_HOSTS: Final = {host for hosts in WS_HOSTS.values() for host in hosts}
 
@@ -88,13 +92,15 @@ class Run:
         self._rng = random.Random(plan.seed * 7 + 4)
         self._until_s = 0.0
 
-    async def play(self) -> None:
+    async def play(self, beside: Beside | None) -> None:
         """The whole run. Whatever is wrong is blamed in the world."""
         world = self.world
         with world.logging():
             async with trio.open_nursery() as nursery:
                 world.live(nursery)
-                with trio.move_on_after(VIRTUAL_LIMIT_S) as bound:
+                if beside is not None:
+                    nursery.start_soon(beside, world)
+                with trio.move_on_after(VIRTUAL_LIMIT_S + self.plan.span_s) as bound:
                     await self._story()
                 if bound.cancelled_caught:
                     world.blame("the run hangs")
@@ -276,7 +282,7 @@ class Run:
         self._refusals_were_true()
         self._overtaken_were_found()
         for (life, host), count in world.dials.items():
-            if host in _WS_HOSTS and count > CONNECTIONS_LIMIT:
+            if host in _WS_HOSTS and count > CONNECTIONS_LIMIT * max(1.0, self.plan.span_s / CONNECTIONS_WINDOW_S):
                 world.blame(f"{count} dials to {host} in life {life}")
         self._no_secrets()
 
@@ -342,9 +348,14 @@ def _outcome_of(asking: Asking, order_id: str) -> dict[str, Any]:
     return next((outcome for outcome in outcomes if outcome.get("order_id") == order_id), {})
 
 
-def simulate(seed: int, *, digested: bool = False) -> Result:
-    """Run one seed in a trio of its own. digested: whether it is to be compared with another run of the same seed."""
-    plan = plan_for(seed, tuple(trouble.name for trouble in TROUBLES))
+def simulate(seed: int, *, digested: bool = False, plan: Plan | None = None, beside: Beside | None = None) -> Result:
+    """Run one seed in a trio of its own.
+
+    digested: whether it is to be compared with another run of the same seed. plan: another one than the seed's own.
+    beside: a task that watches.
+    """
+    if plan is None:
+        plan = plan_for(seed, tuple(trouble.name for trouble in TROUBLES))
     # trio shuffles each round of tasks; in a fixed order before and from a seeded source, a seed replays the whole run.
     trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[attr-defined]
     trio._core._run._r.seed(seed)  # type: ignore[attr-defined]
@@ -353,7 +364,7 @@ def simulate(seed: int, *, digested: bool = False) -> Result:
 
     async def play() -> tuple[Run, float]:
         run = Run(plan, clock, courier)
-        await run.play()
+        await run.play(beside)
         return run, trio.current_time()
 
     # The collector would run at moments of its own choosing.

@@ -1,10 +1,8 @@
 """What many seeds came to, on as many processors as there are: figures, and which faults met which state."""
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Final
 
@@ -12,7 +10,8 @@ from .run import Result, simulate
 from .troubles import ROWS
 
 BLOCK: Final = 25
-"""Seeds that one process runs before it is replaced: what is left of them in its memory goes with it."""
+BLOCKS: Final = 8
+"""Seeds handed to a process at once, and after how often it is replaced: what is left in its memory goes with it."""
 
 STATES: Final = ("starting", "idle", "busy", "degraded", "down")
 """States of the daemon in which every fault must have struck. What else there is (latched, draining, gone) is told."""
@@ -123,7 +122,8 @@ def run_all(seeds: range, tell: Callable[[str], None]) -> Tally:
 
 def _spread(seeds: range) -> Iterator[tuple[Result, float]]:
     blocks = [seeds[at : at + BLOCK] for at in range(0, len(seeds), BLOCK)]
-    # A forked process would have the parent's modules as they were changed by whatever ran in it before.
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), max_tasks_per_child=8) as processes:
-        for done in processes.map(run_block, blocks):
+    # A forked process would have the parent's modules as they were changed by whatever ran in it before. It is a Pool,
+    # since ProcessPoolExecutor deadlocks when it replaces its processes (CPython issue 115634).
+    with get_context("spawn").Pool(maxtasksperchild=BLOCKS) as processes:
+        for done in processes.imap(run_block, blocks):
             yield from done

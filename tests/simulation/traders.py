@@ -241,8 +241,8 @@ class Traders:
             self._place()
         self._again(plan.orders_per_s, self._market)
         self._again(plan.asks_per_s, self._ask)
-        self._again(1.5, self._story)
-        self._again(0.4, self._misbehave)
+        self._again(plan.asks_per_s / 10, self._story)
+        self._again(plan.asks_per_s / 40, self._misbehave)
         if plan.kills:
             self._again(2.0 / plan.span_s, self._kill)
 
