@@ -64,6 +64,7 @@ def _short_of(tally: Tally, days: list[Day], seeds: int) -> list[str]:
 def _report(tally: Tally, days: list[Day], found: list[tuple[str, str | None]]) -> str:
     hours = (tally.virtual_s + sum(day.result.virtual_s for day in days)) / 3600
     survivors = [name for name, how in found if how is None]
+    times = tally.virtual_s / tally.cpu_s
     day_cancels, day_faults = (sum(getattr(day.result, what) for day in days) for what in ("cancels", "faults"))
     rows: list[tuple[str, str]] = [
         ("seeds", f"{tally.seeds:,}, of which {len(tally.failed)} failed"),
@@ -73,7 +74,7 @@ def _report(tally: Tally, days: list[Day], found: list[tuple[str, str | None]]) 
         ("days at whose end something had grown", str(sum(day.grew for day in days))),
         ("two dangerous faults at once, rarest pair", f"in {tally.rarest} seeds"),
         ("planted mistakes", f"{len(found)}, of which {len(survivors)} survived"),
-        ("processor time of the seeds", f"{tally.cpu_s / 60:.0f} minutes, {tally.virtual_s / tally.cpu_s:.0f} times real time"),
+        ("processor time of the seeds", f"{tally.cpu_s / 60:.0f} minutes, {times:.0f} times real time"),
     ]
     head = f"{datetime.now(UTC):%Y-%m-%d}, revision {_revision()}\n\n| what | figure |\n| --- | --- |"
     lines = "\n".join(f"| {what} | {figure} |" for what, figure in rows)
