@@ -253,8 +253,10 @@ class Pursuits:
 
     def _submit_family(self, target: Target, waiter: Waiter, now_ns: int) -> None:
         for family in self._families:
-            # A request that left already may have passed the venue before an order was placed that this client means.
-            if family.key == target and not family.sent:
+            # A request that left already may have passed the venue before an order was placed that this client means,
+            # and so may a list that was asked for because none could leave.
+            begun = bool(family.sent) or (self._mass and (family.asked or family.children is not None))
+            if family.key == target and not begun:
                 self._join(family, waiter, now_ns)
                 return
         family = Family(target, waiter)
@@ -596,7 +598,8 @@ class Pursuits:
 
     def _unlisted(self, family: Family) -> bool:
         """Whether nobody has told all that its request by userref may have met: no stream, and no list since."""
-        return self._mass and family.key.kind == "userref" and not (family.witnessed or family.seen_ns)
+        streamed = family.witnessed and bool(self._witnesses)
+        return self._mass and family.key.kind == "userref" and not (streamed or family.seen_ns)
 
     def _heard_of(self, row: Row) -> None:
         """An order may have rested, or come to rest, just before a request for its family took effect."""
@@ -1142,7 +1145,14 @@ class Pursuits:
                 self._settle(family, family.ending(self.resting), family.listed_by, now_ns)
             return
         if family.children is not None and family.verdict is None:
-            self._go_on_after(family, sorted(resting - family.children.keys()), now_ns)
+            news = sorted(resting - family.children.keys())
+            if news and family.witnessed:
+                # Nobody knows whether they were placed before its request left, or since: they are neither canceled
+                # nor called gone.
+                family.seen_ns = 0
+                family.query_ns = now_ns + self._policy.hedge_ns
+                return
+            self._go_on_after(family, news, now_ns)
             self._judge_children(family, family.listed_by, now_ns, now_ns)
             if family.done or family.verdict is None:
                 return

@@ -184,6 +184,12 @@ class Desk:
     def rest_count(self, call: Call, count: int = 1) -> None:
         self.rest(call, RestCanceled(count, False))
 
+    def call_soon(self) -> Call:
+        """The next REST call, waited for."""
+        while (call := self.maybe_call()) is None:
+            self.wait(100)
+        return call
+
     def rest_refuse(self, call: Call, fault: Fault, error: str = "EOrder:Unknown order") -> None:
         self.rest(call, RestFailed(fault, error))
 

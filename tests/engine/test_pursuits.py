@@ -978,6 +978,23 @@ def test_a_second_client_is_not_answered_with_a_request_that_left_before_it_aske
     assert desk.pursuits.idle
 
 
+def test_a_second_client_does_not_share_a_family_that_goes_by_a_list_from_before_it_asked() -> None:
+    """No request for everything could leave, so a list is asked for; an order is placed, and somebody else asks."""
+    desk = Desk()
+    desk.opened(O1)
+    desk.cancel("a", EVERYTHING)
+    while (call := desk.call_soon()).form == "all":
+        desk.rest_fail(call, left=False)
+    assert call.form == "open_orders"
+    desk.opened(O2)
+    desk.cancel("b", EVERYTHING)
+    desk.rest_orders(call, OrderState(O1, "open"))
+    everything = desk.call()
+    assert everything.form == "all"
+    desk.rest_count(everything, 2)
+    assert desk.outcome("b") == Acked()
+
+
 def test_clients_share_a_family_that_has_not_left_yet() -> None:
     desk = Desk()
     desk.cancel("a", EVERYTHING)

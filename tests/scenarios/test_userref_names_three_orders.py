@@ -44,7 +44,8 @@ async def test_with_the_socket_lost_the_orders_are_asked_for_by_their_own_ids(
         else:
             world.inject("reset_sockets", session=world.received("cancelOrder")[0].session)
         reply = await strategy.hear()
-        assert reply["outcome"] in ("acked", "canceled")
+        # With no stream left nobody knows that the newcomer is one: it is left alone, and not called gone either.
+        assert reply["outcome"] in (("acked", "canceled") if sockets == "one" else ("unknown",))
         assert len(world.asked_of_venue(7)) == 1
         if effect == "before":
             assert all(world.asked_of_venue(order_id) for order_id in orders)
