@@ -383,6 +383,10 @@ class RestLane:
                 except (NotSent, AnswerLost) as error:
                     failure = error
                 overdue.cancel_scope.cancel()
+        except BaseException:
+            # Cancelled with the whole answer read, it is still open, and nobody else holds it.
+            self._distrusted.append(connection)
+            raise
         finally:
             turn.end()
         if failure is not None:
