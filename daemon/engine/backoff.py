@@ -10,8 +10,8 @@ FREE_TRIES: Final = 3
 """Tries without a delay: most drops are single ones, and every second without a session is one without cancels."""
 
 FIRST_S: Final = 1.0
-HELD_S: Final = 8.0
-HELD_TRIES: Final = 4
+HELD_S: Final = 4.0
+HELD_TRIES: Final = 6
 LONGEST_S: Final = 30.0
 """The delay after the free tries, doubled each time, and where the doubling ends. It rests on the way for so many
 tries: a minute of trouble is to be over for us seconds after it is over for the venue."""
