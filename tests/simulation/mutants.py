@@ -86,8 +86,14 @@ MUTANTS: Final = (
     Mutant(
         "acks are counted while no stream tells of what",
         "daemon.engine.pursuits",
-        "not (family.witnessed or family.seen_ns)",
+        "not (streamed or family.seen_ns)",
         "False",
+    ),
+    Mutant(
+        "who asks for everything shares a list from before he asked",
+        "daemon.engine.pursuits",
+        "begun = bool(family.sent) or (self._mass and (family.asked or family.children is not None))",
+        "begun = bool(family.sent)",
     ),
     Mutant(
         "what was cut short by a crash is canceled before anybody looked",
