@@ -19,8 +19,10 @@ MARGIN_NS: Final = 24 * 3600 * 10**9
 """Head start where the last nonce is not known: more than any wrong time zone or restored clock is off. A larger one
 would buy nothing, and nonces drawn ahead of the clock do no harm."""
 
-JUMP_LIMIT_NS: Final = 10**9
-"""Longest of the jumps that follow each other: a thousand of them stay within the hour."""
+JUMP_GROWTH: Final = 8
+JUMP_LIMIT_NS: Final = 600 * 10**9
+"""By how much each of the jumps that follow each other is longer, up to a limit: a thousand of them stay within a week.
+So few refusals catch up with several processes that found no mark, each a minute above the one before."""
 
 NONCE_LIMIT: Final = 2**64 - 1
 """Largest nonce Kraken takes. Source: Spot REST "Authentication"."""
@@ -76,11 +78,11 @@ class Nonces:
         That is most often `panic`, which counts on from the stored mark, or a clock that was ahead: hence the margin,
         measured from the clock so that repeated jumps do not pile it up. For one refused request, one jump and one
         retry; a second refusal means a foreign program on the key or a finer scale, which is for people to mend, or a
-        process before us that had jumped as well: each jump is twice the last one, so that it is caught up with.
+        process before us that had jumped as well: each jump is longer than the last, so that it is caught up with.
         """
         self._now_ns = now_ns
         self._last = max(now_ns + MARGIN_NS, max(self._last, self._mark) + self._jump)
-        self._jump = min(2 * self._jump, JUMP_LIMIT_NS)
+        self._jump = min(JUMP_GROWTH * self._jump, JUMP_LIMIT_NS)
 
     @property
     def covered(self) -> bool:

@@ -189,7 +189,9 @@ class Resting:
 
     def _fill(self, row: Row, state: OrderState, now_ns: int) -> None:
         row.touched_ns = now_ns
-        if state.filled_qty is not None and _more(state.filled_qty, row.filled_qty):
+        # What comes late may be from before the end, of which nobody said how much had filled by then.
+        of_before = row.ended and row.filled_qty is None and state.status in (None, "open")
+        if state.filled_qty is not None and not of_before and _more(state.filled_qty, row.filled_qty):
             row.filled_qty = state.filled_qty
         if state.reason is not None:
             row.reason = state.reason

@@ -235,7 +235,15 @@ def test_repeated_jumps_do_not_pile_up_the_margin() -> None:
     nonces = Disk().start(NOW_NS)
     for _ in range(1000):
         nonces.overtaken(NOW_NS)
-    assert nonces.draw(NOW_NS) < NOW_NS + MARGIN_NS + HOUR_NS
+    assert nonces.draw(NOW_NS) < NOW_NS + MARGIN_NS + 7 * 24 * HOUR_NS
+
+
+def test_a_few_jumps_catch_up_with_processes_that_found_no_mark() -> None:
+    """Each of three began a minute above the one before, on a disk that took nothing."""
+    nonces = Disk().start(NOW_NS)
+    for _ in range(8):
+        nonces.overtaken(NOW_NS)
+    assert nonces.draw(NOW_NS) > NOW_NS + MARGIN_NS + 3 * BLOCK_NS
 
 
 @given(st.integers(0, NONCE_LIMIT))

@@ -212,3 +212,14 @@ def test_an_ended_order_never_reopens_and_the_indexes_agree(history: list[OrderS
                 row = resting.get(bearer)
                 assert row is not None
                 assert (row.cl_ord_id, row.status) == (name, "open")
+
+
+def test_what_comes_after_the_end_from_before_it_does_not_say_how_much_had_filled() -> None:
+    """Futures tells of a full fill without its amount; the event of the placing comes late."""
+    resting = Resting(10)
+    resting.apply(OrderState(order_id="O", status="open"), 1)
+    resting.apply(OrderState(order_id="O", status="filled"), 2)
+    resting.apply(OrderState(order_id="O", status="open", filled_qty="0"), 3)
+    row = resting.get("O")
+    assert row is not None
+    assert (row.status, row.filled_qty) == ("filled", None)

@@ -199,6 +199,8 @@ class Run:
     async def _probe(self, venue: Venue, frozen: Venue | None, deadline_s: float) -> None:
         """An order is placed, and canceled by whatever is left; a refusal is what a client asks again after."""
         world = self.world
+        # Others before it took their time.
+        deadline_s = max(deadline_s, trio.current_time())
         order_id = world.exchange.place(venue)
         probe = self.traders.strategy(f"probe-{venue}")
         await trio.sleep(0.3)
