@@ -242,8 +242,8 @@ class Daemon:
             )
             commands = world.bus.router(settings.gateway.commands, mode=settings.gateway.mode)
             control = world.bus.router(settings.gateway.control, mode=settings.gateway.control_mode, closes_last=True)
-            # Milliseconds since 1970 as the high part: a reqid is never met again, not even after a restart.
-            self._reqids = Reqids(world.clock.utc_ns() // MS * 1000)
+            # Microseconds since 1970: a reqid is not met again after a restart, though the clock be set back.
+            self._reqids = Reqids(world.clock.utc_ns() // 1000)
             # One budget of dials for all of them: the venues' edges count by address.
             self._connect_budget = ConnectBudget()
             self.desks: dict[Venue, Desk] = {}

@@ -146,7 +146,7 @@ MUTANTS: Final = (
     Mutant(
         "reqids begin anew with each process",
         "daemon.app",
-        "Reqids(world.clock.utc_ns() // MS * 1000)",
+        "Reqids(world.clock.utc_ns() // 1000)",
         "Reqids(1)",
     ),
     Mutant("a nonce is the time and nothing else", "daemon.engine.nonces", "if follows else self._last + 1", ""

@@ -567,7 +567,8 @@ class Traders:
                 # Re-armed in between: whoever did that was told.
                 return
             if reply.get("durable", True):
-                world.latched = True
+                # While a re-arming is under way nobody knows on which side of it a crash will be.
+                world.latched = None if self._rearming else True
         if kind == "rearm" and reply["type"] == "rearm":
             if reply["latched"]:
                 assert self._operator is not None
@@ -576,6 +577,11 @@ class Traders:
                 self._operator.ask(confirm, json=True)
             else:
                 world.latched = False
+
+    @property
+    def _rearming(self) -> bool:
+        assert self._operator is not None
+        return any("confirm" in one.command for waiting in self._operator.open.values() for one in waiting)
 
     def _judge_asking(self, asking: Asking, reply: Mapping[str, Any]) -> None:
         """What can be said of a reply without looking at any book."""
