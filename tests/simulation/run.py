@@ -197,29 +197,34 @@ class Run:
             world.blame(f"connections whose peer vanished {HEAL_S} s ago are held on to: {held}")
 
     async def _probe(self, venue: Venue, frozen: Venue | None, deadline_s: float) -> None:
-        """An order is placed, and canceled by whatever is left; a refusal is what a client asks again after."""
-        world = self.world
-        # Others before it took their time.
-        deadline_s = max(deadline_s, trio.current_time())
-        order_id = world.exchange.place(venue)
+        """An order is placed, and canceled by whatever is left. A session that comes back may be lost once more."""
         probe = self.traders.strategy(f"probe-{venue}")
-        await trio.sleep(0.3)
-        reply: dict[str, Any] = {}
-        while trio.current_time() < deadline_s + GRACE_S and reply.get("outcome") not in ("acked", "canceled"):
+        # Others before it took their time.
+        deadline_s = max(deadline_s, trio.current_time()) + GRACE_S
+        while True:
+            order_id = self.world.exchange.place(venue)
+            await trio.sleep(0.3)
             command = {"type": "cancel", "id": probe.fresh_id(), "venue": venue, "order_id": order_id}
             asking = probe.ask(command | ({"symbol": "BTC-USD"} if venue == "prime" else {}), json=True)
             await trio.sleep(2.1)
             reply = asking.replied or {}
-            if world.exchange.exchange.known_order(venue, order_id) is None:
-                break
+            wrong = self._wrong_with_probe(venue, frozen, reply)
+            # Somebody else's cancel of everything may have been first.
+            gone = self.world.exchange.exchange.known_order(venue, order_id) is None
+            if wrong is None or (gone and reply.get("outcome") not in ("acked", "canceled")):
+                return
+            if trio.current_time() >= deadline_s:
+                self.world.blame(wrong, order_id)
+                return
+
+    def _wrong_with_probe(self, venue: Venue, frozen: Venue | None, reply: dict[str, Any]) -> str | None:
+        """What is wrong with the reply to a probe; None when nothing is."""
         if reply.get("outcome") not in ("acked", "canceled"):
-            if world.exchange.exchange.known_order(venue, order_id) is not None:
-                world.blame(f"the probe at {venue} came to {reply}", order_id)
-            return  # somebody else's cancel of everything was first
-        if venue == "spot" and self.plan.tier is UNLIMITED:
-            wanted = ("rest",) if frozen == "spot" else ("ws", "stream")
-            if reply["route"] not in wanted:
-                world.blame(f"the probe at {venue} went by {reply['route']}, not by {wanted}", order_id)
+            return f"the probe at {venue} came to {reply}"
+        wanted = ("rest",) if frozen == "spot" else ("ws", "stream")
+        if venue == "spot" and self.plan.tier is UNLIMITED and reply["route"] not in wanted:
+            return f"the probe at {venue} went by {reply['route']}, not by {wanted}"
+        return None
 
     def _serves(self, frozen: Venue | None) -> bool:
         """Whether every venue has a way to cancel: a live session where it has sessions, REST where they are gone."""

@@ -19,6 +19,7 @@ from daemon.transport.signals import Signal
 from daemon.transport.zeromq_memory import MemoryDealer
 from tests.scenarios.world import COMMANDS, CONTROL, GRACE_S, SETTINGS
 
+from .troubles import EVENTS_DELAYED_S
 from .world import Life, SimulatedWorld
 
 DEADLINES_MS: Final = (1, 20, 50, 300, 1000, 2000, 2000, 5000, 8000)
@@ -39,9 +40,6 @@ SAID: Final = 4096
 """Characters of a command or reply that the trace keeps."""
 
 SYMBOLS: Final = {"prime": "BTC-USD"}
-
-MOMENT_NS: Final = 50_000_000
-"""How long an order may rest before its stream has told so."""
 
 NEVER_WAS: Final = "16a55364-4248-4575-aa0b-000000000001"
 
@@ -613,9 +611,16 @@ class Traders:
         for order in bearers:
             pending = outcome["outcome"] == "acked" and world.judge._pending(order)
             # A request that is refused goes on by what the streams have told: an order of the same moment is not known.
-            moment_ns = 0 if "cl_ord_id" in outcome else MOMENT_NS
+            moment_ns = 0 if "cl_ord_id" in outcome else self._stream_lag_ns
             after = world.judge._placed_after(order, outcome["received_ns"] - moment_ns)
             assert after or pending, f"{outcome} while {order.order_id} rests"
+
+    @property
+    def _stream_lag_ns(self) -> int:
+        """How long an order may rest before its stream has told so."""
+        plan = self.world.plan
+        delayed_s = EVENTS_DELAYED_S if "slow acks" in plan.kinds else 0.0
+        return int((0.05 + plan.latency_s + plan.jitter_s + delayed_s) * 1e9)
 
     def _told_by_count(self, outcome: Mapping[str, Any]) -> bool:
         """Whether a cancel by userref was called accepted by what nobody can tell from the truth.

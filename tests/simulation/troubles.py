@@ -55,6 +55,8 @@ ROWS: Final[dict[int, str]] = {
 LASTING: Final = 0.5
 """Seconds for which a trouble that strikes once counts as felt."""
 
+EVENTS_DELAYED_S: Final = 2.5
+
 WS_ROUTES: Final[dict[Venue, tuple[str, ...]]] = {
     "spot": ("spot_ws", "spot_ws_v2"),
     "prime": ("prime_ws",),
@@ -330,7 +332,7 @@ def _upgrade_refused(world: SimulatedWorld, rng: random.Random, venue: Venue) ->
 @_trouble(6)
 def _slow_acks(world: SimulatedWorld, rng: random.Random, venue: Venue) -> float:
     kind = rng.choice(("delay", "delay_request", "delay_events"))
-    members: dict[str, Any] = {"seconds": rng.uniform(0.0, 2.5)}
+    members: dict[str, Any] = {"seconds": rng.uniform(0.0, EVENTS_DELAYED_S)}
     if kind == "delay":
         members["jitter_s"] = rng.uniform(0.0, 2.0)
     if kind == "delay_events":

@@ -180,6 +180,7 @@ class SimulatedWorld:
             raise DialFailed("connect", "connection refused")
         if self.plan.latency_s:
             await trio.sleep(2 * self._latency())
+            how = self.unreachable.get(host)
         line = Line(host, self._latency, self.courier, self.plan.slice_bytes)
         if how == "stalls":
             line.stall(there=True, back=True)
