@@ -7,7 +7,7 @@ from multiprocessing import get_context
 from typing import Final
 
 from .run import Result, simulate
-from .troubles import ROWS
+from .troubles import ELSEWHERE, ROWS
 
 BLOCK: Final = 25
 BLOCKS: Final = 8
@@ -69,6 +69,7 @@ class Tally:
             if row in BEFORE_ANYTHING:
                 counts = [f"{sum(self.coverage[row, state] for state in states):,} runs", *[""] * (len(states) - 1)]
             lines.append(f"| {row} | {name} | {' | '.join(counts)} |")
+        lines += [f"| {row} | {name} | {where} |{' |' * (len(states) - 1)}" for row, (name, where) in ELSEWHERE.items()]
         return "\n".join(lines)
 
     def empty(self) -> list[str]:

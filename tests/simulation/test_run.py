@@ -8,7 +8,8 @@ from typing import Final
 
 import pytest
 
-from .tally import Tally, run_block
+from .tally import BEFORE_ANYTHING, Tally, run_block
+from .troubles import ELSEWHERE, ROWS, TROUBLES
 
 HOUSE: Final = Path(__file__).parents[2]
 
@@ -16,6 +17,12 @@ SEEDS: Final = range(1, 1001)
 CANCELS: Final = 300_000
 FAULTS: Final = 20_000
 """What a commit is tried with at least. Source: the reliability goals of this project."""
+
+CATALOGUE: Final = 38
+"""Rows of the fault catalogue."""
+
+BY_CLIENTS: Final = 34
+"""The row that strategies bring about, and no trouble in the world around them."""
 
 COMPARED: Final = 40
 """Seeds of which two processes must make the same."""
@@ -45,6 +52,13 @@ def test_enough_was_asked_and_enough_went_wrong(tally: Tally) -> None:
 
 def test_every_fault_met_the_daemon_in_every_state(tally: Tally) -> None:
     assert not tally.empty(), tally.table()
+
+
+def test_every_row_of_the_fault_catalogue_has_its_place() -> None:
+    assert sorted([*ROWS, *ELSEWHERE]) == list(range(1, CATALOGUE + 1))
+    assert {trouble.row for trouble in TROUBLES} | BEFORE_ANYTHING | {BY_CLIENTS} == set(ROWS)
+    for _, where in ELSEWHERE.values():
+        assert (HOUSE / where).is_file(), where
 
 
 def test_a_seed_is_the_same_run_in_every_process() -> None:

@@ -1,7 +1,7 @@
 """What can go wrong in the world, each under the row of the fault catalogue that it belongs to.
 
-A trouble begins in one step and tells how long it will be felt. What is not listed in `ROWS` as simulated needs a real
-machine; tests/processes has those.
+A trouble begins in one step and tells how long it will be felt. What is not listed in `ROWS` needs a real machine or a
+whole day.
 """
 
 import random
@@ -50,7 +50,16 @@ ROWS: Final[dict[int, str]] = {
     36: "stop and restart with commands pending",
     37: "the venue's clock is wrong",
 }
-"""Rows that the simulation reaches. The others (12 by construction of the reader; 19, 29, 33 and 38) need a machine."""
+"""Rows that the simulation reaches."""
+
+ELSEWHERE: Final[dict[int, tuple[str, str]]] = {
+    12: ("the reader's consumer is slow", "tests/transport/test_websocket.py"),
+    19: ("an IPv6 that is a black hole", "tests/hurt/test_names.py"),
+    29: ("no descriptor left", "tests/hurt/test_out_of_descriptors.py"),
+    33: ("the log's pipe is not read", "tests/hurt/test_blocked_log.py"),
+    38: ("memory grows over a day", "tests/simulation/day.py"),
+}
+"""The other rows, and where they are tested."""
 
 LASTING: Final = 0.5
 """Seconds for which a trouble that strikes once counts as felt."""
