@@ -23,6 +23,8 @@ INTERRUPTED: Final = 130
 
 VENUES: Final = ("spot", "prime", "futures")
 
+OUTCOMES: Final = ("acked", "canceled", "closed", "not_open", "rejected", "unknown", "refused")
+
 DEADLINE_MS: Final = (1, 60_000)
 
 TIMEOUT_S: Final = (1, 3600)
@@ -133,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     journal.add_argument("--until", metavar="T", help="the same")
     journal.add_argument("--order", metavar="ID", help="order id, client order id or userref; frames are looked into")
     journal.add_argument("--strategy", metavar="S", help="what is recorded with this strategy's name")
-    journal.add_argument("--outcome", metavar="O", help="acked, canceled, closed, not_open, rejected, unknown, refused")
+    journal.add_argument("--outcome", metavar="O", choices=OUTCOMES, help=", ".join(OUTCOMES))
     journal.add_argument("--id", metavar="ID", help="of the command")
     journal.add_argument("--verify", action="store_true", help="find changed, missing and moved lines: status 1")
     _add_json(journal)

@@ -13,6 +13,7 @@ import pytest
 import trio
 
 from daemon import cli, records
+from daemon.contract.outcomes import NAMES
 from daemon.engine.journal import HEAD, ROOT, Chain, Entry, Head, format_head
 from daemon.tasks import journal as writer
 from daemon.tasks.journal import Journal
@@ -89,6 +90,14 @@ def story(desk: Desk) -> Desk:
 def shown(capsys: pytest.CaptureFixture[str]) -> list[int]:
     """The numbers of the lines printed as JSON."""
     return [json.loads(line)["n"] for line in capsys.readouterr().out.splitlines()]
+
+
+def test_an_outcome_that_is_none_is_told_and_not_searched_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["journal", "--config", "canceld.toml", "--outcome", "cancelled"])
+    assert ended.value.code == 2
+    assert "invalid choice: 'cancelled'" in capsys.readouterr().err
+    assert tuple(NAMES.values()) == cli.OUTCOMES
 
 
 @pytest.mark.parametrize(

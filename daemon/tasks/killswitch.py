@@ -461,7 +461,8 @@ class KillSwitch:
         self._events.kill({"state": "rearmed", "reason": command.reason, "who": who, "forced": list(unproved)})
         self._events.clear("the kill switch is latched")
         self._events.clear(UNSTORED)
-        self._events.alert("warning", f"the kill switch was re-armed{forced}", f"reason given: {command.reason}")
+        why = "no reason was given" if command.reason is None else f"reason given: {command.reason}"
+        self._events.alert("warning", f"the kill switch was re-armed{forced}", why)
         asker.answer({"type": "rearm", "id": asker.id, "latched": False})
 
     # ---------------------------------------------------------------- tasks
