@@ -90,22 +90,10 @@ MUTANTS: Final = (
         "False",
     ),
     Mutant(
-        "who asks for everything shares a list from before he asked",
-        "daemon.engine.pursuits",
-        "begun = bool(family.sent) or (self._mass and (family.asked or family.children is not None))",
-        "begun = bool(family.sent)",
-    ),
-    Mutant(
         "what was cut short by a crash is canceled before anybody looked",
         "daemon.tasks.recovery",
         "if not self.listed or self.others",
         "if self.others",
-    ),
-    Mutant(
-        "an old acceptance is passed on though the order rests",
-        "daemon.engine.pursuits",
-        "return old and pursuit.key.kind == \"order_id\" and self._seen_open(pursuit)",
-        "return False",
     ),
     Mutant(
         "an unfinished list counts as whole",
