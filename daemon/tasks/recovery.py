@@ -356,6 +356,8 @@ class Recovery:
         # A list asked for now knows of every order that may still have been on its way in then.
         asked_utc_ns = self._clock.utc_ns()
         listed = await self._list(desk) if by_name else False
+        if self._given_up:
+            return  # in the very step in which the list came: the next stop for a cancellation is too late
         if listed:
             for goal in by_name:
                 _look_up(desk, goal)

@@ -258,7 +258,8 @@ class SimulatedWorld:
                 )
                 if self.latched is not None and daemon.kill.latched != self.latched:
                     self.blame(f"the kill switch came up with latched={daemon.kill.latched}, not {self.latched}")
-                self.latched = daemon.kill.latched
+                # A trigger file that was put there meanwhile is not looked at yet.
+                self.latched = None if self.disk.exists("kill") else daemon.kill.latched
                 await daemon.serve(life.signals, Notifier({}), ready=life.ready.set)
         except StartFailed as failed:
             if not life.dead:
