@@ -106,6 +106,7 @@ def test_one_who_never_reads_costs_bounded_memory_and_every_reply_is_counted(sha
     # What libzmq had taken for it, and lost with the connection, is all that is not told of.
     in_queues = 4_000
     until(lambda: lost() >= done.told["sent"] - in_queues, WITHIN_S, "what it did not read is counted")
+    assert "a client does not read its replies" in [alert["what"] for alert in service.status()["alerts"]]
 
 
 def test_each_of_500_malformed_commands_gets_one_refusal_that_says_why(shared: Shared) -> None:
