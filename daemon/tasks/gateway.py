@@ -72,10 +72,38 @@ AHEAD_NS: Final = 1_000 * MS
 """How far after its receipt a command may claim to have been sent. On one clock it cannot be after at all; a client on
 another one (the wall's, mostly) would never find a command too old, so it is told at its first."""
 
+FLOOD_BURST: Final = 2_000
+FLOOD_PER_S: Final = 10_000
+"""More than so many commands at once, and then more than so many a second, are a flood and no burst."""
+
+FLOOD_LIMIT: Final = 12
+FLOOD_AHEAD: Final = 4
+FLOOD_LOOK: Final = 32
+"""What DRAIN_LIMIT, DRAIN_AHEAD and LOOK_AHEAD are in a flood: rounds of 0.2 ms instead of 1 ms. A round stands between
+somebody else's command and its frame, and another between the ack and the reply. A burst is better off with long
+rounds, which leave for the venue in fewer writes."""
+
 KILL_SIGN: Final = b"kill"
 """What every `kill` command contains in either encoding, and few others do: those alone are decoded ahead of time."""
 
 Door = Literal["commands", "control"]
+
+
+class Tide:
+    """Whether what comes in at one door is a flood: a bucket that every message fills and that leaks all the time."""
+
+    def __init__(self) -> None:
+        self.flood = False
+        self._level = 0
+        self._seen_ns = 0
+
+    def rose(self, count: int, now_ns: int) -> None:
+        """So many were taken in one round."""
+        leaked = (now_ns - self._seen_ns) * FLOOD_PER_S // 1_000_000_000
+        # Not above twice its size: a flood that is over is forgotten in a fraction of a second.
+        self._level = min(max(self._level - leaked, 0) + count, 2 * FLOOD_BURST)
+        self._seen_ns = now_ns
+        self.flood = self._level > FLOOD_BURST
 
 
 _WORTH_A_LINE: Final = frozenset({"unknown", "rejected", "refused"})
@@ -317,6 +345,7 @@ class Gateway:
     async def _serve(self, wicket: Wicket) -> None:
         router, backlog = wicket.router, wicket.backlog
         burst = False
+        tide = Tide()
         pulls = self._killswitch.pulls
         while True:
             # Around many rounds, so that a round costs no scope; it strikes only where we wait, with nothing half done.
@@ -327,7 +356,10 @@ class Gateway:
                         for _ in range(STAND_BACK):
                             await trio.lowlevel.checkpoint()
                     taken = 0
-                    limit = DRAIN_AHEAD if burst and self._look_ahead(wicket) else DRAIN_LIMIT
+                    if tide.flood:
+                        limit = FLOOD_AHEAD if burst and self._look_ahead(wicket, FLOOD_LOOK) else FLOOD_LIMIT
+                    else:
+                        limit = DRAIN_AHEAD if burst and self._look_ahead(wicket, LOOK_AHEAD) else DRAIN_LIMIT
                     while taken < limit:
                         message = backlog.take() if backlog else router.receive_nowait()
                         if message is None:
@@ -340,16 +372,18 @@ class Gateway:
                     if taken:
                         self._perform()
                         burst = taken > 1
+                        if burst:
+                            tide.rose(taken, self._clock.monotonic_ns())
                     wicket.beats += 1
                     if backlog:
                         await trio.lowlevel.checkpoint()
                     else:
                         await router.readable()
 
-    def _look_ahead(self, wicket: Wicket) -> bool:
+    def _look_ahead(self, wicket: Wicket, count: int) -> bool:
         """Read on past the commands whose turn it is, and act on a kill among them now; whether there may be more."""
         router, backlog = wicket.router, wicket.backlog
-        for _ in range(LOOK_AHEAD):
+        for _ in range(count):
             if backlog.full:
                 return False
             message = router.receive_nowait()
@@ -695,14 +729,17 @@ class Gateway:
             or self._kept_bytes + size > OUTBOX_TOTAL_BYTES
         ):
             self.undelivered += 1
-            self._events.alert(
-                "warning", "a client does not read its replies", "mend or stop it; its replies can be asked for again"
-            )
+            self._alert_unread()
             return
         kept.append(frames)
         self._kept_some.set()
         wicket.kept_bytes[identity] = kept_bytes + size
         self._kept_bytes += size
+
+    def _alert_unread(self) -> None:
+        self._events.alert(
+            "warning", "a client does not read its replies", "mend or stop it; its replies can be asked for again"
+        )
 
     def _offer(self, wicket: Wicket, identity: bytes) -> bool:
         """Offer a client what was kept for it, until it is full again or gone; whether any of it went."""
@@ -714,6 +751,7 @@ class Gateway:
                 return len(kept) < kept_before
             if sent is Sent.GONE:
                 self.undelivered += len(kept)
+                self._alert_unread()
                 kept.clear()
                 break
             size = len(kept.popleft()[-1])

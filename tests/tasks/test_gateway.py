@@ -284,3 +284,49 @@ async def test_both_doors_show_signs_of_life_with_nobody_there(autojump_clock: o
     before = door.gateway.beats
     await trio.sleep(1.1)
     assert all(now > then for now, then in zip(door.gateway.beats, before, strict=True))
+
+
+# ---------------------------------------------------------------- floods
+
+
+async def _per_round(door: Door, count: int) -> list[float]:
+    """Send so many pings at once; how many were answered in each round of the gateway."""
+    for number in range(count):
+        door.client.send_nowait([msgspec.msgpack.encode({"type": "ping", "id": number})])
+    answered: list[float] = []
+    missing, beats = count, door.gateway.beats[0]
+    while missing:
+        await trio.lowlevel.checkpoint()
+        if replies := len(door.told()):
+            missing -= replies
+            # Two rounds may have gone by since the last look.
+            beats, before = door.gateway.beats[0], beats
+            answered.append(replies / (beats - before))
+    return answered
+
+
+async def test_a_burst_is_taken_in_long_rounds_and_a_flood_in_short_ones(autojump_clock: object, door: Door) -> None:
+    burst = await _per_round(door, 1_000)
+    assert max(burst) > 3 * room.FLOOD_LIMIT
+    # Somebody goes on like that, with no pause in which it could be forgotten.
+    await _per_round(door, 2 * room.FLOOD_BURST)
+    flood = await _per_round(door, 1_000)
+    assert max(flood) <= room.FLOOD_LIMIT
+    await trio.sleep(2 * room.FLOOD_BURST / room.FLOOD_PER_S)
+    # The first round finds out that it is over.
+    assert max((await _per_round(door, 1_000))[2:]) > 3 * room.FLOOD_LIMIT
+
+
+def test_so_many_a_second_are_no_flood_however_long() -> None:
+    tide, now_ns = room.Tide(), 5_000_000_000
+    for _ in range(1_000):
+        now_ns += 50_000_000
+        tide.rose(room.FLOOD_PER_S // 20, now_ns)
+        assert not tide.flood
+    tide.rose(room.FLOOD_BURST, now_ns)
+    assert tide.flood
+    # Nor is an endless one remembered for longer than a fraction of a second.
+    for _ in range(100):
+        tide.rose(1_000, now_ns)
+    tide.rose(2, now_ns + 300_000_000)
+    assert not tide.flood
