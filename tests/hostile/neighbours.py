@@ -244,15 +244,16 @@ def monster(path: str) -> None:
         sent += 3
         if turn % 20 == 1:
             huge.send(b"{" * MONSTER_BYTES)
+        # A reply may be of two frames.
         while heard < sent - 6:
-            dealer.recv()
+            dealer.recv_multipart()
             heard += 1
         if turn == 5:
             _ready()
         if turn > 5 and not _wanted():
             break
     while heard < sent and dealer.poll(10_000):
-        dealer.recv()
+        dealer.recv_multipart()
         heard += 1
     print(json.dumps({"sent": sent, "heard": heard}))
 

@@ -117,7 +117,9 @@ class Link:
     def reset(self) -> None:
         """End it by a reset in both directions."""
         for stream in (self.near, self.far):
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT_AT_CLOSE)
+            # It may be at its end already, with one side closed.
+            if stream.socket.fileno() != -1:
+                stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT_AT_CLOSE)
         self._life.cancel()
 
     def end(self) -> None:
