@@ -10,6 +10,7 @@ A fault is a map. Members every kind knows:
 | `session` | only the WebSocket connection of this number (0 = the first upgraded, over all routes) |
 | `route` | only `spot_rest`, `spot_ws`, `spot_ws_v2`, `futures_rest`, `futures_feed`, `prime_ws` or `unified_ws` |
 | `match` | only this operation, or this kind of news (next paragraph) |
+| `skip` | lets so many go by before it strikes |
 | `fraction` | strikes with this probability, drawn from the exchange's random source |
 
 An operation is a REST method (`CancelOrder`, `cancelorder`), a v1 event, a v2 method (`cancel_order`) or a Prime type
@@ -31,7 +32,7 @@ from typing import Any
 
 FAULT_LIMIT = 10_000
 
-_EVERY_KIND = frozenset({"kind", "times", "for_s", "session", "route", "match", "fraction"})
+_EVERY_KIND = frozenset({"kind", "times", "for_s", "session", "route", "match", "skip", "fraction"})
 _EFFECT: dict[str, object] = {"effect": "before"}
 
 # kind → the members of its own, with their defaults. None: no default, and none needed.
@@ -114,8 +115,8 @@ BLOCKING = frozenset({"refuse_connections", "stall_accept", "stall_tls"})
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "kind": (str,), "times": (int,), "for_s": (int, float), "session": (int,), "route": (str,), "match": (str,),
-    "fraction": (int, float), "effect": (str,), "code": (int,), "reason": (str,), "both": (bool,), "text": (str,),
-    "raw_hex": (str,), "request": (bool,), "size": (int,),
+    "skip": (int,), "fraction": (int, float), "effect": (str,), "code": (int,), "reason": (str,), "both": (bool,),
+    "text": (str,), "raw_hex": (str,), "request": (bool,), "size": (int,),
     "seconds": (int, float), "jitter_s": (int, float), "error": (str,),
     "reqid": (int,), "instead": (bool,), "keep": (int,), "mode": (str,), "by": (int,), "cancel_only_s": (int, float),
     "status": (int,), "body": (str,), "content_type": (str,), "location": (str,),
@@ -130,7 +131,7 @@ class BadFault(ValueError):
 
 @dataclass(slots=True, eq=False)
 class Fault:
-    """One injected fault. left: strikes left, None for no limit. until_s: unix seconds."""
+    """One injected fault. left: strikes left, None for no limit. until_s: unix seconds. skip: so many go by first."""
 
     kind: str
     left: int | None
@@ -139,6 +140,7 @@ class Fault:
     session: int | None
     route: str | None
     match: str | None
+    skip: int
     fraction: float
     details: dict[str, Any] = field(default_factory=dict)
 
@@ -206,6 +208,9 @@ class Faults:
                 or (fault.fraction < 1 and self._rng.random() >= fault.fraction)
             ):
                 continue
+            if fault.skip:
+                fault.skip -= 1
+                continue
             if fault.left is not None:
                 fault.left -= 1
                 if fault.left == 0:
@@ -250,6 +255,7 @@ class Faults:
             session=given.get("session"),
             route=given.get("route"),
             match=given.get("match"),
+            skip=given.get("skip", 0),
             fraction=given.get("fraction", 1.0),
             details={member: given.get(member, default) for member, default in KINDS[kind].items()},
         )

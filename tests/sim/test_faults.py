@@ -58,6 +58,14 @@ def test_fraction_strikes_about_that_often(setting: Setting) -> None:
     assert 250 < struck < 350
 
 
+def test_so_many_go_by_before_it_strikes(setting: Setting) -> None:
+    setting.faults.inject({"kind": "ack_error", "match": "cancelOrder", "skip": 2, "times": 1})
+    elsewhere = setting.faults.take("ack_error", operation="addOrder")
+    here = [setting.faults.take("ack_error", operation="cancelOrder") is not None for _ in range(4)]
+    assert elsewhere is None
+    assert here == [False, False, True, False]
+
+
 @pytest.mark.parametrize("kind", sorted(set(AT_ONCE) - {"maintenance"}))
 def test_without_match_these_strike_at_once_and_with_it_they_wait(setting: Setting, kind: str) -> None:
     setting.faults.inject({"kind": kind})

@@ -83,6 +83,7 @@ def _quiet(plan: Plan) -> Plan:
         clients=2,
         asks_per_s=ASKS_PER_S,
         orders_per_s=ORDERS_PER_S,
+        families_per_s=0.0,
         troubles_per_s=TROUBLES_PER_S,
         kinds=tuple(trouble.name for trouble in TROUBLES),
         kills=False,

@@ -17,7 +17,7 @@ from daemon.contract.ids import Venue
 from daemon.sim.server import DEFAULT_ACCOUNT
 from daemon.transport.signals import Signal
 from daemon.transport.zeromq_memory import MemoryDealer
-from tests.scenarios.world import COMMANDS, CONTROL, GRACE_S, SETTINGS
+from tests.scenarios.world import COMMANDS, CONTROL, GRACE_S, SETTINGS, WS_HOST
 
 from .troubles import EVENTS_DELAYED_S
 from .world import Life, SimulatedWorld
@@ -35,6 +35,9 @@ BATCH_SIZES: Final = (4, 30, BATCH_LIMIT)
 
 RESTING_WANTED: Final = 0.7
 """How often a strategy knows what rests. Otherwise it also goes after what has ended, as one that hears late does."""
+
+DARK: Final = 0.3
+"""How often a family is canceled while no stream can tell of it; as often in all where families come every moment."""
 
 SAID: Final = 4096
 """Characters of a command or reply that the trace keeps."""
@@ -243,6 +246,8 @@ class Traders:
         self._again(plan.orders_per_s, self._market)
         self._again(plan.asks_per_s, self._ask)
         self._again(plan.asks_per_s / 10, self._story)
+        if plan.families_per_s:
+            self._again(plan.families_per_s, lambda: self._family("spot"))
         self._again(plan.asks_per_s / 40, self._misbehave)
         if plan.kills:
             self._again(2.0 / plan.span_s, self._kill)
@@ -372,27 +377,34 @@ class Traders:
             self.world.courier.carry(rng.uniform(0.0, 0.3), ask)
 
     def _family(self, venue: Venue) -> None:
-        """Several orders under one userref, and a cancel of them all, of which the venue may refuse one."""
+        """Several orders under one userref, and a cancel of them all, of which the venue may refuse any one.
+
+        Some of them are placed and canceled while no stream can tell of them.
+        """
         rng, world = self._rng, self.world
         userref = rng.randrange(100, 1_000_000)
-        for _ in range(rng.randint(2, 4)):
+        if rng.random() < DARK / max(1.0, world.plan.families_per_s):
+            world.cut_off([WS_HOST], "refused")
+            world.courier.carry(rng.uniform(0.5, 1.5), lambda: world.mend([WS_HOST]))
+        size = rng.randint(2, 4)
+        for _ in range(size):
             self._place_as(venue, {"userref": userref})
         client = rng.choice(self.clients[: world.plan.clients])
         until = rng.choice(("ack", "ack", "proof"))
         command = {"type": "cancel", "id": client.fresh_id(), "venue": venue, "userref": userref, "until": until}
-        one_is_refused = "rate limit" in world.plan.kinds and rng.random() < 0.5
+        one_is_refused, refused = rng.random() < 0.5, rng.randrange(size)
 
         def send() -> None:
             if one_is_refused:
                 cancels = {"route": "spot_ws_v2", "match": "cancel_order"}
                 if world.plan.settings.spot.protocol == "v1":
                     cancels = {"route": "spot_ws", "match": "cancelOrder"}
+                refusal = {"kind": "ack_error", "error": "EOrder:Rate limit exceeded", "times": 1, "for_s": 2.0}
                 for aimed in (cancels, {"route": "spot_rest", "match": "CancelOrder"}):
-                    refusal = {"kind": "ack_error", "error": "EOrder:Rate limit exceeded", "times": 1, "for_s": 2.0}
-                    world.exchange.faults.inject(aimed | refusal)
+                    world.exchange.faults.inject({**aimed, **refusal, "skip": refused})
             self._send(client, command)
 
-        world.courier.carry(rng.choice((0.0, 0.1, 0.3)), send)
+        world.courier.carry(rng.choice((0.0, 0.2, 0.4, 0.4)), send)
 
     def _cancel_before_its_order(self, venue: Venue) -> None:
         """A cancel overtakes the order that it is for."""
@@ -628,7 +640,7 @@ class Traders:
         Acks bear no order, so one that comes twice counts twice; and on the stream an ack is inferred, from every order
         that it could have meant having been seen to be canceled.
         """
-        doubled = {"acks in disorder", "foreign ack"} & set(self.world.plan.kinds)
+        doubled = outcome["route"] == "ws" and {"acks in disorder", "foreign ack"} & set(self.world.plan.kinds)
         return outcome["outcome"] == "acked" and (outcome["route"] == "stream" or bool(doubled))
 
     def _died(self, life: Life) -> None:
