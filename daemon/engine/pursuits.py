@@ -681,9 +681,16 @@ class Pursuits:
         waiters, pursuit.answered_acked = pursuit.answered_acked, ()
         pursuit.error = reject.error
         for waiter in waiters:
-            outcome = Rejected(RULES[reject.fault].reject_class)
-            self.counts.late += 1
-            self.effects.append(Late(waiter.ticket, self._settlement(pursuit, waiter, outcome, "stream", now_ns)))
+            ticket = waiter.ticket
+            settlement = self._settlement(pursuit, waiter, Rejected(RULES[reject.fault].reject_class), "stream", now_ns)
+            if type(ticket) is Child:
+                # Its walk may have been answered by now, or have gone after the order anew.
+                told = None if ticket.parent.done else (ticket.parent.children or {}).get(ticket.order_id)
+                if told is not None and type(told.outcome) is Acked:
+                    self._child_told(ticket, settlement, now_ns)
+            elif type(ticket) is not Sweep:
+                self.counts.late += 1
+                self.effects.append(Late(ticket, settlement))
         self.effects.append(
             Alert(
                 f"the cancel of {pursuit.key.kind} {pursuit.key.value} was accepted and then refused: {reject.error}",
@@ -1316,7 +1323,8 @@ class Pursuits:
             return False
         if pursuit.children is not None or pursuit.verdict is not None:
             return True
-        return pursuit.key.kind == "userref" and (bool(pursuit.pending) or pursuit.ambiguous)
+        # One that was answered by canceling some orders worked, whatever is still to be found out about the others.
+        return pursuit.key.kind == "userref" and (bool(pursuit.pending) or pursuit.ambiguous or pursuit.oks > 0)
 
     def _diverted(self, pursuit: Pursuit, now_ns: int) -> bool:
         """Send it on in another way than by its own request, where that is called for."""

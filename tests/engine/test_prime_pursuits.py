@@ -150,6 +150,33 @@ def test_also_to_those_who_joined_while_another_waits_for_proof(desk: PrimeDesk)
     assert desk.outcome("p") == Canceled("0.5")
 
 
+def test_for_one_of_everything_it_counts_against_everything(desk: PrimeDesk) -> None:
+    """(Simulation seed 2719, which this ended the daemon of.)"""
+    desk.rests("o-2")
+    desk.cancel("all")
+    first, second = desk.take()
+    desk.accept(first, "e-1")
+    desk.refuse(first, Fault.UNAVAILABLE, "e-2")
+    desk.accept(second, "e-3")
+    desk.canceled(str(second.target.value))
+    assert desk.lates == []
+    assert len(desk.alerts) == 1
+    desk.see(desk.look(), OrderState(str(first.target.value), "open", symbol=SYMBOL))
+    desk.wait(DEADLINE_MS)
+    assert isinstance(desk.outcome("all"), Rejected)
+
+
+def test_everything_that_was_answered_stays_answered_and_people_are_told(desk: PrimeDesk) -> None:
+    desk.cancel("all")
+    [send] = desk.take()
+    desk.accept(send)
+    desk.see(desk.look())
+    assert desk.outcome("all") == Acked()
+    desk.refuse(send, Fault.UNAVAILABLE)
+    assert desk.lates == []
+    assert len(desk.alerts) == 1
+
+
 def test_the_refused_twin_of_a_hedge_takes_nothing_back(desk: PrimeDesk) -> None:
     desk.cancel("t", order(O1))
     first = desk.last()

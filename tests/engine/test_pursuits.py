@@ -1125,6 +1125,18 @@ def test_a_userref_by_rest_without_any_stream_goes_on_after_what_a_list_shows() 
     assert desk.outcome("t") == Acked()
 
 
+def test_a_userref_that_worked_by_rest_is_not_sent_again_while_the_list_is_awaited() -> None:
+    """The strategy may use it for its next order by then. (Simulation seeds 97, 124 and 147.)"""
+    desk = Desk()
+    desk.cancel("t", userref(7))
+    desk.rest_count(desk.call(), 1)
+    assert desk.call().form == "open_orders"
+    desk.up(0)
+    desk.wait(DEADLINE_MS)
+    assert desk.take() == []
+    assert isinstance(desk.outcome("t"), Unknown)
+
+
 def test_an_acceptance_that_the_order_stream_belies_is_not_passed_on_to_who_asks_later() -> None:
     desk = Desk(0)
     desk.opened(O1)
