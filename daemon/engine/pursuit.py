@@ -147,10 +147,11 @@ class Family(Pursuit):
     """Every order under a userref, or every order there is, being cancelled by one request.
 
     `meant` are the orders it is after, as far as the order stream knew them when it left, `left` those of them not
-    known to have ended, `perhaps` those heard of since, which it may have met too. The venue answers per order and does
-    not say whose answer it is. When the request cannot be relied on any more the family is split: `children` holds what
-    became of each order by its own id. Where the venue has no such request it is split from the start, and `unwalked`
-    are the orders whose cancels have to wait their turn.
+    known to have ended, `perhaps` those heard of since, which it may have met too, `mute` the lanes that had its
+    request and were silent for too long, and when they had been. The venue answers per order and does not say whose
+    answer it is. When the request cannot be relied on any more the family is split: `children` holds what became of
+    each order by its own id. Where the venue has no such request it is split from the start, and `unwalked` are the
+    orders whose cancels have to wait their turn.
     """
 
     children: "dict[str, Settlement | None] | None" = None
@@ -183,6 +184,7 @@ class Family(Pursuit):
         self.left: set[str] = set()
         self.perhaps: set[str] = set()
         self.named: set[str] = set()
+        self.mute: dict[Lane, int] = {}
         self.unwalked: list[str] = []
 
     def seen_for(self, waiter: Waiter) -> bool:

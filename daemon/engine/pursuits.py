@@ -157,6 +157,7 @@ class Pursuits:
         self._events: dict[str, None] = {}
         self._walk = Pace(WALK_PER_S, WALK_BURST)
         self._witnesses: set[Lane] = set()
+        self._heard_ns: dict[Lane, int] = {}
         self._fired: dict[Reqid, tuple[Lane, FireOwner]] = {}
         self.tells_opened = False
         """Whether an Opened follows when an order is open that was not known to be."""
@@ -472,6 +473,7 @@ class Pursuits:
     def evidence(self, lane: Lane, evidence: Evidence, now_ns: int) -> None:
         """Take in what a WebSocket lane was told. Anything that says nothing about a cancel changes nothing."""
         kind = type(evidence)
+        self._heard_ns[lane] = now_ns
         if kind is CancelAck:
             self._on_ack(lane, evidence, now_ns)  # type: ignore[arg-type]
         elif kind is Orders:
@@ -598,8 +600,12 @@ class Pursuits:
 
     def _unlisted(self, family: Family) -> bool:
         """Whether nobody has told all that its request by userref may have met: no stream, and no list since."""
-        streamed = family.witnessed and bool(self._witnesses)
-        return self._mass and family.key.kind == "userref" and not (streamed or family.seen_ns)
+        return self._mass and family.key.kind == "userref" and not (self._streamed(family) or family.seen_ns)
+
+    def _streamed(self, family: Family) -> bool:
+        """Whether a stream can still be relied on to have told all: one may be mute that left a request unanswered."""
+        heard, mute = self._heard_ns, family.mute
+        return family.witnessed and any(heard.get(lane, 0) >= mute.get(lane, 0) for lane in self._witnesses)
 
     def _heard_of(self, row: Row) -> None:
         """An order may have rested, or come to rest, just before a request for its family took effect."""
@@ -1153,7 +1159,7 @@ class Pursuits:
             return
         if family.children is not None and family.verdict is None:
             news = sorted(resting - family.children.keys())
-            if news and family.witnessed:
+            if news and family.witnessed and (self._streamed(family) or not family.mute):
                 # Nobody knows whether they were placed before its request left, or since: they are neither canceled
                 # nor called gone.
                 family.seen_ns = 0
@@ -1447,6 +1453,8 @@ class Pursuits:
 
     def _hedge(self, pursuit: Pursuit, now_ns: int) -> None:
         """Silence: a second route beside the first. The first is not given up, and nothing is concluded."""
+        if type(pursuit) is Family:
+            pursuit.mute.update(dict.fromkeys(pursuit.pending, now_ns))
         if self._diverted(pursuit, now_ns):
             return
         lane = self._lanes.untried_for(pursuit, now_ns)

@@ -196,6 +196,14 @@ class Desk:
     def rest_orders(self, call: Call, *states: OrderState) -> None:
         self.rest(call, RestOrders(states))
 
+    def nothing_rests(self) -> None:
+        """Whatever list is asked for until two seconds from now is empty."""
+        for _ in range(20):
+            while (call := self.maybe_call()) is not None:
+                assert call.form == "open_orders", call
+                self.rest_orders(call)
+            self.wait(100)
+
     def rest_fail(self, call: Call, *, left: bool, why: str = "connection lost") -> None:
         self.pursuits.call_failed(call, left, why, self.now_ns)
         self.carry_out()

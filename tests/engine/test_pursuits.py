@@ -744,7 +744,7 @@ def test_an_order_heard_of_since_that_ends_too_lets_the_family_be_proved() -> No
     desk.canceled(O2)
     # O2 may have used up the only ack, so a list has to bear it out.
     desk.wait(1500)
-    desk.rest_orders(desk.call())
+    desk.nothing_rests()
     assert desk.outcome("t") == Canceled("0")
 
 
@@ -886,18 +886,46 @@ def test_a_silent_userref_of_which_all_known_orders_filled_is_looked_up() -> Non
     desk.filled(O1)
     desk.wait(1500)
     assert desk.answers == {}
-    listed = desk.call()
-    assert listed.form == "open_orders"
-    desk.rest_orders(listed)
+    desk.nothing_rests()
     assert desk.outcome("t") == Closed("filled", "5")
 
 
-def test_a_silent_userref_whose_known_orders_were_canceled_was_accepted() -> None:
+def test_a_silent_userref_whose_known_orders_were_canceled_was_accepted_when_nothing_else_rests() -> None:
+    """The stream may have fallen silent with the request, and an order placed before it untold. (Simulation, 5843.)"""
     desk = Desk(0)
     family(desk, O1)
     desk.cancel("t", userref(7))
     desk.canceled(O1)
     desk.wait(400)
+    assert desk.answers == {}
+    desk.nothing_rests()
+    assert desk.outcome("t") == Acked()
+
+
+def test_a_silent_userref_whose_stream_goes_on_needs_no_list() -> None:
+    desk = Desk(0)
+    family(desk, O1)
+    desk.cancel("t", userref(7))
+    desk.wait(450)
+    desk.canceled(O1)
+    assert desk.outcome("t") == Acked()
+
+
+def test_of_a_silent_userref_what_a_list_shows_besides_is_canceled_too() -> None:
+    desk = Desk(0)
+    family(desk, O1)
+    desk.cancel("t", userref(7))
+    desk.take()
+    desk.wait(400)
+    listed = desk.call()
+    assert listed.form == "open_orders"
+    child = desk.last()
+    desk.rest_orders(listed, OrderState(O1, "open", userref=7), OrderState(O2, "open", userref=7))
+    sibling = desk.last()
+    assert [child.target, sibling.target] == [order(O1), order(O2)]
+    desk.ack(child)
+    assert desk.answers == {}
+    desk.ack(sibling)
     assert desk.outcome("t") == Acked()
 
 

@@ -23,9 +23,9 @@ class Judge:
     def hear(self, reply: Mapping[str, Any], asked_ns: int) -> None:
         """Judge one reply. asked_ns: when it was asked for, monotonic."""
         if reply["type"] == "outcome" and "outcome" in reply:
-            self._outcome(reply)
+            self._outcome(reply, asked_ns)
         for outcome in reply.get("outcomes", ()):
-            self._outcome(outcome)
+            self._outcome(outcome, asked_ns)
         if reply["type"] == "all":
             for venue, told in reply["venues"].items():
                 self._all(venue, told, asked_ns)
@@ -33,14 +33,16 @@ class Judge:
             for venue, told in reply["venues"].items():
                 assert told["state"] != "flat" or not self._left(venue, asked_ns), f"{told} on {venue}"
 
-    def _outcome(self, told: Mapping[str, Any]) -> None:
+    def _outcome(self, told: Mapping[str, Any], asked_ns: int) -> None:
         venue: Venue = told["venue"]
+        # It is not told where the clock of an earlier life read it.
+        received_ns = told.get("received_ns", asked_ns)
         if told["outcome"] in ("unknown", "rejected", "refused"):
             return
         if told["outcome"] == "not_open":
             for bearer in self._bearers(venue, told):
                 # An order placed since the asking may bear the same name; one that was there then may not.
-                assert self._placed_after(bearer, told["received_ns"]), f"{told} while {bearer.order_id} rests"
+                assert self._placed_after(bearer, received_ns), f"{told} while {bearer.order_id} rests"
         if "order_id" not in told:
             return
         order = self._book.order(DEFAULT_ACCOUNT, venue, told["order_id"])
@@ -48,7 +50,7 @@ class Judge:
             assert told["outcome"] == "not_open" or "cause" in told, f"{told} for an order that never was"
             return
         none_was_known = told["outcome"] == "not_open" or "cause" in told
-        if none_was_known and self._placed_after(order, told["received_ns"]):
+        if none_was_known and self._placed_after(order, received_ns):
             return
         if told["outcome"] == "acked" and self._pending(order):
             return

@@ -86,8 +86,20 @@ MUTANTS: Final = (
     Mutant(
         "acks are counted while no stream tells of what",
         "daemon.engine.pursuits",
-        "not (streamed or family.seen_ns)",
+        "not (self._streamed(family) or family.seen_ns)",
         "False",
+    ),
+    Mutant(
+        "a userref is sent again by another route",
+        "daemon.engine.pursuits",
+        "(bool(pursuit.pending) or pursuit.ambiguous or pursuit.oks > 0)",
+        "False",
+    ),
+    Mutant(
+        "what is heard after the reply is not told",
+        "daemon.tasks.dispatcher",
+        "                owner.late(settlement)",
+        "                pass",
     ),
     Mutant(
         "what was cut short by a crash is canceled before anybody looked",

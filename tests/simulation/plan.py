@@ -22,7 +22,7 @@ VENUES_DRAWN: Final[tuple[tuple[Venue, ...], ...]] = (
 )
 """Spot most often: it has most ways to go wrong. Together they are costly and teach little that is new."""
 
-LATE_WINDOWS: Final = 16
+LATE_WINDOWS: Final = 32
 """One seed in so many waits until no late answer can come any more, and looks for what is left in the tables."""
 
 FAMILY_DAYS: Final = 0.16
@@ -99,7 +99,7 @@ def plan_for(seed: int, kinds: tuple[str, ...]) -> Plan:
         venue_ahead_s=rng.choice((0.0, 0.0, 0.0, 1.5, -1.5)),
         span_s=rng.uniform(2.0, 6.5),
         clients=rng.randint(1, 4),
-        asks_per_s=1.0 if families else rng.uniform(8.5, 25.5),
+        asks_per_s=1.0 if families else rng.uniform(8.4, 25.2),
         orders_per_s=rng.uniform(5.0, 18.0),
         families_per_s=6.0 if families else 0.0,
         troubles_per_s=0.0 if calm else rng.choice((3.0, 6.0, 11.0)),

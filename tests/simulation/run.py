@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sized
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+import msgspec
 import trio
 from trio.testing import MockClock
 
@@ -17,7 +18,7 @@ from daemon.settings import LATE_WINDOW_S
 from daemon.sim.rates import UNLIMITED
 from daemon.sim.server import DEFAULT_ACCOUNT
 from tests.scenarios import wirelog
-from tests.scenarios.world import FEED_HOST
+from tests.scenarios.world import EVENTS, FEED_HOST
 
 from .lines import Courier, clock_with
 from .plan import Plan, plan_for
@@ -33,6 +34,13 @@ GRACE_S: Final = 2.0
 
 WHOLE_S: Final = 30.0
 """By when the last connection is back too: the longest delay between two dials."""
+
+LATE_BY_S: Final = 0.5
+"""By how much everything is late that is to be told after the reply."""
+
+SINGLE: Final = frozenset({"cancelOrder", "cancel_order", "CancelOrder"})
+ENDING: Final = wirelog.CANCELS | {"cancelAll", "cancel_all", "CancelAll"}
+"""Operations of Spot by which a userref can be canceled, and by which anything can."""
 
 CONNECTIONS_LIMIT: Final = 120
 CONNECTIONS_WINDOW_S: Final = 600.0
@@ -181,6 +189,30 @@ class Run:
             await trio.sleep(0.25)
         if not self._whole():
             world.blame(f"a connection stays away for {WHOLE_S} s: {self._states()}")
+        elif 0.4 < chance < 0.55:
+            for venue in self.plan.venues:
+                await self._late_is_told(venue)
+
+    async def _late_is_told(self, venue: Venue) -> None:
+        """What the venue says after a command was answered is told on the event socket."""
+        world = self.world
+        probe = self.traders.strategy(f"late-{venue}")
+        heard = world.bus.subscribe(EVENTS, f"late.{venue}".encode())
+        order_id = world.exchange.place(venue)
+        await trio.sleep(0.3)
+        for kind in ("delay", "delay_events", "rest_delay"):
+            world.exchange.faults.inject({"kind": kind, "seconds": LATE_BY_S, "for_s": LATE_BY_S})
+        command = {"type": "cancel", "id": probe.fresh_id(), "venue": venue, "order_id": order_id, "deadline_ms": 200}
+        asking = probe.ask(command | ({"symbol": "BTC-USD"} if venue == "prime" else {}), json=True)
+        await trio.sleep(3 * LATE_BY_S)
+        order = world.exchange.exchange.order(DEFAULT_ACCOUNT, venue, order_id)
+        if (asking.replied or {}).get("outcome") != "unknown" or order is None or order.ended_s is None:
+            return
+        told = []
+        while (event := heard.receive_nowait()) is not None:
+            told.append(msgspec.json.decode(event[-1]).get("id"))
+        if command["id"] not in told:
+            world.blame(f"what {venue} said after the reply is not told: {asking.replied}", order_id)
 
     async def _vanished_is_noticed(self) -> None:
         """The peer of every session is gone without a word: no such connection is held on to.
@@ -287,6 +319,7 @@ class Run:
             if count > 1:
                 world.blame(f"nonce {number} was used {count} times", number)
         self._refusals_were_true()
+        self._no_family_was_asked_for_twice()
         self._overtaken_were_found()
         for (life, host), count in world.dials.items():
             if host in _WS_HOSTS and count > CONNECTIONS_LIMIT * max(1.0, self.plan.span_s / CONNECTIONS_WINDOW_S):
@@ -308,6 +341,32 @@ class Run:
                 continue  # a cancel of everything was first
             if not any(start_s <= placed_s <= end_s + 1.0 for start_s, end_s in world.pauses):
                 world.blame(f"not open, and placed before the window's end: {reply}", order_id)
+
+    def _no_family_was_asked_for_twice(self) -> None:
+        """A request by userref that canceled an order is not sent again: by then the name may be another order's."""
+        world = self.world
+        if "unlisted error" in self.plan.kinds:
+            return  # one order is refused by words that are for the whole request, which then was not carried out
+        at_once: Counter[float] = Counter()
+        came: dict[str, list[float]] = {}
+        for one in world.exchange.received:
+            if one.operation in ENDING:
+                at_once[one.at_s] += 1
+            if one.operation in SINGLE:
+                for name in wirelog.names(one):
+                    came.setdefault(name, []).append(one.at_s)
+        for (venue, userref), askings in self.traders.naming.items():
+            at_s = came.get(str(userref), ())
+            if len(askings) != 1 or len(at_s) < 2:
+                continue
+            order_ids = self.traders.bearing.get((venue, "userref", userref), ())
+            orders = [world.exchange.exchange.order(DEFAULT_ACCOUNT, venue, order_id) for order_id in order_ids]
+            ended = {order.ended_s for order in orders if order is not None}
+            # What came together with other cancels need not be what ended it.
+            worked = [one_s for one_s in at_s if at_once[one_s] == 1 and one_s in ended]
+            if worked and at_s[-1] > worked[0]:
+                again_s = at_s[-1] - worked[0]
+                world.blame(f"userref {userref} was sent again {again_s:.3f} s after it had worked", str(userref))
 
     def _refusals_were_true(self) -> None:
         """Where the first asking for an order was refused, no cancel of that order came to the venue meanwhile."""

@@ -222,6 +222,8 @@ class Traders:
         """The orders of a venue that were ever placed under a name."""
         self.after: dict[tuple[Venue, str], list[Asking]] = {}
         """Every asking by the orders that it may have been after, for what may be said of frames that never left."""
+        self.naming: dict[tuple[Venue, int], list[Asking]] = {}
+        """Every asking by the userrefs that it names, an unread one of who went at once too."""
         self.sweeps: list[float] = []
         """When somebody asked for everything to be canceled."""
         self.overtaken: list[tuple[Venue, str, Asking, float]] = []
@@ -345,10 +347,12 @@ class Traders:
                 command["cl_ord_id"] = f"never-{rng.randrange(1000)}"
             case _:
                 command |= self._named(rng, venue, order_id, named)
-        self._send(client, command)
+        asking = self._send(client, command)
         if rng.random() < 0.06:
             # Asked again, with the same words or with others, at once or later.
             again = dict(command) if rng.random() < 0.7 else {**command, "until": "proof", "deadline_ms": 7777}
+            if "userref" in again:
+                self._is_after(venue, {"userref": again["userref"]}, asking)
             self.world.courier.carry(
                 rng.choice((0.0, 0.01, 1.0)), lambda: client.ask(again, json=rng.random() < 0.5) and None
             )
@@ -443,7 +447,7 @@ class Traders:
     def _rests(self, venue: Venue, order_id: str) -> bool:
         return self.world.exchange.exchange.known_order(venue, order_id) is not None
 
-    def _send(self, client: Client, command: dict[str, Any]) -> None:
+    def _send(self, client: Client, command: dict[str, Any]) -> Asking:
         asking = client.ask(command, json=self._rng.random() < 0.3)
         venue = command.get("venue")
         parts = command.get("orders", [command])
@@ -452,8 +456,11 @@ class Traders:
             self.sweeps.append(asking.asked_s)
         for part in parts:
             self._is_after(venue, part, asking)
+        return asking
 
     def _is_after(self, venue: Venue | None, part: Mapping[str, Any], asking: Asking) -> None:
+        if venue and "userref" in part:
+            self.naming.setdefault((venue, part["userref"]), []).append(asking)
         for kind in NAMES:
             for order_id in self.bearing.get((venue, kind, part[kind]), ()) if venue and kind in part else ():
                 self.after.setdefault((venue, order_id), []).append(asking)
