@@ -118,6 +118,11 @@ LOOK_LIMIT = 100
 """Most looks at single orders that are under way: a venue may bear few subscriptions, and each is one. Whoever asks
 beyond shares a look at everything."""
 
+ACCEPTED: tuple[type[Outcome], ...] = (*SAFE, Acked)
+"""Outcomes of a walk's orders that only lists have to bear out."""
+
+NO_PROOF = "accepted by the venue, but no proof came before the deadline"
+
 LOOKS_NEEDED = 2
 """Lists in a row that show nothing open, where everything had to be cancelled one by one."""
 
@@ -1174,7 +1179,7 @@ class Pursuits:
                 family.query_ns = now_ns + self._policy.hedge_ns
                 return
             due = [waiter for waiter in family.waiters if self._window_ns(family, waiter) <= family.listed_ns]
-            self._reply(family, due, family.verdict, family.listed_by, now_ns, now_ns)
+            self._confirm(family, due, family.verdict, family.listed_by, now_ns)
             if not family.done:
                 self._verify(family, family.verdict, now_ns, family.listed_by)
         elif resting:
@@ -1185,6 +1190,14 @@ class Pursuits:
             self._verify(family, family.ending(self.resting), now_ns, family.listed_by)
         else:
             self._conclude(family, now_ns)
+
+    def _confirm(self, family: Family, due: list[Waiter], verdict: Outcome, route: Route, now_ns: int) -> None:
+        """Tell a verdict that a list has borne out: what was only accepted before is now proved to be gone."""
+        if isinstance(verdict, Acked) and (proved := [waiter for waiter in due if waiter.proof]):
+            due = [waiter for waiter in due if not waiter.proof]
+            self._reply(family, proved, Canceled(), route, now_ns, now_ns)
+        if not family.done:
+            self._reply(family, due, verdict, route, now_ns, now_ns)
 
     def _listed(self, orders: Iterable[OrderState], asked_ns: int, now_ns: int) -> None:
         """Take in a list of all that is open, which may tell of ended orders too."""
@@ -1301,6 +1314,9 @@ class Pursuits:
             combined = pursuit.combined()
             seen = self._mass or pursuit.seen_for(waiter)
             seen = seen and not self._unlisted(pursuit)
+            if waiter.proof and isinstance(combined, Acked):
+                pursuit.error = NO_PROOF
+                return Unknown(pursuit.routes)
             return combined if seen and not isinstance(combined, SAFE) else Unknown(pursuit.routes)
         if not pursuit.attempts:
             if type(pursuit) is Family and pursuit.listed_ns and not self._mass:
@@ -1313,7 +1329,7 @@ class Pursuits:
             nor = f", and {self._rest_error}" if self._policy.rest else ""
             return Refused("no_route", f"no {self.venue} session takes it{nor}")
         if pursuit.acked_ns is not None:
-            pursuit.error = "accepted by the venue, but no proof came before the deadline"
+            pursuit.error = NO_PROOF
             return Unknown(pursuit.routes)
         if self._is_denied(pursuit, waiter):
             return self._not_there(pursuit)
@@ -1617,17 +1633,19 @@ class Pursuits:
             family.clean_looks += (family.listed_ns,)
             family.count = sum(isinstance(told.outcome, Acked | Canceled) for told in children.values() if told)
             verdict = family.verdict or (family.combined() if children else Canceled())
-            if not isinstance(verdict, SAFE):
+            if not isinstance(verdict, ACCEPTED):
                 self._give_bad_news(family, verdict, now_ns)
                 return
             family.verdict = verdict
             due = [w for w in family.waiters if family.looks_for(w) >= (LOOKS_NEEDED if w.proof else 1)]
-            self._reply(family, due, verdict, "stream", now_ns, now_ns)
+            self._confirm(family, due, verdict, "stream", now_ns)
             if not family.done:
                 self._ask(family, now_ns)
-        elif all(told is not None for told in children.values()) and not isinstance(family.combined(), SAFE):
+        elif all(told is not None for told in children.values()) and not isinstance(family.combined(), ACCEPTED):
             self._give_bad_news(family, family.combined(), now_ns)
         else:
+            if children and isinstance(family.combined(), Acked):
+                self._tell_unproved(family, Acked(), "stream", now_ns)
             family.query_ns = now_ns + self._policy.hedge_ns
 
     def _give_bad_news(self, family: Family, outcome: Outcome, now_ns: int) -> None:
@@ -1635,6 +1653,10 @@ class Pursuits:
         self._reply(family, self._who_saw(family), outcome, "stream", now_ns, now_ns)
         if not family.done:
             self._ask(family, now_ns)
+
+    def _tell_unproved(self, family: Family, outcome: Outcome, route: Route, now_ns: int) -> None:
+        """Answer those who did not ask for proof."""
+        self._reply(family, [w for w in self._who_saw(family) if not w.proof], outcome, route, now_ns, now_ns)
 
     def _who_saw(self, family: Family) -> list[Waiter]:
         """Those for whom no order is missed of which nobody told; all, where the request is the venue's own."""
@@ -1922,7 +1944,10 @@ class Pursuits:
             elif isinstance(outcome, SAFE):
                 self._verify(family, outcome, now_ns)
             else:
-                self._reply(family, self._who_saw(family), outcome, route, answered_ns, now_ns)
+                due = [waiter for waiter in self._who_saw(family) if not (waiter.proof and isinstance(outcome, Acked))]
+                self._reply(family, due, outcome, route, answered_ns, now_ns)
+                if not family.done and isinstance(outcome, Acked):
+                    self._verify(family, outcome, now_ns)
         elif isinstance(outcome, Acked | Canceled) and not self._unlisted(family):
             # News only to those who were answered `unknown`; no list has proved more than that it was accepted.
             self._tell_late(family, Acked(), route, now_ns)
@@ -1935,8 +1960,7 @@ class Pursuits:
         """
         family.verdict = outcome
         if isinstance(outcome, Canceled):
-            unproved = [waiter for waiter in self._who_saw(family) if not waiter.proof]
-            self._reply(family, unproved, Acked(), route, now_ns, now_ns)
+            self._tell_unproved(family, Acked(), route, now_ns)
         if not family.done and not self._mass:
             # Looks are repeated until two in a row show nothing, so the first can be made now.
             self._ask(family, now_ns)

@@ -177,6 +177,21 @@ def test_everything_that_was_answered_stays_answered_and_people_are_told(desk: P
     assert len(desk.alerts) == 1
 
 
+def test_who_joins_for_proof_is_told_that_it_is_proved(desk: PrimeDesk) -> None:
+    """The walk had begun for somebody who did not ask for it. (Simulation seed 783.)"""
+    desk.cancel("all")
+    [send] = desk.take()
+    desk.cancel("proof", proof=True)
+    desk.accept(send)
+    desk.canceled(O1)
+    for _ in range(LOOKS_NEEDED + 1):
+        if desk.looked:
+            desk.see(desk.look())
+        desk.wait(50)
+    assert desk.outcome("all") == Acked()
+    assert desk.outcome("proof") == Canceled()
+
+
 def test_the_refused_twin_of_a_hedge_takes_nothing_back(desk: PrimeDesk) -> None:
     desk.cancel("t", order(O1))
     first = desk.last()

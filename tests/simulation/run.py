@@ -345,7 +345,7 @@ class Run:
     def _no_family_was_asked_for_twice(self) -> None:
         """A request by userref that canceled an order is not sent again: by then the name may be another order's."""
         world = self.world
-        if "unlisted error" in self.plan.kinds:
+        if {"unlisted error", "rate limit"} & set(self.plan.kinds):
             return  # one order is refused by words that are for the whole request, which then was not carried out
         at_once: Counter[float] = Counter()
         came: dict[str, list[float]] = {}

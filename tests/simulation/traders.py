@@ -39,6 +39,9 @@ RESTING_WANTED: Final = 0.7
 DARK: Final = 0.3
 """How often a family is canceled while no stream can tell of it; as often in all where families come every moment."""
 
+MOMENT_NS: Final = 1_000
+"""What happens in one moment may have been the other way round: the book's times are fractions of a second."""
+
 SAID: Final = 4096
 """Characters of a command or reply that the trace keeps."""
 
@@ -572,11 +575,14 @@ class Traders:
             return
         self._judge_asking(asking, reply)
         with world.blaming(id, *_names(asked)):
-            world.judge.hear(reply, asking.asked_ns if first is None else first.asked_ns)
+            world.judge.hear(reply, (asking if first is None else first).asked_ns - MOMENT_NS)
             for outcome in outcomes:
                 if asked.get("until") == "proof":
                     assert outcome["outcome"] != "acked", f"acked where proof was asked for: {outcome}"
                 self._free_names(outcome)
+            if asked.get("until") == "proof" and reply["type"] == "all":
+                proved = all(told["outcome"] != "acked" for told in reply["venues"].values())
+                assert proved, f"acked where proof was asked for: {reply}"
         if kind == "cancel_batch" and reply["type"] == "batch" and len(outcomes) != len(asked["orders"]):
             world.blame(f"{len(outcomes)} outcomes for {len(asked['orders'])} orders", id)
         if kind == "kill" and reply["type"] == "killed":

@@ -438,7 +438,9 @@ def _http_error(world: SimulatedWorld, rng: random.Random, venue: Venue) -> floa
     members: dict[str, Any] = {}
     if kind == "rest_status":
         statuses = (404, 500, 502, 503, 504, 520, 524) if world.must_heal else (401, 403, 429, 500, 502)
-        members = {"status": rng.choice(statuses), "effect": _effect(rng)}
+        status = rng.choice(statuses)
+        # What is turned away at the door was not carried out.
+        members = {"status": status, "effect": "before" if status in (401, 403, 404, 429) else _effect(rng)}
         if rng.random() < 0.3:
             members["body"] = rng.choice(("", "{}", '{"error":["EService:Unavailable"]}', "<html>"))
     elif kind == "rest_html_200":
