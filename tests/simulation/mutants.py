@@ -56,8 +56,8 @@ MUTANTS: Final = (
     Mutant(
         "an ack is taken for proof",
         "daemon.engine.pursuits",
-        'but no proof came before the deadline"\n            return Unknown(pursuit.routes)',
-        'but no proof came before the deadline"\n            return Canceled()',
+        "if pursuit.acked_ns is not None:\n            pursuit.error = NO_PROOF\n            return Unknown(pursuit.routes)",
+        "if pursuit.acked_ns is not None:\n            pursuit.error = NO_PROOF\n            return Canceled()",
     ),
     Mutant(
         "an ack answers those who wait for proof",
