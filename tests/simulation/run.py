@@ -3,7 +3,7 @@
 import gc
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sized
+from collections.abc import Awaitable, Callable, Collection, Sized
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -191,28 +191,38 @@ class Run:
             world.blame(f"a connection stays away for {WHOLE_S} s: {self._states()}")
         elif 0.4 < chance < 0.55:
             for venue in self.plan.venues:
-                await self._late_is_told(venue)
+                await self._late_is_told(venue, ("delay", "delay_events", "rest_delay"))
+            if "spot" in self.plan.venues:
+                reply = await self._late_is_told("spot", ("delay_events", "rest_delay"), until="proof")
+                if reply.get("outcome") == "canceled":
+                    world.blame(f"proof is told of that was still under way: {reply}", reply.get("order_id"))
 
-    async def _late_is_told(self, venue: Venue) -> None:
-        """What the venue says after a command was answered is told on the event socket."""
+    async def _late_is_told(self, venue: Venue, late: Collection[str], **how: str) -> dict[str, Any]:
+        """What the venue says after a command was answered is told on the event socket.
+
+        late: what is late. Returns the reply.
+        """
         world = self.world
-        probe = self.traders.strategy(f"late-{venue}")
+        probe = self.traders.strategy("-".join(("late", venue, *how.values())))
         heard = world.bus.subscribe(EVENTS, f"late.{venue}".encode())
         order_id = world.exchange.place(venue)
         await trio.sleep(0.3)
-        for kind in ("delay", "delay_events", "rest_delay"):
+        for kind in late:
             world.exchange.faults.inject({"kind": kind, "seconds": LATE_BY_S, "for_s": LATE_BY_S})
         command = {"type": "cancel", "id": probe.fresh_id(), "venue": venue, "order_id": order_id, "deadline_ms": 200}
+        command |= how
         asking = probe.ask(command | ({"symbol": "BTC-USD"} if venue == "prime" else {}), json=True)
         await trio.sleep(3 * LATE_BY_S)
         order = world.exchange.exchange.order(DEFAULT_ACCOUNT, venue, order_id)
-        if (asking.replied or {}).get("outcome") != "unknown" or order is None or order.ended_s is None:
-            return
+        reply = asking.replied or {}
+        if reply.get("outcome") != "unknown" or order is None or order.ended_s is None:
+            return reply
         told = []
         while (event := heard.receive_nowait()) is not None:
             told.append(msgspec.json.decode(event[-1]).get("id"))
         if command["id"] not in told:
-            world.blame(f"what {venue} said after the reply is not told: {asking.replied}", order_id)
+            world.blame(f"what {venue} said after the reply is not told: {reply}", order_id)
+        return reply
 
     async def _vanished_is_noticed(self) -> None:
         """The peer of every session is gone without a word: no such connection is held on to.
