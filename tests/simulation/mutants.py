@@ -56,8 +56,8 @@ MUTANTS: Final = (
     Mutant(
         "an ack is taken for proof",
         "daemon.engine.pursuits",
-        "        if pursuit.acked_ns is not None:\n            pursuit.error = NO_PROOF\n            return Unknown(",
-        "        if pursuit.acked_ns is not None:\n            pursuit.error = NO_PROOF\n            return Canceled() or (",
+        "NO_PROOF\n            return Unknown(pursuit.routes)",
+        "NO_PROOF\n            return Canceled()",
     ),
     Mutant(
         "an ack answers those who wait for proof",
