@@ -6,6 +6,7 @@ A reply that a client does not take is kept for it within bounds; nothing here w
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any, Final, Literal, Protocol
 
 import structlog
@@ -48,6 +49,7 @@ from ..transport.zeromq import Message, Peer, Router, Sent
 from .backlog import Backlog
 from .dispatcher import Dispatcher
 from .events import Events
+from .fair_use import FairUse
 from .killswitch import KILL_DEADLINE_MS, KillSwitch
 from .leasing import Leasing
 from .telemetry import Histogram
@@ -72,38 +74,22 @@ AHEAD_NS: Final = 1_000 * MS
 """How far after its receipt a command may claim to have been sent. On one clock it cannot be after at all; a client on
 another one (the wall's, mostly) would never find a command too old, so it is told at its first."""
 
-FLOOD_BURST: Final = 2_000
-FLOOD_PER_S: Final = 10_000
-"""More than so many commands at once, and then more than so many a second, are a flood and no burst."""
+COMPANY_NS: Final = 1_000 * MS
+"""For how long after a cancel was taken those who keep us busy with anything else are held back: while nobody cancels
+anything they may have all our time."""
 
-FLOOD_LIMIT: Final = 12
-FLOOD_AHEAD: Final = 4
-FLOOD_LOOK: Final = 32
-"""What DRAIN_LIMIT, DRAIN_AHEAD and LOOK_AHEAD are in a flood: rounds of 0.2 ms instead of 1 ms. A round stands between
-somebody else's command and its frame, and another between the ack and the reply. A burst is better off with long
-rounds, which leave for the venue in fewer writes."""
+UNSEEN_NS: Final = 2 * MS
+"""What a message of too many frames is charged beyond its refusal: thousands may be thrown away that nobody here sees,
+and nobody else's are read meanwhile."""
+
+LOOK_PAST_HELD: Final = 32
+"""LOOK_AHEAD while somebody is held back: rounds of 0.1 ms. A round stands between somebody else's command and its
+frame, and another between the ack and the reply."""
 
 KILL_SIGN: Final = b"kill"
 """What every `kill` command contains in either encoding, and few others do: those alone are decoded ahead of time."""
 
 Door = Literal["commands", "control"]
-
-
-class Tide:
-    """Whether what comes in at one door is a flood: a bucket that every message fills and that leaks all the time."""
-
-    def __init__(self) -> None:
-        self.flood = False
-        self._level = 0
-        self._seen_ns = 0
-
-    def rose(self, count: int, now_ns: int) -> None:
-        """So many were taken in one round."""
-        leaked = (now_ns - self._seen_ns) * FLOOD_PER_S // 1_000_000_000
-        # Not above twice its size: a flood that is over is forgotten in a fraction of a second.
-        self._level = min(max(self._level - leaked, 0) + count, 2 * FLOOD_BURST)
-        self._seen_ns = now_ns
-        self.flood = self._level > FLOOD_BURST
 
 
 _WORTH_A_LINE: Final = frozenset({"unknown", "rejected", "refused"})
@@ -119,6 +105,9 @@ class Wicket:
         self.door = door
         self.router = router
         self.backlog = Backlog(BACKLOG_LIMIT, BACKLOG_BYTES)
+        self.fair_use = FairUse()
+        self.held_some = trio.Event()
+        self.released = trio.Event()
         self.beats = 0
         self.outbox: dict[bytes, deque[list[bytes]]] = {}
         self.kept_bytes: dict[bytes, int] = {}
@@ -178,12 +167,16 @@ class Asked:
     @property
     def who(self) -> str:
         """Who sent it, as the kernel tells."""
-        peer = self.message.peer
-        return "" if peer is None else f"uid {peer.uid} pid {peer.pid}"
+        return _who(self.message)
 
     def answer(self, reply: Mapping[str, Any]) -> None:
         """The one reply to a command that is about no order."""
         self.gateway.settle(self, reply, ())
+
+
+def _who(message: Message) -> str:
+    peer = message.peer
+    return "" if peer is None else f"uid {peer.uid} pid {peer.pid}"
 
 
 class _Part:
@@ -305,6 +298,7 @@ class Gateway:
         self._leasing = leasing
         self._deadline_ns = deadline_ms * MS
         self._remembered: OrderedDict[tuple[bytes, CommandID], _Remembered] = OrderedDict()
+        self._admitted_ns = -COMPANY_NS
         self._kept_bytes = 0
         self._kept_some = trio.Event()
         self._emptied = trio.Event()
@@ -321,6 +315,7 @@ class Gateway:
         async with trio.open_nursery() as nursery:
             for wicket in self._wickets:
                 nursery.start_soon(self._serve, wicket, name=f"gateway {wicket.door}")
+                nursery.start_soon(self._release_held, wicket, name=f"gateway {wicket.door} held")
             nursery.start_soon(self._offer_kept, name="gateway outbox")
 
     async def drained(self) -> None:
@@ -333,8 +328,10 @@ class Gateway:
     def close(self) -> None:
         """Answer what has come and take nothing more: what a client asks from here on waits for our successor."""
         for wicket in self._wickets:
-            for _ in range(IN_FLIGHT_LIMIT):
-                message = wicket.router.receive_nowait()
+            router, backlog = wicket.router, wicket.backlog
+            backlog.release(inf)
+            for _ in range(BACKLOG_LIMIT + IN_FLIGHT_LIMIT):
+                message = backlog.take() if backlog else router.receive_nowait()
                 if message is None:
                     break
                 self._take(wicket, message)
@@ -345,7 +342,6 @@ class Gateway:
     async def _serve(self, wicket: Wicket) -> None:
         router, backlog = wicket.router, wicket.backlog
         burst = False
-        tide = Tide()
         pulls = self._killswitch.pulls
         while True:
             # Around many rounds, so that a round costs no scope; it strikes only where we wait, with nothing half done.
@@ -356,12 +352,12 @@ class Gateway:
                         for _ in range(STAND_BACK):
                             await trio.lowlevel.checkpoint()
                     taken = 0
-                    if tide.flood:
-                        limit = FLOOD_AHEAD if burst and self._look_ahead(wicket, FLOOD_LOOK) else FLOOD_LIMIT
+                    if backlog.holds:
+                        limit = DRAIN_AHEAD if self._look_ahead(wicket, LOOK_PAST_HELD) else DRAIN_LIMIT
                     else:
                         limit = DRAIN_AHEAD if burst and self._look_ahead(wicket, LOOK_AHEAD) else DRAIN_LIMIT
                     while taken < limit:
-                        message = backlog.take() if backlog else router.receive_nowait()
+                        message = backlog.take() if backlog else None if backlog.holds else router.receive_nowait()
                         if message is None:
                             break
                         taken += 1
@@ -372,11 +368,13 @@ class Gateway:
                     if taken:
                         self._perform()
                         burst = taken > 1
-                        if burst:
-                            tide.rose(taken, self._clock.monotonic_ns())
                     wicket.beats += 1
                     if backlog:
                         await trio.lowlevel.checkpoint()
+                    elif backlog.full:
+                        # Of those who are held back: nothing is read past them.
+                        wicket.released = trio.Event()
+                        await wicket.released.wait()
                     else:
                         await router.readable()
 
@@ -395,6 +393,19 @@ class Gateway:
             else:
                 backlog.put(message)
         return True
+
+    async def _release_held(self, wicket: Wicket) -> None:
+        """Give those who were held back their turn again."""
+        while True:
+            await wicket.held_some.wait()
+            due_ns = wicket.backlog.release(self._clock.monotonic_ns())
+            if wicket.backlog:
+                wicket.released.set()
+                wicket.router.rouse()
+            if due_ns is None:
+                wicket.held_some = trio.Event()
+            else:
+                await trio.sleep(max(due_ns - self._clock.monotonic_ns(), 0) / 1_000_000_000)
 
     def _perform(self) -> None:
         for desk in self._desks.values():
@@ -425,12 +436,15 @@ class Gateway:
             enveloped = True
         else:
             self._refuse_frames(wicket, message)
+            unseen_ns = UNSEEN_NS if len(frames) > MESSAGE_FRAMES else 0
+            self._charge(wicket, message, now_ns - unseen_ns)
             return
         payload = frames[-1]
         command = decode_command(payload)
         if isinstance(command, Malformed):
             refusal = refusal_map(command.id, command.reason, command.detail)
             self._refuse(wicket, message.identity, enveloped, encoding_of(payload), refusal)
+            self._charge(wicket, message, now_ns)
             return
         if command.sent_ns is not UNSET and command.sent_ns - now_ns > AHEAD_NS and type(command) is not Kill:
             ahead_ms = (command.sent_ns - now_ns) // MS
@@ -443,6 +457,17 @@ class Gateway:
             self._cancel(asked, command, now_ns)
         else:
             self._other(asked, now_ns)
+
+    def _charge(self, wicket: Wicket, message: Message, began_ns: int) -> None:
+        """Charge a peer for what it sent that cancels nothing; the rest of it waits while others cancel."""
+        now_ns = self._clock.monotonic_ns()
+        wait_ns = wicket.fair_use.charge(message.identity, now_ns - began_ns, now_ns)
+        if wait_ns and now_ns - self._admitted_ns < COMPANY_NS and not self.draining:
+            wicket.backlog.hold(message.identity, now_ns + wait_ns)
+            wicket.held_some.set()
+            what = "a client keeps the daemon busy with what cancels nothing"
+            do = f"{_who(message)}: it is held back while others cancel; mend or stop it"
+            self._events.alert("warning", what, do)
 
     def _refuse_frames(self, wicket: Wicket, message: Message) -> None:
         """More or other frames than a payload, or REQ's empty frame and a payload."""
@@ -480,10 +505,12 @@ class Gateway:
                 self._repeat(asked, self._remembered[asked.identity, asked.command.id])
             case Ping(id=id):
                 self._answer_at_once(asked, {"type": "pong", "id": id, "monotonic_ns": now_ns})
+                self._charge(asked.wicket, asked.message, now_ns)
             case Lease():
                 self._lease(asked, asked.command, now_ns)
             case Status(id=id, detail=detail):
                 self._answer_at_once(asked, {"type": "status", "id": id, **self._status(detail)})
+                self._charge(asked.wicket, asked.message, now_ns)
             case CancelBatch():
                 self._batch(asked, asked.command, now_ns)
             case CancelAll():
@@ -599,6 +626,7 @@ class Gateway:
             self._refuse_admission(asked, target, "overloaded", f"{IN_FLIGHT_LIMIT} commands are in flight")
         else:
             self._remember(key, asked, now_ns)
+            self._admitted_ns = now_ns
             return deadline_ns
         return None
 

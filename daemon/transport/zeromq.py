@@ -155,6 +155,10 @@ class Router(Protocol):
         """
         ...
 
+    def rouse(self) -> None:
+        """Have a wait for `readable` return now, for a reason that is not on the socket."""
+        ...
+
     def close(self) -> None:
         """Close the socket; calling it again does nothing. The socket's file stays, as libzmq leaves it."""
         ...
@@ -447,10 +451,14 @@ class ZeromqRouter:
         # A refused send reads the mailbox too, so the reader is looked after in every case.
         self._drained = False
         if self._parked and self._events(_EVENTS) & _POLLIN:
+            self.rouse()
+        return sent
+
+    def rouse(self) -> None:
+        if self._parked:
             self._parked = False
             # The descriptor stays open; this is how trio ends a wait without a scope around it.
             trio.lowlevel.notify_closing(self._descriptor)
-        return sent
 
     async def readable(self) -> None:
         if self.closed:
@@ -470,7 +478,7 @@ class ZeromqRouter:
             # No scope and no timer of our own around it: they would cost every message a tenth of its way through here.
             await trio.lowlevel.wait_readable(self._descriptor)
         except trio.ClosedResourceError:
-            # Also what `send_nowait` wakes us with.
+            # Also what `rouse` wakes us with.
             if self.closed:
                 raise
         except trio.Cancelled:

@@ -163,6 +163,9 @@ class MemoryRouter:
                 self._waiting = False
             self._raise_if_closed()
 
+    def rouse(self) -> None:
+        self._news.set()
+
     def close(self) -> None:
         if self._closed:
             return

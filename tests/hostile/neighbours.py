@@ -197,6 +197,9 @@ def deaf(path: str) -> None:
         time.sleep(0.01)
         dealer.send(b'{"type":"ping","id":%d}' % sent)
         sent += 1
+    # All of it is to arrive: while others cancel it is taken slowly.
+    dealer.close(linger=10_000)
+    zmq.Context.instance().term()
     print(json.dumps({"sent": sent}))
 
 

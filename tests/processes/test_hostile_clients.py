@@ -203,7 +203,7 @@ def test_a_client_that_never_reads_costs_bounded_memory(shared: Shared) -> None:
         with Dealer(service.commands) as good:
             assert len(list(good_cancels(exchange, good))) == GOOD_CANCELS
         until(lambda: undelivered(service) > before, WITHIN_S, "some are given up")
-        assert [alert["what"] for alert in service.status()["alerts"]] == ["a client does not read its replies"]
+        assert "a client does not read its replies" in [alert["what"] for alert in service.status()["alerts"]]
         assert rss_mib(service) - before_mib < GROWTH_MIB
     finally:
         deaf.close()

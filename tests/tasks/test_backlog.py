@@ -39,3 +39,32 @@ def test_it_is_full_by_number_and_by_size_and_open_again_once_something_is_taken
     by_size.take()
     assert not by_number.full
     assert not by_size.full
+
+
+def test_who_is_held_back_is_passed_over_until_its_time_and_keeps_its_sequence() -> None:
+    backlog = Backlog(100, 1000)
+    backlog.put(message(b"busy", 0))
+    backlog.hold(b"busy", 50)
+    backlog.hold(b"idle", 70)
+    backlog.put(message(b"busy", 1))
+    backlog.put(message(b"quiet", 9))
+    assert backlog.holds
+    assert backlog.take().identity == b"quiet"
+    assert (bool(backlog), len(backlog)) == (False, 2)
+    with pytest.raises(IndexError):
+        backlog.take()
+    assert backlog.release(49) == 50
+    assert not backlog
+    assert backlog.release(50) == 70
+    assert drained(backlog) == [(b"busy", 0), (b"busy", 1)]
+    assert backlog.release(70) is None
+    assert not backlog.holds
+
+
+def test_to_be_held_back_again_changes_nothing() -> None:
+    backlog = Backlog(100, 1000)
+    backlog.put(message(b"busy", 0))
+    backlog.hold(b"busy", 50)
+    backlog.hold(b"busy", 90)
+    assert backlog.release(50) is None
+    assert drained(backlog) == [(b"busy", 0)]

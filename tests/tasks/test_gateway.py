@@ -27,6 +27,7 @@ CONTROL = "ipc:///run/canceld/control.sock"
 EVENTS = "ipc:///run/canceld/events.sock"
 ORDER_ID = "OAAAAA-BBBBB-CCCCCC"
 CANCEL = {"type": "cancel", "id": 1, "venue": "spot", "order_id": ORDER_ID}
+STATUS_NS = 3_000_000
 
 
 class Venue:
@@ -58,12 +59,23 @@ class Venue:
         owner.answered(Settlement(venue="spot", target=target, outcome=outcome, route="ws"))
 
 
+class SlowClock(VirtualClock):
+    """Virtual time in which work takes time, too: as much as is added to `spent_ns`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spent_ns = 0
+
+    def monotonic_ns(self) -> int:
+        return super().monotonic_ns() + self.spent_ns
+
+
 class Door:
     """A gateway that runs, and a client at each of its sockets."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.bus = MemoryBus()
-        self.clock = VirtualClock()
+        self.clock = SlowClock()
         self.venue = Venue()
         self.events = Events(self.bus.publisher(EVENTS, mode=0o660), self.clock)
         self.directory = MemoryDirectory("/state")
@@ -75,7 +87,7 @@ class Door:
             {"spot": self.venue},  # type: ignore[dict-item]
             self.clock,
             self.events,
-            lambda detail: {"state": "serving", "detailed": detail},
+            self.status,
             intents=record.intents,
             successor=Recovery(record, {}, self.clock, self.events),
             kill=kill,
@@ -85,6 +97,11 @@ class Door:
         self.client = self.bus.connect(COMMANDS)
         self.operator = self.bus.connect(CONTROL)
         nursery.start_soon(self.gateway.run)
+
+    def status(self, detail: bool) -> dict[str, Any]:
+        """A daemon's status that takes some of its time."""
+        self.clock.spent_ns += STATUS_NS
+        return {"state": "serving", "detailed": detail}
 
     async def ask(self, command: Any, *, of: MemoryDealer | None = None) -> None:
         """Send one command in msgpack and let the gateway take it."""
@@ -286,47 +303,72 @@ async def test_both_doors_show_signs_of_life_with_nobody_there(autojump_clock: o
     assert all(now > then for now, then in zip(door.gateway.beats, before, strict=True))
 
 
-# ---------------------------------------------------------------- floods
+# ---------------------------------------------------------------- who keeps us busy
 
 
-async def _per_round(door: Door, count: int) -> list[float]:
-    """Send so many pings at once; how many were answered in each round of the gateway."""
-    for number in range(count):
-        door.client.send_nowait([msgspec.msgpack.encode({"type": "ping", "id": number})])
-    answered: list[float] = []
-    missing, beats = count, door.gateway.beats[0]
-    while missing:
-        await trio.lowlevel.checkpoint()
-        if replies := len(door.told()):
-            missing -= replies
-            # Two rounds may have gone by since the last look.
-            beats, before = door.gateway.beats[0], beats
-            answered.append(replies / (beats - before))
-    return answered
+async def test_who_keeps_us_busy_waits_while_another_cancels_and_loses_nothing(
+    autojump_clock: object, door: Door
+) -> None:
+    other = door.bus.connect(COMMANDS)
+    await door.ask(CANCEL, of=other)
+    for number in range(10):
+        door.client.send_nowait([msgspec.msgpack.encode({"type": "status", "id": number})])
+    await trio.sleep(0.001)
+    first = [reply["id"] for reply in door.told()]
+    assert first == [0]
+    await door.ask({**CANCEL, "id": 2}, of=other)
+    assert len(door.venue.asked) == 2
+    [alert] = door.events.alerts
+    assert "cancels nothing" in alert["what"]
+    await trio.sleep(room.COMPANY_NS / 1e9)
+    assert first + [reply["id"] for reply in door.told()] == list(range(10))
 
 
-async def test_a_burst_is_taken_in_long_rounds_and_a_flood_in_short_ones(autojump_clock: object, door: Door) -> None:
-    burst = await _per_round(door, 1_000)
-    assert max(burst) > 3 * room.FLOOD_LIMIT
-    # Somebody goes on like that, with no pause in which it could be forgotten.
-    await _per_round(door, 2 * room.FLOOD_BURST)
-    flood = await _per_round(door, 1_000)
-    assert max(flood) <= room.FLOOD_LIMIT
-    await trio.sleep(2 * room.FLOOD_BURST / room.FLOOD_PER_S)
-    # The first round finds out that it is over.
-    assert max((await _per_round(door, 1_000))[2:]) > 3 * room.FLOOD_LIMIT
+async def test_nobody_waits_where_nobody_cancels(autojump_clock: object, door: Door) -> None:
+    for number in range(100):
+        door.client.send_nowait([msgspec.msgpack.encode({"type": "status", "id": number})])
+    await trio.sleep(0.001)
+    assert [reply["id"] for reply in door.told()] == list(range(100))
+    assert door.events.alerts == []
 
 
-def test_so_many_a_second_are_no_flood_however_long() -> None:
-    tide, now_ns = room.Tide(), 5_000_000_000
-    for _ in range(1_000):
-        now_ns += 50_000_000
-        tide.rose(room.FLOOD_PER_S // 20, now_ns)
-        assert not tide.flood
-    tide.rose(room.FLOOD_BURST, now_ns)
-    assert tide.flood
-    # Nor is an endless one remembered for longer than a fraction of a second.
-    for _ in range(100):
-        tide.rose(1_000, now_ns)
-    tide.rose(2, now_ns + 300_000_000)
-    assert not tide.flood
+async def test_a_kill_of_who_is_held_back_does_not_wait(autojump_clock: object, door: Door) -> None:
+    await door.ask(CANCEL)
+    for number in range(10, 20):
+        door.client.send_nowait([msgspec.msgpack.encode({"type": "status", "id": number})])
+    await door.ask({"type": "kill", "id": "k", "reason": "now"})
+    assert door.gateway._killswitch.latched
+    assert [reply["id"] for reply in door.told() if reply["type"] == "status"] == [10]
+
+
+async def test_closing_answers_who_is_held_back_too(autojump_clock: object) -> None:
+    async with trio.open_nursery() as nursery:
+        door = Door(nursery)
+        await door.ask(CANCEL)
+        for number in range(10, 20):
+            door.client.send_nowait([msgspec.msgpack.encode({"type": "status", "id": number})])
+        await trio.sleep(0.001)
+        assert [reply["id"] for reply in door.told()] == [10]
+        door.gateway.draining = True
+        nursery.cancel_scope.cancel()
+    door.gateway.close()
+    assert [reply["id"] for reply in door.told()] == list(range(11, 20))
+
+
+async def test_a_backlog_full_of_what_is_held_back_is_no_end(
+    autojump_clock: object, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is read past it, and nothing spins: somebody else's cancel comes in as soon as there is room."""
+    monkeypatch.setattr(door.gateway._wickets[0].backlog, "_limit", 4)
+    other = door.bus.connect(COMMANDS)
+    await door.ask(CANCEL, of=other)
+    for number in range(20):
+        door.client.send_nowait([msgspec.msgpack.encode({"type": "status", "id": number})])
+    await trio.sleep(0.001)
+    beats = door.gateway.beats[0]
+    await trio.sleep(0.01)
+    assert door.gateway.beats[0] == beats
+    await door.ask({**CANCEL, "id": 2}, of=other)
+    await trio.sleep(2 * room.COMPANY_NS / 1e9)
+    assert len(door.venue.asked) == 2
+    assert [reply["id"] for reply in door.told()] == list(range(20))
