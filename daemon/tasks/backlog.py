@@ -1,7 +1,7 @@
 """Messages that were read off a socket ahead of their turn, so that what must not wait is found among them.
 
 Peers take turns, as they do on the socket itself: whoever sends little is not kept waiting by whoever sends much. A
-peer can be held back for a while: what it sends waits here, and nobody else does.
+peer can be held back for a while: what of it can wait does so here, and nobody else does.
 """
 
 from collections import deque
@@ -17,62 +17,74 @@ class Backlog:
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._queues: dict[bytes, deque[Message]] = {}
+        # Of peers that are held back, with their times, and of those that were and have not caught up yet.
         self._held: dict[bytes, tuple[int, deque[Message]]] = {}
+        self._released: dict[bytes, deque[Message]] = {}
         self._count = 0
         self._bytes = 0
 
     def __bool__(self) -> bool:
         """Whether there is a message whose turn it is."""
-        return bool(self._queues)
+        return bool(self._queues) or bool(self._released)
 
     def __len__(self) -> int:
         return self._count
 
     @property
     def holds(self) -> bool:
-        """Whether some peer is held back: what comes from it must not be taken past what waits here."""
+        """Whether some peer is held back."""
         return bool(self._held)
+
+    def is_held(self, identity: bytes) -> bool:
+        """Whether this peer is held back."""
+        return identity in self._held
 
     @property
     def full(self) -> bool:
         return self._count >= self._limit or self._bytes >= self._limit_bytes
 
     def put(self, message: Message) -> None:
-        """Keep a message until its peer's turn."""
-        identity = message.identity
-        if self._held and identity in self._held:
-            queue = self._held[identity][1]
-        else:
-            queue = self._queues.setdefault(identity, deque())
-        queue.append(message)
-        self._count += 1
-        self._bytes += _size(message)
+        """Keep a message until its peer's turn, whether that peer is held back or not."""
+        queue = self._queues.get(message.identity)
+        if queue is None:
+            queue = self._queues[message.identity] = deque()
+        self._add(queue, message)
+
+    def put_aside(self, message: Message) -> None:
+        """Keep a message of a peer that is held back for as long as it is."""
+        self._add(self._held[message.identity][1], message)
 
     def take(self) -> Message:
         """The next message, of the peer whose turn it is. Raises IndexError when it is nobody's."""
-        if not self._queues:
+        queues = self._queues or self._released
+        if not queues:
             raise IndexError("nobody's turn")
-        identity = next(iter(self._queues))
-        queue = self._queues.pop(identity)
+        identity = next(iter(queues))
+        queue = queues.pop(identity)
         message = queue.popleft()
         if queue:
-            self._queues[identity] = queue
+            queues[identity] = queue
         self._count -= 1
         self._bytes -= _size(message)
         return message
 
     def hold(self, identity: bytes, until_ns: int) -> None:
-        """Pass over a peer until then; one that is held back already stays so for as long as it was to."""
+        """Hold a peer back until then; one that is held back already stays so for as long as it was to."""
         if identity not in self._held:
-            self._held[identity] = (until_ns, self._queues.pop(identity, deque()))
+            self._held[identity] = (until_ns, self._released.pop(identity, deque()))
 
     def release(self, now_ns: float) -> int | None:
-        """Let those have their turn again whose time has come; when the next one's comes, None for none."""
+        """Let those go on whose time has come; when the next one's comes, None for none."""
         for identity in [identity for identity, (until_ns, _) in self._held.items() if until_ns <= now_ns]:
             _, queue = self._held.pop(identity)
             if queue:
-                self._queues[identity] = queue
+                self._released[identity] = queue
         return min((until_ns for until_ns, _ in self._held.values()), default=None)
+
+    def _add(self, queue: deque[Message], message: Message) -> None:
+        queue.append(message)
+        self._count += 1
+        self._bytes += _size(message)
 
 
 def _size(message: Message) -> int:

@@ -76,7 +76,7 @@ another one (the wall's, mostly) would never find a command too old, so it is to
 
 COMPANY_NS: Final = 1_000 * MS
 """For how long after a cancel was taken those who keep us busy with anything else are held back: while nobody cancels
-anything they may have all our time."""
+they may have all our time. Their own cancels never wait."""
 
 UNSEEN_NS: Final = 2 * MS
 """What a message of too many frames is charged beyond its refusal: thousands may be thrown away that nobody here sees,
@@ -172,6 +172,11 @@ class Asked:
     def answer(self, reply: Mapping[str, Any]) -> None:
         """The one reply to a command that is about no order."""
         self.gateway.settle(self, reply, ())
+
+
+def _can_wait(message: Message) -> bool:
+    """Whether a message cancels nothing, now or later, and asks for nothing that would."""
+    return len(message.frames) > 2 or isinstance(decode_command(message.frames[-1]), Malformed | Ping | Status)
 
 
 def _who(message: Message) -> str:
@@ -357,10 +362,13 @@ class Gateway:
                     else:
                         limit = DRAIN_AHEAD if burst and self._look_ahead(wicket, LOOK_AHEAD) else DRAIN_LIMIT
                     while taken < limit:
-                        message = backlog.take() if backlog else None if backlog.holds else router.receive_nowait()
+                        message = backlog.take() if backlog else None if backlog.full else router.receive_nowait()
                         if message is None:
                             break
                         taken += 1
+                        if backlog.holds and backlog.is_held(message.identity) and _can_wait(message):
+                            backlog.put_aside(message)
+                            continue
                         self._take(wicket, message)
                         if taken == 1 and not burst:
                             # Commands come singly: this one does not wait for the look that finds no second.
@@ -459,14 +467,14 @@ class Gateway:
             self._other(asked, now_ns)
 
     def _charge(self, wicket: Wicket, message: Message, began_ns: int) -> None:
-        """Charge a peer for what it sent that cancels nothing; the rest of it waits while others cancel."""
+        """Charge a peer for what it sent that cancels nothing; more of that waits while somebody cancels."""
         now_ns = self._clock.monotonic_ns()
         wait_ns = wicket.fair_use.charge(message.identity, now_ns - began_ns, now_ns)
         if wait_ns and now_ns - self._admitted_ns < COMPANY_NS and not self.draining:
             wicket.backlog.hold(message.identity, now_ns + wait_ns)
             wicket.held_some.set()
             what = "a client keeps the daemon busy with what cancels nothing"
-            do = f"{_who(message)}: it is held back while others cancel; mend or stop it"
+            do = f"{_who(message)}: all but its cancels waits while somebody cancels; mend or stop it"
             self._events.alert("warning", what, do)
 
     def _refuse_frames(self, wicket: Wicket, message: Message) -> None:

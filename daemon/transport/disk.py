@@ -10,6 +10,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -448,12 +449,18 @@ class MemoryDirectory(Directory):
             self._begin(name, b"")
             if self.faults.room_bytes is not None and self.faults.room_bytes < size_bytes:
                 raise DiskFailed(path, "No space left on device")
-            self._show(name, beginning.ljust(size_bytes, b"\0"))
+            self._show(name, _blank(beginning, size_bytes))
             self._settle(name)
         content = self._mapped.get(name, self._seen[name])
         if len(content) != size_bytes:
             raise DiskFailed(path, f"has {len(content)} bytes and not {size_bytes}")
-        memory = self._mapped[name] = bytearray(content)
+        if content is _blank(beginning, size_bytes):
+            # Nothing of it is touched before its use: simulations open thousands.
+            memory = bytearray(size_bytes)
+            memory[: len(beginning)] = beginning
+        else:
+            memory = bytearray(content)
+        self._mapped[name] = memory
         return memory
 
     def remove_now(self, name: str) -> None:
@@ -511,6 +518,11 @@ class MemoryDirectory(Directory):
             self._durable[name] = self._seen[name]
         else:
             self._durable.pop(name, None)
+
+
+@lru_cache(maxsize=1)
+def _blank(beginning: bytes, size_bytes: int) -> bytes:
+    return beginning.ljust(size_bytes, b"\0")
 
 
 def _append(path: Path, data: bytes) -> None:

@@ -41,30 +41,45 @@ def test_it_is_full_by_number_and_by_size_and_open_again_once_something_is_taken
     assert not by_size.full
 
 
-def test_who_is_held_back_is_passed_over_until_its_time_and_keeps_its_sequence() -> None:
+def test_what_is_put_aside_waits_until_its_peer_goes_on_and_keeps_its_sequence() -> None:
     backlog = Backlog(100, 1000)
-    backlog.put(message(b"busy", 0))
     backlog.hold(b"busy", 50)
     backlog.hold(b"idle", 70)
-    backlog.put(message(b"busy", 1))
+    for number in range(2):
+        backlog.put_aside(message(b"busy", number))
+    backlog.put(message(b"busy", 7))
     backlog.put(message(b"quiet", 9))
-    assert backlog.holds
-    assert backlog.take().identity == b"quiet"
+    assert (backlog.is_held(b"busy"), backlog.is_held(b"quiet")) == (True, False)
+    assert [backlog.take().frames[0][0] for _ in range(2)] == [7, 9]
     assert (bool(backlog), len(backlog)) == (False, 2)
     with pytest.raises(IndexError):
         backlog.take()
     assert backlog.release(49) == 50
     assert not backlog
     assert backlog.release(50) == 70
-    assert drained(backlog) == [(b"busy", 0), (b"busy", 1)]
-    assert backlog.release(70) is None
+    assert backlog.take().frames == [b"\0"]
+    # Held back again, it goes on where it was.
+    backlog.hold(b"busy", 80)
+    assert not backlog
+    assert backlog.release(80) is None
+    assert drained(backlog) == [(b"busy", 1)]
     assert not backlog.holds
 
 
 def test_to_be_held_back_again_changes_nothing() -> None:
     backlog = Backlog(100, 1000)
-    backlog.put(message(b"busy", 0))
     backlog.hold(b"busy", 50)
+    backlog.put_aside(message(b"busy", 0))
     backlog.hold(b"busy", 90)
     assert backlog.release(50) is None
     assert drained(backlog) == [(b"busy", 0)]
+
+
+def test_what_is_put_aside_counts_towards_the_limit() -> None:
+    backlog = Backlog(1, 1000)
+    backlog.hold(b"busy", 50)
+    backlog.put_aside(message(b"busy", 0))
+    assert backlog.full
+    backlog.release(50)
+    backlog.take()
+    assert not backlog.full

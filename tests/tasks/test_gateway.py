@@ -332,13 +332,31 @@ async def test_nobody_waits_where_nobody_cancels(autojump_clock: object, door: D
     assert door.events.alerts == []
 
 
-async def test_a_kill_of_who_is_held_back_does_not_wait(autojump_clock: object, door: Door) -> None:
+async def test_cancels_of_who_is_held_back_do_not_wait(autojump_clock: object, door: Door) -> None:
     await door.ask(CANCEL)
     for number in range(10, 20):
         door.client.send_nowait([msgspec.msgpack.encode({"type": "status", "id": number})])
+    await door.ask({**CANCEL, "id": 2})
+    assert len(door.venue.asked) == 2
     await door.ask({"type": "kill", "id": "k", "reason": "now"})
     assert door.gateway._killswitch.latched
     assert [reply["id"] for reply in door.told() if reply["type"] == "status"] == [10]
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [[b"{"], [b"x"] * 3, [msgspec.msgpack.encode({"type": "ping", "id": 3})]],
+    ids=["nonsense", "many frames", "a ping"],
+)
+async def test_what_cancels_nothing_waits(autojump_clock: object, door: Door, frames: list[bytes]) -> None:
+    await door.ask(CANCEL)
+    await door.ask({"type": "status", "id": 2})
+    door.told()
+    door.client.send_nowait(frames)
+    await trio.sleep(0.01)
+    assert door.client.receive_nowait() is None
+    await trio.sleep(0.1)
+    assert door.client.receive_nowait() is not None
 
 
 async def test_closing_answers_who_is_held_back_too(autojump_clock: object) -> None:
