@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def test_systemd_finds_nothing_to_say_about_the_unit(name: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_the_unit_is_as_closed_as_such_a_service_can_be(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_unit_is_as_closed_as_such_a_service_can_be(name: str, tell: Callable[[str], None]) -> None:
     ended = subprocess.run(
         [
             tool("systemd-analyze"),
@@ -68,8 +69,7 @@ def test_the_unit_is_as_closed_as_such_a_service_can_be(name: str, capsys: pytes
     )
     score = re.search(r"Overall exposure level.*: ([0-9.]+)", ended.stdout)
     assert score is not None, ended.stderr
-    with capsys.disabled():
-        print(f"\nsystemd exposure of {name}: {score[1]} (limit {SCORE_LIMIT / 10})")
+    tell(f"systemd exposure of {name}: {score[1]} (limit {SCORE_LIMIT / 10})")
     assert ended.returncode == 0
 
 

@@ -20,6 +20,7 @@ class Backlog:
         # Of peers that are held back, with their times, and of those that were and have not caught up yet.
         self._held: dict[bytes, tuple[int, deque[Message]]] = {}
         self._released: dict[bytes, deque[Message]] = {}
+        self._released_next = False
         self._count = 0
         self._bytes = 0
 
@@ -35,9 +36,9 @@ class Backlog:
         """Whether some peer is held back."""
         return bool(self._held)
 
-    def is_held(self, identity: bytes) -> bool:
-        """Whether this peer is held back."""
-        return identity in self._held
+    def lags(self, identity: bytes) -> bool:
+        """Whether something of this peer was put aside, or is to be: more of the kind belongs behind it."""
+        return identity in self._held or identity in self._released
 
     @property
     def full(self) -> bool:
@@ -51,14 +52,22 @@ class Backlog:
         self._add(queue, message)
 
     def put_aside(self, message: Message) -> None:
-        """Keep a message of a peer that is held back for as long as it is."""
-        self._add(self._held[message.identity][1], message)
+        """Keep a message of a peer that lags, behind what was put aside before."""
+        held = self._held.get(message.identity)
+        self._add(self._released[message.identity] if held is None else held[1], message)
 
-    def take(self) -> Message:
-        """The next message, of the peer whose turn it is. Raises IndexError when it is nobody's."""
+    def take(self) -> tuple[Message, bool]:
+        """The next message, of the peer whose turn it is, and whether it was put aside before.
+
+        Raises IndexError when it is nobody's turn.
+        """
         queues = self._queues or self._released
         if not queues:
             raise IndexError("nobody's turn")
+        if self._released:
+            # Neither kind keeps the other from its turn.
+            self._released_next = not self._released_next
+            queues = self._released if self._released_next else queues
         identity = next(iter(queues))
         queue = queues.pop(identity)
         message = queue.popleft()
@@ -66,7 +75,7 @@ class Backlog:
             queues[identity] = queue
         self._count -= 1
         self._bytes -= _size(message)
-        return message
+        return message, queues is self._released
 
     def hold(self, identity: bytes, until_ns: int) -> None:
         """Hold a peer back until then; one that is held back already stays so for as long as it was to."""

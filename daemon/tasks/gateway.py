@@ -91,6 +91,7 @@ KILL_SIGN: Final = b"kill"
 
 Door = Literal["commands", "control"]
 
+_CANCELING: Final = (Cancel, CancelBatch, CancelAll, Kill, Lease)
 
 _WORTH_A_LINE: Final = frozenset({"unknown", "rejected", "refused"})
 """Outcomes that leave an order resting, or may: they are logged. The others are on the event socket."""
@@ -175,8 +176,8 @@ class Asked:
 
 
 def _can_wait(message: Message) -> bool:
-    """Whether a message cancels nothing, now or later, and asks for nothing that would."""
-    return len(message.frames) > 2 or isinstance(decode_command(message.frames[-1]), Malformed | Ping | Status)
+    """Whether a message cancels nothing, neither now nor later."""
+    return len(message.frames) > 2 or not isinstance(decode_command(message.frames[-1]), _CANCELING)
 
 
 def _who(message: Message) -> str:
@@ -336,7 +337,7 @@ class Gateway:
             router, backlog = wicket.router, wicket.backlog
             backlog.release(inf)
             for _ in range(BACKLOG_LIMIT + IN_FLIGHT_LIMIT):
-                message = backlog.take() if backlog else router.receive_nowait()
+                message = backlog.take()[0] if backlog else router.receive_nowait()
                 if message is None:
                     break
                 self._take(wicket, message)
@@ -362,11 +363,16 @@ class Gateway:
                     else:
                         limit = DRAIN_AHEAD if burst and self._look_ahead(wicket, LOOK_AHEAD) else DRAIN_LIMIT
                     while taken < limit:
-                        message = backlog.take() if backlog else None if backlog.full else router.receive_nowait()
+                        waited = False
+                        message: Message | None = None
+                        if backlog:
+                            message, waited = backlog.take()
+                        elif not backlog.full:
+                            message = router.receive_nowait()
                         if message is None:
                             break
                         taken += 1
-                        if backlog.holds and backlog.is_held(message.identity) and _can_wait(message):
+                        if not waited and backlog.lags(message.identity) and _can_wait(message):
                             backlog.put_aside(message)
                             continue
                         self._take(wicket, message)

@@ -2,6 +2,7 @@
 
 import time
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 
@@ -35,9 +36,9 @@ def read(surface: Surface, document: bytes) -> None:
 
 
 @EACH
-def test_mutants_are_read_or_refused(surface: Surface) -> None:
+def test_mutants_are_read_or_refused(surface: Surface, tell: Callable[[str], None]) -> None:
     told = attack(surface, INPUTS, number_of_the_day())
-    print(f"{told.surface}: {told.inputs} inputs, {told.took_s:.1f} s")
+    tell(f"{told.surface}: {told.inputs:,} inputs in {told.took_s:.1f} s")
     assert not told.missed, f"no mutant is read as {told.missed}"
 
 

@@ -6,7 +6,7 @@ costs in time is printed and not judged: `python -m tests.hostile` measures it l
 
 import json
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -16,9 +16,10 @@ from tests.processes.peers import Dealer
 from tests.processes.stage import Exchange, Service, until
 
 from .neighbours import CROWD, NONSENSE
-from .trial import HEAD, Neighbour, Trial, cancel_each, descriptors, line_of, rss_mib, trial
+from .trial import Neighbour, Trial, cancel_each, descriptors, p99, rss_mib, trial
 
 Shared = tuple[Exchange, Service]
+Tried = Callable[..., Trial]
 
 ROUNDS = 2
 CANCELS = 60
@@ -32,27 +33,34 @@ USUAL_LIMIT = 1_024
 """The soft limit of descriptors that a process is given nearly everywhere."""
 
 
-def tried(kind: str, shared: Shared, *, rounds: int = ROUNDS, growth_mib: float = GROWTH_MIB) -> Trial:
-    """One neighbour, with what holds for all of them."""
-    exchange, service = shared
-    done = trial(kind, exchange, service, rounds, CANCELS)
-    print(f"\n{HEAD}\n{line_of(done)}")
-    assert len(done.beside_us) == rounds * CANCELS
-    assert service.program.process.poll() is None
-    assert service.sessions() == {"spot-0": "live", "spot-1": "live"}
-    assert service.status()["in_flight"] == 0
-    assert done.grown_mib < growth_mib
-    assert "Traceback" not in service.program.err
-    return done
+@pytest.fixture
+def tried(tell: Callable[[str], None]) -> Tried:
+    """Tries one neighbour, with what holds for all of them."""
+
+    def try_it(kind: str, shared: Shared, *, rounds: int = ROUNDS, growth_mib: float = GROWTH_MIB) -> Trial:
+        exchange, service = shared
+        before_mib = rss_mib(service)
+        done = trial(kind, exchange, service, rounds, CANCELS)
+        tell(f"{kind}: another's p99 {p99(done.beside_us):.0f} µs, in quiet {p99(done.quiet_us):.0f} µs")
+        assert len(done.beside_us) == rounds * CANCELS
+        assert service.program.process.poll() is None
+        assert service.sessions() == {"spot-0": "live", "spot-1": "live"}
+        assert service.status()["in_flight"] == 0
+        # libzmq's own thread frees what a connection leaves behind.
+        until(lambda: rss_mib(service) - before_mib < growth_mib, WITHIN_S, "its memory is given back")
+        assert "Traceback" not in service.program.err
+        return done
+
+    return try_it
 
 
-def test_a_flood_of_pings_is_answered_to_the_last(shared: Shared) -> None:
+def test_a_flood_of_pings_is_answered_to_the_last(shared: Shared, tried: Tried) -> None:
     done = tried("flood", shared)
     assert done.told["sent"] == done.told["heard"]
     assert (done.refused, done.undelivered) == (0, 0)
 
 
-def test_nonsense_is_refused_one_by_one(shared: Shared) -> None:
+def test_nonsense_is_refused_one_by_one(shared: Shared, tried: Tried) -> None:
     done = tried("nonsense", shared, rounds=1)
     assert done.told["sent"] == done.told["heard"]
     # A rearm at this door is well-formed, and refused without being counted as nonsense.
@@ -61,13 +69,15 @@ def test_nonsense_is_refused_one_by_one(shared: Shared) -> None:
     assert done.undelivered == 0
 
 
-def test_monsters_are_refused_or_cut_off(shared: Shared) -> None:
+def test_monsters_are_refused_or_cut_off(shared: Shared, tried: Tried) -> None:
     done = tried("monster", shared, rounds=1)
     assert done.told["sent"] == done.refused
     assert done.told["heard"] + done.undelivered >= done.told["sent"], "an answer was lost without a count"
 
 
-def test_beside_a_message_that_never_ends_the_service_stays_up_and_its_memory_is_used_again(shared: Shared) -> None:
+def test_beside_a_message_that_never_ends_the_service_stays_up_and_its_memory_is_used_again(
+    shared: Shared, tried: Tried
+) -> None:
     """What bounds it is the life of its connection, and nothing else.
 
     libzmq hands a message on when it is whole; MAXMSGSIZE is for each frame, and the limit of messages kept for a peer
@@ -90,13 +100,13 @@ def test_beside_a_message_that_never_ends_the_service_stays_up_and_its_memory_is
     assert rss_mib(service) - before_mib < 2 * sent_mib
 
 
-def test_one_who_takes_anothers_name_gets_nothing_of_its_replies(shared: Shared) -> None:
+def test_one_who_takes_anothers_name_gets_nothing_of_its_replies(shared: Shared, tried: Tried) -> None:
     done = tried("impostor", shared)
     assert done.told["tries"] >= 5
     assert done.told["stolen"] == []
 
 
-def test_one_who_never_reads_costs_bounded_memory_and_every_reply_is_counted(shared: Shared) -> None:
+def test_one_who_never_reads_costs_bounded_memory_and_every_reply_is_counted(shared: Shared, tried: Tried) -> None:
     _, service = shared
     done = tried("deaf", shared, rounds=1)
 
@@ -142,7 +152,7 @@ def cramped(home: Path, exchange: Exchange) -> Iterator[Shared]:
         print(service.program.err[-3000:])
 
 
-def test_ten_thousand_connections_end_neither_the_daemon_nor_its_descriptors(cramped: Shared) -> None:
+def test_ten_thousand_connections_end_neither_the_daemon_nor_its_descriptors(cramped: Shared, tried: Tried) -> None:
     """libzmq aborts the process that holds it when accept finds no descriptor left."""
     _, service = cramped
     before = descriptors(service)

@@ -102,7 +102,7 @@ def asked_to_cancel(exchange: Exchange) -> str:
 
 @pytest.mark.timeout(180)
 def test_through_hundreds_of_faults_every_command_has_one_true_answer_in_time(
-    exchange: Exchange, between: Between, start: Callable[..., Service]
+    exchange: Exchange, between: Between, start: Callable[..., Service], tell: Callable[[str], None]
 ) -> None:
     urls = between.told
     service = start(
@@ -143,9 +143,10 @@ def test_through_hundreds_of_faults_every_command_has_one_true_answer_in_time(
     outcomes = Counter(one["outcome"] for one in known.values())
     worst = max((late_ns(s, one, metronome), one.id) for s in strategies for one in s.asked.values() if one.outcomes)
     commands = sum(len(strategy.asked) for strategy in strategies)
-    print(f"{sum(struck.values())} faults {struck}\n{commands} commands on {len(known)} orders: {dict(outcomes)}")
-    print(f"latest reply {worst[0] / MS:+.1f} ms of its deadline; {good_share(strategies):.0%} of Spot good")
-    print(f"{most_mib:.0f} MiB and {most_fds} descriptors at most, {before_mib:.0f} and {before_fds} before")
+    tell(f"{sum(struck.values())} faults {struck}")
+    tell(f"{commands} commands on {len(known)} orders: {dict(outcomes)}")
+    tell(f"latest reply {worst[0] / MS:+.1f} ms of its deadline; {good_share(strategies):.0%} of Spot good")
+    tell(f"{most_mib:.0f} MiB and {most_fds} descriptors at most, {before_mib:.0f} and {before_fds} before")
 
     assert struck.keys() == ON_LIVE.keys() | ON_NEW.keys()
     assert sum(struck.values()) >= FAULTS

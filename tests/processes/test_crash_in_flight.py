@@ -80,7 +80,7 @@ def test_a_hundred_in_flight_are_settled_by_the_next_process(
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_killed_under_load_no_order_stays_and_none_is_told_of_wrongly(
-    exchange: Exchange, start: Callable[..., Service], seed: int
+    exchange: Exchange, start: Callable[..., Service], tell: Callable[[str], None], seed: int
 ) -> None:
     rng = random.Random(seed)
     service = start()
@@ -120,4 +120,4 @@ def test_killed_under_load_no_order_stays_and_none_is_told_of_wrongly(
         told = service.logged("settled after a crash")
         assert {line["id"] for line in told} == held
         assert all(line["outcome"] in ("canceled", "closed", "not_open") for line in told)
-        print(f"seed {seed}: killed after {killed_at} cancels, {len(held)} recorded, {len(unheard)} asked again")
+        tell(f"seed {seed}: killed after {killed_at} cancels, {len(held)} recorded, {len(unheard)} asked again")

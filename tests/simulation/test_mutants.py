@@ -1,5 +1,7 @@
 """Planted mistakes: five with each commit, and all of them in a release run."""
 
+from collections.abc import Callable
+
 import pytest
 
 from .mutants import HOUSE, MUTANTS, QUICK, Mutant, hunt
@@ -18,6 +20,7 @@ def test_each_has_its_place_in_the_source(mutant: Mutant) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("mutant", [mutant for mutant in MUTANTS if mutant.name in QUICK], ids=_name)
-def test_it_is_found(mutant: Mutant) -> None:
+def test_it_is_found(mutant: Mutant, tell: Callable[[str], None]) -> None:
     found = hunt(mutant)
+    tell(f"{mutant.name}: {found or 'SURVIVED'}")
     assert found is not None, f"{mutant.name}: lives through every seed"

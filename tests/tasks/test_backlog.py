@@ -11,7 +11,7 @@ def message(peer: bytes, number: int, size: int = 1) -> Message:
 
 
 def drained(backlog: Backlog) -> list[tuple[bytes, int]]:
-    taken = [backlog.take() for _ in range(len(backlog))]
+    taken = [backlog.take()[0] for _ in range(len(backlog))]
     return [(one.identity, one.frames[0][0]) for one in taken]
 
 
@@ -49,15 +49,16 @@ def test_what_is_put_aside_waits_until_its_peer_goes_on_and_keeps_its_sequence()
         backlog.put_aside(message(b"busy", number))
     backlog.put(message(b"busy", 7))
     backlog.put(message(b"quiet", 9))
-    assert (backlog.is_held(b"busy"), backlog.is_held(b"quiet")) == (True, False)
-    assert [backlog.take().frames[0][0] for _ in range(2)] == [7, 9]
+    assert (backlog.lags(b"busy"), backlog.lags(b"quiet")) == (True, False)
+    assert [backlog.take()[0].frames[0][0] for _ in range(2)] == [7, 9]
     assert (bool(backlog), len(backlog)) == (False, 2)
     with pytest.raises(IndexError):
         backlog.take()
     assert backlog.release(49) == 50
     assert not backlog
     assert backlog.release(50) == 70
-    assert backlog.take().frames == [b"\0"]
+    one, waited = backlog.take()
+    assert (one.frames, waited) == ([b"\0"], True)
     # Held back again, it goes on where it was.
     backlog.hold(b"busy", 80)
     assert not backlog
@@ -73,6 +74,23 @@ def test_to_be_held_back_again_changes_nothing() -> None:
     backlog.hold(b"busy", 90)
     assert backlog.release(50) is None
     assert drained(backlog) == [(b"busy", 0)]
+
+
+def test_who_goes_on_keeps_its_sequence_and_shares_the_turns_with_everybody_else() -> None:
+    backlog = Backlog(100, 1000)
+    backlog.hold(b"busy", 50)
+    for number in range(3):
+        backlog.put_aside(message(b"busy", number))
+    backlog.release(50)
+    # What comes meanwhile belongs behind it.
+    assert backlog.lags(b"busy")
+    backlog.put_aside(message(b"busy", 3))
+    for number in range(3):
+        backlog.put(message(b"quiet", number))
+    taken = drained(backlog)
+    assert [peer for peer, _ in taken] == [b"busy", b"quiet"] * 3 + [b"busy"]
+    assert [number for peer, number in taken if peer == b"busy"] == [0, 1, 2, 3]
+    assert not backlog.lags(b"busy")
 
 
 def test_what_is_put_aside_counts_towards_the_limit() -> None:

@@ -1,0 +1,31 @@
+"""Figures that tests measure, in one section at the end of the run: what a worker process prints nobody would see."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+FIGURE = "figure"
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Show a line at the end of the run, whatever becomes of the test."""
+    return lambda line: record_property(FIGURE, line)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    told = sorted(
+        (report.nodeid, line)
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        for name, line in report.user_properties
+        if name == FIGURE
+    )
+    if told:
+        terminalreporter.section("figures")
+    file = ""
+    for nodeid, line in told:
+        if (before := file) != (file := nodeid.partition("::")[0]):
+            terminalreporter.write_line(("\n" if before else "") + file)
+        terminalreporter.write_line(f"  {line}")
