@@ -108,7 +108,6 @@ class Wicket:
         self.backlog = Backlog(BACKLOG_LIMIT, BACKLOG_BYTES)
         self.fair_use = FairUse()
         self.held_some = trio.Event()
-        self.released = trio.Event()
         self.beats = 0
         self.outbox: dict[bytes, deque[list[bytes]]] = {}
         self.kept_bytes: dict[bytes, int] = {}
@@ -358,6 +357,9 @@ class Gateway:
                         for _ in range(STAND_BACK):
                             await trio.lowlevel.checkpoint()
                     taken = 0
+                    if backlog.full:
+                        # Whoever is held back goes on: nothing is read past it, and others have to be heard.
+                        backlog.release(inf)
                     if backlog.holds:
                         limit = DRAIN_AHEAD if self._look_ahead(wicket, LOOK_PAST_HELD) else DRAIN_LIMIT
                     else:
@@ -385,10 +387,6 @@ class Gateway:
                     wicket.beats += 1
                     if backlog:
                         await trio.lowlevel.checkpoint()
-                    elif backlog.full:
-                        # Of those who are held back: nothing is read past them.
-                        wicket.released = trio.Event()
-                        await wicket.released.wait()
                     else:
                         await router.readable()
 
@@ -414,7 +412,6 @@ class Gateway:
             await wicket.held_some.wait()
             due_ns = wicket.backlog.release(self._clock.monotonic_ns())
             if wicket.backlog:
-                wicket.released.set()
                 wicket.router.rouse()
             if due_ns is None:
                 wicket.held_some = trio.Event()

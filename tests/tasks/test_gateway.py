@@ -373,20 +373,15 @@ async def test_closing_answers_who_is_held_back_too(autojump_clock: object) -> N
     assert [reply["id"] for reply in door.told()] == list(range(11, 20))
 
 
-async def test_a_backlog_full_of_what_is_held_back_is_no_end(
+async def test_past_a_backlog_full_of_what_is_held_back_others_are_heard_at_once(
     autojump_clock: object, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is read past it, and nothing spins: somebody else's cancel comes in as soon as there is room."""
     monkeypatch.setattr(door.gateway._wickets[0].backlog, "_limit", 4)
     other = door.bus.connect(COMMANDS)
     await door.ask(CANCEL, of=other)
     for number in range(20):
         door.client.send_nowait([msgspec.msgpack.encode({"type": "status", "id": number})])
-    await trio.sleep(0.001)
-    beats = door.gateway.beats[0]
-    await trio.sleep(0.01)
-    assert door.gateway.beats[0] == beats
     await door.ask({**CANCEL, "id": 2}, of=other)
-    await trio.sleep(2 * room.COMPANY_NS / 1e9)
     assert len(door.venue.asked) == 2
+    await trio.sleep(2 * room.COMPANY_NS / 1e9)
     assert [reply["id"] for reply in door.told()] == list(range(20))
