@@ -492,26 +492,28 @@ class PrimeRoute:
     def _collect(self, session: "Session", reqid: Reqid, ping: Reqid, by_s: float) -> tuple[list[OrderState], bool]:
         """The newest state of every order that the stream `reqid` tells of, and whether the venue told all."""
         states: dict[str, OrderState] = {}
-        complete = True
+        whole, count, total = True, 0, 0
         quiet_by_s: float | None = None
         while True:
             text = session.receive(by_s if quiet_by_s is None else min(by_s, quiet_by_s))
             if text is None:
                 if quiet_by_s is None or quiet_by_s > by_s:
                     raise Failed("no complete list of orders in time")
-                return list(states.values()), complete
+                return list(states.values()), whole and count >= total
             for evidence in self._prime.decode(text):
                 match evidence:
-                    case Orders(reqid=told, orders=orders, truncated=truncated) if told == reqid:
-                        complete = complete and not truncated
-                        for order in orders:
+                    case Orders(reqid=told) if told == reqid:
+                        whole = whole and not evidence.truncated
+                        total = max(total, evidence.total or 0)
+                        count += len(evidence.orders)
+                        for order in evidence.orders:
                             states[order.order_id] = _newer(states.get(order.order_id), order)
                         if quiet_by_s is not None:
                             quiet_by_s = time.monotonic() + PRIME_QUIET_S
                     case Pong(reqid=answered) if answered == ping:
                         if _open(list(states.values())):
                             # There is something to cancel: what else comes, the next look has too.
-                            return list(states.values()), complete
+                            return list(states.values()), whole and count >= total
                         quiet_by_s = time.monotonic() + PRIME_QUIET_S
                     case CancelReject(reqid=refused, fault=fault, error=error) if refused == reqid:
                         # The filter may be what it does not take. Without it nothing can be proved, but cancelled.

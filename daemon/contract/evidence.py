@@ -96,7 +96,8 @@ class Orders(msgspec.Struct, frozen=True, gc=False):
     """States from the order stream. A snapshot lists every open order. `sequence` is None where there is none.
 
     A venue may tell what was open in several messages without marking the last: each is `initial` and none of them is a
-    `snapshot`. `truncated` when it says that it left some out. `reqid` is the subscription's, where the venue tells it.
+    `snapshot`. `truncated` when it says that it left some out, `total` how many all of them have together, where it
+    says so. `reqid` is the subscription's, where the venue tells it.
     """
 
     orders: tuple[OrderState, ...]
@@ -105,6 +106,7 @@ class Orders(msgspec.Struct, frozen=True, gc=False):
     reqid: Reqid | None = None
     initial: bool = False
     truncated: bool = False
+    total: int | None = None
 
 
 class Unlisted(msgspec.Struct, frozen=True, gc=False):

@@ -1533,7 +1533,10 @@ class Pursuits:
             return False
         if isinstance(asker, Family):
             asker.listed_by, asker.listed_whole = "stream", True
-        self._look(asker, self._lanes.live[-1], None)
+        lane = self._lanes.live[-1]
+        # Its stream is ended for this, and tells nobody what is placed before it begins anew with its list.
+        self._witnesses.discard(lane)
+        self._look(asker, lane, None)
         return True
 
     def _on_looked(self, looked: Looked, now_ns: int) -> None:

@@ -63,8 +63,14 @@ class _Looking:
         self.asked_ns = asked_ns
         self.orders: list[OrderState] = []
         self.truncated = False
+        self.total = 0
         self.answered = trio.Event()
         self.heard_at = trio.current_time()
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything came of what the venue said there was."""
+        return not self.truncated and len(self.orders) >= self.total
 
     @property
     def quiet_at(self) -> float:
@@ -244,6 +250,7 @@ class PrimeSession(Connection):
             return
         looking.orders += told.orders
         looking.truncated = looking.truncated or told.truncated
+        looking.total = max(looking.total, told.total or 0)
         looking.heard_at = trio.current_time()
         if looking.order_id is not None and told.orders:
             self._seen.append(looking)
@@ -281,7 +288,7 @@ class PrimeSession(Connection):
             # Until a time and not for a while: the remainder can be too small to move the clock.
             await trio.sleep_until(quiet_at)
         if looking.reqid in self._looking:
-            self._end_look(looking, complete=answered and not looking.truncated and not self._hides(looking))
+            self._end_look(looking, complete=answered and looking.whole and not self._hides(looking))
             if looking.reqid not in self._streams:
                 self._unsubscribe(socket, looking)
 

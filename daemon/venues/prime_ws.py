@@ -73,6 +73,7 @@ class _Message(msgspec.Struct, gc=False):
     action: Any = None
     data: msgspec.Raw = NOTHING
     next: Any = None
+    total_count: Any = None
     error: Any = None
     session_id: Any = None
 
@@ -235,6 +236,7 @@ class Prime:
             reqid=reqid_of(message.reqid),
             initial=message.initial is True,
             truncated=bool(message.next),
+            total=message.total_count if type(message.total_count) is int else None,
         )
         return (*acks, orders, *afterwards)
 

@@ -2953,6 +2953,24 @@ def test_of_a_list_of_everything_a_userref_takes_only_what_bears_it() -> None:
     assert [send.target for send in desk.take()] == [order(O2)]
 
 
+def test_while_a_session_lists_anew_its_stream_tells_nobody_how_many_orders_bear_a_userref() -> None:
+    """What is placed after the stream was ended, and before it begins anew, is in nobody's count. (Seed 14088.)"""
+    desk = relisting(0, 1)
+    desk.stream(lane=1, snapshot=True)
+    desk.cancel("a", userref(7))
+    desk.take()
+    desk.down(0)
+    desk.rest_fail(desk.call(), left=True)
+    [look] = [effect for effect in desk.told if isinstance(effect, Look)]
+    # O2 and O3 are placed now, under another userref.
+    desk.cancel("t", userref(8))
+    desk.ack(desk.last())
+    assert "t" not in desk.answers, "one was accepted, and nobody knows of how many"
+    desk.hear(1, Looked(look.reqid, (OrderState(O3, "open", userref=8),), True, desk.now_ns))
+    desk.stream(OrderState(O3, "open", userref=8), lane=1, snapshot=True)
+    assert "t" not in desk.answers
+
+
 def test_families_that_wait_for_a_list_share_one_of_everything() -> None:
     desk = Desk(0)
     desk.cancel("a", userref(7))

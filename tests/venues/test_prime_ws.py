@@ -353,6 +353,9 @@ def test_first_messages_of_a_subscription_are_no_snapshot_by_themselves() -> Non
     )
     assert PRIME.decode(rows(initial=True)) == (told(reqid=7, initial=True),)
     assert PRIME.decode(rows(initial=True, next="page2")) == (told(reqid=7, initial=True, truncated=True),)
+    assert PRIME.decode(rows(initial=True, total_count=3)) == (told(reqid=7, initial=True, total=3),)
+    for unreadable in ("3", 3.0, True, None):
+        assert PRIME.decode(rows(initial=True, total_count=unreadable)) == (told(reqid=7, initial=True),)
     assert PRIME.decode(rows(initial="true")) == (told(reqid=7),)
 
 
