@@ -120,6 +120,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_talk(status)
     status.set_defaults(run=_talk("status", "control"))
 
+    watch = verbs.add_parser("watch", help="how the daemon is and what it does, live; ends with q or Ctrl-C")
+    watch.add_argument("--events", metavar="ENDPOINT", help="of the event socket; else beside the other one")
+    _add_where(watch)
+    watch.set_defaults(run=_talk("watch", "control", module="watch"))
+
     panic = verbs.add_parser("panic", help="cancel everything without a daemon, straight at the venues; latches")
     panic.add_argument("--config", required=True, metavar="FILE")
     panic.add_argument("--reason", required=True, metavar="TEXT", help="goes into the record")
@@ -161,6 +166,10 @@ def _add_until(parser: argparse.ArgumentParser) -> None:
 
 def _add_talk(parser: argparse.ArgumentParser, *, deadline_ms: int | None = None) -> None:
     parser.add_argument("--deadline-ms", type=_deadline_ms, default=deadline_ms, metavar="MS", help="1..60000")
+    _add_where(parser)
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--endpoint", help="of the daemon's socket, like ipc:///run/canceld/commands.sock")
     where.add_argument("--config", metavar="FILE", help="the daemon's configuration, to find its socket")
@@ -186,12 +195,12 @@ def _complain(error: object) -> int:
     return USAGE
 
 
-def _talk(name: str, door: Any) -> Verb:
+def _talk(name: str, door: Any, *, module: str = "verbs") -> Verb:
     def talk(asked: argparse.Namespace) -> int:
         from . import verbs
 
         try:
-            return verbs.run(getattr(verbs, name), door, asked)
+            return verbs.run(getattr(importlib.import_module(f".{module}", __package__), name), door, asked)
         except verbs.UsageFault as fault:
             return _complain(fault)
 

@@ -325,7 +325,7 @@ def status(asked: argparse.Namespace, client: Client) -> int:
     venues: dict[str, Any] = reply.get("venues") or {}
     _print_columns([_venue_cells(venue, part) for venue, part in venues.items()])
     for venue, part in venues.items():
-        for reason in _reasons(part):
+        for reason in reasons(part):
             print(f"{venue}  {reason}")
     leases = reply.get("leases") or []
     if leases:
@@ -347,7 +347,7 @@ def _venue_cells(venue: str, part: dict[str, Any]) -> list[str]:
     return [venue, str(part.get("state", "")), sessions, f"rest {rest_state}" if rest_state else "", told]
 
 
-def _reasons(part: dict[str, Any]) -> Iterator[str]:
+def reasons(part: dict[str, Any]) -> Iterator[str]:
     """Why what is down is down, one line for each part that says so."""
     rest = part.get("rest")
     parts = [*(part.get("sessions") or []), *([{"name": "rest", **rest}] if isinstance(rest, dict) else [])]

@@ -165,7 +165,6 @@ def test_bad_input_is_one_clear_line_and_status_2(
         ("kill",),
         ("run",),
         ("status", "--endpoint", "ipc:///a", "--config", "b"),
-        ("watch",),
     ],
 )
 def test_bad_usage_is_status_2(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": {"engine", "transport", *PLAIN},
     "schema": {"contract", "version"},
     "verbs": {"client", "contract", *PLAIN},
+    "watch": {"client", "contract", "verbs", *PLAIN},
     "demo": {"client", "contract"},
     "panic": {"contract", "engine", "panic_venues", "transport", "venues", *PLAIN},
     "panic_venues": {"contract", "transport", "venues", *PLAIN},
@@ -54,6 +55,7 @@ DOOR_CALLS = {
 # and the lease that it holds is renewed by one.
 OWN_PROCESS = {
     "__main__.py", "app.py", "checkup.py", "cli.py", "panic.py", "panic_venues.py", "records.py", "verbs.py",
+    "watch.py",
     "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py",
     "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/story.py",
 }  # fmt: skip
