@@ -14,6 +14,7 @@ from tests.processes.stage import STOP_S, Exchange, Service
 ORDERS = 400
 PIPE_BYTES = 4_096
 WITHIN_S = 8.0
+REASON = "nobody reads the log"
 GONE = {"acked", "canceled", "closed"}
 BOTH_OUTPUTS = 'exec "$@" > "$PIPE" 2>&1'
 
@@ -41,7 +42,7 @@ def test_cancels_a_kill_and_the_stop_do_not_wait_for_a_reader(
         ids += [dealer.cancel(order_id) for order_id in order_ids[: ORDERS // 2]]
         replies = dealer.hear_all(ids, WITHIN_S)
         assert {reply["outcome"] for reply in replies[ORDERS:]} <= GONE
-        killed = dealer.ask("kill", reason="nobody reads the log")
+        killed = dealer.ask("kill", reason=REASON)
         assert killed["venues"]["spot"]["state"] == "flat"
     assert exchange.resting() == []
     service.program.signal(signal.SIGTERM)
@@ -51,5 +52,7 @@ def test_cancels_a_kill_and_the_stop_do_not_wait_for_a_reader(
         held = os.read(descriptor, 2 * PIPE_BYTES)
     finally:
         os.close(descriptor)
-    # It had been full, or nothing was shown.
-    assert len(held) > PIPE_BYTES // 2
+    # It was full long before the kill, or nothing was shown. How full it gets is the kernel's affair: a write that does
+    # not fit as a whole is not begun.
+    assert held
+    assert REASON.encode() not in held
