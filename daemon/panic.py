@@ -40,6 +40,10 @@ GRACE_S: Final = 1.0
 DISK_TIMEOUT_S: Final = 5.0
 """The longest that a hanging disk holds up the end. It never holds up the cancels."""
 
+NONCE_GROWTH: Final = 64
+"""A daemon that lives sweeps as soon as it is latched, with the same key. Overtaken before, it may be minutes ahead of
+its mark and jump by as much: so few refusals catch up with it."""
+
 MARK_PATIENCE_S: Final = 0.25
 """The longest that the first nonce waits for the daemon's mark; not known, it costs a head start (engine.nonces)."""
 
@@ -218,7 +222,7 @@ class StoredNonces:
     def _source(self) -> Nonces:
         if self._nonces is None:
             threads.wait_for([self._reading], time.monotonic() + MARK_PATIENCE_S)
-            self._nonces = Nonces(self._mark, time.time_ns())
+            self._nonces = Nonces(self._mark, time.time_ns(), growth=NONCE_GROWTH)
         return self._nonces
 
     def _read(self) -> None:

@@ -56,7 +56,12 @@ REFUSALS: Final = 3
 """Rounds in which the venue may refuse the key. More could lock it out, and the daemon's own cancels with it."""
 
 HOPELESS: Final = frozenset({Fault.CREDENTIALS, Fault.LOCKOUT, Fault.PERMISSION, Fault.STALE_NONCE})
-"""What another try hardly mends. A nonce is in it that was refused twice: the second one had jumped ahead."""
+"""What another try hardly mends. A nonce is in it that was refused again and again: all but the first had jumped
+ahead."""
+
+NONCE_JUMPS: Final = 2
+"""How often one call jumps above a nonce that was refused. A daemon that was overtaken jumps as well, and may come in
+between our jump and our call."""
 
 BY_ID_LIMIT: Final = 200
 """Orders named one by one in a round, when a cancel of everything has left them; the next look names the next ones."""
@@ -206,12 +211,14 @@ class RestDoor:
     def call(
         self, build: Callable[[int], Request], decode: Callable[[int, bytes], RestAnswer], by_s: float
     ) -> RestAnswer:
-        """Make one call; a refused nonce is told to the source and tried once more. Raises Failed."""
+        """Make one call; a refused nonce is told to the source and tried anew. Raises Failed."""
         if not self._turn.acquire(timeout=max(0.0, by_s - time.monotonic())):
             raise Failed("another call did not end in time")
         try:
             answer = self._ask(build, decode, by_s)
-            if self._nonces is not None and isinstance(answer, RestFailed) and answer.fault is Fault.STALE_NONCE:
+            for _ in range(NONCE_JUMPS):
+                if self._nonces is None or not isinstance(answer, RestFailed) or answer.fault is not Fault.STALE_NONCE:
+                    break
                 self._nonces.overtaken()
                 answer = self._ask(build, decode, by_s)
         except LineLost as lost:

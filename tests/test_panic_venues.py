@@ -12,6 +12,7 @@ from daemon import panic_venues
 from daemon.contract.evidence import Fault, OrderState, RestAnswer, RestFailed, RestOrders, RestToken, RestUnreadable
 from daemon.credentials import Keys, Secret
 from daemon.panic_venues import (
+    NONCE_JUMPS,
     PAUSE_LIMIT_S,
     REFUSALS,
     Failed,
@@ -192,7 +193,7 @@ def numbered(nonce: int) -> Request:
     return Request("POST", "/", str(nonce).encode(), ())
 
 
-def test_a_refused_nonce_is_answered_by_one_jump_and_one_more_try(http: list[str]) -> None:
+def test_a_refused_nonce_is_answered_by_a_jump_and_another_try(http: list[str]) -> None:
     nonces = Nonces()
     stale = RestFailed(Fault.STALE_NONCE, "EAPI:Invalid nonce")
     answers: Iterator[RestAnswer] = iter([stale, RestOrders(())])
@@ -202,7 +203,7 @@ def test_a_refused_nonce_is_answered_by_one_jump_and_one_more_try(http: list[str
     assert (http, nonces.jumps) == (["1", "102"], 1)
     with pytest.raises(Failed, match="EAPI:Invalid nonce") as failed:
         RestDoor(DIALLER, WHERE, nonces).call(numbered, lambda *_: stale, time.monotonic() + 5)
-    assert (len(http), failed.value.hopeless) == (4, True)
+    assert (len(http), failed.value.hopeless) == (2 + 1 + NONCE_JUMPS, True)
 
 
 @pytest.mark.parametrize(

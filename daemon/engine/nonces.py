@@ -38,7 +38,9 @@ class Nonces:
     only a crash together with a clock that steps back could then repeat one.
     """
 
-    def __init__(self, stored: int | None, now_ns: int) -> None:
+    def __init__(self, stored: int | None, now_ns: int, *, growth: int = JUMP_GROWTH) -> None:
+        """growth: by how much each jump is longer than the one before."""
+        self._growth = growth
         self._now_ns = now_ns
         self._last = now_ns + MARGIN_NS if stored is None else stored
         self._mark = self._last
@@ -82,7 +84,7 @@ class Nonces:
         """
         self._now_ns = now_ns
         self._last = max(now_ns + MARGIN_NS, max(self._last, self._mark) + self._jump)
-        self._jump = min(JUMP_GROWTH * self._jump, JUMP_LIMIT_NS)
+        self._jump = min(self._growth * self._jump, JUMP_LIMIT_NS)
 
     @property
     def covered(self) -> bool:

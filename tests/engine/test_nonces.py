@@ -16,6 +16,8 @@ from daemon.engine.nonces import (
     format_mark,
     parse_mark,
 )
+from daemon.panic import NONCE_GROWTH
+from daemon.panic_venues import NONCE_JUMPS
 
 NOW_NS = 1_763_600_000 * 10**9
 SECOND_NS = 10**9
@@ -229,6 +231,20 @@ def test_jump_after_a_refusal_clears_what_panic_drew_from_the_same_file() -> Non
         daemon.overtaken(NOW_NS)
         assert daemon.draw(NOW_NS) > used
         disk.serve(daemon)
+
+
+def test_panic_catches_up_with_a_daemon_that_has_jumped_before_within_a_round_or_two() -> None:
+    """It begins at the mark on the disk, and the daemon may be minutes ahead of that."""
+    disk = Disk()
+    daemon = disk.start(NOW_NS)
+    for _ in range(6):
+        daemon.overtaken(NOW_NS)
+    panic = Nonces(parse_mark(disk.content), NOW_NS, growth=NONCE_GROWTH)
+    refused = 0
+    while panic.draw(NOW_NS) < daemon.draw(NOW_NS):
+        panic.overtaken(NOW_NS)
+        refused += 1
+    assert refused <= 2 * NONCE_JUMPS
 
 
 def test_repeated_jumps_do_not_pile_up_the_margin() -> None:
