@@ -27,7 +27,15 @@ CONNECT_TIMEOUT_MS: Final = 1500
 
 NS_PER_MS: Final = 1_000_000
 
-Door = Literal["commands", "control"]
+Door = Literal["commands", "control", "events"]
+
+EVENTS_ENDPOINT: Final = "ipc:///run/canceld/events.sock"
+
+_DEFAULTS: Final[dict[Door, str]] = {
+    "commands": COMMANDS_ENDPOINT,
+    "control": CONTROL_ENDPOINT,
+    "events": EVENTS_ENDPOINT,
+}
 
 
 class UsageFault(Exception):
@@ -36,7 +44,7 @@ class UsageFault(Exception):
 
 def run(verb: Callable[[argparse.Namespace, Client], int], door: Door, asked: argparse.Namespace) -> int:
     """Run one verb on the socket it belongs to; gives the exit status. Raises UsageFault."""
-    endpoint = _endpoint(asked, door)
+    endpoint = endpoint_of(asked, door)
     try:
         client = Client(endpoint, connect_timeout_ms=CONNECT_TIMEOUT_MS, strategy="canceld")
     except ValueError as error:
@@ -66,7 +74,8 @@ def print_json(message: ReplyMap) -> None:
     print(json.dumps(message))
 
 
-def _endpoint(asked: argparse.Namespace, door: Door) -> str:
+def endpoint_of(asked: argparse.Namespace, door: Door) -> str:
+    """Where the daemon's socket is, as the command line tells. Raises UsageFault."""
     if asked.endpoint is not None:
         return str(asked.endpoint)
     if asked.config is not None:
@@ -77,8 +86,8 @@ def _endpoint(asked: argparse.Namespace, door: Door) -> str:
             gateway = read(asked.config).gateway
         except BadSettings as error:
             raise UsageFault(str(error)) from None
-        return gateway.commands if door == "commands" else gateway.control
-    return COMMANDS_ENDPOINT if door == "commands" else CONTROL_ENDPOINT
+        return str(getattr(gateway, door))
+    return _DEFAULTS[door]
 
 
 def _why_absent(endpoint: str) -> str:
@@ -362,7 +371,13 @@ def _print_residual(venue: str, ids: Iterable[str]) -> None:
 
 
 def _print_columns(rows: Sequence[Sequence[str]]) -> None:
+    for line in in_columns(rows):
+        print(line)
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """One line for each row, with the cells of a column below each other; a column of nothing is left out."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width)
-        print("  ".join(cells).rstrip())
+        yield "  ".join(cells).rstrip()

@@ -23,9 +23,7 @@ import zmq
 
 from .client import Client, CommandRefused, DaemonUnreachable
 from .contract.outcomes import NAMES
-from .verbs import DONE, NS_PER_MS, UsageFault, print_json, reasons
-
-EVENTS_ENDPOINT: Final = "ipc:///run/canceld/events.sock"
+from .verbs import DONE, NS_PER_MS, UsageFault, endpoint_of, in_columns, print_json, reasons
 
 STATUS_S: Final = 1.0
 """How often the status is asked for."""
@@ -132,12 +130,9 @@ class View:
     def _venues(self) -> Iterator[Line]:
         venues: dict[str, Any] = self._status.get("venues") or {}
         rows = [["venue", "state", "mode", "open", "rest", "sessions"], *(_row(*item) for item in venues.items())]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for number, row in enumerate(rows):
-            text = "  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip()
-            state = row[1]
-            style: Style = "bold" if number == 0 else "good" if state == "up" else "bad" if state == "down" else "warn"
-            yield Line(style, text)
+        styles: dict[str, Style] = {"state": "bold", "up": "good", "down": "bad"}
+        for row, text in zip(rows, in_columns(rows), strict=True):
+            yield Line(styles.get(row[1], "warn"), text)
         for venue, part in venues.items():
             for reason in reasons(part):
                 yield Line("warn", f"{venue}  {reason}")
@@ -238,13 +233,8 @@ def watch(asked: argparse.Namespace, client: Client) -> int:
 def _events_endpoint(asked: argparse.Namespace) -> str:
     if asked.events is not None:
         return str(asked.events)
-    if asked.config is not None:
-        from .settings import read
-
-        # It has been read before, to find the other socket: there is nothing more to refuse.
-        return read(asked.config).gateway.events
     if asked.endpoint is None:
-        return EVENTS_ENDPOINT
+        return endpoint_of(asked, "events")
     directory, slash, _ = str(asked.endpoint).rpartition("/")
     if not str(asked.endpoint).startswith("ipc://") or not slash:
         raise UsageFault("watch: name the event socket too, with --events ENDPOINT")

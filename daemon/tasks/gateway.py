@@ -360,10 +360,8 @@ class Gateway:
                     if backlog.full:
                         # Whoever is held back goes on: nothing is read past it, and others have to be heard.
                         backlog.release(inf)
-                    if backlog.holds:
-                        limit = DRAIN_AHEAD if self._look_ahead(wicket, LOOK_PAST_HELD) else DRAIN_LIMIT
-                    else:
-                        limit = DRAIN_AHEAD if burst and self._look_ahead(wicket, LOOK_AHEAD) else DRAIN_LIMIT
+                    ahead = LOOK_PAST_HELD if backlog.holds else LOOK_AHEAD if burst else 0
+                    limit = DRAIN_AHEAD if ahead and self._look_ahead(wicket, ahead) else DRAIN_LIMIT
                     while taken < limit:
                         waited = False
                         message: Message | None = None

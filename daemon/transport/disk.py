@@ -10,7 +10,6 @@ import os
 import stat
 import threading
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -449,18 +448,12 @@ class MemoryDirectory(Directory):
             self._begin(name, b"")
             if self.faults.room_bytes is not None and self.faults.room_bytes < size_bytes:
                 raise DiskFailed(path, "No space left on device")
-            self._show(name, _blank(beginning, size_bytes))
+            self._show(name, beginning.ljust(size_bytes, b"\0"))
             self._settle(name)
         content = self._mapped.get(name, self._seen[name])
         if len(content) != size_bytes:
             raise DiskFailed(path, f"has {len(content)} bytes and not {size_bytes}")
-        if content is _blank(beginning, size_bytes):
-            # Nothing of it is touched before its use: simulations open thousands.
-            memory = bytearray(size_bytes)
-            memory[: len(beginning)] = beginning
-        else:
-            memory = bytearray(content)
-        self._mapped[name] = memory
+        memory = self._mapped[name] = bytearray(content)
         return memory
 
     def remove_now(self, name: str) -> None:
@@ -518,11 +511,6 @@ class MemoryDirectory(Directory):
             self._durable[name] = self._seen[name]
         else:
             self._durable.pop(name, None)
-
-
-@lru_cache(maxsize=1)
-def _blank(beginning: bytes, size_bytes: int) -> bytes:
-    return beginning.ljust(size_bytes, b"\0")
 
 
 def _append(path: Path, data: bytes) -> None:
