@@ -23,6 +23,7 @@ class Lanes:
         self.stale: dict[Lane, dict[Pursuit, None]] = {}
         self.closed_until: dict[Lane, int] = {}
         self.rest_reopens_ns = FAR_NS
+        self._spent_until: dict[Lane, int] = {}
         self._rest = rest
         self._uuids = uuids
         self._renewed_ns: dict[Lane, int] = {}
@@ -42,9 +43,14 @@ class Lanes:
 
     # ---------------------------------------------------------------- closed for a while
 
-    def close(self, lane: Lane, until_ns: int) -> None:
-        """Leave a lane alone until then; a milder refusal never shortens what a harder one asked for."""
+    def close(self, lane: Lane, until_ns: int, *, spent: bool = False) -> None:
+        """Leave a lane alone until then; a milder refusal never shortens what a harder one asked for.
+
+        spent: nothing is wrong but that a budget has nothing left.
+        """
         self.closed_until[lane] = max(until_ns, self.closed_until.get(lane, 0))
+        if spent:
+            self._spent_until[lane] = until_ns
         if lane == REST:
             self.rest_reopens_ns = self.closed_until[lane]
 
@@ -103,9 +109,12 @@ class Lanes:
 
     def takes(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> bool:
         """Whether a request of this pursuit could leave on this lane now."""
-        if lane in pursuit.pending or lane in pursuit.refused or lane in self.stale or not self.fits(pursuit, lane):
+        return self._is_for(pursuit, lane) and self.usable(lane, now_ns)
+
+    def _is_for(self, pursuit: Pursuit, lane: Lane) -> bool:
+        if lane in pursuit.pending or lane in pursuit.refused or lane in self.stale:
             return False
-        return self.usable(lane, now_ns)
+        return self.fits(pursuit, lane)
 
     def fits(self, pursuit: Pursuit, lane: Lane) -> bool:
         """Whether the lane knows such a name: on some sessions an order id that is no UUID could be anybody's."""
@@ -120,6 +129,13 @@ class Lanes:
                 yield lane
         if self.takes(pursuit, REST, now_ns) and not pursuit.queued:
             yield REST
+
+    def spent_for(self, pursuit: Pursuit) -> Lane | None:
+        """The first of them that is closed only because a budget was spent."""
+        for lane in self.live if pursuit.queued else (*self.live, REST):
+            if self._spent_until.get(lane) == self.closed_until.get(lane, 0) and self._is_for(pursuit, lane):
+                return lane
+        return None
 
     def untried_for(self, pursuit: Pursuit, now_ns: int) -> Lane | None:
         """The first of them that was not tried for it yet."""

@@ -1368,10 +1368,16 @@ class Pursuits:
             self._send(pursuit, lanes.live[0], now_ns)
         elif self._diverted(pursuit, now_ns):
             return
-        elif (lane := next(lanes.free_for(pursuit, now_ns), None)) is None or pursuit.attempts >= ATTEMPT_LIMIT:
+        elif (lane := self._way_for(pursuit, now_ns)) is None or pursuit.attempts >= ATTEMPT_LIMIT:
             self._later(pursuit, now_ns)
         else:
             self._send(pursuit, lane, now_ns)
+
+    def _way_for(self, pursuit: Pursuit, now_ns: int) -> Lane | None:
+        """The best route there is now. What has not left at all goes also where a budget was spent by others: they
+        would take what comes back of it for as long as they are many, and a budget refuses nobody."""
+        lane = next(self._lanes.free_for(pursuit, now_ns), None)
+        return lane if lane is not None or pursuit.sent else self._lanes.spent_for(pursuit)
 
     def _decide(
         self, what: Literal["hedge", "fallback", "retry", "hold"], pursuit: Pursuit, lane: Lane | None, why: str
@@ -1715,7 +1721,7 @@ class Pursuits:
         rule = RULES[fault]
         lane = attempt.lane
         if rule.closes_ms:
-            self._lanes.close(lane, now_ns + rule.closes_ms * MS)
+            self._lanes.close(lane, now_ns + rule.closes_ms * MS, spent=fault is Fault.ROUTE_BUSY)
             if lane == REST:
                 self._rest_error = f"REST is left alone after: {error}"
         if pursuit.acked_ns is not None:

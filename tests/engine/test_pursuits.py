@@ -1967,6 +1967,45 @@ def test_calls_that_wait_for_rest_to_reopen_are_announced_when_it_does() -> None
     assert desk.outcome("b") == Acked()
 
 
+def test_a_budget_that_others_spent_refuses_nobody_who_is_new() -> None:
+    """Many orders that the venue turns away for want of points take whatever comes back of them, and every route is
+    closed again and again. A cancel that has not left at all goes all the same, by the first of them, rather than come
+    to `no_route`; the one that was turned away waits for its route to reopen."""
+    desk = Desk(0, rest=False)
+    desk.cancel("old", order(O1))
+    desk.reject(desk.last(), Fault.ROUTE_BUSY, "apiLimitExceeded")
+    desk.wait(500)
+    assert desk.take() == []
+    desk.cancel("new", order(O2))
+    desk.ack(desk.last())
+    assert desk.outcome("new") == Acked()
+
+
+def test_a_cancel_waits_in_the_queue_of_rest_while_its_budget_is_spent() -> None:
+    desk = Desk()
+    desk.cancel("a", named("slot-1"))
+    desk.rest_refuse(desk.call(), Fault.ROUTE_BUSY, "EAPI:Rate limit exceeded")
+    desk.wait(500)
+    desk.cancel("b", named("slot-2"))
+    assert desk.maybe_call() is None
+    desk.wait(500)
+    assert desk.call().targets == (named("slot-2"),), "before who was turned away, whose pause is over as well"
+
+
+def test_what_a_refused_key_has_closed_is_closed_to_the_new_too() -> None:
+    desk = Desk(0, rest=False)
+    desk.cancel("old", order(O1))
+    send = desk.last()
+    desk.cancel("busy", order(O3))
+    busy = desk.last()
+    desk.reject(send, Fault.LOCKOUT, "EGeneral:Temporary lockout")
+    desk.reject(busy, Fault.ROUTE_BUSY, "Exceeded msg rate")
+    desk.wait(100)
+    desk.cancel("new", order(O2))
+    desk.wait(DEADLINE_MS)
+    assert desk.outcome("new") == Refused("no_route", "no spot session takes it")
+
+
 def test_a_venue_without_rest_is_never_asked_over_it() -> None:
     desk = Desk(0, rest=False)
     desk.cancel("t", order(O1))
