@@ -109,7 +109,9 @@ class Logs:
         self._tokens: dict[str, tuple[str, ...]] = {}
         self._line_forms: tuple[bytes, ...] = ()
         self._short_forms: tuple[bytes, ...] = ()
-        self._pieces: frozenset[int] = frozenset()
+        self._key_forms = frozenset(_long_ones(_lines_of(self._keys)))
+        self._key_pieces: frozenset[int] = frozenset().union(*map(_pieces_of, self._key_forms))
+        self._pieces = self._key_pieces
         self._longest = 0
         self._handler = _Bridge()
         self._conceal_all()
@@ -148,12 +150,11 @@ class Logs:
         # Longest first: what holds another form goes as a whole.
         ordered = sorted(every, key=len, reverse=True)
         self._longest = len(ordered[0]) if ordered else 0
-        # As it stands in a text, and as it stands in a JSON string.
-        lines = dict.fromkeys(text for form in ordered for text in (form, _to_json(form)[1:-1].decode()))
-        self._line_forms = tuple(text.encode() for text in lines)
+        self._line_forms = _lines_of(ordered)
         self._short_forms = tuple(form for form in self._line_forms if len(form) < LONG_BYTES)
-        long_forms = [form for form in self._line_forms if len(form) >= LONG_BYTES]
-        self._pieces = frozenset().union(*map(_pieces_of, long_forms))
+        long_forms = _long_ones(self._line_forms)
+        # A new token must not hold up the cancels for as long as it takes to put all of them together anew.
+        self._pieces = self._key_pieces.union(*(_pieces_of(form) for form in long_forms if form not in self._key_forms))
         stride = (min(map(len, long_forms), default=LONG_BYTES) + 1) // PIECE_BYTES - 1
         self._every_nth = struct.Struct(f"Q{(stride - 1) * PIECE_BYTES}x" * BLOCK_PIECES)
 
@@ -285,6 +286,20 @@ def _forms_of(value: str | bytes) -> tuple[str, ...]:
     quoted = [urllib.parse.quote(form, safe="") for form in spelled] + [urllib.parse.quote(raw, safe="")]
     lower = [_lower_escapes(form) for form in quoted]
     return tuple(dict.fromkeys([*spelled, *quoted, *lower]))
+
+
+def _lines_of(forms: Iterable[str]) -> tuple[bytes, ...]:
+    """Each as it stands in a text, and as it stands in a JSON string."""
+    return tuple(text.encode() for text in dict.fromkeys(text for form in forms for text in (form, _in_json(form))))
+
+
+def _in_json(text: str) -> str:
+    return _to_json(text)[1:-1].decode()
+
+
+def _long_ones(forms: Iterable[bytes]) -> list[bytes]:
+    """Those that are looked for by their pieces."""
+    return [form for form in forms if len(form) >= LONG_BYTES]
 
 
 @lru_cache(maxsize=1024)

@@ -18,12 +18,12 @@ def rfc3339_down(unix_s: float) -> str:
 
 def rfc3339_micros(unix_s: float) -> str:
     """Microseconds, as WebSocket v2 writes every time: `2023-09-21T14:36:57.428972Z`."""
-    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def rfc3339_millis(unix_s: float) -> str:
     """Milliseconds, as Futures REST writes every time: `2020-07-22T13:26:20.806Z`."""
-    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def rfc1123(unix_s: float) -> str:

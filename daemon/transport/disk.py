@@ -6,10 +6,12 @@ hangs cannot hang the loop. What the files mean is not known here.
 
 import contextlib
 import fcntl
+import mmap
 import os
 import stat
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -335,7 +337,7 @@ class MemoryDirectory(Directory):
         self._durable: dict[str, bytes] = {}
         self._children: dict[str, MemoryDirectory] = {}
         self._locks: dict[str, object] = {}
-        self._mapped: dict[str, bytearray] = {}
+        self._mapped: dict[str, mmap.mmap] = {}
         self._life = object()  # another one after each crash
 
     def crash(self, *, power_lost: bool = True) -> None:
@@ -448,12 +450,17 @@ class MemoryDirectory(Directory):
             self._begin(name, b"")
             if self.faults.room_bytes is not None and self.faults.room_bytes < size_bytes:
                 raise DiskFailed(path, "No space left on device")
-            self._show(name, beginning.ljust(size_bytes, b"\0"))
+            self._show(name, _blank(beginning, size_bytes))
             self._settle(name)
         content = self._mapped.get(name, self._seen[name])
         if len(content) != size_bytes:
             raise DiskFailed(path, f"has {len(content)} bytes and not {size_bytes}")
-        memory = self._mapped[name] = bytearray(content)
+        memory = self._mapped[name] = mmap.mmap(-1, size_bytes)
+        if content is _blank(beginning, size_bytes):
+            # Pages that nobody has written to cost nothing.
+            memory[: len(beginning)] = beginning
+        else:
+            memory[:] = content
         return memory
 
     def remove_now(self, name: str) -> None:
@@ -564,6 +571,12 @@ def _extend(path: Path, offset: int, data: bytes) -> None:
         os.close(descriptor)
     if size == 0:
         sync_directory(path.parent)
+
+
+@lru_cache(maxsize=4)
+def _blank(beginning: bytes, size_bytes: int) -> bytes:
+    """A file of so many bytes that nothing was stored in, the same object each time."""
+    return beginning.ljust(size_bytes, b"\0")
 
 
 def _left_of(path: Path, there: bytes, size: int, offset: int, data: bytes) -> bytes:

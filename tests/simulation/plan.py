@@ -14,9 +14,9 @@ from tests.scenarios.world import settings_for
 Mode = Literal["safety", "liveness"]
 
 VENUES_DRAWN: Final[tuple[tuple[Venue, ...], ...]] = (
-    *(("spot",),) * 10,
-    *(("futures",),) * 4,
-    *(("prime",),) * 4,
+    *(("spot",),) * 15,
+    *(("futures",),) * 6,
+    *(("prime",),) * 6,
     ("spot", "futures"),
     ("spot", "prime", "futures"),
 )
@@ -97,12 +97,12 @@ def plan_for(seed: int, kinds: tuple[str, ...]) -> Plan:
         jitter_s=latency_s * rng.choice((0.0, 0.5, 3.0)),
         slice_bytes=rng.choice((1 << 16, 1 << 16, 1 << 16, 97)),
         venue_ahead_s=rng.choice((0.0, 0.0, 0.0, 1.5, -1.5)),
-        span_s=rng.uniform(2.0, 6.5),
+        span_s=rng.uniform(1.3, 4.0),
         clients=rng.randint(1, 4),
-        asks_per_s=1.0 if families else rng.uniform(8.4, 25.2),
-        orders_per_s=rng.uniform(5.0, 18.0),
+        asks_per_s=1.0 if families else rng.uniform(11.3, 33.0),
+        orders_per_s=rng.uniform(8.0, 28.0),
         families_per_s=6.0 if families else 0.0,
-        troubles_per_s=0.0 if calm else rng.choice((3.0, 6.0, 11.0)),
+        troubles_per_s=0.0 if calm else rng.choice((5.0, 9.0, 17.0)),
         kinds=() if calm else tuple(kind for kind in kinds if rng.random() < odds),
         kills=rng.random() < 0.25,
         lives=rng.choice((1, 1, 1, 2, 3)),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sized
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
+from unittest.mock import patch
 
 import msgspec
 import trio
@@ -15,12 +16,12 @@ from daemon.app import OVERTAKE_MS
 from daemon.contract.ids import Venue
 from daemon.engine.pursuits import Pursuits
 from daemon.settings import LATE_WINDOW_S
-from daemon.sim.rates import UNLIMITED
+from daemon.sim.rates import FUTURES_BUDGET, UNLIMITED
 from daemon.sim.server import DEFAULT_ACCOUNT
 from tests.scenarios import wirelog
 from tests.scenarios.world import EVENTS, FEED_HOST
 
-from .lines import Courier, clock_with
+from .lines import Courier, SealedIO, clock_with
 from .plan import Plan, plan_for
 from .traders import Asking, Traders
 from .troubles import TROUBLES, WS_HOSTS, Trouble
@@ -31,6 +32,9 @@ HEAL_S: Final = 10.0
 
 GRACE_S: Final = 2.0
 """By how much later a probe may still be sent: its own last try may have ended in a refusal."""
+
+POINTS_BACK_S: Final = FUTURES_BUDGET.window_s + 2.0
+"""By how much later still where the venue says that the account has spent what it may."""
 
 WHOLE_S: Final = 30.0
 """By when the last connection is back too: the longest delay between two dials."""
@@ -255,7 +259,9 @@ class Run:
             gone = self.world.exchange.exchange.known_order(venue, order_id) is None
             if wrong is None or (gone and reply.get("outcome") not in ("acked", "canceled")):
                 return
-            if trio.current_time() >= deadline_s:
+            # What others spent of a budget comes back, if late.
+            patience_s = POINTS_BACK_S if reply.get("class") == "throttled" else 0.0
+            if trio.current_time() >= deadline_s + patience_s:
                 self.world.blame(wrong, order_id)
                 return
 
@@ -447,7 +453,8 @@ def simulate(seed: int, *, digested: bool = False, plan: Plan | None = None, bes
     was_on = gc.isenabled()
     gc.disable()
     try:
-        run, virtual_s = trio.run(play, clock=clock)
+        with patch.object(trio._core._run, "TheIOManager", SealedIO):
+            run, virtual_s = trio.run(play, clock=clock)
     finally:
         if was_on:
             gc.enable()

@@ -31,7 +31,7 @@ RECENT: Final = 30
 """Out of how many of the last orders a strategy chooses."""
 
 BATCH_LIMIT: Final = 60
-BATCH_SIZES: Final = (4, 30, BATCH_LIMIT)
+BATCH_SIZES: Final = (10, BATCH_LIMIT, BATCH_LIMIT)
 
 RESTING_WANTED: Final = 0.7
 """How often a strategy knows what rests. Otherwise it also goes after what has ended, as one that hears late does."""
