@@ -14,9 +14,9 @@ from tests.scenarios.world import settings_for
 Mode = Literal["safety", "liveness"]
 
 VENUES_DRAWN: Final[tuple[tuple[Venue, ...], ...]] = (
-    *(("spot",),) * 15,
-    *(("futures",),) * 6,
-    *(("prime",),) * 6,
+    *(("spot",),) * 10,
+    *(("futures",),) * 4,
+    *(("prime",),) * 4,
     ("spot", "futures"),
     ("spot", "prime", "futures"),
 )
