@@ -671,10 +671,32 @@ def test_no_ack_is_waited_for_of_an_order_that_filled_in_the_meantime() -> None:
     assert desk.outcome("t") == Acked()
 
 
-def test_of_an_unknown_family_one_ack_says_it_all() -> None:
+def test_of_a_family_that_the_stream_never_told_of_one_ack_may_be_all() -> None:
     desk = Desk(0)
     desk.cancel("t", userref(7))
     desk.ack(desk.last())
+    assert desk.answers == {}, "an order was canceled of which the stream had not told: it has not told of all"
+    desk.nothing_rests()
+    assert desk.outcome("t") == Acked()
+
+
+@pytest.mark.parametrize("by_rest", [False, True])
+def test_a_stream_that_told_of_fewer_orders_than_were_canceled_is_no_witness(by_rest: bool) -> None:
+    """A stalled stream has not told of two orders. The venue cancels one of them and refuses the other, which only a
+    list can show: it is then canceled by itself."""
+    desk = Desk(0)
+    desk.cancel("t", userref(7))
+    if by_rest:
+        desk.reject(desk.last(), Fault.PERMISSION, "EGeneral:Permission denied")
+        desk.rest_count(desk.call(), 1)
+    else:
+        desk.ack(desk.last())
+    listed = desk.call()
+    assert (listed.form, desk.answers) == ("open_orders", {})
+    desk.rest_orders(listed, OrderState(O2, "open", userref=7))
+    again = desk.last()
+    assert again.target == order(O2)
+    desk.ack(again)
     assert desk.outcome("t") == Acked()
 
 

@@ -25,7 +25,7 @@ VENUES_DRAWN: Final[tuple[tuple[Venue, ...], ...]] = (
 LATE_WINDOWS: Final = 32
 """One seed in so many waits until no late answer can come any more, and looks for what is left in the tables."""
 
-FAMILY_DAYS: Final = 0.16
+FAMILY_DAYS: Final = 0.22
 """Of the seeds with Spot alone, on so many hardly anything is asked for but families of orders: among everything else
 most of them are gone before anybody cancels them."""
 
@@ -85,9 +85,11 @@ def plan_for(seed: int, kinds: tuple[str, ...]) -> Plan:
     calm = rng.random() < 0.05
     odds = rng.choice((0.25, 0.5, 1.0))
     latency_s = rng.choice((0.0, 0.0, 0.001, 0.005, 0.03))
+    span_s, troubles_per_s = rng.uniform(1.1, 3.4), rng.choice((6.0, 11.0, 20.0))
     families = venues == ("spot",) and rng.random() < FAMILY_DAYS
     if families:
-        odds = 0.25
+        # Sessions that are up most of the time, as it is acks and streams that these are about.
+        odds, span_s, troubles_per_s = 0.25, 1.6 * span_s, 0.25 * troubles_per_s
     return Plan(
         seed=seed,
         mode=rng.choice(("safety", "safety", "liveness")),
@@ -97,15 +99,15 @@ def plan_for(seed: int, kinds: tuple[str, ...]) -> Plan:
         jitter_s=latency_s * rng.choice((0.0, 0.5, 3.0)),
         slice_bytes=rng.choice((1 << 16, 1 << 16, 1 << 16, 97)),
         venue_ahead_s=rng.choice((0.0, 0.0, 0.0, 1.5, -1.5)),
-        span_s=rng.uniform(1.3, 4.0),
+        span_s=span_s,
         clients=rng.randint(1, 4),
-        asks_per_s=1.0 if families else rng.uniform(11.3, 33.0),
-        orders_per_s=rng.uniform(8.0, 28.0),
+        asks_per_s=1.0 if families else rng.uniform(13.2, 38.6),
+        orders_per_s=rng.uniform(9.0, 32.0),
         families_per_s=6.0 if families else 0.0,
-        troubles_per_s=0.0 if calm else rng.choice((5.0, 9.0, 17.0)),
+        troubles_per_s=0.0 if calm else troubles_per_s,
         kinds=() if calm else tuple(kind for kind in kinds if rng.random() < odds),
-        kills=rng.random() < 0.25,
-        lives=rng.choice((1, 1, 1, 2, 3)),
+        kills=rng.random() < 0.35,
+        lives=rng.choice((1, 1, 2, 3)),
         late_window=rng.randrange(LATE_WINDOWS) == 0,
         logs=rng.random() < 0.15,
     )

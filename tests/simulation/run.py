@@ -173,7 +173,7 @@ class Run:
         if chance < 0.4 and self.plan.venues == ("spot",):
             frozen = "spot"
             world.freeze(WS_HOSTS["spot"])
-        elif chance > 0.7:
+        elif chance > 0.6:
             await self._vanished_is_noticed()
         world.trace.add("fault", f"liveness frozen={frozen}")
         deadline_s = trio.current_time() + HEAL_S

@@ -33,6 +33,9 @@ RECENT: Final = 30
 BATCH_LIMIT: Final = 60
 BATCH_SIZES: Final = (10, BATCH_LIMIT, BATCH_LIMIT)
 
+DIES_OF_A_KILL: Final = 0.8
+"""How often the daemon dies as soon as a kill is confirmed."""
+
 RESTING_WANTED: Final = 0.7
 """How often a strategy knows what rests. Otherwise it also goes after what has ended, as one that hears late does."""
 
@@ -368,6 +371,8 @@ class Traders:
         stories = [self._everything_twice, self._cancel_before_its_order]
         if venue == "spot":
             stories += [self._family, self._family]
+        if self.world.may_die():
+            stories.append(self._cut_short)
         rng.choice(stories)(venue)
 
     def _everything_twice(self, venue: Venue) -> None:
@@ -382,6 +387,25 @@ class Traders:
         ask()
         if self._place_as(venue, {}) and rng.random() < 0.8:
             self.world.courier.carry(rng.uniform(0.0, 0.3), ask)
+
+    def _cut_short(self, venue: Venue) -> None:
+        """Somebody wants everything gone, and asks again when the daemon has died over it."""
+        rng = self._rng
+        client = rng.choice(self.clients[: self.world.plan.clients])
+        command: dict[str, Any] = {"type": "cancel_all", "id": client.fresh_id(), "venue": venue}
+        command["until"] = rng.choice(("ack", "proof"))
+        command["deadline_ms"] = rng.choice((50, 300, 2000))
+        self._place_as(venue, {})
+        self._send(client, command)
+        self._dies_within(300)
+        self.world.courier.carry(rng.choice((0.1, 0.4)), lambda: client.ask(dict(command), json=False) and None)
+
+    def _dies_within(self, steps: int) -> None:
+        rng, world = self._rng, self.world
+        power_lost, down_s = rng.random() < 0.5, rng.choice((0.01, 0.05, 0.3))
+        world.after_steps(
+            rng.randrange(steps), lambda: world.crash(power_lost=power_lost, down_s=down_s) if world.may_die() else None
+        )
 
     def _family(self, venue: Venue) -> None:
         """Several orders under one userref, and a cancel of them all, of which the venue may refuse any one.
@@ -536,8 +560,8 @@ class Traders:
                 command: dict[str, Any] = {"type": "kill", "id": operator.fresh_id(), "reason": "enough"}
                 if rng.random() < 0.3:
                     command["venues"] = [rng.choice(world.plan.venues)]
-                if rng.random() < 0.5:
-                    command["deadline_ms"] = rng.choice((100, 3000))
+                if rng.random() < 0.7:
+                    command["deadline_ms"] = rng.choice((60, 100, 3000))
                 client = rng.choice([operator, *self.clients[: world.plan.clients]])
                 command["id"] = client.fresh_id()
                 world.latched = None
@@ -592,6 +616,8 @@ class Traders:
             if reply.get("durable", True):
                 # While a re-arming is under way nobody knows on which side of it a crash will be.
                 world.latched = None if self._rearming else True
+                if world.may_die() and self._rng.random() < DIES_OF_A_KILL:
+                    self._dies_within(12)
         if kind == "rearm" and reply["type"] == "rearm":
             if reply["latched"]:
                 assert self._operator is not None
