@@ -86,7 +86,7 @@ class SealedIO(EpollIOManager):
         super().__init__()
         self._rounds = 0
 
-    def get_events(self, timeout: float) -> "EventResult":
+    def get_events(self, timeout: float) -> list[tuple[int, int]]:
         """What came from outside; most often nobody looks, as nothing can have come."""
         self._rounds += 1
         return [] if self._rounds % LOOK_OUTSIDE_EVERY else super().get_events(timeout)

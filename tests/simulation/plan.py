@@ -107,7 +107,7 @@ def plan_for(seed: int, kinds: tuple[str, ...]) -> Plan:
         troubles_per_s=0.0 if calm else troubles_per_s,
         kinds=() if calm else tuple(kind for kind in kinds if rng.random() < odds),
         kills=rng.random() < 0.35,
-        lives=rng.choice((1, 1, 2, 3)),
+        lives=rng.choice((1, 1, 2, 4)),
         late_window=rng.randrange(LATE_WINDOWS) == 0,
         logs=rng.random() < 0.15,
     )

@@ -258,7 +258,7 @@ class Traders:
             self._again(plan.families_per_s, lambda: self._family("spot"))
         self._again(plan.asks_per_s / 40, self._misbehave)
         if plan.kills:
-            self._again(2.0 / plan.span_s, self._kill)
+            self._again(4.0 / plan.span_s, self._kill)
 
     def _client(self, name: str, endpoint: str) -> Client:
         client = Client(self, name, self.world.bus.connect(endpoint))
@@ -399,6 +399,15 @@ class Traders:
         self._send(client, command)
         self._dies_within(300)
         self.world.courier.carry(rng.choice((0.1, 0.4)), lambda: client.ask(dict(command), json=False) and None)
+
+    def _dies_of_a_kill(self) -> None:
+        """The daemon is gone as soon as it has confirmed one, and what it stored of it may be spoilt."""
+        rng = self._rng
+        if rng.random() < 0.6:
+            self._dies_within(12)
+        else:
+            self.world.crash(power_lost=rng.random() < 0.5, down_s=0.05)
+            self.world.damage("latch", rng.choice(("empty", "garbage", "cut")))
 
     def _dies_within(self, steps: int) -> None:
         rng, world = self._rng, self.world
@@ -560,8 +569,8 @@ class Traders:
                 command: dict[str, Any] = {"type": "kill", "id": operator.fresh_id(), "reason": "enough"}
                 if rng.random() < 0.3:
                     command["venues"] = [rng.choice(world.plan.venues)]
-                if rng.random() < 0.7:
-                    command["deadline_ms"] = rng.choice((60, 100, 3000))
+                if rng.random() < 0.8:
+                    command["deadline_ms"] = rng.choice((60, 100, 300, 3000))
                 client = rng.choice([operator, *self.clients[: world.plan.clients]])
                 command["id"] = client.fresh_id()
                 world.latched = None
@@ -617,7 +626,7 @@ class Traders:
                 # While a re-arming is under way nobody knows on which side of it a crash will be.
                 world.latched = None if self._rearming else True
                 if world.may_die() and self._rng.random() < DIES_OF_A_KILL:
-                    self._dies_within(12)
+                    self._dies_of_a_kill()
         if kind == "rearm" and reply["type"] == "rearm":
             if reply["latched"]:
                 assert self._operator is not None
