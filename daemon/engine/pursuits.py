@@ -608,8 +608,8 @@ class Pursuits:
         return self._mass and family.key.kind == "userref" and not (self._streamed(family) or family.seen_ns)
 
     def _streamed(self, family: Family) -> bool:
-        """Whether a stream can still be relied on to have told all: one may be mute that left a request unanswered, and
-        has been where more orders were canceled than were told of."""
+        """Whether a stream can be relied on to have told all. Not one that left a request unanswered: it may be mute.
+        And none where more orders were canceled than were told of."""
         if family.oks > len(family.meant | family.perhaps):
             return False
         heard, mute = self._heard_ns, family.mute

@@ -106,7 +106,7 @@ STRANGE: Final = (
     '{"feed":"open_orders","is_cancel":1}',
 )
 FLOOD: Final = 150
-"""Pings or pongs at once: more than come in an hour. Ten times as many took a tenth of the time of all seeds."""
+"""Pings or pongs at once: more than come in an hour. With two thousand, every third frame of all seeds was one."""
 
 RAW: Final = {
     10: (
