@@ -1479,7 +1479,10 @@ class Pursuits:
     def _hedge(self, pursuit: Pursuit, now_ns: int) -> None:
         """Silence: a second route beside the first. The first is not given up, and nothing is concluded."""
         if type(pursuit) is Family:
-            pursuit.mute.update(dict.fromkeys(pursuit.pending, now_ns))
+            # Nor need a stream live that has told nothing since the request left, whichever session's it is.
+            sent_ns, heard = pursuit.first_sent_ns or 0, self._heard_ns
+            unheard = [lane for lane in self._witnesses if heard.get(lane, 0) < sent_ns]
+            pursuit.mute.update(dict.fromkeys((*pursuit.pending, *unheard), now_ns))
         if self._diverted(pursuit, now_ns):
             return
         lane = self._lanes.untried_for(pursuit, now_ns)
