@@ -18,6 +18,8 @@ from daemon.transport.wire import MEMORY_CAPACITY, RECEIVE_SIZE, BackloggedWire
 
 NEVER_SLICED: Final = RECEIVE_SIZE
 
+PIECES_LIMIT: Final = 64
+
 LOOK_OUTSIDE_EVERY: Final = 256
 """Rounds of trio between looks at the kernel: nothing comes from there but an interrupt at the keyboard."""
 
@@ -190,7 +192,8 @@ class LineEnd(BackloggedWire):
         if way.lost:
             raise self._break("connection reset by peer")
         if way.held:
-            data = bytes(way.held[: min(max_bytes, self._slice_bytes)])
+            # What is large comes in so many pieces at most: a frame of megabytes in slices would take seconds.
+            data = bytes(way.held[: min(max_bytes, max(self._slice_bytes, len(way.held) // PIECES_LIMIT))])
             del way.held[: len(data)]
             way.room.unpark_all()
             return data
