@@ -131,12 +131,13 @@ class PrimeEngine:
 
         return forget
 
-    def states(self, account: str) -> list[Report]:
-        """The last state of each of the account's orders, open and ended, in placement order."""
+    def states(self, account: str, order_id: str | None = None) -> list[Report]:
+        """The last state of each of the account's orders, open and ended, in placement order; or that of one order."""
+        now_s = self._now()
+        named = self._papers.get(order_id) if order_id is not None else None
+        papers = self._papers.values() if order_id is None else [] if named is None else [named]
         return [
-            Report(paper.row, paper.order.opened_s, self._now(), account)
-            for paper in self._papers.values()
-            if paper.order.account == account
+            Report(paper.row, paper.order.opened_s, now_s, account) for paper in papers if paper.order.account == account
         ]
 
     def reports(self, account: str) -> list[Report]:
@@ -202,8 +203,10 @@ class PrimeEngine:
 
     def advance(self) -> None:
         """Carry out the lingering cancels that are due."""
-        due = [one for one in self._lingering if one.due_s <= self._now()]
-        self._lingering = [one for one in self._lingering if one not in due]
+        now_s = self._now()
+        due = [one for one in self._lingering if one.due_s <= now_s]
+        if due:
+            self._lingering = [one for one in self._lingering if one.due_s > now_s]
         for one in due:
             if one.paper.order.state is State.OPEN:
                 self.exchange.cancel(one.paper.order, USER_REQUESTED)

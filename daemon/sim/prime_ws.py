@@ -298,7 +298,8 @@ class PrimeV1:
             case "User":
                 rows = [self._user()]
             case "Order":
-                rows = [report.row for report in self._engine.states(self._key.account) if stream.wants(report)]
+                states = self._engine.states(self._key.account, stream.order_id)
+                rows = [report.row for report in states if stream.wants(report)]
             case _ if stream.start_s is None:
                 rows = []
             case _:

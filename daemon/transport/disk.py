@@ -333,7 +333,7 @@ class MemoryDirectory(Directory):
     def __init__(self, root: Path | str = "/memory", *, timeout_s: float = DISK_TIMEOUT_S) -> None:
         super().__init__(root, timeout_s=timeout_s)
         self.faults = DiskFaults()
-        self._seen: dict[str, bytes] = {}
+        self._seen: dict[str, bytes | bytearray] = {}  # what only ever grows is not made anew each time
         self._durable: dict[str, bytes] = {}
         self._children: dict[str, MemoryDirectory] = {}
         self._locks: dict[str, object] = {}
@@ -357,7 +357,7 @@ class MemoryDirectory(Directory):
         if power_lost:
             self._seen = dict(self._durable)
         else:
-            self._durable = dict(self._seen)
+            self._durable = {name: bytes(content) for name, content in self._seen.items()}
         for child in self._children.values():
             child.crash(power_lost=power_lost)
 
@@ -390,11 +390,11 @@ class MemoryDirectory(Directory):
         content = bytes(self._mapped[name]) if name in self._mapped else self._seen.get(name)
         if content is not None and len(content) > limit_bytes:
             raise DiskFailed(path, f"is larger than {limit_bytes} bytes")
-        return content
+        return None if content is None else bytes(content)
 
     def read_part(self, name: str, offset: int, limit_bytes: int) -> bytes:
         self._path(name)
-        return self._seen.get(name, b"")[offset : offset + limit_bytes]
+        return bytes(self._seen.get(name, b"")[offset : offset + limit_bytes])
 
     async def apart(self, look: Callable[[], T]) -> T:
         await trio.lowlevel.checkpoint()
@@ -410,11 +410,11 @@ class MemoryDirectory(Directory):
 
     def append_now(self, name: str, data: bytes) -> None:
         self._begin(name, data)
-        self._show(name, self._seen.get(name, b"") + data)
+        self._show(name, bytes(self._seen.get(name, b"")) + data)
         self._settle(name)
 
     async def append(self, name: str, data: bytes) -> None:
-        await self._write(self._append_turn, name, data, lambda: self._seen.get(name, b"") + data)
+        await self._write(self._append_turn, name, data, lambda: bytes(self._seen.get(name, b"")) + data)
 
     async def extend(self, name: str, offset: int, data: bytes) -> None:
         self._begin(name, data)
@@ -425,10 +425,12 @@ class MemoryDirectory(Directory):
         if offset and name not in self._seen:
             raise Diverged(self._path(name), "was there and is not: somebody removed it")
         content = self._seen.get(name, b"")
-        left = _left_of(self._path(name), content[offset:], len(content), offset, data)
+        left = _left_of(self._path(name), bytes(content[offset:]), len(content), offset, data)
         room = self.faults.room_bytes
         fits = left if room is None else left[:room]
-        self._show(name, content + fits)
+        if not isinstance(content, bytearray):
+            content = self._seen[name] = bytearray(content)
+        content += fits
         if room is not None:
             self.faults.room_bytes = room - len(fits)
         if len(fits) < len(left):
@@ -436,7 +438,8 @@ class MemoryDirectory(Directory):
 
     async def sync(self, name: str) -> None:
         self._begin(name, b"")
-        life, content = self._life, self._seen.get(name)
+        life = self._life
+        content = bytes(self._seen[name]) if name in self._seen else None
         if self.faults.hangs:
             await trio.sleep(self._timeout_s)
             raise DiskFailed(self._path(name), f"the disk has not answered within {self._timeout_s} s")
@@ -515,7 +518,7 @@ class MemoryDirectory(Directory):
 
     def _settle(self, name: str) -> None:
         if name in self._seen:
-            self._durable[name] = self._seen[name]
+            self._durable[name] = bytes(self._seen[name])
         else:
             self._durable.pop(name, None)
 
