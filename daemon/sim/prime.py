@@ -134,10 +134,11 @@ class PrimeEngine:
     def states(self, account: str, order_id: str | None = None) -> list[Report]:
         """The last state of each of the account's orders, open and ended, in placement order; or that of one order."""
         now_s = self._now()
-        named = self._papers.get(order_id) if order_id is not None else None
-        papers = self._papers.values() if order_id is None else [] if named is None else [named]
+        named = [order_id] if order_id in self._papers else []
         return [
-            Report(paper.row, paper.order.opened_s, now_s, account) for paper in papers if paper.order.account == account
+            Report(paper.row, paper.order.opened_s, now_s, account)
+            for paper in (self._papers[one] for one in (self._papers if order_id is None else named))
+            if paper.order.account == account
         ]
 
     def reports(self, account: str) -> list[Report]:
