@@ -314,13 +314,19 @@ class RestLane:
     ) -> RestAnswer | None:
         """Take a turn, then do what `choose` says at that moment; None when it says that there is nothing to do.
 
-        Raises CallFailed.
+        A nonce that another one overtook is replaced once. Where that cannot be sent any more the refusal is the answer:
+        a request did leave. Raises CallFailed.
         """
         chosen: Plan | None = None
-        jumped = False
+        overtaken: RestFailed | None = None
         for _ in range(STALE_TRIES):
-            self._raise_if_closed()
-            connection = await self._connection()
+            try:
+                self._raise_if_closed()
+                connection = await self._connection()
+            except CallFailed:
+                if overtaken is None:
+                    raise
+                return overtaken
             if takes_turn:
                 await self._wait_for_turn(connection)
             turn = _Turn(self._turn if takes_turn else None)
@@ -344,15 +350,16 @@ class RestLane:
                 raise CallFailed(lost.detail, left=True) from None
             answer = decode(response.status, response.body)
             refused = isinstance(answer, RestFailed) and answer.fault is Fault.STALE_NONCE
-            if refused and self._nonces is not None and not jumped:
+            if refused and self._nonces is not None and overtaken is None:
                 assert isinstance(answer, RestFailed)
-                jumped = True
-                fault = answer.error
+                overtaken = answer
                 self._nonces.overtaken(self._world.clock.utc_ns())
                 log.warning("nonce overtaken", venue=self.venue, error=answer.error)
                 continue
             self._heed(answer)
             return answer
+        if overtaken is not None:
+            return overtaken
         raise CallFailed(fault, left=False)
 
     async def _wait_for_turn(self, connection: HttpConnection) -> None:
