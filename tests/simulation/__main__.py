@@ -17,27 +17,27 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _show(seed: int) -> int:
+def _show(seed: int, *, brief: bool) -> int:
     from .run import simulate
 
-    result = simulate(seed, digested=True)
+    result = simulate(seed, brief=brief, digested=True)
     _say("\n".join(result.lines))
     _say(result.report() if result.blamed else f"seed {seed} holds; digest {result.digest}")
     return int(bool(result.blamed))
 
 
-def _digests(seeds: range) -> int:
+def _digests(seeds: range, *, brief: bool) -> int:
     from .run import simulate
 
     for seed in seeds:
-        _say(f"{seed} {simulate(seed, digested=True).digest}")
+        _say(f"{seed} {simulate(seed, brief=brief, digested=True).digest}")
     return 0
 
 
-def _many(seeds: range) -> int:
+def _many(seeds: range, *, brief: bool) -> int:
     from .tally import run_all
 
-    tally = run_all(seeds, _say)
+    tally = run_all(seeds, _say, brief=brief)
     _say(f"{tally.table()}\n\noutcomes: {tally.told()}\n{tally.line()}")
     return int(bool(tally.failed))
 
@@ -75,6 +75,7 @@ def main() -> int:
     asked.add_argument("--seed", type=int, help="replay one seed and show its trace")
     asked.add_argument("--first", type=int, default=1, help="the first of --count seeds")
     asked.add_argument("--count", type=int, default=100)
+    asked.add_argument("--brief", action="store_true", help="by the cheaper plans that each commit is tried with")
     asked.add_argument("--digests", action="store_true", help="print what must be the same in every process")
     asked.add_argument("--mutants", action="store_true", help="hunt every planted mistake")
     asked.add_argument("--mutant", help="hunt one, in this process")
@@ -85,8 +86,8 @@ def main() -> int:
     if given.mutants:
         return _mutants()
     if given.seed is not None:
-        return _show(given.seed)
-    return _digests(seeds) if given.digests else _many(seeds)
+        return _show(given.seed, brief=given.brief)
+    return (_digests if given.digests else _many)(seeds, brief=given.brief)
 
 
 if __name__ == "__main__":

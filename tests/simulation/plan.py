@@ -1,5 +1,6 @@
 """What a seed decides before anything runs: which daemon, which venues, how fast, how much, and what may go wrong."""
 
+import dataclasses
 import random
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -29,13 +30,25 @@ FAMILY_DAYS: Final = 0.22
 """Of the seeds with Spot alone, on so many hardly anything is asked for but families of orders: among everything else
 most of them are gone before anybody cancels them."""
 
+BATCH_SIZES: Final = (10, 60, 60)
+BRIEF_BATCH_SIZES: Final = (120,)
+"""Most orders that are named in one batch, as chance has it."""
+
+PLACED: Final = (0, 10, 30)
+BRIEF_PLACED: Final = (0, 30, 60)
+"""Orders that rest when it begins, as chance has it."""
+
+BRIEFLY: Final = 0.62
+"""How much of its time a brief run has. More happens in each second of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One run. Times are virtual seconds; `_per_s` are rates of Poisson processes.
 
     kinds: which troubles may happen; empty for a run without any. frozen: hosts that are lost for good at the end,
-    liveness only. late_window: whether the end waits for the tables to be empty.
+    liveness only. late_window: whether the end waits for the tables to be empty. brief: whether it is of the cheaper
+    kind that each commit is tried with.
     """
 
     seed: int
@@ -57,6 +70,9 @@ class Plan:
     lives: int
     late_window: bool
     logs: bool
+    placed: tuple[int, ...] = PLACED
+    batch_sizes: tuple[int, ...] = BATCH_SIZES
+    brief: bool = False
 
     @property
     def venues(self) -> tuple[Venue, ...]:
@@ -110,4 +126,31 @@ def plan_for(seed: int, kinds: tuple[str, ...]) -> Plan:
         lives=rng.choice((1, 1, 2, 4)),
         late_window=rng.randrange(LATE_WINDOWS) == 0,
         logs=rng.random() < 0.15,
+    )
+
+
+def brief_plan_for(seed: int, kinds: tuple[str, ...]) -> Plan:
+    """The plan of a seed in brief, for two thirds of the processor time: what a commit is tried with.
+
+    There is one session less and there are two lives at the most, batches are larger, half as many runs are watched
+    until everything is up again, and as much goes wrong in less time.
+    """
+    plan = plan_for(seed, kinds)
+    settings = replace(
+        plan.settings,
+        spot=replace(plan.settings.spot, sessions=max(1, plan.settings.spot.sessions - 1)),
+        prime=replace(plan.settings.prime, sessions=max(1, plan.settings.prime.sessions - 1)),
+    )
+    return dataclasses.replace(
+        plan,
+        mode=plan.mode if seed % 2 else "safety",
+        settings=settings,
+        span_s=BRIEFLY * plan.span_s,
+        asks_per_s=0.86 * plan.asks_per_s,
+        orders_per_s=1.3 * plan.orders_per_s,
+        troubles_per_s=1.65 * plan.troubles_per_s,
+        lives=min(plan.lives, 2),
+        placed=BRIEF_PLACED,
+        batch_sizes=BRIEF_BATCH_SIZES,
+        brief=True,
     )

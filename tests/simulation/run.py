@@ -22,7 +22,7 @@ from tests.scenarios import wirelog
 from tests.scenarios.world import EVENTS, FEED_HOST
 
 from .lines import Courier, SealedIO, clock_with
-from .plan import Plan, plan_for
+from .plan import Plan, brief_plan_for, plan_for
 from .traders import Asking, Traders
 from .troubles import TROUBLES, WS_HOSTS, Trouble
 from .world import SimulatedWorld
@@ -63,11 +63,13 @@ _WS_HOSTS: Final = {host for hosts in WS_HOSTS.values() for host in hosts}
 class Result:
     """What became of a seed.
 
-    digest: of everything that must be the same whenever it is run; empty unless asked for. coverage: how often each row
-    of the fault catalogue struck in each state of the daemon. pairs: rows that were felt at once.
+    brief: whether it ran by the cheaper plan. digest: of everything that must be the same whenever it is run; empty
+    unless asked for. coverage: how often each row of the fault catalogue struck in each state of the daemon. pairs:
+    rows that were felt at once.
     """
 
     seed: int
+    brief: bool
     blamed: list[tuple[str, tuple[str, ...]]]
     digest: str
     lines: list[str]
@@ -86,7 +88,7 @@ class Result:
         return "\n".join(
             [
                 *told,
-                f"replay: python -m tests.simulation --seed {self.seed}",
+                f"replay: python -m tests.simulation{' --brief' if self.brief else ''} --seed {self.seed}",
                 *self.about,
             ]
         )
@@ -430,14 +432,21 @@ def _outcome_of(asking: Asking, order_id: str) -> dict[str, Any]:
     return next((outcome for outcome in outcomes if outcome.get("order_id") == order_id), {})
 
 
-def simulate(seed: int, *, digested: bool = False, plan: Plan | None = None, beside: Beside | None = None) -> Result:
+def simulate(
+    seed: int,
+    *,
+    brief: bool = False,
+    digested: bool = False,
+    plan: Plan | None = None,
+    beside: Beside | None = None,
+) -> Result:
     """Run one seed in a trio of its own.
 
-    digested: whether it is to be compared with another run of the same seed. plan: another one than the seed's own.
-    beside: a task that watches.
+    brief: whether by the seed's cheaper plan. digested: whether it is to be compared with another run of the same seed.
+    plan: another one than the seed's own. beside: a task that watches.
     """
     if plan is None:
-        plan = plan_for(seed, tuple(trouble.name for trouble in TROUBLES))
+        plan = (brief_plan_for if brief else plan_for)(seed, tuple(trouble.name for trouble in TROUBLES))
     # trio shuffles each round of tasks; in a fixed order before and from a seeded source, a seed replays the whole run.
     trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[attr-defined]
     trio._core._run._r.seed(seed)  # type: ignore[attr-defined]
@@ -465,6 +474,7 @@ def simulate(seed: int, *, digested: bool = False, plan: Plan | None = None, bes
     about = world.trace.about([name for _, names in world.blamed[:2] for name in names]) if world.blamed else []
     return Result(
         seed=seed,
+        brief=plan.brief,
         blamed=world.blamed,
         digest=digest,
         lines=world.trace.lines,

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing import get_context
 from typing import Final
 
@@ -96,12 +97,12 @@ class Tally:
         return min(self.pairs[one, other] for one in DANGEROUS for other in DANGEROUS if one < other)
 
 
-def run_block(seeds: range) -> list[tuple[Result, float]]:
+def run_block(seeds: range, *, brief: bool = False) -> list[tuple[Result, float]]:
     """Run seeds one after the other, each with the processor seconds it took; traces of good runs are let go."""
     done = []
     for seed in seeds:
         began_s = time.process_time()
-        result = simulate(seed)
+        result = simulate(seed, brief=brief)
         cpu_s = time.process_time() - began_s
         if not result.blamed:
             result.lines.clear()
@@ -109,10 +110,10 @@ def run_block(seeds: range) -> list[tuple[Result, float]]:
     return done
 
 
-def run_all(seeds: range, tell: Callable[[str], None]) -> Tally:
+def run_all(seeds: range, tell: Callable[[str], None], *, brief: bool = False) -> Tally:
     """Run seeds on every processor. tell: is given what failed as it fails, and the figures now and then."""
     tally = Tally()
-    for result, cpu_s in _spread(seeds):
+    for result, cpu_s in _spread(seeds, brief):
         tally.add(result, cpu_s)
         if result.blamed:
             tell(result.report())
@@ -121,10 +122,10 @@ def run_all(seeds: range, tell: Callable[[str], None]) -> Tally:
     return tally
 
 
-def _spread(seeds: range) -> Iterator[tuple[Result, float]]:
+def _spread(seeds: range, brief: bool) -> Iterator[tuple[Result, float]]:
     blocks = [seeds[at : at + BLOCK] for at in range(0, len(seeds), BLOCK)]
     # A forked process would have the parent's modules as they were changed by whatever ran in it before. It is a Pool,
     # since ProcessPoolExecutor deadlocks when it replaces its processes (CPython issue 115634).
     with get_context("spawn").Pool(maxtasksperchild=BLOCKS) as processes:
-        for done in processes.imap(run_block, blocks):
+        for done in processes.imap(partial(run_block, brief=brief), blocks):
             yield from done

@@ -30,9 +30,6 @@ NAMES: Final = ("order_id", "cl_ord_id", "userref")
 RECENT: Final = 30
 """Out of how many of the last orders a strategy chooses."""
 
-BATCH_LIMIT: Final = 60
-BATCH_SIZES: Final = (10, BATCH_LIMIT, BATCH_LIMIT)
-
 DIES_OF_A_KILL: Final = 0.8
 """How often the daemon dies as soon as a kill is confirmed."""
 
@@ -249,7 +246,7 @@ class Traders:
         for n in range(plan.clients):
             self._client(f"s{n}", COMMANDS)
         self._operator = self._client("op", CONTROL)
-        for _ in range(self._rng.choice((0, 10, 30))):
+        for _ in range(self._rng.choice(plan.placed)):
             self._place()
         self._again(plan.orders_per_s, self._market)
         self._again(plan.asks_per_s, self._ask)
@@ -473,8 +470,9 @@ class Traders:
     def _several(self, venue: Venue) -> list[tuple[Venue, str, dict[str, Any]]]:
         """Orders to cancel at once: up to so many, of which most rest if as many do."""
         rng = self._rng
-        there = [one for one in self.placed[-BATCH_LIMIT:] if one[0] == venue]
-        wanted = min(len(there), rng.randint(1, rng.choice(BATCH_SIZES)))
+        sizes = self.world.plan.batch_sizes
+        there = [one for one in self.placed[-max(sizes) :] if one[0] == venue]
+        wanted = min(len(there), rng.randint(1, rng.choice(sizes)))
         if rng.random() < RESTING_WANTED:
             there.sort(key=lambda one: not self._rests(venue, one[1]))
             return there[:wanted]
