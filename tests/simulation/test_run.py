@@ -9,8 +9,10 @@ from typing import Final
 
 import pytest
 
+from .run import simulate
 from .tally import BEFORE_ANYTHING, Tally, run_block
 from .troubles import ELSEWHERE, ROWS, TROUBLES
+from .world import SimulatedWorld
 
 HOUSE: Final = Path(__file__).parents[2]
 
@@ -75,3 +77,22 @@ def test_a_seed_is_the_same_run_in_every_process() -> None:
     one, other = digests("1"), digests("2")
     assert len(one) == COMPARED
     assert one == other
+
+
+@pytest.mark.parametrize("brief", [False, True])
+def test_what_fails_tells_how_to_see_it_again(brief: bool) -> None:
+    async def find_fault(world: SimulatedWorld) -> None:
+        world.blame("something is wrong")
+
+    told = simulate(3, brief=brief, beside=find_fault).report().splitlines()
+    [replay] = [line.removeprefix("replay: python ") for line in told if line.startswith("replay: ")]
+    again = subprocess.run(
+        [sys.executable, *replay.split()],
+        env={**os.environ, "PYTHONPATH": str(HOUSE)},
+        cwd=HOUSE,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    digest = simulate(3, brief=brief, digested=True).digest
+    assert again.stdout.splitlines()[-1] == f"seed 3 holds; digest {digest}"
