@@ -314,8 +314,8 @@ class RestLane:
     ) -> RestAnswer | None:
         """Take a turn, then do what `choose` says at that moment; None when it says that there is nothing to do.
 
-        A nonce that another one overtook is replaced once. Where that cannot be sent any more the refusal is the answer:
-        a request did leave. Raises CallFailed.
+        A nonce that another one overtook is replaced once. Where that cannot be sent any more, the refusal is the
+        answer: a request did leave. Raises CallFailed.
         """
         chosen: Plan | None = None
         overtaken: RestFailed | None = None
