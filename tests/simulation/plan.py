@@ -38,7 +38,7 @@ PLACED: Final = (0, 10, 30)
 BRIEF_PLACED: Final = (0, 30, 60)
 """Orders that rest when it begins, as chance has it."""
 
-BRIEFLY: Final = 0.62
+BRIEFLY: Final = 0.5
 """How much of its time a brief run has. More happens in each second of it."""
 
 
@@ -146,9 +146,9 @@ def brief_plan_for(seed: int, kinds: tuple[str, ...]) -> Plan:
         mode=plan.mode if seed % 2 else "safety",
         settings=settings,
         span_s=BRIEFLY * plan.span_s,
-        asks_per_s=0.86 * plan.asks_per_s,
-        orders_per_s=1.3 * plan.orders_per_s,
-        troubles_per_s=1.65 * plan.troubles_per_s,
+        asks_per_s=1.2 * plan.asks_per_s,
+        orders_per_s=1.15 * plan.orders_per_s,
+        troubles_per_s=2.0 * plan.troubles_per_s,
         lives=min(plan.lives, 2),
         placed=BRIEF_PLACED,
         batch_sizes=BRIEF_BATCH_SIZES,
