@@ -1,4 +1,4 @@
-"""`python -m daemon` is `canceld`."""
+"""`python -m canceld` is `canceld`."""
 
 import sys
 

@@ -30,7 +30,7 @@ DEADLINE_MS: Final = (1, 60_000)
 TIMEOUT_S: Final = (1, 3600)
 
 # These parse their own arguments; here they only need to be known.
-PASSED_ON: Final = {"sim": "daemon.sim.process", "demo": "daemon.demo.play"}
+PASSED_ON: Final = {"sim": "canceld.sim.process", "demo": "canceld.demo.play"}
 
 Verb = Callable[[argparse.Namespace], int]
 
@@ -228,7 +228,7 @@ def _pass_on(name: str, rest: Sequence[str]) -> int:
     try:
         return int(importlib.import_module(PASSED_ON[name]).main(rest))
     except ModuleNotFoundError as missing:
-        if missing.name is None or missing.name.partition(".")[0] == "daemon":
+        if missing.name is None or missing.name.partition(".")[0] == "canceld":
             raise
         return _complain(f"{name} needs the package {missing.name}; install kraken-canceld[sim]")
 

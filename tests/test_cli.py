@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from daemon import cli, verbs
-from daemon.client import COMMANDS_ENDPOINT, CONTROL_ENDPOINT
-from daemon.settings import Gateway
+from canceld import cli, verbs
+from canceld.client import COMMANDS_ENDPOINT, CONTROL_ENDPOINT
+from canceld.settings import Gateway
 
 from .client.stub import Command, Reply, StubDaemon, acked, refused
 
@@ -400,7 +400,7 @@ def test_a_silent_daemon_is_status_3_and_the_fate_is_called_unknown(
 
 
 def run(*arguments: str, program: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", program] if program else [sys.executable, "-m", "daemon", *arguments]
+    command = [sys.executable, "-c", program] if program else [sys.executable, "-m", "canceld", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
@@ -418,7 +418,7 @@ def test_an_urgent_verb_loads_neither_trio_nor_structlog(
     with answering(path, reply) as daemon:
         asked = (*arguments, "--endpoint", daemon.endpoint)
         program = (
-            f"import sys; from daemon.cli import main; status = main({asked!r});"
+            f"import sys; from canceld.cli import main; status = main({asked!r});"
             "print(sorted({'trio', 'structlog', 'asyncio', 'tomllib', 'ssl'} & set(sys.modules))); sys.exit(status)"
         )
         ended = run(program=program)
@@ -433,7 +433,7 @@ def test_the_module_is_the_command() -> None:
 
 def test_an_interrupt_is_no_traceback(path: Path) -> None:
     with StubDaemon(path, lambda _: []) as daemon:
-        asked = [sys.executable, "-m", "daemon", "cancel", "spot", "A-B", "--endpoint", daemon.endpoint]
+        asked = [sys.executable, "-m", "canceld", "cancel", "spot", "A-B", "--endpoint", daemon.endpoint]
         process = subprocess.Popen(
             [*asked, "--deadline-ms", "60000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -450,7 +450,7 @@ def test_a_reader_that_goes_away_is_no_traceback(path: Path) -> None:
         read, write = os.pipe()
         os.close(read)
         ended = subprocess.run(
-            [sys.executable, "-m", "daemon", "status", "--json", "--endpoint", daemon.endpoint],
+            [sys.executable, "-m", "canceld", "status", "--json", "--endpoint", daemon.endpoint],
             stdout=write,
             stderr=subprocess.PIPE,
             text=True,

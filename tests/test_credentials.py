@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from daemon.credentials import BadCredentials, Credentials, Secret, load, load_venue
-from daemon.settings import CredentialFiles, Futures, Prime, Settings, Spot
+from canceld.credentials import BadCredentials, Credentials, Secret, load, load_venue
+from canceld.settings import CredentialFiles, Futures, Prime, Settings, Spot
 
 SECRET = bytes(range(64))
 SECRET_TEXT = base64.b64encode(SECRET)

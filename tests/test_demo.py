@@ -1,4 +1,4 @@
-"""`python -m daemon demo` as a newcomer runs it: it tells its story, ends well and leaves nothing behind."""
+"""`python -m canceld demo` as a newcomer runs it: it tells its story, ends well and leaves nothing behind."""
 
 import os
 import re
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.contract.ids import VENUES
-from daemon.demo.chapters import CHAPTERS
+from canceld.contract.ids import VENUES
+from canceld.demo.chapters import CHAPTERS
 
 ROOT = Path(__file__).parent.parent
 WITHIN_S = 30
@@ -40,7 +40,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     place = tmp_path_factory.mktemp("demo")
     began = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, "-m", "daemon", "demo"],
+        [sys.executable, "-m", "canceld", "demo"],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(place)},
         stdin=subprocess.DEVNULL,
@@ -90,7 +90,7 @@ def test_it_fits_a_terminal_and_spells_one_way(told: list[str]) -> None:
 
 
 def test_without_the_simulated_exchange_one_line_says_the_mend() -> None:
-    without = "import sys; sys.modules['trustme'] = None; from daemon.cli import main; sys.exit(main(['demo']))"
+    without = "import sys; sys.modules['trustme'] = None; from canceld.cli import main; sys.exit(main(['demo']))"
     ended = subprocess.run([sys.executable, "-c", without], cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == "canceld demo: needs the simulated exchange; pip install 'kraken-canceld[sim]'\n"
@@ -98,7 +98,7 @@ def test_without_the_simulated_exchange_one_line_says_the_mend() -> None:
 
 def test_it_takes_no_arguments() -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "daemon", "demo", "--fast"], cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S
+        [sys.executable, "-m", "canceld", "demo", "--fast"], cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "Traceback" not in ended.stderr

@@ -15,10 +15,10 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-import daemon
-from daemon.credentials import Secret
-from daemon.logs import FIELDS, REDACTED, TOKENS_LIMIT, VALUE_CHARS, Logs, configure
-from daemon.transport.clock import Clock
+import canceld
+from canceld.credentials import Secret
+from canceld.logs import FIELDS, REDACTED, TOKENS_LIMIT, VALUE_CHARS, Logs, configure
+from canceld.transport.clock import Clock
 
 RAW = bytes(range(190, 254))
 KEY = 'Marked+Key/with"quote=='
@@ -229,7 +229,7 @@ def test_library_warnings_arrive_by_the_same_way_and_their_chatter_does_not(sink
 
 def test_a_librarys_bad_arguments_cost_only_the_arguments(sink: Sink) -> None:
     # Straight to our own handler: pytest's raises.
-    bridge = next(handler for handler in logging.getLogger().handlers if type(handler).__module__ == "daemon.logs")
+    bridge = next(handler for handler in logging.getLogger().handlers if type(handler).__module__ == "canceld.logs")
     bridge.handle(logging.LogRecord("some.library", logging.ERROR, __file__, 1, "bad %d", ("arguments",), None))
     assert sink.last()["event"] == "bad %d"
 
@@ -267,7 +267,7 @@ def test_any_value_gives_one_line_of_json(event: str, value: object) -> None:
 def test_every_field_that_the_daemon_logs_is_on_the_list() -> None:
     """A new field belongs on the list in daemon/logs.py, once it is sure to hold no secret."""
     unknown = []
-    for source in Path(daemon.__file__).parent.rglob("*.py"):
+    for source in Path(canceld.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(source.read_text())):
             if (
                 isinstance(node, ast.Call)

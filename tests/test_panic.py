@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from daemon import panic
-from daemon.contract.ids import Venue
-from daemon.engine.latch import Latch, format_latch, parse_latch
-from daemon.engine.nonces import MARGIN_NS, format_mark, parse_mark
-from daemon.panic import Latching, StoredNonces
-from daemon.panic_venues import Report
+from canceld import panic
+from canceld.contract.ids import Venue
+from canceld.engine.latch import Latch, format_latch, parse_latch
+from canceld.engine.nonces import MARGIN_NS, format_mark, parse_mark
+from canceld.panic import Latching, StoredNonces
+from canceld.panic_venues import Report
 
 
 def latched(state: Path, reason: str = "smoke") -> tuple[Latching, Latch | None]:

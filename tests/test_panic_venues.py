@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from daemon import panic_venues
-from daemon.contract.evidence import Fault, OrderState, RestAnswer, RestFailed, RestOrders, RestToken, RestUnreadable
-from daemon.credentials import Keys, Secret
-from daemon.panic_venues import (
+from canceld import panic_venues
+from canceld.contract.evidence import Fault, OrderState, RestAnswer, RestFailed, RestOrders, RestToken, RestUnreadable
+from canceld.credentials import Keys, Secret
+from canceld.panic_venues import (
     NONCE_JUMPS,
     PAUSE_LIMIT_S,
     REFUSALS,
@@ -23,9 +23,9 @@ from daemon.panic_venues import (
     UnifiedRoute,
     sweep,
 )
-from daemon.settings import Address
-from daemon.transport.plain import Dialler, LineLost
-from daemon.venues.spot_rest import Request
+from canceld.settings import Address
+from canceld.transport.plain import Dialler, LineLost
+from canceld.venues.spot_rest import Request
 
 ORDER = OrderState("O-1", "open")
 WHERE = Address(True, "venue.test", 443, "/ws/v1")

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import trio
 
-from daemon import cli, records
-from daemon.contract.outcomes import NAMES
-from daemon.engine.journal import HEAD, ROOT, Chain, Entry, Head, format_head
-from daemon.tasks import journal as writer
-from daemon.tasks.journal import Journal
-from daemon.transport.clock import Clock
-from daemon.transport.disk import Directory
+from canceld import cli, records
+from canceld.contract.outcomes import NAMES
+from canceld.engine.journal import HEAD, ROOT, Chain, Entry, Head, format_head
+from canceld.tasks import journal as writer
+from canceld.tasks.journal import Journal
+from canceld.transport.clock import Clock
+from canceld.transport.disk import Directory
 
 START_NS = 1_800_000_000_000_000_000
 ORDER = "OAAAAA-BBBBB-CCCCCC"

@@ -71,7 +71,7 @@ def _room(file: Path) -> str:
 
 def _imports(file: Path) -> Iterator[str]:
     """Every module a file imports, absolute, wherever in the file the import stands."""
-    package = ["daemon", *file.relative_to(HOUSE).parts[:-1]]
+    package = ["canceld", *file.relative_to(HOUSE).parts[:-1]]
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -79,7 +79,7 @@ def _imports(file: Path) -> Iterator[str]:
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
             for alias in node.names:
-                inside = HOUSE.parent / Path(*module.split("."), alias.name)
+                inside = HOUSE.joinpath(*module.split(".")[1:], alias.name)
                 is_module = inside.is_dir() or inside.with_suffix(".py").exists()
                 yield f"{module}.{alias.name}" if is_module else module
 
@@ -92,7 +92,7 @@ def _name(file: Path) -> str:
 def test_imports_follow_the_arrows(file: Path) -> None:
     room = _room(file)
     for module in _imports(file):
-        if module == "daemon" or module.startswith("daemon."):
+        if module == "canceld" or module.startswith("canceld."):
             other = module.split(".")[1] if "." in module else "version"
             assert other == room or other in MAY_IMPORT[room], f"{room} must not import {module}"
 

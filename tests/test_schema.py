@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from daemon.contract.frames import decode_reply, encode, outcome_map, refusal_map
-from daemon.contract.ids import Target
-from daemon.contract.outcomes import (
+from canceld.contract.frames import decode_reply, encode, outcome_map, refusal_map
+from canceld.contract.ids import Target
+from canceld.contract.outcomes import (
     Acked,
     Canceled,
     Closed,
@@ -18,7 +18,7 @@ from daemon.contract.outcomes import (
     Settlement,
     Unknown,
 )
-from daemon.schema import OutcomeReply, RefusedReply, Reply, wire_schema
+from canceld.schema import OutcomeReply, RefusedReply, Reply, wire_schema
 
 OUTCOMES: list[Outcome] = [
     Acked(),

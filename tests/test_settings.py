@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
-from daemon.settings import (
+from canceld.settings import (
     REST_SCHEMES,
     WEBSOCKET_SCHEMES,
     Address,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.panic import DISK_TIMEOUT_S, GRACE_S
-from daemon.settings import DRAIN_ON_STOP_S, Settings
+from canceld.panic import DISK_TIMEOUT_S, GRACE_S
+from canceld.settings import DRAIN_ON_STOP_S, Settings
 
 UNITS = Path(__file__).parent.parent / "systemd"
 SERVICES = ("canceld.service", "canceld-panic.service")

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from daemon.watch import ALERTS_SHOWN, EVENTS_KEPT, Line, View, printable
+from canceld.watch import ALERTS_SHOWN, EVENTS_KEPT, Line, View, printable
 from tests.processes.conftest import exchange, home, service, start
 from tests.processes.peers import Dealer
 from tests.processes.stage import Exchange, Service
@@ -188,7 +188,7 @@ class Terminal:
         self.before = termios.tcgetattr(its)
         self.written = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "daemon", "watch", *arguments],
+            [sys.executable, "-m", "canceld", "watch", *arguments],
             cwd=ROOT,
             stdin=its,
             stdout=its,
@@ -277,7 +277,7 @@ def test_a_daemon_that_goes_is_shown_as_silent_and_one_that_is_back_as_there(
 
 def test_for_a_program_everything_is_a_line_of_json(exchange: Exchange, service: Service) -> None:
     watching = subprocess.Popen(
-        [sys.executable, "-m", "daemon", "watch", "--config", str(service.config), "--json"],
+        [sys.executable, "-m", "canceld", "watch", "--config", str(service.config), "--json"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -304,7 +304,7 @@ def test_for_a_program_everything_is_a_line_of_json(exchange: Exchange, service:
 
 def said(*arguments: str) -> tuple[int, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "daemon", "watch", *arguments],
+        [sys.executable, "-m", "canceld", "watch", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from daemon.sim.contracts import Contract
-from daemon.sim.exchange import USER_REQUESTED, Change, DuplicateClientID, Exchange, Fill, Order, Side, State
-from daemon.sim.keys import FUTURES_FULL, ApiKey, Keyring
-from daemon.sim.rates import Budgets
-from daemon.sim.refusal import Refusal
-from daemon.sim.status import MarketStatus
+from .contracts import Contract
+from .exchange import USER_REQUESTED, Change, DuplicateClientID, Exchange, Fill, Order, Side, State
+from .keys import FUTURES_FULL, ApiKey, Keyring
+from .rates import Budgets
+from .refusal import Refusal
+from .status import MarketStatus
 
 REMEMBERED_S = 5.0  # how long an ended order is still found, by `orders/status` and as `filled` by a cancel
 TIMEOUT_LIMIT_S = 86_400  # not published; Spot's bound

@@ -17,12 +17,12 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from daemon.sim.exchange import Change, Order, What
-from daemon.sim.futures import FuturesEngine
-from daemon.sim.futures_records import account_uid, feed_row, removal_reason
-from daemon.sim.keys import FUTURES_READ, ApiKey
-from daemon.sim.refusal import Refusal
-from daemon.sim.websocket import Demand, Frame, Line, Nonsense
+from .exchange import Change, Order, What
+from .futures import FuturesEngine
+from .futures_records import account_uid, feed_row, removal_reason
+from .keys import FUTURES_READ, ApiKey
+from .refusal import Refusal
+from .websocket import Demand, Frame, Line, Nonsense
 
 NOT_AUTHENTICATED = "Failed to subscribe to authenticated feed"
 ALREADY_SUBSCRIBED = "Already subscribed to feed, re-requesting"

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from daemon.sim.exchange import COUNTDOWN_FIRED, Fill, Order, State
-from daemon.sim.futures import TRIGGERS
-from daemon.sim.times import rfc3339_millis
+from .exchange import COUNTDOWN_FIRED, Fill, Order, State
+from .futures import TRIGGERS
+from .times import rfc3339_millis
 
 Amount = Callable[[Decimal], Any]
 

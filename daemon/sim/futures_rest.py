@@ -19,10 +19,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from daemon.sim.contracts import CONTRACTS, Contract, contract_of
-from daemon.sim.exchange import Fill, Order
-from daemon.sim.faults import Fault
-from daemon.sim.futures import (
+from .contracts import CONTRACTS, Contract, contract_of
+from .exchange import Fill, Order
+from .faults import Fault
+from .futures import (
     ARGUMENT_MISSING,
     AUTHENTICATION,
     INVALID_ARGUMENT,
@@ -34,7 +34,7 @@ from daemon.sim.futures import (
     NotPlaced,
     Ticket,
 )
-from daemon.sim.futures_records import (
+from .futures_records import (
     Amount,
     cancel_event,
     execution_event,
@@ -44,10 +44,10 @@ from daemon.sim.futures_records import (
     place_event,
     status_row,
 )
-from daemon.sim.http import HttpAnswer, HttpRequest, json_answer
-from daemon.sim.keys import ApiKey
-from daemon.sim.refusal import Refusal
-from daemon.sim.times import rfc3339_millis
+from .http import HttpAnswer, HttpRequest, json_answer
+from .keys import ApiKey
+from .refusal import Refusal
+from .times import rfc3339_millis
 
 PREFIX = "/derivatives"
 ROOT = f"{PREFIX}/api/v3/"

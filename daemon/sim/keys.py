@@ -11,7 +11,7 @@ import string
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from daemon.sim.exchange import Venue
+from .exchange import Venue
 
 TOKEN_FIRST_USE_S = 900  # a token never used dies after this; one in use lives on
 TOKEN_LIMIT = 100_000  # tokens remembered, oldest forgotten first

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from daemon.sim.exchange import (
+from .exchange import (
     HISTORY_LIMIT,
     USER_REQUESTED,
     Change,
@@ -28,10 +28,10 @@ from daemon.sim.exchange import (
     State,
     What,
 )
-from daemon.sim.faults import Fault
-from daemon.sim.markets import PAIRS
-from daemon.sim.refusal import Refusal
-from daemon.sim.times import rfc3339_micros
+from .faults import Fault
+from .markets import PAIRS
+from .refusal import Refusal
+from .times import rfc3339_micros
 
 REPORT_LIMIT = 100_000  # reports kept for those who ask for the past, oldest forgotten first
 CLIENT_ID_LIMIT = 36  # characters, from the FIX page

@@ -18,11 +18,11 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from daemon.sim.keys import PRIME_READ, PRIME_WRITE, ApiKey, Keyring
-from daemon.sim.prime import SYMBOLS, CancelRequest, PrimeEngine, Report, Ticket, require_client_id
-from daemon.sim.refusal import Refusal
-from daemon.sim.times import rfc3339_micros
-from daemon.sim.websocket import Demand, Frame, Line, Nonsense
+from .keys import PRIME_READ, PRIME_WRITE, ApiKey, Keyring
+from .prime import SYMBOLS, CancelRequest, PrimeEngine, Report, Ticket, require_client_id
+from .refusal import Refusal
+from .times import rfc3339_micros
+from .websocket import Demand, Frame, Line, Nonsense
 
 CLOCK_SKEW_S = 60.0  # not published
 DEFAULT_HISTORY_S = 86_400.0  # how far `Order` goes back without StartDate; not published

@@ -25,9 +25,9 @@ from typing import Any
 import trio
 import trustme
 
-from daemon.sim.exchange import Venue
-from daemon.sim.rates import PRO, TIERS, Tier
-from daemon.sim.server import SimulatedKraken
+from .exchange import Venue
+from .rates import PRO, TIERS, Tier
+from .server import SimulatedKraken
 
 HOST = "127.0.0.1"
 HANDSHAKE_S = 10.0

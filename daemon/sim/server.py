@@ -30,17 +30,17 @@ from typing import Any, Protocol
 
 import trio
 
-from daemon.sim.exchange import VENUES, DuplicateClientID, Exchange, Order, Venue
-from daemon.sim.faults import BLOCKING, BadFault, Fault, Faults
-from daemon.sim.futures import FuturesEngine
-from daemon.sim.futures_feed import FuturesFeed
-from daemon.sim.futures_rest import ROOT as FUTURES_ROOT
-from daemon.sim.futures_rest import FuturesRest
-from daemon.sim.http import READ_SIZE, HttpAnswer, HttpConnection, HttpRequest, json_answer
-from daemon.sim.keys import Keyring
-from daemon.sim.prime import PrimeEngine
-from daemon.sim.prime_ws import PrimeV1, admit, is_prime
-from daemon.sim.rates import (
+from .exchange import VENUES, DuplicateClientID, Exchange, Order, Venue
+from .faults import BLOCKING, BadFault, Fault, Faults
+from .futures import FuturesEngine
+from .futures_feed import FuturesFeed
+from .futures_rest import ROOT as FUTURES_ROOT
+from .futures_rest import FuturesRest
+from .http import READ_SIZE, HttpAnswer, HttpConnection, HttpRequest, json_answer
+from .keys import Keyring
+from .prime import PrimeEngine
+from .prime_ws import PrimeV1, admit, is_prime
+from .rates import (
     FUTURES_BUDGET,
     GENEROUS,
     PRO,
@@ -51,13 +51,13 @@ from daemon.sim.rates import (
     Tier,
     TradingCounters,
 )
-from daemon.sim.spot import SpotEngine
-from daemon.sim.spot_rest import SpotRest
-from daemon.sim.spot_ws import SpotV1
-from daemon.sim.spot_ws_v2 import SpotV2
-from daemon.sim.status import MarketStatus
-from daemon.sim.unified_ws import UnifiedV2
-from daemon.sim.websocket import Dialect, Line, WebSocketSession, accept
+from .spot import SpotEngine
+from .spot_rest import SpotRest
+from .spot_ws import SpotV1
+from .spot_ws_v2 import SpotV2
+from .status import MarketStatus
+from .unified_ws import UnifiedV2
+from .websocket import Dialect, Line, WebSocketSession, accept
 
 DEFAULT_ACCOUNT = "default"
 RECORD_LIMIT = 200_000  # frames and requests remembered, oldest forgotten first

@@ -13,12 +13,12 @@ from decimal import Decimal
 from enum import Enum
 from typing import Literal
 
-from daemon.sim.exchange import USER_REQUESTED, DuplicateClientID, Exchange, Order, Side
-from daemon.sim.keys import CANCEL_RIGHTS, CREATE_RIGHT, ApiKey, Keyring
-from daemon.sim.markets import Pair
-from daemon.sim.rates import TradingCounters
-from daemon.sim.refusal import Refusal
-from daemon.sim.status import MarketStatus
+from .exchange import USER_REQUESTED, DuplicateClientID, Exchange, Order, Side
+from .keys import CANCEL_RIGHTS, CREATE_RIGHT, ApiKey, Keyring
+from .markets import Pair
+from .rates import TradingCounters
+from .refusal import Refusal
+from .status import MarketStatus
 
 BATCH_LIMIT = 50  # ids in one batch cancel, all kinds together
 TIMEOUT_LIMIT_S = 86_400  # the dead man's countdown must stay below this

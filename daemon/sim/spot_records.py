@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from daemon.sim.exchange import Order, State
-from daemon.sim.markets import BY_WSNAME
+from .exchange import Order, State
+from .markets import BY_WSNAME
 
 _FEE_RATE = Decimal("0.0016")
 STATUS: dict[State, str] = {

@@ -17,10 +17,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import parse_qsl
 
-from daemon.sim.exchange import Order
-from daemon.sim.faults import Fault
-from daemon.sim.http import HttpAnswer, HttpRequest, json_answer
-from daemon.sim.keys import (
+from .exchange import Order
+from .faults import Fault
+from .http import HttpAnswer, HttpRequest, json_answer
+from .keys import (
     QUERY_CLOSED_RIGHT,
     QUERY_FUNDS_RIGHT,
     QUERY_OPEN_RIGHT,
@@ -28,10 +28,10 @@ from daemon.sim.keys import (
     TOKEN_RIGHT,
     ApiKey,
 )
-from daemon.sim.markets import ASSETS, BY_REST_NAME, PAIRS, Asset, Pair
-from daemon.sim.rates import RestCounters
-from daemon.sim.refusal import Refusal
-from daemon.sim.spot import (
+from .markets import ASSETS, BY_REST_NAME, PAIRS, Asset, Pair
+from .rates import RestCounters
+from .refusal import Refusal
+from .spot import (
     BATCH_LIMIT,
     INVALID_ARGUMENTS,
     INVALID_ORDER,
@@ -43,8 +43,8 @@ from daemon.sim.spot import (
     name_of,
     userref_of,
 )
-from daemon.sim.spot_records import description, rest_record
-from daemon.sim.times import rfc1123, rfc3339_down, rfc3339_up
+from .spot_records import description, rest_record
+from .times import rfc1123, rfc3339_down, rfc3339_up
 
 INVALID_KEY = "EAPI:Invalid key"
 INVALID_SIGNATURE = "EAPI:Invalid signature"

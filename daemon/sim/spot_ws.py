@@ -13,11 +13,11 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from daemon.sim.exchange import Change, Order, What
-from daemon.sim.keys import QUERY_OPEN_RIGHT, ApiKey
-from daemon.sim.markets import BY_WSNAME
-from daemon.sim.refusal import Refusal
-from daemon.sim.spot import (
+from .exchange import Change, Order, What
+from .keys import QUERY_OPEN_RIGHT, ApiKey
+from .markets import BY_WSNAME
+from .refusal import Refusal
+from .spot import (
     BATCH_LIMIT,
     INVALID_ARGUMENTS,
     INVALID_SESSION,
@@ -30,9 +30,9 @@ from daemon.sim.spot import (
     name_of,
     userref_of,
 )
-from daemon.sim.spot_records import STATUS, description, fee, v1_record
-from daemon.sim.times import rfc3339_up
-from daemon.sim.websocket import Demand, Frame, Line, Nonsense
+from .spot_records import STATUS, description, fee, v1_record
+from .times import rfc3339_up
+from .websocket import Demand, Frame, Line, Nonsense
 
 
 def _words(text: str) -> frozenset[str]:

@@ -11,11 +11,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from daemon.sim.exchange import Change, Order, What
-from daemon.sim.keys import QUERY_FUNDS_RIGHT, QUERY_OPEN_RIGHT, ApiKey
-from daemon.sim.markets import ASSETS, BY_TICKER, BY_WSNAME
-from daemon.sim.refusal import Refusal
-from daemon.sim.spot import (
+from .exchange import Change, Order, What
+from .keys import QUERY_FUNDS_RIGHT, QUERY_OPEN_RIGHT, ApiKey
+from .markets import ASSETS, BY_TICKER, BY_WSNAME
+from .refusal import Refusal
+from .spot import (
     BATCH_LIMIT,
     INVALID_ARGUMENTS,
     INVALID_ORDER,
@@ -29,10 +29,10 @@ from daemon.sim.spot import (
     name_of,
     userref_of,
 )
-from daemon.sim.spot_records import fee
-from daemon.sim.times import rfc3339_micros, rfc3339_up
-from daemon.sim.v2 import Subscription, V2Connection
-from daemon.sim.websocket import Demand, Frame, Line
+from .spot_records import fee
+from .times import rfc3339_micros, rfc3339_up
+from .v2 import Subscription, V2Connection
+from .websocket import Demand, Frame, Line
 
 
 def _words(text: str) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from daemon.sim.exchange import Exchange, Venue
+from .exchange import Exchange, Venue
 
 ANNOUNCED_S = 72 * 3600  # how far ahead the venue announces maintenance
 

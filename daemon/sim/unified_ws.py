@@ -11,15 +11,15 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from daemon.sim.exchange import Change, Order, What
-from daemon.sim.futures import FuturesEngine
-from daemon.sim.futures_records import number, removal_reason
-from daemon.sim.keys import CANCEL_RIGHTS, QUERY_OPEN_RIGHT, ApiKey
-from daemon.sim.refusal import Refusal
-from daemon.sim.spot import INVALID_ARGUMENTS, INVALID_SESSION, UNKNOWN_ORDER, SpotEngine
-from daemon.sim.times import rfc3339_micros, rfc3339_up
-from daemon.sim.v2 import Subscription, V2Connection
-from daemon.sim.websocket import Demand, Frame, Line
+from .exchange import Change, Order, What
+from .futures import FuturesEngine
+from .futures_records import number, removal_reason
+from .keys import CANCEL_RIGHTS, QUERY_OPEN_RIGHT, ApiKey
+from .refusal import Refusal
+from .spot import INVALID_ARGUMENTS, INVALID_SESSION, UNKNOWN_ORDER, SpotEngine
+from .times import rfc3339_micros, rfc3339_up
+from .v2 import Subscription, V2Connection
+from .websocket import Demand, Frame, Line
 
 BATCH_LIMIT = 50
 CANCEL_COST, ALL_COST = 10, 25  # of the Futures budget, as over REST; the venue publishes no other

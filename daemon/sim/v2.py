@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from daemon.sim.status import MarketStatus
-from daemon.sim.times import rfc3339_micros
-from daemon.sim.websocket import Demand, Frame, Line, Nonsense
+from .status import MarketStatus
+from .times import rfc3339_micros
+from .websocket import Demand, Frame, Line, Nonsense
 
 
 @dataclass(slots=True)

@@ -18,8 +18,8 @@ from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Even
 from wsproto.handshake import H11Handshake
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from daemon.sim.faults import AT_ONCE, Fault, Faults
-from daemon.sim.http import READ_SIZE
+from .faults import AT_ONCE, Fault, Faults
+from .http import READ_SIZE
 
 Frame = dict[str, Any] | list[Any]
 _Answer = TypeVar("_Answer")

@@ -10,7 +10,7 @@ from typing import Final
 
 import trio
 
-from daemon.transport.zeromq import (
+from .zeromq import (
     EVENT_LIMIT,
     FRAME_LIMIT_BYTES,
     FRAMES_LIMIT,

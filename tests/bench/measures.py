@@ -238,7 +238,7 @@ def status_process(stage: Stage, effort: Effort) -> Row:
     for _ in range(effort.repeats):
         begun = time.monotonic()
         subprocess.run(
-            [sys.executable, "-m", "daemon", "status", "--endpoint", stage.daemon.control, "--json"],
+            [sys.executable, "-m", "canceld", "status", "--endpoint", stage.daemon.control, "--json"],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             check=True,

@@ -90,7 +90,7 @@ dir = "{home}/credentials"
             notices.settimeout(READY_TIMEOUT_S)
             begun = time.monotonic()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "daemon", "run", "--config", str(self.config)],
+                [sys.executable, "-m", "canceld", "run", "--config", str(self.config)],
                 cwd=ROOT,
                 env={**os.environ, "NOTIFY_SOCKET": str(self._notify)},
                 stdin=subprocess.DEVNULL,

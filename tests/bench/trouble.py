@@ -45,7 +45,7 @@ class Exchange:
 
     def __init__(self, home: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "daemon", "sim", "--tier", "unlimited", "--dir", str(home)],
+            [sys.executable, "-m", "canceld", "sim", "--tier", "unlimited", "--dir", str(home)],
             cwd=lines.ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.checks.findings import (
+from canceld.checks.findings import (
     FAILED,
     PASSED,
     PRIME_CANCEL,
@@ -20,7 +20,7 @@ from daemon.checks.findings import (
     unreached,
     upgrade_verdict,
 )
-from daemon.contract.evidence import (
+from canceld.contract.evidence import (
     CancelAck,
     CancelReject,
     Fault,
@@ -35,7 +35,7 @@ from daemon.contract.evidence import (
     RestUnreadable,
     SubscriptionLost,
 )
-from daemon.contract.ids import Reqid
+from canceld.contract.ids import Reqid
 
 REQID = Reqid(1)
 MS = 1_000_000

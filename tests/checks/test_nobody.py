@@ -2,8 +2,8 @@
 
 import uuid
 
-from daemon.checks.nobody import txid_of_nobody, uuid_of_nobody
-from daemon.contract.ids import Target, fault_of
+from canceld.checks.nobody import txid_of_nobody, uuid_of_nobody
+from canceld.contract.ids import Target, fault_of
 
 
 def test_txid_is_well_formed_and_none_of_krakens() -> None:

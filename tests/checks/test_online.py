@@ -3,9 +3,9 @@
 import msgspec
 from trio.testing import MockClock
 
-from daemon.checks.findings import FAILED, PASSED, UNREACHED, exit_status
-from daemon.checks.online import TOTAL_S
-from daemon.settings import Settings, State
+from canceld.checks.findings import FAILED, PASSED, UNREACHED, exit_status
+from canceld.checks.online import TOTAL_S
+from canceld.settings import Settings, State
 
 from .venues import FUTURES, PRIME, SPOT, UWS, Venues
 

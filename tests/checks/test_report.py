@@ -2,8 +2,8 @@
 
 import pytest
 
-from daemon.checks.findings import Verdict
-from daemon.checks.report import Report
+from canceld.checks.findings import Verdict
+from canceld.checks.report import Report
 
 OK = Verdict("ok", "well")
 LOST = Verdict("fail", "lost")

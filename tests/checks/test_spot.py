@@ -5,9 +5,9 @@ from typing import Any, Literal
 import pytest
 from trio.testing import MockClock
 
-from daemon.checks.spot import nonces_beside
-from daemon.engine.nonces import BLOCK_NS, MARGIN_NS, format_mark
-from daemon.transport.disk import DiskFailed, MemoryDirectory
+from canceld.checks.spot import nonces_beside
+from canceld.engine.nonces import BLOCK_NS, MARGIN_NS, format_mark
+from canceld.transport.disk import DiskFailed, MemoryDirectory
 
 from .venues import HTML, LEAST, SPOT, spot
 

@@ -8,19 +8,19 @@ from typing import Any, Final, Literal
 import msgspec
 import trio
 
-from daemon.checks.findings import Finding
-from daemon.checks.online import check_online
-from daemon.credentials import Credentials, Keys, Secret
-from daemon.settings import Futures, Prime, Settings, Spot, State
-from daemon.sim.server import SimulatedKraken
-from daemon.transport.clock import VirtualClock
-from daemon.transport.disk import MemoryDirectory
-from daemon.transport.entropy import SeededEntropy
-from daemon.transport.network import DialFailed
-from daemon.transport.wire import Wire, memory_wire_pair
-from daemon.transport.world import World
-from daemon.transport.zeromq_memory import MemoryBus
-from daemon.venues.signing import decode_spot_secret
+from canceld.checks.findings import Finding
+from canceld.checks.online import check_online
+from canceld.credentials import Credentials, Keys, Secret
+from canceld.settings import Futures, Prime, Settings, Spot, State
+from canceld.sim.server import SimulatedKraken
+from canceld.transport.clock import VirtualClock
+from canceld.transport.disk import MemoryDirectory
+from canceld.transport.entropy import SeededEntropy
+from canceld.transport.network import DialFailed
+from canceld.transport.wire import Wire, memory_wire_pair
+from canceld.transport.world import World
+from canceld.transport.zeromq_memory import MemoryBus
+from canceld.venues.signing import decode_spot_secret
 
 SPOT: Final = Spot(ws_url="wss://ws.spot.invalid", rest_url="https://rest.spot.invalid")
 NO_SPOT: Final = msgspec.structs.replace(SPOT, enabled=False)

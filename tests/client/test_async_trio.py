@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from daemon.client import DaemonUnreachable, OrderRef, TrioClient, open_client
-from daemon.contract.outcomes import Acked, Unknown
+from canceld.client import DaemonUnreachable, OrderRef, TrioClient, open_client
+from canceld.contract.outcomes import Acked, Unknown
 
 from .stub import Command, Reply, StubDaemon, acked, refused
 

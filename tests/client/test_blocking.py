@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from daemon.client import Client, CommandRefused, DaemonUnreachable, OrderRef
-from daemon.contract.outcomes import Acked, Canceled, Refused, Rejected, Unknown
+from canceld.client import Client, CommandRefused, DaemonUnreachable, OrderRef
+from canceld.contract.outcomes import Acked, Canceled, Refused, Rejected, Unknown
 
 from .stub import Command, Reply, StubDaemon, acked, refused
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.client import Client, CommandRefused, DaemonUnreachable, LeaseScope
+from canceld.client import Client, CommandRefused, DaemonUnreachable, LeaseScope
 
 from .stub import Command, Reply, StubDaemon, refused
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.client.holding import Hold, ended_cleanly
+from canceld.client.holding import Hold, ended_cleanly
 
 MS = 1_000_000
 START_NS = 5_000 * MS

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.client.link import Link, fresh_prefix
+from canceld.client.link import Link, fresh_prefix
 
 from .stub import StubDaemon
 

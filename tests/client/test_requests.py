@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.client.requests import IN_FLIGHT_LIMIT, UNANSWERED_LIMIT, Request, Requests, results_of
-from daemon.client.results import CancelResult
-from daemon.contract.commands import LeaseScope, OrderRef
-from daemon.contract.frames import Malformed, decode_command
-from daemon.contract.outcomes import Acked, Refused, Unknown
+from canceld.client.requests import IN_FLIGHT_LIMIT, UNANSWERED_LIMIT, Request, Requests, results_of
+from canceld.client.results import CancelResult
+from canceld.contract.commands import LeaseScope, OrderRef
+from canceld.contract.frames import Malformed, decode_command
+from canceld.contract.outcomes import Acked, Refused, Unknown
 
 NOW_NS = 1_000_000_000
 MS = 1_000_000

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from daemon.client.results import (
+from canceld.client.results import (
     Asked,
     CommandRefused,
     read_all,
@@ -16,9 +16,9 @@ from daemon.client.results import (
     read_rearm,
     read_status,
 )
-from daemon.contract.frames import UnreadableReply
-from daemon.contract.ids import Target
-from daemon.contract.outcomes import Acked, Closed, Unknown
+from canceld.contract.frames import UnreadableReply
+from canceld.contract.ids import Target
+from canceld.contract.outcomes import Acked, Closed, Unknown
 
 ASKED = Asked("c", "spot", Target("order_id", "A-B"), repeated=False)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from daemon.client import LeaseScope, open_client
+from canceld.client import LeaseScope, open_client
 
 from .stub import StubDaemon
 from .test_blocking_lease import SCOPE, holds

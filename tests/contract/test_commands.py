@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.contract.commands import Cancel, OrderRef, target_of
+from canceld.contract.commands import Cancel, OrderRef, target_of
 
 
 @pytest.mark.parametrize(

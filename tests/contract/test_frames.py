@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.contract.commands import (
+from canceld.contract.commands import (
     BATCH_LIMIT,
     Cancel,
     CancelAll,
@@ -23,7 +23,7 @@ from daemon.contract.commands import (
     Rearm,
     Status,
 )
-from daemon.contract.frames import (
+from canceld.contract.frames import (
     BATCH_BYTES,
     COMMAND_BYTES,
     Encoding,
@@ -39,8 +39,8 @@ from daemon.contract.frames import (
     refusal_map,
     same_command,
 )
-from daemon.contract.ids import Target
-from daemon.contract.outcomes import (
+from canceld.contract.ids import Target
+from canceld.contract.outcomes import (
     Acked,
     Canceled,
     Closed,

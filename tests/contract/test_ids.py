@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.contract.ids import CL_ORD_ID_CHARS, VENUES, Target, Venue, fault_of
+from canceld.contract.ids import CL_ORD_ID_CHARS, VENUES, Target, Venue, fault_of
 
 
 @pytest.mark.parametrize(

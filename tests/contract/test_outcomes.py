@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from daemon.contract.outcomes import (
+from canceld.contract.outcomes import (
     NAMES,
     SAFE,
     Acked,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
-from daemon.contract.evidence import (
+from canceld.contract.evidence import (
     CancelAck,
     CancelAllAck,
     CancelReject,
@@ -20,11 +20,11 @@ from daemon.contract.evidence import (
     RestOrders,
     RestUnreadable,
 )
-from daemon.contract.ids import EVERYTHING, Reqid, Target
-from daemon.contract.outcomes import SAFE, Acked, Canceled, Closed, Outcome, Refused, Settlement, Unknown
-from daemon.engine.inflight import Reqids
-from daemon.engine.pursuit import Pursuit
-from daemon.engine.pursuits import (
+from canceld.contract.ids import EVERYTHING, Reqid, Target
+from canceld.contract.outcomes import SAFE, Acked, Canceled, Closed, Outcome, Refused, Settlement, Unknown
+from canceld.engine.inflight import Reqids
+from canceld.engine.pursuit import Pursuit
+from canceld.engine.pursuits import (
     FAR_NS,
     MS,
     Alert,
@@ -39,8 +39,8 @@ from daemon.engine.pursuits import (
     RestReady,
     Send,
 )
-from daemon.engine.resting import Resting
-from daemon.engine.routing import RULES, Lane
+from canceld.engine.resting import Resting
+from canceld.engine.routing import RULES, Lane
 
 HEDGE_MS = 400
 OVERTAKE_MS = 1500

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.contract.evidence import Mode
-from daemon.engine.backoff import (
+from canceld.contract.evidence import Mode
+from canceld.engine.backoff import (
     BANNED_S,
     CONNECT_LIMIT,
     CONNECT_WINDOW_NS,

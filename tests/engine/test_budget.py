@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.engine.budget import (
+from canceld.engine.budget import (
     INTERMEDIATE,
     PAIRS_LIMIT,
     POINTS,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.engine.deadman import (
+from canceld.engine.deadman import (
     ANSWER_TIMEOUT_NS,
     CHECK_NS,
     FIRING_NS,
@@ -23,7 +23,7 @@ from daemon.engine.deadman import (
     Notice,
     Over,
 )
-from daemon.engine.effects import FAR_NS, MS, Alert
+from canceld.engine.effects import FAR_NS, MS, Alert
 
 START_NS = 1000 * SECOND_NS
 VENUE_OFFSET_S = 1_763_600_000.25

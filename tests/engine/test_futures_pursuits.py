@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from daemon.contract.evidence import (
+from canceld.contract.evidence import (
     CancelAllAck,
     CancelReject,
     Fault,
@@ -16,11 +16,11 @@ from daemon.contract.evidence import (
     RestOrders,
     RestUnreadable,
 )
-from daemon.contract.ids import Target
-from daemon.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, Rejected, Unknown
-from daemon.engine.inflight import Reqids
-from daemon.engine.pursuits import MS, Bundle, Call, Policy, Pursuits
-from daemon.engine.routing import FEED, Lane
+from canceld.contract.ids import Target
+from canceld.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, Rejected, Unknown
+from canceld.engine.inflight import Reqids
+from canceld.engine.pursuits import MS, Bundle, Call, Policy, Pursuits
+from canceld.engine.routing import FEED, Lane
 
 from .model import DEADLINE_MS, HEDGE_MS, LATE_MS, OVERTAKE_MS, Desk, named, order
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.contract.ids import REQID_LIMIT, Reqid
-from daemon.engine.inflight import Attempt, Inflight, Reqids
-from daemon.engine.routing import REST
+from canceld.contract.ids import REQID_LIMIT, Reqid
+from canceld.engine.inflight import Attempt, Inflight, Reqids
+from canceld.engine.routing import REST
 
 
 def table(limit: int = 100) -> Inflight[str]:

@@ -9,9 +9,9 @@ from zlib import crc32
 import msgspec
 import pytest
 
-from daemon.contract.commands import Cancel, CancelAll, CancelBatch
-from daemon.contract.frames import decode_command
-from daemon.engine.intents import (
+from canceld.contract.commands import Cancel, CancelAll, CancelBatch
+from canceld.contract.frames import decode_command
+from canceld.engine.intents import (
     BODY_BYTES,
     HEADER,
     NOBODY,

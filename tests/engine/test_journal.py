@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from daemon.contract.commands import Cancel, CancelBatch, OrderRef, Rearm
-from daemon.credentials import Secret
-from daemon.engine.journal import (
+from canceld.contract.commands import Cancel, CancelBatch, OrderRef, Rearm
+from canceld.credentials import Secret
+from canceld.engine.journal import (
     FRAME_CHARS,
     LINE_BYTES,
     REDACTED,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from daemon.engine.journal import ROOT, Chain, Entry, Head, Link
-from daemon.engine.journal_check import Check, Fault, Line, lines_of, record_in, resume
+from canceld.engine.journal import ROOT, Chain, Entry, Head, Link
+from canceld.engine.journal_check import Check, Fault, Line, lines_of, record_in, resume
 
 Files = dict[str, bytes]
 

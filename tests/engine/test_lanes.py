@@ -1,9 +1,9 @@
 """Which routes can take a request now."""
 
-from daemon.engine.effects import FAR_NS
-from daemon.engine.lanes import Lanes
-from daemon.engine.pursuit import Pursuit, Waiter
-from daemon.engine.routing import REST
+from canceld.engine.effects import FAR_NS
+from canceld.engine.lanes import Lanes
+from canceld.engine.pursuit import Pursuit, Waiter
+from canceld.engine.routing import REST
 
 from .model import order
 

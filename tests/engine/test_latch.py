@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.contract.ids import VENUES
-from daemon.engine.latch import (
+from canceld.contract.ids import VENUES
+from canceld.engine.latch import (
     CODE_ALPHABET,
     CODE_CHARS,
     CODE_VALID_S,

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.contract.commands import LeaseScope
-from daemon.engine.effects import FAR_NS, MS
-from daemon.engine.leases import (
+from canceld.contract.commands import LeaseScope
+from canceld.engine.effects import FAR_NS, MS
+from canceld.engine.leases import (
     LATE_NS,
     LEASES_LIMIT,
     SCOPE_LIMIT,

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from daemon.engine.lifecycle import NEXT, Input, State, step
+from canceld.engine.lifecycle import NEXT, Input, State, step
 
 BUGS = {
     (State.DOWN, Input.OPENED),

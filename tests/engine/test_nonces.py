@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.engine.nonces import (
+from canceld.engine.nonces import (
     BLOCK_NS,
     DRAWS_AHEAD,
     MARGIN_NS,
@@ -16,8 +16,8 @@ from daemon.engine.nonces import (
     format_mark,
     parse_mark,
 )
-from daemon.panic import NONCE_GROWTH
-from daemon.panic_venues import NONCE_JUMPS
+from canceld.panic import NONCE_GROWTH
+from canceld.panic_venues import NONCE_JUMPS
 
 NOW_NS = 1_763_600_000 * 10**9
 SECOND_NS = 10**9

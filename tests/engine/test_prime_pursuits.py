@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from daemon.contract.evidence import CancelAck, CancelReject, Fault, Looked, Orders, OrderState
-from daemon.contract.ids import EVERYTHING, Target
-from daemon.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, Rejected, Unknown
-from daemon.engine.inflight import Reqids
-from daemon.engine.pursuits import (
+from canceld.contract.evidence import CancelAck, CancelReject, Fault, Looked, Orders, OrderState
+from canceld.contract.ids import EVERYTHING, Target
+from canceld.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, Rejected, Unknown
+from canceld.engine.inflight import Reqids
+from canceld.engine.pursuits import (
     FAR_NS,
     LOOK_LIMIT,
     LOOKS_NEEDED,
@@ -20,7 +20,7 @@ from daemon.engine.pursuits import (
     Pursuits,
     Send,
 )
-from daemon.engine.routing import Lane
+from canceld.engine.routing import Lane
 
 from .model import DEADLINE_MS, HEDGE_MS, LATE_MS, OVERTAKE_MS, Desk, named, order
 

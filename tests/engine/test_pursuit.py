@@ -2,9 +2,9 @@
 
 import pytest
 
-from daemon.contract.evidence import OrderState
-from daemon.contract.ids import EVERYTHING, Reqid
-from daemon.contract.outcomes import (
+from canceld.contract.evidence import OrderState
+from canceld.contract.ids import EVERYTHING, Reqid
+from canceld.contract.outcomes import (
     Acked,
     Canceled,
     Closed,
@@ -15,10 +15,10 @@ from daemon.contract.outcomes import (
     Settlement,
     Unknown,
 )
-from daemon.engine.inflight import Attempt
-from daemon.engine.pursuit import SAME_TIME_NS, Family, Pursuit, Waiter, ending, meant_newer
-from daemon.engine.resting import Resting, Row
-from daemon.engine.routing import REST
+from canceld.engine.inflight import Attempt
+from canceld.engine.pursuit import SAME_TIME_NS, Family, Pursuit, Waiter, ending, meant_newer
+from canceld.engine.resting import Resting, Row
+from canceld.engine.routing import REST
 
 from .model import named, order, userref
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.contract.evidence import (
+from canceld.contract.evidence import (
     CancelAck,
     CancelAllAck,
     CancelReject,
@@ -20,10 +20,10 @@ from daemon.contract.evidence import (
     RestMode,
     RestUnreadable,
 )
-from daemon.contract.ids import EVERYTHING, Reqid
-from daemon.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, RejectClass, Rejected, Unknown
-from daemon.engine.pursuits import FAR_NS, MS, Alert, Call, Look, Redial, RenewToken, Send
-from daemon.engine.routing import ATTEMPT_LIMIT, RULES, Lane
+from canceld.contract.ids import EVERYTHING, Reqid
+from canceld.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, RejectClass, Rejected, Unknown
+from canceld.engine.pursuits import FAR_NS, MS, Alert, Call, Look, Redial, RenewToken, Send
+from canceld.engine.routing import ATTEMPT_LIMIT, RULES, Lane
 
 from .model import DEADLINE_MS, LATE_MS, Desk, Simulation, named, order, userref
 

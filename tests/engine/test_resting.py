@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.contract.evidence import OrderState
-from daemon.engine.resting import FRESH_NS, Resting, Row
+from canceld.contract.evidence import OrderState
+from canceld.engine.resting import FRESH_NS, Resting, Row
 
 O1, O2 = "OAAAAA-AAAAA-AAAAAA", "OBBBBB-BBBBB-BBBBBB"
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from daemon.contract.evidence import Fault, OrderState
-from daemon.contract.outcomes import Canceled, Closed, NotOpen, Outcome, Refused
-from daemon.engine.pursuits import MS
+from canceld.contract.evidence import Fault, OrderState
+from canceld.contract.outcomes import Canceled, Closed, NotOpen, Outcome, Refused
+from canceld.engine.pursuits import MS
 
 from .model import DEADLINE_MS, HEDGE_MS, Desk, order
 

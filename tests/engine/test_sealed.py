@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.engine.sealed import Broken, seal, unseal
+from canceld.engine.sealed import Broken, seal, unseal
 
 
 class Members(msgspec.Struct):

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.engine.effects import FAR_NS, MS, Alert
-from daemon.engine.routing import REST, Lane
-from daemon.engine.sweep import (
+from canceld.engine.effects import FAR_NS, MS, Alert
+from canceld.engine.routing import REST, Lane
+from canceld.engine.sweep import (
     ALERT_EVERY_NS,
     ALERT_NS,
     BLIND_LOOK_NS,

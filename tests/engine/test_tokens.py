@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.engine.tokens import Freshness
+from canceld.engine.tokens import Freshness
 
 FETCHED_NS = 5 * 10**9
 SECOND_NS = 10**9

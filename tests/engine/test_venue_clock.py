@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from daemon.engine.venue_clock import VenueClock
+from canceld.engine.venue_clock import VenueClock
 
 S = 1_000_000_000
 MS = 1_000_000

@@ -11,17 +11,17 @@ from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
 
-from daemon.client import results
-from daemon.contract import commands, evidence, frames
-from daemon.contract.frames import Malformed, UnreadableReply, decode_command, encode, encoding_of, refusal_map
-from daemon.contract.ids import Reqid, Target
-from daemon.credentials import Secret
-from daemon.engine import intents, journal, journal_check, latch, leases, nonces
-from daemon.records import told
-from daemon.settings import BadSettings, Settings, parse, spot_ws_address
-from daemon.transport.zeromq import check_endpoint
-from daemon.venues import futures_feed, futures_rest, spot_rest, spot_ws, spot_ws_v2
-from daemon.venues.prime_ws import Prime
+from canceld.client import results
+from canceld.contract import commands, evidence, frames
+from canceld.contract.frames import Malformed, UnreadableReply, decode_command, encode, encoding_of, refusal_map
+from canceld.contract.ids import Reqid, Target
+from canceld.credentials import Secret
+from canceld.engine import intents, journal, journal_check, latch, leases, nonces
+from canceld.records import told
+from canceld.settings import BadSettings, Settings, parse, spot_ws_address
+from canceld.transport.zeromq import check_endpoint
+from canceld.venues import futures_feed, futures_rest, spot_rest, spot_ws, spot_ws_v2
+from canceld.venues.prime_ws import Prime
 from tests.frames import futures_feed as feed_samples
 from tests.frames import futures_rest as futures_samples
 from tests.frames import prime_ws as prime_samples

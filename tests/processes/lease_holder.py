@@ -7,7 +7,7 @@ holds the lease, and ends cleanly at the end of its stdin.
 import json
 import sys
 
-from daemon.client import Client, LeaseScope
+from canceld.client import Client, LeaseScope
 
 
 def main(endpoint: str, name: str, ttl_ms: int, scope: str) -> None:

@@ -69,7 +69,7 @@ WRAPPER: Final = (
     "#!/bin/sh",
     f"export LD_LIBRARY_PATH={INSTALLED}/python/lib PYTHONPATH={INSTALLED}/site:{INSTALLED}/src",
     "export PYTHONDONTWRITEBYTECODE=1",
-    f'exec {INSTALLED}/python/bin/python{sys.version_info.major}.{sys.version_info.minor} -m daemon "$@"',
+    f'exec {INSTALLED}/python/bin/python{sys.version_info.major}.{sys.version_info.minor} -m canceld "$@"',
 )
 
 

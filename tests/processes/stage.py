@@ -37,7 +37,7 @@ def until(look: Callable[[], T], within_s: float, what: str) -> T:
 
 
 class Program:
-    """`python -m daemon …` as a process; what it prints is in files that can be read at any time."""
+    """`python -m canceld …` as a process; what it prints is in files that can be read at any time."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Program:
         name: str,
         *,
         environ: Mapping[str, str] | None = None,
-        module: str = "daemon",
+        module: str = "canceld",
         through: Sequence[str] = (),
     ) -> None:
         """through: a command that becomes the program, as `unshare --mount` does; the process id stays."""
@@ -207,7 +207,7 @@ class Service:
     def launch(self, *, environ: Mapping[str, str] | None = None, through: Sequence[str] = ()) -> None:
         """Start it, and wait for nothing. through: as Program takes it."""
         arguments = ["run", "--config", str(self.config)]
-        self._program = Program(arguments, self.home, "daemon", environ=environ, through=through)
+        self._program = Program(arguments, self.home, "canceld", environ=environ, through=through)
 
     def start(self, *, environ: Mapping[str, str] | None = None, through: Sequence[str] = ()) -> "Service":
         """Start it, and return once every session is live."""
@@ -275,7 +275,7 @@ class Service:
 def canceld(*arguments: str, within_s: float = 20.0) -> subprocess.CompletedProcess[str]:
     """One verb, run to its end. Both pipes are read fully."""
     return subprocess.run(
-        [sys.executable, "-m", "daemon", *arguments],
+        [sys.executable, "-m", "canceld", *arguments],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -7,7 +7,7 @@ Called as `python -m tests.processes.strategy ENDPOINT`; stdin is one JSON list,
 import json
 import sys
 
-from daemon.client import Client, OrderRef
+from canceld.client import Client, OrderRef
 
 PIPELINED = 0.5
 """This share goes out in one burst, the rest one by one."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from daemon.engine.intents import Found, read
+from canceld.engine.intents import Found, read
 from tests.processes.peers import Dealer
 from tests.processes.stage import Exchange, Service, until
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from daemon.contract.ids import VENUES
-from daemon.engine.latch import parse_latch
+from canceld.contract.ids import VENUES
+from canceld.engine.latch import parse_latch
 from tests.processes.peers import Dealer
 from tests.processes.stage import ROOT, Exchange, Service, canceld, until
 from tests.processes.venue_day import await_up, place_known
@@ -132,7 +132,7 @@ def test_a_drill_cancels_nothing_and_a_terminal_asks_for_reason_and_code(exchang
     # The two questions, answered as a person at a terminal would.
     controller, terminal = pty.openpty()
     asking = subprocess.Popen(
-        [sys.executable, "-m", "daemon", "rearm", "--config", str(service.config)],
+        [sys.executable, "-m", "canceld", "rearm", "--config", str(service.config)],
         cwd=ROOT, stdin=terminal, stdout=terminal, stderr=terminal,
     )  # fmt: skip
     os.close(terminal)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from daemon.engine.latch import parse_latch
-from daemon.engine.nonces import format_mark, parse_mark
-from daemon.panic_venues import REFUSALS
+from canceld.engine.latch import parse_latch
+from canceld.engine.nonces import format_mark, parse_mark
+from canceld.panic_venues import REFUSALS
 from tests.processes.peers import Dealer
 from tests.processes.stage import ROOT, Exchange, Program, Service, canceld, toml, until
 
@@ -113,7 +113,7 @@ def test_people_get_a_table(config: Callable[..., str], market: Exchange) -> Non
 
 def test_it_loads_neither_loop_nor_zeromq(config: Callable[..., str]) -> None:
     script = (
-        "import sys; from daemon import cli; status = cli.main(sys.argv[1:]); "
+        "import sys; from canceld import cli; status = cli.main(sys.argv[1:]); "
         "print({'trio', 'zmq', 'structlog', 'trio_websocket'} & sys.modules.keys()); sys.exit(status)"
     )
     ended = subprocess.run(
@@ -130,7 +130,7 @@ def test_an_order_placed_in_the_middle_is_canceled_too(config: Callable[..., str
     market.inject({"kind": "rest_delay", "match": "openorders", "seconds": 0.5, "times": 1})
     path = config()
     running = subprocess.Popen(
-        [sys.executable, "-m", "daemon", "panic", "--config", path, "--reason", REASON, "--json"],
+        [sys.executable, "-m", "canceld", "panic", "--config", path, "--reason", REASON, "--json"],
         cwd=ROOT, stdout=subprocess.PIPE,
     )  # fmt: skip
     until(
@@ -152,7 +152,7 @@ def test_it_goes_on_when_nobody_listens_any_more(config: Callable[..., str], mar
     seen = len(market.log())
     market.inject({"kind": "rest_delay", "match": "CancelAll", "seconds": 0.5, "times": 1})
     running = subprocess.Popen(
-        [sys.executable, "-m", "daemon", "panic", "--config", config(), "--reason", REASON],
+        [sys.executable, "-m", "canceld", "panic", "--config", config(), "--reason", REASON],
         cwd=ROOT, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert running.stdout is not None

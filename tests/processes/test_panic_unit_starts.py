@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.engine.latch import parse_latch
+from canceld.engine.latch import parse_latch
 from tests.processes.machine import INSTALLED, CannotBoot, Machine
 from tests.processes.stage import Exchange, until
 

@@ -161,7 +161,7 @@ def test_stopping_is_told_before_the_end_and_a_reload_is_framed(
 
 def test_a_start_that_fails_is_never_ready(home: Path, manager: Manager, exchange: Exchange) -> None:
     service = Service(home, exchange.told, spot={"sessions": 0})
-    program = Program(["run", "--config", str(service.config)], home, "daemon", environ=manager.environ())
+    program = Program(["run", "--config", str(service.config)], home, "canceld", environ=manager.environ())
     try:
         assert program.wait() == 2
     finally:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from daemon.contract.ids import Venue
-from daemon.sim.exchange import Order, State
-from daemon.sim.server import DEFAULT_ACCOUNT, SimulatedKraken
-from daemon.transport.clock import VirtualClock
+from canceld.contract.ids import Venue
+from canceld.sim.exchange import Order, State
+from canceld.sim.server import DEFAULT_ACCOUNT, SimulatedKraken
+from canceld.transport.clock import VirtualClock
 
 
 class Judge:

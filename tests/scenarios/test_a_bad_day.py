@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trio
 
-from daemon.sim.rates import PRO, UNLIMITED
+from canceld.sim.rates import PRO, UNLIMITED
 
 from .world import REST_HOST, WS_HOST, Stage, Staging, Strategy
 

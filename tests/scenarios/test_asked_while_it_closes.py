@@ -6,7 +6,7 @@ later waits in the client's own queue for the daemon that follows.
 
 import trio
 
-from daemon.transport.signals import Signal
+from canceld.transport.signals import Signal
 
 from .world import COMMANDS, Staging
 

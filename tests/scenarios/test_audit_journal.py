@@ -8,10 +8,10 @@ import msgspec
 import pytest
 import trio
 
-from daemon.engine.journal import HEAD, REDACTED, files_among, parse_head
-from daemon.engine.journal_check import Check, lines_of
-from daemon.tasks.journal import CANNOT_WRITE, DIRECTORY
-from daemon.transport.disk import MemoryDirectory
+from canceld.engine.journal import HEAD, REDACTED, files_among, parse_head
+from canceld.engine.journal_check import Check, lines_of
+from canceld.tasks.journal import CANNOT_WRITE, DIRECTORY
+from canceld.transport.disk import MemoryDirectory
 
 from .world import SEEDS, Stage, stage
 

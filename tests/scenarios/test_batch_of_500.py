@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.sim.rates import PRO, UNLIMITED, Tier
+from canceld.sim.rates import PRO, UNLIMITED, Tier
 
 from .world import SEEDS, WS_HOST, Stage, Staging, Strategy
 

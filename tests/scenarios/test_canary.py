@@ -6,7 +6,7 @@ says that it knows no such order all is well; any other end is an alert, and the
 
 import msgspec
 
-from daemon.settings import Spot
+from canceld.settings import Spot
 
 from .world import REST_HOST, SETTINGS, WS_HOST, Staging
 

@@ -6,7 +6,7 @@ still be had by asking again with the same id. Nobody else waits for it.
 
 import pytest
 
-from daemon.tasks import gateway
+from canceld.tasks import gateway
 
 from .world import stage
 

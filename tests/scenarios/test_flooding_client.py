@@ -4,7 +4,7 @@ The reader takes its messages a handful at a time and lets everything else run i
 are read, and the cancel of another client does not wait.
 """
 
-from daemon.settings import DRAIN_LIMIT
+from canceld.settings import DRAIN_LIMIT
 
 from .world import Stage, Strategy, stage
 

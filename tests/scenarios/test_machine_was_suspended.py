@@ -8,7 +8,7 @@ under way take a living route, and an alert says what happened.
 
 import pytest
 
-from daemon.transport.clock import NS_PER_S
+from canceld.transport.clock import NS_PER_S
 
 from .world import FEED_HOST, PRIME_HOST, REST_HOST, SEEDS, WS_HOST, Stage, Staging, settings_for
 

@@ -6,7 +6,7 @@ do. A batch is taken above the ceiling too, and that is the documented way out.
 
 import pytest
 
-from daemon.sim.rates import STARTER
+from canceld.sim.rates import STARTER
 
 from .world import REST_HOST, SEEDS, Staging
 

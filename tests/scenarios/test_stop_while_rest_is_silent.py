@@ -5,7 +5,7 @@ Each of them has a connection in hand already. They are closed with the others: 
 
 import pytest
 
-from daemon.transport.signals import Signal
+from canceld.transport.signals import Signal
 
 from .world import REST_HOST, Staging
 

@@ -6,7 +6,7 @@ sockets close and the process ends.
 
 import pytest
 
-from daemon.transport.signals import Signal
+from canceld.transport.signals import Signal
 
 from .world import SEEDS, Staging, stage
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.contract.ids import VENUES, Venue
+from canceld.contract.ids import VENUES, Venue
 
 from .world import SEEDS, Stage, Strategy, settings_for, stage
 

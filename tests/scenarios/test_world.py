@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import trio
 
-from daemon.contract.ids import VENUES, Venue
-from daemon.sim.rates import UNLIMITED
-from daemon.sim.server import Received
+from canceld.contract.ids import VENUES, Venue
+from canceld.sim.rates import UNLIMITED
+from canceld.sim.server import Received
 
 from . import wirelog
 from .world import Stage, settings_for

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trio
 
-from daemon.transport.clock import NS_PER_S, VIRTUAL_UTC_START_NS
+from canceld.transport.clock import NS_PER_S, VIRTUAL_UTC_START_NS
 
 from .world import SETTINGS, Stage, Staging, settings_for
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from daemon.contract.ids import VENUES, Venue
-from daemon.sim.server import Received
+from canceld.contract.ids import VENUES, Venue
+from canceld.sim.server import Received
 
 ROUTES: Final[dict[Venue, frozenset[str]]] = {
     "spot": frozenset({"spot_ws", "spot_ws_v2", "spot_rest"}),

@@ -21,23 +21,23 @@ import structlog
 import trio
 from msgspec.structs import replace
 
-from daemon.app import Daemon, Desk
-from daemon.contract.ids import Venue
-from daemon.credentials import Credentials, Keys, Secret
-from daemon.engine.nonces import format_mark
-from daemon.engine.pursuits import Pursuits
-from daemon.settings import LATE_WINDOW_S, Futures, Gateway, Log, Prime, Settings, Spot, State
-from daemon.sim.rates import UNLIMITED, Tier
-from daemon.sim.server import Received, SimulatedKraken
-from daemon.transport.clock import VirtualClock
-from daemon.transport.disk import MemoryDirectory
-from daemon.transport.entropy import SeededEntropy
-from daemon.transport.network import DialFailed
-from daemon.transport.notify import Notifier
-from daemon.transport.signals import MemorySignals, Signal
-from daemon.transport.wire import Wire, memory_wire_pair
-from daemon.transport.world import World
-from daemon.transport.zeromq_memory import MemoryBus, MemoryDealer, MemorySubscriber
+from canceld.app import Daemon, Desk
+from canceld.contract.ids import Venue
+from canceld.credentials import Credentials, Keys, Secret
+from canceld.engine.nonces import format_mark
+from canceld.engine.pursuits import Pursuits
+from canceld.settings import LATE_WINDOW_S, Futures, Gateway, Log, Prime, Settings, Spot, State
+from canceld.sim.rates import UNLIMITED, Tier
+from canceld.sim.server import Received, SimulatedKraken
+from canceld.transport.clock import VirtualClock
+from canceld.transport.disk import MemoryDirectory
+from canceld.transport.entropy import SeededEntropy
+from canceld.transport.network import DialFailed
+from canceld.transport.notify import Notifier
+from canceld.transport.signals import MemorySignals, Signal
+from canceld.transport.wire import Wire, memory_wire_pair
+from canceld.transport.world import World
+from canceld.transport.zeromq_memory import MemoryBus, MemoryDealer, MemorySubscriber
 
 from . import wirelog
 from .judge import Judge

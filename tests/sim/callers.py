@@ -23,7 +23,7 @@ import wsproto
 from trio.testing import memory_stream_pair
 from wsproto.events import AcceptConnection, CloseConnection, RejectConnection, Request, TextMessage
 
-from daemon.sim.server import SimulatedKraken
+from canceld.sim.server import SimulatedKraken
 
 START_S = 1_700_000_000.0
 ANSWER_S = 5.0

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from daemon.sim.exchange import Change, DuplicateClientID, Exchange, State, What
+from canceld.sim.exchange import Change, DuplicateClientID, Exchange, State, What
 
 ACCOUNT = "alice"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from daemon.sim.faults import AT_ONCE, KINDS, BadFault, Fault, Faults
+from canceld.sim.faults import AT_ONCE, KINDS, BadFault, Fault, Faults
 
 
 class Setting:

@@ -12,7 +12,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.sim.server import SimulatedKraken
+from canceld.sim.server import SimulatedKraken
 from tests.sim.callers import Gone, WebSocket, kraken
 
 # The published vector of https://docs.kraken.com/api/docs/guides/futures-websockets
@@ -73,7 +73,7 @@ def test_the_caller_of_these_tests_signs_as_the_guide_does() -> None:
 
 async def test_the_published_signature_is_accepted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.venue.keys.enrol("futures", "default", key="sample", secret=SECRET)
-    monkeypatch.setattr("daemon.sim.futures_feed.uuid.UUID", lambda **_: CHALLENGE)
+    monkeypatch.setattr("canceld.sim.futures_feed.uuid.UUID", lambda **_: CHALLENGE)
     desk.key = "sample"
     await desk.sign_in()
     answer = await desk.ws.ask(

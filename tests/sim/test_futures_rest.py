@@ -10,8 +10,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.sim.rates import Budget
-from daemon.sim.server import SimulatedKraken
+from canceld.sim.rates import Budget
+from canceld.sim.server import SimulatedKraken
 from tests.sim.callers import START_S, Futures, Gone, authent, kraken
 
 NOBODY = "cb4e34f6-4eb3-4d4b-9724-4c3035b99d47"

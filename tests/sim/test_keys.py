@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import random
 
-from daemon.sim.keys import TOKEN_FIRST_USE_S, Keyring
+from canceld.sim.keys import TOKEN_FIRST_USE_S, Keyring
 
 
 def test_a_token_must_be_used_within_its_time_and_lives_on_once_used() -> None:

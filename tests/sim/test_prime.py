@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from daemon.sim.exchange import Exchange
-from daemon.sim.faults import Faults
-from daemon.sim.prime import CancelRequest, PrimeEngine, Report
+from canceld.sim.exchange import Exchange
+from canceld.sim.faults import Faults
+from canceld.sim.prime import CancelRequest, PrimeEngine, Report
 
 ACCOUNT = "alice"
 

@@ -11,9 +11,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.sim.keys import PRIME_READ, Keyring
-from daemon.sim.prime_ws import admit
-from daemon.sim.server import SimulatedKraken
+from canceld.sim.keys import PRIME_READ, Keyring
+from canceld.sim.prime_ws import admit
+from canceld.sim.server import SimulatedKraken
 from tests.sim.callers import PRIME_HOST, START_S, Gone, Http, WebSocket, kraken, micros, prime_headers
 
 NOBODY = "16a55364-4248-4575-aa0b-dddd3f694ca3"

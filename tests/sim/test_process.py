@@ -25,7 +25,7 @@ STOP_S = 10
 
 def start(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "daemon.sim.process", *arguments],
+        [sys.executable, "-m", "canceld.sim.process", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.sim.rates import (
+from canceld.sim.rates import (
     INTERMEDIATE,
     PRO,
     STARTER,

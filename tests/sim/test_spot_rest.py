@@ -9,8 +9,8 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.sim.rates import RestLimit
-from daemon.sim.server import SimulatedKraken
+from canceld.sim.rates import RestLimit
+from canceld.sim.server import SimulatedKraken
 from tests.sim.callers import START_S, Rest, kraken, sign
 
 # The published sample of https://docs.kraken.com/exchange/guides/rest/authentication

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.sim.server import SimulatedKraken
+from canceld.sim.server import SimulatedKraken
 from tests.sim.callers import WebSocket, kraken
 
 UNKNOWN = "OHYO67-6LP66-HMQ437"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from daemon.sim.exchange import Exchange
-from daemon.sim.status import MarketStatus
+from canceld.sim.exchange import Exchange
+from canceld.sim.status import MarketStatus
 
 
 def test_maintenance_freezes_one_venues_countdowns_and_thaws_them_by_steps() -> None:

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from daemon.sim.rates import Budget
+from canceld.sim.rates import Budget
 from tests.sim.callers import WebSocket, kraken
 from tests.sim.test_spot_ws_v2 import Desk as V2Desk
 from tests.sim.test_spot_ws_v2 import token_of

@@ -313,7 +313,7 @@ async def test_garbage_and_oversize_frames_arrive(desk: Desk) -> None:
 
 
 async def test_a_peer_that_never_reads_is_dropped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemon.sim.websocket.OUTBOX_LIMIT", 10)
+    monkeypatch.setattr("canceld.sim.websocket.OUTBOX_LIMIT", 10)
     desk.venue.faults.inject({"kind": "delay_events", "seconds": 3600.0})
     for _ in range(6):
         desk.venue.place()

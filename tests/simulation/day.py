@@ -13,7 +13,7 @@ from unittest.mock import patch
 import msgspec
 import trio
 
-from daemon.tasks import connection, journal, killswitch, machine
+from canceld.tasks import connection, journal, killswitch, machine
 
 from .plan import VENUES_DRAWN, Plan, plan_for
 from .run import Result, simulate
@@ -118,6 +118,6 @@ def _objects() -> int:
     But for its simulated surroundings, and for orders that ended, of which it keeps so many and no more.
     """
     gc.collect()
-    apart = ("daemon.sim.", "daemon.transport.", "daemon.engine.resting")
+    apart = ("canceld.sim.", "canceld.transport.", "canceld.engine.resting")
     modules = (str(type(one).__module__) for one in gc.get_objects())
     return sum(module.startswith("daemon.") and not module.startswith(apart) for module in modules)

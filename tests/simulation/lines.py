@@ -14,7 +14,7 @@ from trio._core._io_epoll import EpollIOManager
 from trio._core._run import GLOBAL_RUN_CONTEXT
 from trio.testing import MockClock
 
-from daemon.transport.wire import MEMORY_CAPACITY, RECEIVE_SIZE, BackloggedWire
+from canceld.transport.wire import MEMORY_CAPACITY, RECEIVE_SIZE, BackloggedWire
 
 NEVER_SLICED: Final = RECEIVE_SIZE
 

@@ -7,9 +7,9 @@ from typing import Final, Literal
 
 from msgspec.structs import replace
 
-from daemon.contract.ids import Venue
-from daemon.settings import Settings
-from daemon.sim.rates import PRO, UNLIMITED, Tier
+from canceld.contract.ids import Venue
+from canceld.settings import Settings
+from canceld.sim.rates import PRO, UNLIMITED, Tier
 from tests.scenarios.world import settings_for
 
 Mode = Literal["safety", "liveness"]

@@ -12,12 +12,12 @@ import msgspec
 import trio
 from trio.testing import MockClock
 
-from daemon.app import OVERTAKE_MS
-from daemon.contract.ids import Venue
-from daemon.engine.pursuits import Pursuits
-from daemon.settings import LATE_WINDOW_S
-from daemon.sim.rates import FUTURES_BUDGET, UNLIMITED
-from daemon.sim.server import DEFAULT_ACCOUNT
+from canceld.app import OVERTAKE_MS
+from canceld.contract.ids import Venue
+from canceld.engine.pursuits import Pursuits
+from canceld.settings import LATE_WINDOW_S
+from canceld.sim.rates import FUTURES_BUDGET, UNLIMITED
+from canceld.sim.server import DEFAULT_ACCOUNT
 from tests.scenarios import wirelog
 from tests.scenarios.world import EVENTS, FEED_HOST
 

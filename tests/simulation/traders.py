@@ -13,10 +13,10 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from daemon.contract.ids import Venue
-from daemon.sim.server import DEFAULT_ACCOUNT
-from daemon.transport.signals import Signal
-from daemon.transport.zeromq_memory import MemoryDealer
+from canceld.contract.ids import Venue
+from canceld.sim.server import DEFAULT_ACCOUNT
+from canceld.transport.signals import Signal
+from canceld.transport.zeromq_memory import MemoryDealer
 from tests.scenarios.world import COMMANDS, CONTROL, GRACE_S, SETTINGS, WS_HOST
 
 from .troubles import EVENTS_DELAYED_S

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from daemon.contract.ids import Venue
-from daemon.transport.signals import Signal
+from canceld.contract.ids import Venue
+from canceld.transport.signals import Signal
 from tests.scenarios.world import FEED_HOST, FUTURES_HOST, PRIME_HOST, REST_HOST, UWS_HOST, WS_HOST
 
 from .world import SimulatedWorld

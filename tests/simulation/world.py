@@ -15,22 +15,22 @@ from typing import Any, Final, cast
 import trio
 from trio.testing import MockClock
 
-from daemon.app import Daemon, StartFailed
-from daemon.contract.ids import Venue
-from daemon.credentials import Credentials, Keys, Secret
-from daemon.engine.nonces import format_mark
-from daemon.logs import Logs, configure
-from daemon.sim.server import SimulatedKraken
-from daemon.transport.clock import NS_PER_S, VIRTUAL_UTC_START_NS, VirtualClock
-from daemon.transport.disk import MemoryDirectory
-from daemon.transport.entropy import SeededEntropy
-from daemon.transport.network import DialFailed
-from daemon.transport.notify import Notifier
-from daemon.transport.signals import MemorySignals, Signal
-from daemon.transport.wire import Wire
-from daemon.transport.world import World
-from daemon.transport.zeromq import MessageBus
-from daemon.transport.zeromq_memory import MemoryBus
+from canceld.app import Daemon, StartFailed
+from canceld.contract.ids import Venue
+from canceld.credentials import Credentials, Keys, Secret
+from canceld.engine.nonces import format_mark
+from canceld.logs import Logs, configure
+from canceld.sim.server import SimulatedKraken
+from canceld.transport.clock import NS_PER_S, VIRTUAL_UTC_START_NS, VirtualClock
+from canceld.transport.disk import MemoryDirectory
+from canceld.transport.entropy import SeededEntropy
+from canceld.transport.network import DialFailed
+from canceld.transport.notify import Notifier
+from canceld.transport.signals import MemorySignals, Signal
+from canceld.transport.wire import Wire
+from canceld.transport.world import World
+from canceld.transport.zeromq import MessageBus
+from canceld.transport.zeromq_memory import MemoryBus
 from tests.scenarios.judge import Judge
 from tests.scenarios.world import GRACE_S, HOSTS
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from daemon.tasks.backlog import Backlog
-from daemon.transport.zeromq import Message
+from canceld.tasks.backlog import Backlog
+from canceld.transport.zeromq import Message
 
 
 def message(peer: bytes, number: int, size: int = 1) -> Message:

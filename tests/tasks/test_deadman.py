@@ -6,15 +6,15 @@ import msgspec
 import pytest
 import trio
 
-from daemon.contract.evidence import Window
-from daemon.engine.deadman import SECOND_NS, Deadman
-from daemon.engine.resting import Row
-from daemon.tasks.deadman import DeadmanSwitch, Progress
-from daemon.tasks.events import Events
-from daemon.tasks.rest_lane import CallFailed
-from daemon.tasks.session import TimerAsker
-from daemon.transport.clock import VirtualClock
-from daemon.transport.zeromq_memory import MemoryBus
+from canceld.contract.evidence import Window
+from canceld.engine.deadman import SECOND_NS, Deadman
+from canceld.engine.resting import Row
+from canceld.tasks.deadman import DeadmanSwitch, Progress
+from canceld.tasks.events import Events
+from canceld.tasks.rest_lane import CallFailed
+from canceld.tasks.session import TimerAsker
+from canceld.transport.clock import VirtualClock
+from canceld.transport.zeromq_memory import MemoryBus
 
 EVENTS = "ipc:///run/canceld/events.sock"
 TIMEOUT_S, REFRESH_S = 60, 15

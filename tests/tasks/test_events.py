@@ -6,13 +6,13 @@ import msgspec
 import pytest
 import trio
 
-from daemon.contract.frames import outcome_map
-from daemon.contract.ids import Target
-from daemon.contract.outcomes import Acked, Canceled, Settlement
-from daemon.engine.resting import Row
-from daemon.tasks.events import ALERTS_KEPT, Events
-from daemon.transport.clock import VirtualClock
-from daemon.transport.zeromq_memory import MemoryBus, MemorySubscriber
+from canceld.contract.frames import outcome_map
+from canceld.contract.ids import Target
+from canceld.contract.outcomes import Acked, Canceled, Settlement
+from canceld.engine.resting import Row
+from canceld.tasks.events import ALERTS_KEPT, Events
+from canceld.transport.clock import VirtualClock
+from canceld.transport.zeromq_memory import MemoryBus, MemorySubscriber
 
 ENDPOINT = "ipc:///run/canceld/events.sock"
 

@@ -1,6 +1,6 @@
 """Who keeps us busy waits; whoever asks now and then never does, and what is over is forgotten."""
 
-from daemon.tasks.fair_use import BURST_NS, PEERS_LIMIT, SHARE, FairUse
+from canceld.tasks.fair_use import BURST_NS, PEERS_LIMIT, SHARE, FairUse
 
 A = b"a"
 B = b"b"

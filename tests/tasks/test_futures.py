@@ -3,11 +3,11 @@
 from datetime import datetime
 from urllib.parse import parse_qs
 
-from daemon.contract.ids import Target
-from daemon.credentials import Keys, Secret
-from daemon.engine.pursuits import Call
-from daemon.tasks.futures import CLOCK_SAMPLES, SLACK_NS, FuturesRest
-from daemon.transport.clock import VirtualClock, rfc3339
+from canceld.contract.ids import Target
+from canceld.credentials import Keys, Secret
+from canceld.engine.pursuits import Call
+from canceld.tasks.futures import CLOCK_SAMPLES, SLACK_NS, FuturesRest
+from canceld.transport.clock import VirtualClock, rfc3339
 
 KEYS = Keys(Secret("key"), Secret(b"secret"))
 ORDER = Target("order_id", "00000000-0000-4000-8000-000000000001")

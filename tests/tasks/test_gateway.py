@@ -7,20 +7,20 @@ import msgspec
 import pytest
 import trio
 
-from daemon import settings
-from daemon.contract.ids import Target
-from daemon.contract.outcomes import Acked, Canceled, Outcome, Refused, Settlement, Unknown
-from daemon.tasks import gateway as room
-from daemon.tasks.dispatcher import Owner
-from daemon.tasks.events import Events
-from daemon.tasks.gateway import Gateway
-from daemon.tasks.killswitch import KillSwitch
-from daemon.tasks.leasing import Leasing
-from daemon.tasks.recovery import Record, Recovery
-from daemon.transport.clock import VirtualClock
-from daemon.transport.disk import MemoryDirectory
-from daemon.transport.entropy import SeededEntropy
-from daemon.transport.zeromq_memory import MemoryBus, MemoryDealer
+from canceld import settings
+from canceld.contract.ids import Target
+from canceld.contract.outcomes import Acked, Canceled, Outcome, Refused, Settlement, Unknown
+from canceld.tasks import gateway as room
+from canceld.tasks.dispatcher import Owner
+from canceld.tasks.events import Events
+from canceld.tasks.gateway import Gateway
+from canceld.tasks.killswitch import KillSwitch
+from canceld.tasks.leasing import Leasing
+from canceld.tasks.recovery import Record, Recovery
+from canceld.transport.clock import VirtualClock
+from canceld.transport.disk import MemoryDirectory
+from canceld.transport.entropy import SeededEntropy
+from canceld.transport.zeromq_memory import MemoryBus, MemoryDealer
 
 COMMANDS = "ipc:///run/canceld/commands.sock"
 CONTROL = "ipc:///run/canceld/control.sock"

@@ -12,12 +12,12 @@ import pytest
 import trio
 import trio.testing
 
-from daemon.engine.journal import HEAD, Chain, Entry, files_among, parse_head
-from daemon.engine.journal_check import Check, lines_of
-from daemon.tasks import journal as writer
-from daemon.tasks.journal import DIRECTORY, Journal
-from daemon.transport.clock import Clock, VirtualClock
-from daemon.transport.disk import Directory, DiskFailed, MemoryDirectory
+from canceld.engine.journal import HEAD, Chain, Entry, files_among, parse_head
+from canceld.engine.journal_check import Check, lines_of
+from canceld.tasks import journal as writer
+from canceld.tasks.journal import DIRECTORY, Journal
+from canceld.transport.clock import Clock, VirtualClock
+from canceld.transport.disk import Directory, DiskFailed, MemoryDirectory
 
 
 class Alarms:

@@ -9,9 +9,9 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.engine.latch import CODE_ALPHABET, CODE_CHARS
-from daemon.tasks.killswitch import LATCH_FILE, TRIGGER_FILE
-from daemon.transport.zeromq_memory import MemoryDealer
+from canceld.engine.latch import CODE_ALPHABET, CODE_CHARS
+from canceld.tasks.killswitch import LATCH_FILE, TRIGGER_FILE
+from canceld.transport.zeromq_memory import MemoryDealer
 
 from .test_gateway import Door
 

@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 import trio
 
-from daemon.contract.commands import Lease, LeaseScope
-from daemon.contract.ids import EVERYTHING, Target
-from daemon.contract.outcomes import Canceled, NotOpen, Outcome, Rejected, Settlement, Unknown
-from daemon.engine.leases import Terms, format_leases, parse_leases
-from daemon.tasks.dispatcher import Owner
-from daemon.tasks.events import Events
-from daemon.tasks.killswitch import KillSwitch
-from daemon.tasks.leasing import GIVE_UP_NS, PAUSE_LIMIT_NS, Leasing
-from daemon.transport.clock import VirtualClock
-from daemon.transport.disk import MemoryDirectory
-from daemon.transport.entropy import SeededEntropy
-from daemon.transport.zeromq_memory import MemoryBus
+from canceld.contract.commands import Lease, LeaseScope
+from canceld.contract.ids import EVERYTHING, Target
+from canceld.contract.outcomes import Canceled, NotOpen, Outcome, Rejected, Settlement, Unknown
+from canceld.engine.leases import Terms, format_leases, parse_leases
+from canceld.tasks.dispatcher import Owner
+from canceld.tasks.events import Events
+from canceld.tasks.killswitch import KillSwitch
+from canceld.tasks.leasing import GIVE_UP_NS, PAUSE_LIMIT_NS, Leasing
+from canceld.transport.clock import VirtualClock
+from canceld.transport.disk import MemoryDirectory
+from canceld.transport.entropy import SeededEntropy
+from canceld.transport.zeromq_memory import MemoryBus
 
 EVENTS = "ipc:///run/canceld/events.sock"
 ORDER = LeaseScope("spot", order_id="OAAAAA-BBBBB-CCCCCC")

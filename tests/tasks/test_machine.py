@@ -7,18 +7,18 @@ import msgspec
 import pytest
 import trio
 
-from daemon.app import real_world
-from daemon.engine.venue_clock import VenueClock
-from daemon.tasks.events import Events
-from daemon.tasks.machine import Machine
-from daemon.transport.clock import NS_PER_S, VIRTUAL_UTC_START_NS, VirtualClock
-from daemon.transport.descriptors import Descriptors, count_descriptors
-from daemon.transport.disk import MemoryDirectory
-from daemon.transport.entropy import SeededEntropy
-from daemon.transport.network import DialFailed
-from daemon.transport.wire import Wire
-from daemon.transport.world import World
-from daemon.transport.zeromq_memory import MemoryBus
+from canceld.app import real_world
+from canceld.engine.venue_clock import VenueClock
+from canceld.tasks.events import Events
+from canceld.tasks.machine import Machine
+from canceld.transport.clock import NS_PER_S, VIRTUAL_UTC_START_NS, VirtualClock
+from canceld.transport.descriptors import Descriptors, count_descriptors
+from canceld.transport.disk import MemoryDirectory
+from canceld.transport.entropy import SeededEntropy
+from canceld.transport.network import DialFailed
+from canceld.transport.wire import Wire
+from canceld.transport.world import World
+from canceld.transport.zeromq_memory import MemoryBus
 from tests.scenarios.world import EVENTS, SETTINGS
 
 LIMIT = 1_000

@@ -7,17 +7,17 @@ import msgspec
 import pytest
 import trio
 
-from daemon.contract.evidence import RestOrders
-from daemon.contract.ids import Target
-from daemon.contract.outcomes import Canceled, Closed, NotOpen, Outcome, Refused, Rejected, Settlement, Unknown
-from daemon.engine.intents import HEADER, NOBODY, RECORD_BYTES, Found, Intents, read
-from daemon.engine.resting import Resting
-from daemon.settings import REPLAY_WINDOW_S
-from daemon.tasks.events import Events
-from daemon.tasks.recovery import GIVEN_UP, INFLIGHT_FILE, PATIENCE_S, Record, Recovery
-from daemon.transport.clock import VirtualClock
-from daemon.transport.disk import MemoryDirectory
-from daemon.transport.zeromq_memory import MemoryBus, MemorySubscriber
+from canceld.contract.evidence import RestOrders
+from canceld.contract.ids import Target
+from canceld.contract.outcomes import Canceled, Closed, NotOpen, Outcome, Refused, Rejected, Settlement, Unknown
+from canceld.engine.intents import HEADER, NOBODY, RECORD_BYTES, Found, Intents, read
+from canceld.engine.resting import Resting
+from canceld.settings import REPLAY_WINDOW_S
+from canceld.tasks.events import Events
+from canceld.tasks.recovery import GIVEN_UP, INFLIGHT_FILE, PATIENCE_S, Record, Recovery
+from canceld.transport.clock import VirtualClock
+from canceld.transport.disk import MemoryDirectory
+from canceld.transport.zeromq_memory import MemoryBus, MemorySubscriber
 
 EVENTS = "ipc:///run/canceld/events.sock"
 ORDER = "OAAAAA-BBBBB-CCCCCC"

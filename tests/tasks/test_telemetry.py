@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from daemon.tasks.telemetry import Histogram
+from canceld.tasks.telemetry import Histogram
 
 PRECISION = 1 / 32
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from daemon.app import Daemon
-from daemon.tasks.watchdog import keep_alive, tell_status
-from daemon.transport.notify import Notifier
+from canceld.app import Daemon
+from canceld.tasks.watchdog import keep_alive, tell_status
+from canceld.transport.notify import Notifier
 from tests.scenarios.world import SETTINGS, UNLIMITED, Stage
 
 

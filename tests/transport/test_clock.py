@@ -6,7 +6,7 @@ import pytest
 import trio
 import trio.testing
 
-from daemon.transport.clock import NS_PER_S, Clock, VirtualClock, rfc3339
+from canceld.transport.clock import NS_PER_S, Clock, VirtualClock, rfc3339
 
 
 def test_monotonic_is_the_clock_that_clients_stamp_with() -> None:

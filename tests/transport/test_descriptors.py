@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from daemon.transport import descriptors
-from daemon.transport.descriptors import PLENTY, count_descriptors, raise_descriptor_limit
+from canceld.transport import descriptors
+from canceld.transport.descriptors import PLENTY, count_descriptors, raise_descriptor_limit
 
 LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 

@@ -15,8 +15,8 @@ import pytest
 import trio
 import trio.testing
 
-from daemon.transport import disk
-from daemon.transport.disk import AlreadyLocked, Directory, DiskFailed, Diverged, MemoryDirectory
+from canceld.transport import disk
+from canceld.transport.disk import AlreadyLocked, Directory, DiskFailed, Diverged, MemoryDirectory
 
 
 @pytest.fixture(params=["real", "memory"])
@@ -368,7 +368,7 @@ def test_a_symbolic_link_is_never_written_through(tmp_path: Path) -> None:
 
 def test_a_lock_names_its_holder_and_ends_with_the_process(tmp_path: Path) -> None:
     program = (
-        "import sys; from daemon.transport.disk import Directory\n"
+        "import sys; from canceld.transport.disk import Directory\n"
         "lock = Directory(sys.argv[1]).lock('lock'); print('held', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

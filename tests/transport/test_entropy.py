@@ -1,6 +1,6 @@
 """Entropy: unpredictable in service, replayable in simulations."""
 
-from daemon.transport.entropy import Entropy, SeededEntropy
+from canceld.transport.entropy import Entropy, SeededEntropy
 
 
 def test_bytes_has_the_length_asked_for_and_differs_each_time() -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from daemon.transport.files import PRIVATE_LIMIT_BYTES, DiskFailed, TooOpen, read_private, replace
+from canceld.transport.files import PRIVATE_LIMIT_BYTES, DiskFailed, TooOpen, read_private, replace
 
 
 def test_it_is_quick_to_import() -> None:
     """`panic` waits for it."""
-    slow = "import sys, daemon.transport.files; sys.exit(bool({'trio', 'msgspec'} & sys.modules.keys()))"
+    slow = "import sys, canceld.transport.files; sys.exit(bool({'trio', 'msgspec'} & sys.modules.keys()))"
     subprocess.run([sys.executable, "-c", slow], check=True, timeout=30)
 
 

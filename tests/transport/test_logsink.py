@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from daemon.transport.logsink import LogSink
+from canceld.transport.logsink import LogSink
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.transport.disk import Directory, DiskFailed, MemoryDirectory
-from daemon.transport.mapped import MAPPED_LIMIT_BYTES, map_file
+from canceld.transport.disk import Directory, DiskFailed, MemoryDirectory
+from canceld.transport.mapped import MAPPED_LIMIT_BYTES, map_file
 
 SIZE = 64 * 1024
 HEAD = b"begins so"
@@ -39,7 +39,7 @@ def test_what_is_stored_outlives_kill_9(tmp_path: Path) -> None:
     program = f"""
 import os, signal
 from pathlib import Path
-from daemon.transport.mapped import map_file
+from canceld.transport.mapped import map_file
 memory = map_file(Path({str(tmp_path / "mapped")!r}), {SIZE}, {HEAD!r})
 memory[{SIZE - 4}:{SIZE}] = b"last"
 os.kill(os.getpid(), signal.SIGKILL)
@@ -93,7 +93,7 @@ def test_what_the_kernel_does_not_give_is_told_and_nothing_is_left_behind(tmp_pa
     program = f"""
 import resource
 from pathlib import Path
-from daemon.transport.mapped import DiskFailed, map_file
+from canceld.transport.mapped import DiskFailed, map_file
 resource.setrlimit(resource.RLIMIT_FSIZE, ({SIZE // 2}, {SIZE // 2}))
 try:
     map_file(Path({str(tmp_path / "mapped")!r}), {SIZE}, {HEAD!r})

@@ -16,9 +16,9 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.transport import network
-from daemon.transport.https import HttpConnection
-from daemon.transport.network import (
+from canceld.transport import network
+from canceld.transport.https import HttpConnection
+from canceld.transport.network import (
     ADDRESS_LIMIT,
     NAME_LIMIT,
     RESOLVER_THREADS,
@@ -30,9 +30,9 @@ from daemon.transport.network import (
     numeric_address,
     system_lookup,
 )
-from daemon.transport.tls import client_context
-from daemon.transport.websocket import connect_websocket
-from daemon.transport.wire import SocketWire, Wire
+from canceld.transport.tls import client_context
+from canceld.transport.websocket import connect_websocket
+from canceld.transport.wire import SocketWire, Wire
 from tests.transport.misbehaving import TEXT, ClientFrames, accept, frame, read_head
 
 AUTHORITY = trustme.CA()

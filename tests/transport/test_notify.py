@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.transport.notify import Notifier
+from canceld.transport.notify import Notifier
 
 
 @pytest.fixture

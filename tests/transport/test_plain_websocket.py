@@ -16,9 +16,9 @@ from wsproto.events import (
     TextMessage,
 )
 
-from daemon.transport import plain_websocket
-from daemon.transport.plain import Line, LineLost
-from daemon.transport.plain_websocket import PlainWebSocket, UpgradeRefused
+from canceld.transport import plain_websocket
+from canceld.transport.plain import Line, LineLost
+from canceld.transport.plain_websocket import PlainWebSocket, UpgradeRefused
 
 
 def soon() -> float:

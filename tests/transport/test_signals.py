@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from daemon.transport.signals import MemorySignals, Signal, open_signals
+from canceld.transport.signals import MemorySignals, Signal, open_signals
 
 
 @pytest.mark.parametrize("expected", list(Signal))

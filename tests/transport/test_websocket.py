@@ -21,7 +21,7 @@ from wsproto.connection import Connection
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.frame_protocol import CloseReason
 
-from daemon.transport.websocket import (
+from canceld.transport.websocket import (
     CLOSE_TIMEOUT_S,
     PING_LIMIT,
     RECEIVE_BACKLOG_LIMIT,
@@ -35,7 +35,7 @@ from daemon.transport.websocket import (
     WebSocket,
     connect_websocket,
 )
-from daemon.transport.wire import WRITE_BACKLOG_LIMIT, MemoryWire, Wire, memory_wire_pair
+from canceld.transport.wire import WRITE_BACKLOG_LIMIT, MemoryWire, Wire, memory_wire_pair
 from tests.transport.misbehaving import (
     BINARY,
     PING,

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from daemon.transport.wire import (
+from canceld.transport.wire import (
     WRITE_BACKLOG_LIMIT,
     SocketWire,
     Wire,

@@ -20,8 +20,8 @@ import pytest
 import trio
 import zmq
 
-from daemon.transport import zeromq
-from daemon.transport.zeromq import BindFailed, Bus, Message, Peer, Router, Sent, ZeromqRouter
+from canceld.transport import zeromq
+from canceld.transport.zeromq import BindFailed, Bus, Message, Peer, Router, Sent, ZeromqRouter
 
 HOUSE = Path(__file__).parents[2]
 

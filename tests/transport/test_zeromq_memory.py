@@ -4,8 +4,8 @@ import pytest
 import trio
 import trio.testing
 
-from daemon.transport.zeromq import RECEIVE_LIMIT, MessageBus, Peer, Publisher, Router, Sent
-from daemon.transport.zeromq_memory import MemoryBus
+from canceld.transport.zeromq import RECEIVE_LIMIT, MessageBus, Peer, Publisher, Router, Sent
+from canceld.transport.zeromq_memory import MemoryBus
 
 ENDPOINT = "ipc:///run/test/commands.sock"
 EVENTS = "ipc:///run/test/events.sock"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.contract.evidence import Fault
-from daemon.venues.faults import (
+from canceld.contract.evidence import Fault
+from canceld.venues.faults import (
     FUTURES,
     PRIME,
     PRIME_ERRORS,

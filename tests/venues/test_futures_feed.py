@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.contract.evidence import (
+from canceld.contract.evidence import (
     Challenge,
     Evidence,
     Fault,
@@ -23,9 +23,9 @@ from daemon.contract.evidence import (
     Unlisted,
     Unreadable,
 )
-from daemon.credentials import Keys, Secret
-from daemon.venues.futures_feed import challenge_frame, decode, heartbeat_frame, ping_frame, subscribe_frame
-from daemon.venues.signing import decode_spot_secret
+from canceld.credentials import Keys, Secret
+from canceld.venues.futures_feed import challenge_frame, decode, heartbeat_frame, ping_frame, subscribe_frame
+from canceld.venues.signing import decode_spot_secret
 from tests.frames import futures_feed as frames
 
 from .mutations import mutants

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon import __version__
-from daemon.contract.evidence import (
+from canceld import __version__
+from canceld.contract.evidence import (
     Fault,
     OrderState,
     RestAnswer,
@@ -24,9 +24,9 @@ from daemon.contract.evidence import (
     RestTimer,
     RestUnreadable,
 )
-from daemon.contract.ids import Target
-from daemon.credentials import Keys, Secret
-from daemon.venues.futures_rest import (
+from canceld.contract.ids import Target
+from canceld.credentials import Keys, Secret
+from canceld.venues.futures_rest import (
     BATCH_LIMIT,
     batch_request,
     cancel_all_request,
@@ -43,8 +43,8 @@ from daemon.venues.futures_rest import (
     status_request,
     timer_request,
 )
-from daemon.venues.signing import decode_spot_secret, futures_authent
-from daemon.venues.spot_rest import Request
+from canceld.venues.signing import decode_spot_secret, futures_authent
+from canceld.venues.spot_rest import Request
 from tests.frames import futures_rest as frames
 
 from .mutations import mutants

@@ -2,9 +2,9 @@
 
 import pytest
 
-from daemon.contract.evidence import RestKey
-from daemon.venues.keys import rights_of
-from daemon.venues.spot_rest import decode_key_info
+from canceld.contract.evidence import RestKey
+from canceld.venues.keys import rights_of
+from canceld.venues.spot_rest import decode_key_info
 from tests.frames import spot_rest as frames
 
 NOW_S = 1_763_630_000.0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.contract.evidence import (
+from canceld.contract.evidence import (
     CancelAck,
     CancelReject,
     Evidence,
@@ -24,8 +24,8 @@ from daemon.contract.evidence import (
     Unlisted,
     Unreadable,
 )
-from daemon.contract.ids import REQID_LIMIT, Reqid, Target
-from daemon.venues.prime_ws import Prime
+from canceld.contract.ids import REQID_LIMIT, Reqid, Target
+from canceld.venues.prime_ws import Prime
 from tests.frames import prime_ws as frames
 
 from .mutations import mutants

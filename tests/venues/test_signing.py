@@ -2,8 +2,8 @@
 
 import pytest
 
-from daemon.credentials import Secret
-from daemon.venues.signing import (
+from canceld.credentials import Secret
+from canceld.venues.signing import (
     decode_spot_secret,
     futures_authent,
     futures_challenge,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon import __version__
-from daemon.contract.evidence import (
+from canceld import __version__
+from canceld.contract.evidence import (
     Fault,
     OrderState,
     RestAnswer,
@@ -24,10 +24,10 @@ from daemon.contract.evidence import (
     RestUnreadable,
     Window,
 )
-from daemon.contract.ids import Target
-from daemon.credentials import Keys, Secret
-from daemon.venues.signing import decode_spot_secret, spot_signature
-from daemon.venues.spot_rest import (
+from canceld.contract.ids import Target
+from canceld.credentials import Keys, Secret
+from canceld.venues.signing import decode_spot_secret, spot_signature
+from canceld.venues.spot_rest import (
     TOKEN_EXPIRES_S,
     Request,
     cancel_all_request,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.contract.evidence import OrderState
-from daemon.venues.spot_values import Order, count_of, instant_s, mode_of, number_of, order_state
+from canceld.contract.evidence import OrderState
+from canceld.venues.spot_values import Order, count_of, instant_s, mode_of, number_of, order_state
 
 TXID = "OKJASZ-554YM-L7YMU7"
 

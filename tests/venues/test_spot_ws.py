@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from daemon.contract.evidence import (
+from canceld.contract.evidence import (
     CancelAck,
     CancelAllAck,
     CancelReject,
@@ -26,9 +26,9 @@ from daemon.contract.evidence import (
     Unattributed,
     Unreadable,
 )
-from daemon.contract.ids import REQID_LIMIT, Reqid, Target
-from daemon.credentials import Secret
-from daemon.venues.spot_ws import (
+from canceld.contract.ids import REQID_LIMIT, Reqid, Target
+from canceld.credentials import Secret
+from canceld.venues.spot_ws import (
     cancel_all_frame,
     cancel_frame,
     decode,

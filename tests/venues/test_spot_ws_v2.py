@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.contract.evidence import (
+from canceld.contract.evidence import (
     CancelAck,
     CancelAllAck,
     CancelReject,
@@ -25,9 +25,9 @@ from daemon.contract.evidence import (
     Unattributed,
     Unreadable,
 )
-from daemon.contract.ids import REQID_LIMIT, Reqid, Target
-from daemon.credentials import Secret
-from daemon.venues.spot_ws_v2 import BATCH_LIMIT, SPOT, UNIFIED, V2
+from canceld.contract.ids import REQID_LIMIT, Reqid, Target
+from canceld.credentials import Secret
+from canceld.venues.spot_ws_v2 import BATCH_LIMIT, SPOT, UNIFIED, V2
 from tests.frames import spot_ws_v2 as frames
 
 from .mutations import mutants

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.contract.ids import REQID_LIMIT
-from daemon.venues.values import (
+from canceld.contract.ids import REQID_LIMIT
+from canceld.venues.values import (
     decimal_text,
     elapsed_ns,
     error_text,

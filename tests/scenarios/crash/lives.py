@@ -11,17 +11,17 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from daemon.app import Daemon
-from daemon.contract.evidence import CancelAck, CancelAllAck, Orders
-from daemon.contract.ids import Venue
-from daemon.engine.intents import Intent, read
-from daemon.settings import Settings
-from daemon.sim.rates import UNLIMITED
-from daemon.transport.network import DialFailed
-from daemon.transport.notify import Notifier
-from daemon.transport.signals import Signal
-from daemon.transport.wire import Wire
-from daemon.transport.world import World
+from canceld.app import Daemon
+from canceld.contract.evidence import CancelAck, CancelAllAck, Orders
+from canceld.contract.ids import Venue
+from canceld.engine.intents import Intent, read
+from canceld.settings import Settings
+from canceld.sim.rates import UNLIMITED
+from canceld.transport.network import DialFailed
+from canceld.transport.notify import Notifier
+from canceld.transport.signals import Signal
+from canceld.transport.wire import Wire
+from canceld.transport.world import World
 
 from ..world import PATIENCE_S, SETTINGS, Listener, SpotProtocol, Stage, Strategy
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from daemon.transport.signals import Signal
+from canceld.transport.signals import Signal
 
 from ..wirelog import CANCELS
 from ..world import SEEDS, SpotProtocol

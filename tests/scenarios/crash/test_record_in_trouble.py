@@ -2,8 +2,8 @@
 
 import pytest
 
-from daemon.engine.intents import HEADER, RECORD_BYTES, SLOT_BYTES
-from daemon.transport.disk import MemoryDirectory
+from canceld.engine.intents import HEADER, RECORD_BYTES, SLOT_BYTES
+from canceld.transport.disk import MemoryDirectory
 
 from ..world import Stage
 from .lives import INFLIGHT, Lives, lives

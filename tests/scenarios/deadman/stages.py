@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from daemon.settings import Deadman
+from canceld.settings import Deadman
 
 from ..world import SETTINGS, Stage, Strategy, settings_for
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from daemon.settings import Settings
-from daemon.transport.signals import Signal
+from canceld.settings import Settings
+from canceld.transport.signals import Signal
 
 from ..world import FUTURES_HOST, SEEDS, UWS_HOST
 from ..world import stage as any_stage

@@ -5,8 +5,8 @@ Whether it does what it is for is asked of the exchange, whose own timer it is.
 
 import pytest
 
-from daemon.sim.server import DEFAULT_ACCOUNT
-from daemon.transport.signals import Signal
+from canceld.sim.server import DEFAULT_ACCOUNT
+from canceld.transport.signals import Signal
 
 from ..world import REST_HOST, SEEDS, WS_HOST, Staging
 from .stages import REFRESH_S, SPOT, TIMEOUT_S, alerts, by_rest, by_socket, shown

@@ -9,8 +9,8 @@ from datetime import datetime
 
 import pytest
 
-from daemon.sim.rates import UNLIMITED
-from daemon.sim.server import SimulatedKraken
+from canceld.sim.rates import UNLIMITED
+from canceld.sim.server import SimulatedKraken
 
 from ..judge import Judge
 from ..world import SEEDS, Stage

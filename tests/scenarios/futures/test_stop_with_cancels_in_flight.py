@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.transport.signals import Signal
+from canceld.transport.signals import Signal
 
 from ..world import SEEDS
 from .stages import stage

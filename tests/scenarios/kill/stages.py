@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
-from daemon.contract.ids import VENUES, Venue
+from canceld.contract.ids import VENUES, Venue
 
 from .. import wirelog
 from ..world import CONTROL, Stage, Strategy, settings_for

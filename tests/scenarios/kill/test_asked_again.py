@@ -2,7 +2,7 @@
 
 import pytest
 
-from daemon.contract.ids import VENUES
+from canceld.contract.ids import VENUES
 
 from ..world import SEEDS
 from .stages import (

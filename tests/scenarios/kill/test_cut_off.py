@@ -8,7 +8,7 @@ tried. The other venues are flat at once and wait for nobody.
 import pytest
 import trio
 
-from daemon.contract.ids import VENUES, Venue
+from canceld.contract.ids import VENUES, Venue
 
 from ..world import FEED_HOST, PRIME_HOST, REST_HOST, SEEDS, UWS_HOST, WS_HOST
 from .stages import (

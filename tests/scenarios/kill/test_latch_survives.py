@@ -7,12 +7,12 @@ alert say so.
 
 import pytest
 
-from daemon.contract.ids import VENUES
-from daemon.engine.latch import VERSION, Latch, format_latch, parse_latch
-from daemon.engine.sealed import seal
-from daemon.tasks.killswitch import LATCH_FILE, TRIGGER_FILE, UNSTORED
-from daemon.transport.disk import MemoryDirectory
-from daemon.transport.signals import Signal
+from canceld.contract.ids import VENUES
+from canceld.engine.latch import VERSION, Latch, format_latch, parse_latch
+from canceld.engine.sealed import seal
+from canceld.tasks.killswitch import LATCH_FILE, TRIGGER_FILE, UNSTORED
+from canceld.transport.disk import MemoryDirectory
+from canceld.transport.signals import Signal
 
 from ..world import SEEDS, Stage
 from .stages import (

@@ -6,9 +6,9 @@ to be meant; and neither a reload nor a restart nor time does it either.
 
 from typing import Any
 
-from daemon.contract.ids import VENUES
-from daemon.tasks.killswitch import LATCH_FILE
-from daemon.transport.signals import Signal
+from canceld.contract.ids import VENUES
+from canceld.tasks.killswitch import LATCH_FILE
+from canceld.transport.signals import Signal
 
 from ..world import PRIME_HOST, Stage, Strategy
 from .stages import ask_kill, assert_flat, book, empty, kill, operator, place_everywhere, rearm, stage, status

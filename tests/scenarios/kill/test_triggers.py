@@ -11,10 +11,10 @@ from typing import Final
 
 import pytest
 
-from daemon.contract.ids import VENUES
-from daemon.engine.latch import Latch, format_latch
-from daemon.tasks.killswitch import LATCH_FILE, TRIGGER_FILE
-from daemon.transport.signals import Signal
+from canceld.contract.ids import VENUES
+from canceld.engine.latch import Latch, format_latch
+from canceld.tasks.killswitch import LATCH_FILE, TRIGGER_FILE
+from canceld.transport.signals import Signal
 
 from ..world import SEEDS, Stage
 from .stages import (

@@ -5,8 +5,8 @@ Each time the sweep goes on until the venue itself has shown twice that nothing 
 
 import pytest
 
-from daemon.contract.ids import VENUES, Venue
-from daemon.engine.sweep import ROUND_PAUSES_MS
+from canceld.contract.ids import VENUES, Venue
+from canceld.engine.sweep import ROUND_PAUSES_MS
 
 from ..world import SEEDS, WS_HOST
 from .stages import (

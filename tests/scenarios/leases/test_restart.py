@@ -6,9 +6,9 @@ that was not carried out to the end goes on at once.
 
 from collections.abc import Callable
 
-from daemon.contract.commands import LeaseScope
-from daemon.engine.leases import Terms, format_leases, parse_leases
-from daemon.transport.signals import Signal
+from canceld.contract.commands import LeaseScope
+from canceld.engine.leases import Terms, format_leases, parse_leases
+from canceld.transport.signals import Signal
 
 from ..world import REST_HOST, WS_HOST, Stage, Staging
 from .stages import hold, shown, take

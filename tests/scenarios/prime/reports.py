@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from daemon.sim.prime import NO_ORDER
-from daemon.sim.server import DEFAULT_ACCOUNT
+from canceld.sim.prime import NO_ORDER
+from canceld.sim.server import DEFAULT_ACCOUNT
 
 from ..world import Stage
 

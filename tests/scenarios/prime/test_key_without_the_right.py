@@ -6,7 +6,7 @@ start what the key lacks, and a cancel is refused rather than lost.
 
 import pytest
 
-from daemon.sim.keys import PRIME_READ
+from canceld.sim.keys import PRIME_READ
 
 from ..world import PRIME_HOST, SEEDS, Stage, Staging
 

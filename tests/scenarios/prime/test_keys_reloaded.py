@@ -6,7 +6,7 @@ A key that the venue does not take must not cost the sessions which work.
 
 import pytest
 
-from daemon.credentials import Keys, Secret
+from canceld.credentials import Keys, Secret
 
 from ..world import PRIME_HOST, SEEDS, Stage, Staging
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from daemon.sim.prime_ws import PrimeV1
-from daemon.sim.websocket import Frame
+from canceld.sim.prime_ws import PrimeV1
+from canceld.sim.websocket import Frame
 
 from ..world import PRIME_HOST, Staging
 

@@ -5,7 +5,7 @@ Those in flight settle, or are told honestly that they did not; new ones are ref
 
 import pytest
 
-from daemon.transport.signals import Signal
+from canceld.transport.signals import Signal
 
 from ..world import SEEDS, Staging
 
