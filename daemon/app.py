@@ -25,8 +25,10 @@ from .engine.backoff import ConnectBudget
 from .engine.budget import Budget, NoBudget, PointBudget, RestBudget
 from .engine.deadman import Deadman
 from .engine.inflight import Reqids
+from .engine.instants import MS
 from .engine.nonces import Nonces, format_mark, parse_mark
-from .engine.pursuits import MS, Policy, Pursuits
+from .engine.policy import Policy
+from .engine.pursuits import Pursuits
 from .engine.resting import Resting
 from .engine.venue_clock import VenueClock
 from .logs import configure

@@ -13,7 +13,8 @@ import enum
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from ..contract.ids import Venue
-from .effects import FAR_NS, MS, Alert
+from .effects import Alert
+from .instants import FAR_NS, MS
 
 SECOND_NS: Final = 1000 * MS
 

@@ -1,49 +1,13 @@
 """What the engine of a venue wants done: frames, REST calls, answers, and news for whoever watches."""
 
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from ..contract.evidence import Fault, RestAnswer
 from ..contract.ids import Reqid, Target
 from ..contract.outcomes import Settlement
+from .lane import Lane
 from .resting import Row
-from .routing import Lane
-
-MS = 1_000_000
-
-FAR_NS = 2**63 - 1
-"""No time: later than any deadline."""
-
-
-class Policy(NamedTuple):
-    """How patient the pursuits of a venue are, in nanoseconds, and what the venue offers.
-
-    rest: it has a REST lane that cancels; where it has none, states are asked for on its sessions. batch_limit,
-    query_limit: most orders in one REST batch and in one query. named_queries: an order's state can be asked for by its
-    client order id. mass: it has a request that cancels everything. sweeps: that request stands in for batches which
-    name all that is open, where the rate budget cannot bear them. symbols: a cancel has to name its order's symbol.
-    shared: what became of a request is told on every session, not only on the one that it left by. uuids: sessions take
-    an order id only where it is a UUID; another one goes by REST. relists: a session can be made to list anew what is
-    open, where REST does not tell. bundle_limit: most orders that one request on a session can name, 0 where it names
-    one.
-    """
-
-    hedge_ns: int
-    overtake_ns: int
-    late_ns: int
-    late_limit: int
-    rest: bool = True
-    batch_limit: int = 50
-    query_limit: int = 50
-    named_queries: bool = False
-    mass: bool = True
-    sweeps: bool = False
-    symbols: bool = False
-    shared: bool = False
-    relists: bool = False
-    uuids: bool = False
-    bundle_limit: int = 0
 
 
 class Decided(NamedTuple):
@@ -134,51 +98,6 @@ class Alert(NamedTuple):
 
 
 Effect: TypeAlias = Send | Look | RestReady | Answer | Late | Ended | Opened | RenewToken | Redial | Alert
-
-
-Form: TypeAlias = Literal["cancel", "batch", "all", "query", "open_orders"]
-"""Cancel one target, a batch of orders, or everything; ask for the states of orders, or for all that is open."""
-
-
-class CallOwner(Protocol):
-    """Who asked for a call beside the pursuits, and is told what it came to."""
-
-    def call_answered(self, call: "Call", answer: RestAnswer, now_ns: int) -> None:
-        """An HTTP answer, readable or not."""
-        ...
-
-    def call_failed(self, call: "Call", left: bool, why: str, now_ns: int) -> None:
-        """No answer. left: whether any byte of it may have reached the venue."""
-        ...
-
-
-class FireOwner(Protocol):
-    """Who had a cancel-all sent past every queue, and is told what came of it on its lane."""
-
-    def fired_answered(self, lane: Lane, count: int | None, now_ns: int) -> None:
-        """The venue took it. count: how many orders it says it cancelled, where it says so."""
-        ...
-
-    def fired_failed(self, lane: Lane, why: str, now_ns: int, fault: Fault | None = None) -> None:
-        """It was refused, as the fault tells, or (None) its answer is lost."""
-        ...
-
-
-class Call(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One REST call for `targets`. deadline_ns: when the last of those who asked stops waiting; None for nobody's."""
-
-    form: Form
-    targets: tuple[Target, ...]
-    attempts: tuple[Any, ...] = ()
-    pursuits: tuple[Any, ...] = ()
-    owner: CallOwner | None = None
-    asked_ns: int = 0
-    deadline_ns: int | None = None
-
-    @property
-    def order_ids(self) -> tuple[str, ...]:
-        """The ids of its orders, all of which are named by the venue's own."""
-        return tuple(str(target.value) for target in self.targets)
 
 
 class Counts(msgspec.Struct):

@@ -4,7 +4,7 @@ from collections import deque
 from typing import Generic, TypeVar
 
 from ..contract.ids import REQID_LIMIT, Reqid
-from .routing import Lane
+from .lane import Lane
 
 P = TypeVar("P")
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from .effects import FAR_NS
+from .instants import FAR_NS
+from .lane import REST, Lane
 from .pursuit import Pursuit
-from .routing import REST, Lane
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.I | re.A)
 

@@ -12,7 +12,7 @@ import msgspec
 
 from ..contract.commands import LeaseScope, target_of
 from ..contract.ids import VENUES, Venue, fault_of
-from .effects import FAR_NS, MS
+from .instants import FAR_NS, MS
 from .sealed import Broken, seal, unseal
 
 OnExpiry: TypeAlias = Literal["cancel", "kill"]

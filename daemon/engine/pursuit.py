@@ -18,10 +18,10 @@ from ..contract.outcomes import (
     Settlement,
     Unknown,
 )
-from .effects import FAR_NS, MS
 from .inflight import Attempt
+from .instants import FAR_NS, MS
+from .lane import Lane, route_of
 from .resting import Resting, Row
-from .routing import Lane, route_of
 
 SAME_TIME_NS = 10 * MS
 """No order is canceled, told of, replaced under its name and asked for again in less; until then the same is meant."""

@@ -52,56 +52,31 @@ from ..contract.outcomes import (
     Unknown,
 )
 from .budget import Pace
+from .calls import Call, CallOwner, FireOwner, Form
 from .effects import (
-    FAR_NS,
-    MS,
     Alert,
     Answer,
     Bundle,
-    Call,
-    CallOwner,
     Counts,
     Decided,
     Effect,
     Ended,
-    FireOwner,
-    Form,
     Late,
     Look,
     Opened,
-    Policy,
     Redial,
     RenewToken,
     RestReady,
     Send,
 )
 from .inflight import Attempt, Inflight, Reqids
+from .instants import FAR_NS, MS
+from .lane import REST, Lane, route_of
 from .lanes import Lanes
+from .policy import Policy
 from .pursuit import Child, Family, Pursuit, Sweep, Waiter, closed_state, ending, meant_newer
+from .reactions import ATTEMPT_LIMIT, REASK_MS, RETRY_MS, RULES, Reaction
 from .resting import Resting, Row
-from .routing import ATTEMPT_LIMIT, REASK_MS, REST, RETRY_MS, RULES, Lane, Reaction, route_of
-
-__all__ = [
-    "FAR_NS",
-    "MS",
-    "Alert",
-    "Answer",
-    "Bundle",
-    "Call",
-    "CallOwner",
-    "Counts",
-    "Effect",
-    "Ended",
-    "Late",
-    "Look",
-    "Opened",
-    "Policy",
-    "Pursuits",
-    "Redial",
-    "RenewToken",
-    "RestReady",
-    "Send",
-]
 
 EVENT_LIMIT = 16_384
 """Most events remembered so that their repetitions on other streams are known as such."""

@@ -18,9 +18,10 @@ from itertools import islice
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from ..contract.ids import Venue
-from .effects import FAR_NS, MS, Alert
+from .effects import Alert
+from .instants import FAR_NS, MS
+from .lane import REST, Lane, route_of
 from .resting import FRESH_NS
-from .routing import REST, Lane, route_of
 
 ROUND_PAUSES_MS: Final = (250, 500, 1000)
 """Pauses between rounds; the last one repeats for as long as it takes."""

@@ -16,8 +16,8 @@ from ..contract.ids import Reqid, Venue
 from ..engine.backoff import Backoff, ConnectBudget, is_alarming
 from ..engine.inflight import Reqids
 from ..engine.journal import clipped
+from ..engine.lane import Lane
 from ..engine.lifecycle import Input, State, step
-from ..engine.routing import Lane
 from ..engine.venue_clock import VenueClock
 from ..settings import Address
 from ..transport.https import date_ns

@@ -14,9 +14,10 @@ import trio
 from ..contract.evidence import Mode, Window
 from ..contract.ids import Venue
 from ..engine.deadman import ANSWER_TIMEOUT_NS, SECOND_NS, Arm, Deadman, Disarm, Health, Notice, Over
-from ..engine.effects import FAR_NS, MS, Alert
+from ..engine.effects import Alert
+from ..engine.instants import FAR_NS, MS
+from ..engine.lane import Lane
 from ..engine.resting import Row
-from ..engine.routing import Lane
 from ..transport.clock import Clock
 from ..venues.values import is_timer_reason
 from .dispatcher import Dispatcher

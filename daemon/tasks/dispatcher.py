@@ -15,23 +15,11 @@ from ..contract.evidence import Evidence, Mode, Subscribed
 from ..contract.ids import Reqid, Target, Venue
 from ..contract.outcomes import Settlement
 from ..engine.budget import CancelBudget
-from ..engine.pursuits import (
-    FAR_NS,
-    Alert,
-    Answer,
-    Bundle,
-    Ended,
-    Late,
-    Look,
-    Opened,
-    Pursuits,
-    Redial,
-    RenewToken,
-    RestReady,
-    Send,
-)
+from ..engine.effects import Alert, Answer, Bundle, Ended, Late, Look, Opened, Redial, RenewToken, RestReady, Send
+from ..engine.instants import FAR_NS
+from ..engine.lane import REST, Lane
+from ..engine.pursuits import Pursuits
 from ..engine.resting import Row
-from ..engine.routing import REST, Lane
 from ..transport.clock import Clock
 from .events import Events
 

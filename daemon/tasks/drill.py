@@ -16,9 +16,9 @@ import trio
 from ..contract.evidence import Fault, RestAnswer, RestCanceled, RestFailed, RestOrders
 from ..contract.frames import refusal_map
 from ..contract.ids import Target, Venue
+from ..engine.calls import Call
+from ..engine.lane import Lane
 from ..engine.latch import Latch, format_latch
-from ..engine.pursuits import Call
-from ..engine.routing import Lane
 from ..engine.sealed import Broken, seal, unseal
 from ..engine.sweep import SHOWN_LIMIT
 from ..transport.clock import Clock, rfc3339

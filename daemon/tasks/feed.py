@@ -15,7 +15,7 @@ from ..contract.evidence import (
     SubscriptionLost,
 )
 from ..contract.ids import Reqid
-from ..engine.routing import FEED
+from ..engine.lane import FEED
 from ..transport.websocket import SessionEnded, WebSocket
 from ..venues import futures_feed
 from .connection import ADMIT_TIMEOUT_S, Connection, NotAdmitted, Parts

@@ -6,7 +6,7 @@ from typing import Final
 
 from ..contract.evidence import RestAnswer
 from ..credentials import Keys
-from ..engine.pursuits import Call
+from ..engine.calls import Call
 from ..transport.clock import Clock, rfc3339
 from ..venues import futures_rest
 from .connection import TokenFailed

@@ -16,6 +16,10 @@ from ..contract.evidence import Fault, RestAnswer, RestCanceled, RestFailed, Res
 from ..contract.frames import refusal_map
 from ..contract.ids import Target, Venue
 from ..contract.outcomes import Settlement
+from ..engine.calls import Call
+from ..engine.effects import Alert
+from ..engine.instants import MS
+from ..engine.lane import REST, Lane
 from ..engine.latch import (
     CODE_CHARS,
     CODE_VALID_S,
@@ -27,9 +31,7 @@ from ..engine.latch import (
     format_latch,
     parse_latch,
 )
-from ..engine.pursuits import MS, Alert, Call
 from ..engine.resting import Resting
-from ..engine.routing import REST, Lane
 from ..engine.sweep import CancelOne, FireAll, Flat, Look, Sweep, Walk
 from ..transport.clock import Clock
 from ..transport.disk import Directory

@@ -14,7 +14,7 @@ from ..contract.commands import Lease, LeaseScope, target_of
 from ..contract.frames import outcome_map
 from ..contract.ids import EVERYTHING, Target, Venue
 from ..contract.outcomes import NAMES, SAFE, Settlement
-from ..engine.effects import FAR_NS, MS
+from ..engine.instants import FAR_NS, MS
 from ..engine.leases import Leases, Stored, Terms, format_leases, parse_leases
 from ..transport.clock import Clock
 from ..transport.disk import Directory

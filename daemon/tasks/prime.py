@@ -13,8 +13,8 @@ import trio
 from ..contract.evidence import CancelReject, Evidence, Fault, Hello, Looked, Orders, OrderState, Permissions, Pong
 from ..contract.ids import Reqid
 from ..credentials import Keys
-from ..engine.pursuits import Send
-from ..engine.routing import Lane
+from ..engine.effects import Send
+from ..engine.lane import Lane
 from ..transport.websocket import SessionEnded, WebSocket
 from ..venues.prime_ws import Prime
 from ..venues.signing import prime_headers, prime_timestamp

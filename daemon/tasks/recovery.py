@@ -27,7 +27,7 @@ from ..contract.outcomes import (
     Settlement,
     Unknown,
 )
-from ..engine.effects import Call
+from ..engine.calls import Call
 from ..engine.intents import (
     HEADER,
     NOBODY,

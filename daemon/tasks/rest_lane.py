@@ -15,10 +15,10 @@ from ..contract.evidence import Fault, RestAnswer, RestFailed, RestMode, RestTim
 from ..contract.ids import Venue
 from ..credentials import Secret
 from ..engine.budget import CallBudget
+from ..engine.calls import Call
 from ..engine.journal import clipped
 from ..engine.nonces import Nonces, format_mark
-from ..engine.pursuits import Call
-from ..engine.routing import RULES
+from ..engine.reactions import RULES
 from ..engine.venue_clock import VenueClock
 from ..settings import Address
 from ..transport.disk import Directory, DiskFailed

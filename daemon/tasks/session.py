@@ -23,8 +23,8 @@ from ..contract.evidence import (
 )
 from ..contract.ids import Reqid, Target
 from ..credentials import Secret
-from ..engine.pursuits import Send
-from ..engine.routing import Lane
+from ..engine.effects import Send
+from ..engine.lane import Lane
 from ..engine.tokens import Freshness
 from ..transport.websocket import SessionEnded, WebSocket
 from .connection import ADMIT_TIMEOUT_S, Connection, Parts, TokenFailed

@@ -2,7 +2,7 @@
 
 from ..contract.ids import Target
 from ..credentials import Keys
-from ..engine.pursuits import Call
+from ..engine.calls import Call
 from ..venues import spot_rest
 from .rest_lane import Build, Plan
 

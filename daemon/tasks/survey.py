@@ -6,7 +6,7 @@ import structlog
 import trio
 
 from ..contract.evidence import RestAnswer, RestOrders
-from ..engine.pursuits import Call
+from ..engine.calls import Call
 from ..transport.clock import Clock
 from .dispatcher import Dispatcher
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ..engine.pursuits import Bundle
-from ..engine.routing import Lane
+from ..engine.effects import Bundle
+from ..engine.lane import Lane
 from ..transport.websocket import SessionEnded
 from ..venues.spot_ws_v2 import UNIFIED
 from .connection import Parts

@@ -22,25 +22,16 @@ from canceld.contract.evidence import (
 )
 from canceld.contract.ids import EVERYTHING, Reqid, Target
 from canceld.contract.outcomes import SAFE, Acked, Canceled, Closed, Outcome, Refused, Settlement, Unknown
+from canceld.engine.calls import Call
+from canceld.engine.effects import Alert, Answer, Ended, Late, Redial, RenewToken, RestReady, Send
 from canceld.engine.inflight import Reqids
+from canceld.engine.instants import FAR_NS, MS
+from canceld.engine.lane import Lane
+from canceld.engine.policy import Policy
 from canceld.engine.pursuit import Pursuit
-from canceld.engine.pursuits import (
-    FAR_NS,
-    MS,
-    Alert,
-    Answer,
-    Call,
-    Ended,
-    Late,
-    Policy,
-    Pursuits,
-    Redial,
-    RenewToken,
-    RestReady,
-    Send,
-)
+from canceld.engine.pursuits import Pursuits
+from canceld.engine.reactions import RULES
 from canceld.engine.resting import Resting
-from canceld.engine.routing import RULES, Lane
 
 HEDGE_MS = 400
 OVERTAKE_MS = 1500

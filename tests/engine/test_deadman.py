@@ -23,7 +23,8 @@ from canceld.engine.deadman import (
     Notice,
     Over,
 )
-from canceld.engine.effects import FAR_NS, MS, Alert
+from canceld.engine.effects import Alert
+from canceld.engine.instants import FAR_NS, MS
 
 START_NS = 1000 * SECOND_NS
 VENUE_OFFSET_S = 1_763_600_000.25

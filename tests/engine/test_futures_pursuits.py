@@ -18,9 +18,13 @@ from canceld.contract.evidence import (
 )
 from canceld.contract.ids import Target
 from canceld.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, Rejected, Unknown
+from canceld.engine.calls import Call
+from canceld.engine.effects import Bundle
 from canceld.engine.inflight import Reqids
-from canceld.engine.pursuits import MS, Bundle, Call, Policy, Pursuits
-from canceld.engine.routing import FEED, Lane
+from canceld.engine.instants import MS
+from canceld.engine.lane import FEED, Lane
+from canceld.engine.policy import Policy
+from canceld.engine.pursuits import Pursuits
 
 from .model import DEADLINE_MS, HEDGE_MS, LATE_MS, OVERTAKE_MS, Desk, named, order
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from canceld.contract.ids import REQID_LIMIT, Reqid
 from canceld.engine.inflight import Attempt, Inflight, Reqids
-from canceld.engine.routing import REST
+from canceld.engine.lane import REST
 
 
 def table(limit: int = 100) -> Inflight[str]:

@@ -1,9 +1,9 @@
 """Which routes can take a request now."""
 
-from canceld.engine.effects import FAR_NS
+from canceld.engine.instants import FAR_NS
+from canceld.engine.lane import REST
 from canceld.engine.lanes import Lanes
 from canceld.engine.pursuit import Pursuit, Waiter
-from canceld.engine.routing import REST
 
 from .model import order
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canceld.contract.commands import LeaseScope
-from canceld.engine.effects import FAR_NS, MS
+from canceld.engine.instants import FAR_NS, MS
 from canceld.engine.leases import (
     LATE_NS,
     LEASES_LIMIT,

@@ -7,20 +7,12 @@ import pytest
 from canceld.contract.evidence import CancelAck, CancelReject, Fault, Looked, Orders, OrderState
 from canceld.contract.ids import EVERYTHING, Target
 from canceld.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, Rejected, Unknown
+from canceld.engine.effects import Alert, Look, Send
 from canceld.engine.inflight import Reqids
-from canceld.engine.pursuits import (
-    FAR_NS,
-    LOOK_LIMIT,
-    LOOKS_NEEDED,
-    MS,
-    WALK_BURST,
-    Alert,
-    Look,
-    Policy,
-    Pursuits,
-    Send,
-)
-from canceld.engine.routing import Lane
+from canceld.engine.instants import FAR_NS, MS
+from canceld.engine.lane import Lane
+from canceld.engine.policy import Policy
+from canceld.engine.pursuits import LOOK_LIMIT, LOOKS_NEEDED, WALK_BURST, Pursuits
 
 from .model import DEADLINE_MS, HEDGE_MS, LATE_MS, OVERTAKE_MS, Desk, named, order
 

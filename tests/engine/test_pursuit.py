@@ -16,9 +16,9 @@ from canceld.contract.outcomes import (
     Unknown,
 )
 from canceld.engine.inflight import Attempt
+from canceld.engine.lane import REST
 from canceld.engine.pursuit import SAME_TIME_NS, Family, Pursuit, Waiter, ending, meant_newer
 from canceld.engine.resting import Resting, Row
-from canceld.engine.routing import REST
 
 from .model import named, order, userref
 

@@ -22,8 +22,11 @@ from canceld.contract.evidence import (
 )
 from canceld.contract.ids import EVERYTHING, Reqid
 from canceld.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, RejectClass, Rejected, Unknown
-from canceld.engine.pursuits import FAR_NS, MS, Alert, Call, Look, Redial, RenewToken, Send
-from canceld.engine.routing import ATTEMPT_LIMIT, RULES, Lane
+from canceld.engine.calls import Call
+from canceld.engine.effects import Alert, Look, Redial, RenewToken, Send
+from canceld.engine.instants import FAR_NS, MS
+from canceld.engine.lane import Lane
+from canceld.engine.reactions import ATTEMPT_LIMIT, RULES
 
 from .model import DEADLINE_MS, LATE_MS, Desk, Simulation, named, order, userref
 

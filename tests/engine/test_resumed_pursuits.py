@@ -4,7 +4,7 @@ import pytest
 
 from canceld.contract.evidence import Fault, OrderState
 from canceld.contract.outcomes import Canceled, Closed, NotOpen, Outcome, Refused
-from canceld.engine.pursuits import MS
+from canceld.engine.instants import MS
 
 from .model import DEADLINE_MS, HEDGE_MS, Desk, order
 

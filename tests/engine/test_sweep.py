@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from canceld.engine.effects import FAR_NS, MS, Alert
-from canceld.engine.routing import REST, Lane
+from canceld.engine.effects import Alert
+from canceld.engine.instants import FAR_NS, MS
+from canceld.engine.lane import REST, Lane
 from canceld.engine.sweep import (
     ALERT_EVERY_NS,
     ALERT_NS,

@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 
 from canceld.contract.ids import Target
 from canceld.credentials import Keys, Secret
-from canceld.engine.pursuits import Call
+from canceld.engine.calls import Call
 from canceld.tasks.futures import CLOCK_SAMPLES, SLACK_NS, FuturesRest
 from canceld.transport.clock import VirtualClock, rfc3339
 

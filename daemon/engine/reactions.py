@@ -1,26 +1,13 @@
-"""What an answer of the venue leads to: the table of reactions, and the order in which routes are tried.
+"""What an answer of the venue leads to: the table of reactions, and the pauses before a request is tried again.
 
 Source of every row: protocol notes on Spot error strings; the texts themselves are the dialects' business.
 """
 
 import enum
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from ..contract.evidence import Fault
-from ..contract.outcomes import RejectClass, Route
-
-Lane: TypeAlias = int
-"""A way to the venue: 0, 1, … are its WebSocket sessions, REST is the REST lane."""
-
-REST: Final[Lane] = -1
-
-FEED: Final[Lane] = -2
-"""The lane of a stream that tells of orders and takes no cancels: nothing is ever sent on it."""
-
-
-def route_of(lane: Lane) -> Route:
-    """How a lane is called in an outcome."""
-    return "rest" if lane == REST else "ws"
+from ..contract.outcomes import RejectClass
 
 
 class Reaction(enum.Enum):

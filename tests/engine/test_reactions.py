@@ -1,7 +1,8 @@
 """The table of reactions: every class of answers has its row, and the rows agree with each other."""
 
 from canceld.contract.evidence import Fault
-from canceld.engine.routing import REASK_MS, REST, RETRY_MS, RULES, Reaction, route_of
+from canceld.engine.lane import REST, route_of
+from canceld.engine.reactions import REASK_MS, RETRY_MS, RULES, Reaction
 
 
 def test_every_class_of_answers_has_a_reaction() -> None:
