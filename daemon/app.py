@@ -28,7 +28,7 @@ from .engine.inflight import Reqids
 from .engine.instants import MS
 from .engine.nonces import Nonces, format_mark, parse_mark
 from .engine.policy import Policy
-from .engine.pursuits import Pursuits
+from .engine.pursuits.front import Pursuits
 from .engine.resting import Resting
 from .engine.venue_clock import VenueClock
 from .logs import configure

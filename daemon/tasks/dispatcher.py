@@ -18,7 +18,7 @@ from ..engine.budget import CancelBudget
 from ..engine.effects import Alert, Answer, Bundle, Ended, Late, Look, Opened, Redial, RenewToken, RestReady, Send
 from ..engine.instants import FAR_NS
 from ..engine.lane import REST, Lane
-from ..engine.pursuits import Pursuits
+from ..engine.pursuits.front import Pursuits
 from ..engine.resting import Row
 from ..transport.clock import Clock
 from .events import Events
@@ -177,7 +177,7 @@ class Dispatcher:
         """Take in what a session read, in its sequence, and act on it."""
         now_ns = self._clock.monotonic_ns()
         for one in evidence:
-            self.pursuits.evidence(lane, one, now_ns)
+            self.pursuits.sessions.evidence(lane, one, now_ns)
             if type(one) is Subscribed:
                 self._budget.told(one.rate_ceiling)
                 self._tell_ceiling(one.rate_ceiling)
@@ -187,7 +187,7 @@ class Dispatcher:
         """A session can take cancels."""
         self._events.clear(self._no_session)
         now_ns = self._clock.monotonic_ns()
-        self.pursuits.session_up(lane, now_ns)
+        self.pursuits.sessions.up(lane, now_ns)
         self.perform()
         if self._watcher is not None:
             self._watcher.session_up(lane, now_ns)
@@ -195,7 +195,7 @@ class Dispatcher:
     def session_down(self, lane: Lane) -> None:
         """A session is over; what it had in flight moves on in this step."""
         now_ns = self._clock.monotonic_ns()
-        self.pursuits.session_down(lane, now_ns)
+        self.pursuits.sessions.down(lane, now_ns)
         self.perform()
         if self._watcher is not None:
             self._watcher.session_down(lane, now_ns)
@@ -215,21 +215,21 @@ class Dispatcher:
         """A session has a new token, or (not fresh) could not get one."""
         now_ns = self._clock.monotonic_ns()
         if fresh:
-            self.pursuits.token_renewed(lane, now_ns)
+            self.pursuits.sessions.token_renewed(lane, now_ns)
         else:
-            self.pursuits.token_failed(lane, now_ns)
+            self.pursuits.sessions.token_failed(lane, now_ns)
         self.perform()
 
     def key_replaced(self) -> None:
         """The account has a new key."""
-        self.pursuits.key_replaced()
+        self.pursuits.sessions.key_replaced()
         self.perform()
 
     def mode_changed(self, mode: Mode) -> None:
         """The venue announced its trading mode."""
         if mode != self.pursuits.mode:
             log.info("venue mode", venue=self.venue, mode=mode, was=self.pursuits.mode)
-        self.pursuits.mode_changed(mode, self._clock.monotonic_ns())
+        self.pursuits.sessions.mode_changed(mode, self._clock.monotonic_ns())
         self.perform()
 
     # ---------------------------------------------------------------- acting
@@ -263,11 +263,11 @@ class Dispatcher:
         bundles: Sequence[Bundle] = ()
         if len(cancels) > 1 and lane in self._bundlers:
             form = self._budget.form([self._price(cancel.target) for cancel in cancels], now_ns)
-            cancels, bundles = self.pursuits.bundle(cancels, crowded=form == "single")
+            cancels, bundles = self.pursuits.batches.bundle(cancels, crowded=form == "single")
         written = not bundles or self._bundlers[lane](bundles)
         if not written or (cancels and not self._sessions[lane].write_cancels(cancels)):
             # The frames may have left before the socket broke: the engine moves them on as it does with any loss.
-            self.pursuits.session_down(lane, now_ns)
+            self.pursuits.sessions.down(lane, now_ns)
             return
         for bundle in bundles:
             self._budget.bundled(len(bundle.order_ids), now_ns)

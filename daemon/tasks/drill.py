@@ -125,12 +125,12 @@ class _Walk:
             now_ns = clock.monotonic_ns()
             for lane, name in dispatcher.sessions.items():
                 if lane in pursuits.live:
-                    pursuits.probe(lane, nobody, _Way(self, venue, name), symbol)
+                    pursuits.sessions.probe(lane, nobody, _Way(self, venue, name), symbol)
                 else:
                     self.told(venue, name, "is down")
             if policy.rest:
-                pursuits.request("cancel", _Way(self, venue, "rest"), now_ns, urgent=True, target=nobody)
-            pursuits.request("open_orders", _Way(self, venue, "look"), now_ns, urgent=True)
+                pursuits.rest.request("cancel", _Way(self, venue, "rest"), now_ns, urgent=True, target=nobody)
+            pursuits.rest.request("open_orders", _Way(self, venue, "look"), now_ns, urgent=True)
             dispatcher.perform()
 
     def _symbol(self, dispatcher: Dispatcher) -> str:

@@ -205,9 +205,9 @@ class _Front:
             for effect in effects:
                 match effect:
                     case FireAll(lane=lane) if lane == REST:
-                        pursuits.request("all", self, now_ns, urgent=True)
+                        pursuits.rest.request("all", self, now_ns, urgent=True)
                     case FireAll(lane=lane):
-                        pursuits.fire(lane, self, now_ns)
+                        pursuits.sessions.fire(lane, self, now_ns)
                     case Walk():
                         # Each by itself: what `cancel_all` does where there is no such request keeps to a pace.
                         for order_id in list(pursuits.resting.open_ids()):
@@ -215,7 +215,7 @@ class _Front:
                     case CancelOne(order_id=order_id):
                         pursuits.submit(_NOBODY, Target("order_id", order_id), False, now_ns + ONE_NS, now_ns)
                     case Look(number=number):
-                        pursuits.request("open_orders", _Look(self, number), now_ns, urgent=True)
+                        pursuits.rest.request("open_orders", _Look(self, number), now_ns, urgent=True)
                     case Flat():
                         self._told_flat()
                     case Alert(what=what, do=do):

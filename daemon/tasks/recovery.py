@@ -379,7 +379,7 @@ class Recovery:
 
     async def _list(self, desk: Dispatcher) -> bool:
         listing = _Listing()
-        desk.pursuits.request("open_orders", listing, self._clock.monotonic_ns(), urgent=False)
+        desk.pursuits.rest.request("open_orders", listing, self._clock.monotonic_ns(), urgent=False)
         desk.perform()
         with trio.move_on_after(ROUND_S):
             await listing.over.wait()

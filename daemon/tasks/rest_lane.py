@@ -174,7 +174,7 @@ class RestLane:
     def wake(self) -> None:
         """There may be a call to make."""
         self._work_there.set()
-        if self._dispatcher.pursuits.wants_urgent:
+        if self._dispatcher.pursuits.rest.wants_urgent:
             self._urgent_there.set()
 
     @property
@@ -239,7 +239,7 @@ class RestLane:
             with trio.move_on_after(IDLE_LOOK_S):
                 await self._urgent_there.wait()
             self._urgent_there = trio.Event()
-            while self._dispatcher.pursuits.wants_urgent:
+            while self._dispatcher.pursuits.rest.wants_urgent:
                 await self._work_once(urgent=True)
 
     async def _work_once(self, *, urgent: bool = False) -> bool:
@@ -249,8 +249,8 @@ class RestLane:
 
         def next_call(now_ns: int) -> Call | None:
             if urgent:
-                return pursuits.next_urgent(now_ns)
-            return pursuits.next_call(now_ns, queries=self._budget.spares_query(now_ns))
+                return pursuits.rest.next_urgent(now_ns)
+            return pursuits.rest.next_call(now_ns, queries=self._budget.spares_query(now_ns))
 
         def choose() -> Plan | None:
             now_ns = self._world.clock.monotonic_ns()
@@ -261,7 +261,7 @@ class RestLane:
             taken.append(call)
             return self._dialect.plan(call)
 
-        if not urgent and not pursuits.wants_call:
+        if not urgent and not pursuits.rest.wants_call:
             return False
         try:
             answer = await self._exchange(choose, takes_turn=not urgent)
@@ -272,14 +272,14 @@ class RestLane:
             if call is None:
                 return False
             log.warning("REST call failed", venue=self.venue, form=call.form, left=failed.left, why=failed.why)
-            pursuits.call_failed(call, failed.left, failed.why, self._world.clock.monotonic_ns())
+            pursuits.rest.failed(call, failed.left, failed.why, self._world.clock.monotonic_ns())
             self._dispatcher.perform()
             return True
         if answer is None:
             return False
         if isinstance(answer, RestFailed):
             log.info("REST refused", venue=self.venue, form=taken[0].form, fault=answer.fault.name, error=answer.error)
-        pursuits.call_answered(taken[0], answer, self._world.clock.monotonic_ns())
+        pursuits.rest.answered(taken[0], answer, self._world.clock.monotonic_ns())
         self._dispatcher.perform()
         return True
 

@@ -29,7 +29,7 @@ class Survey:
         while True:
             if not self._asked:
                 self._asked = True
-                self._dispatcher.pursuits.request("open_orders", self, self._clock.monotonic_ns(), urgent=False)
+                self._dispatcher.pursuits.rest.request("open_orders", self, self._clock.monotonic_ns(), urgent=False)
                 self._dispatcher.perform()
             await trio.sleep(EVERY_S)
 

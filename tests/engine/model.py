@@ -28,8 +28,8 @@ from canceld.engine.inflight import Reqids
 from canceld.engine.instants import FAR_NS, MS
 from canceld.engine.lane import Lane
 from canceld.engine.policy import Policy
-from canceld.engine.pursuit import Pursuit
-from canceld.engine.pursuits import Pursuits
+from canceld.engine.pursuits.front import Pursuits
+from canceld.engine.pursuits.pursuit import Pursuit
 from canceld.engine.reactions import RULES
 from canceld.engine.resting import Resting
 
@@ -109,31 +109,31 @@ class Desk:
         self.carry_out()
 
     def up(self, lane: Lane) -> None:
-        self.pursuits.session_up(lane, self.now_ns)
+        self.pursuits.sessions.up(lane, self.now_ns)
         if not len(self.pursuits.resting):
-            self.pursuits.evidence(lane, Orders((), snapshot=True), self.now_ns)
+            self.pursuits.sessions.evidence(lane, Orders((), snapshot=True), self.now_ns)
         self.carry_out()
 
     def down(self, lane: Lane) -> None:
-        self.pursuits.session_down(lane, self.now_ns)
+        self.pursuits.sessions.down(lane, self.now_ns)
         self.carry_out()
 
     def renewed(self, lane: Lane) -> None:
-        self.pursuits.token_renewed(lane, self.now_ns)
+        self.pursuits.sessions.token_renewed(lane, self.now_ns)
         self.carry_out()
 
     def token_failed(self, lane: Lane) -> None:
-        self.pursuits.token_failed(lane, self.now_ns)
+        self.pursuits.sessions.token_failed(lane, self.now_ns)
         self.carry_out()
 
     def mode(self, mode: Any) -> None:
-        self.pursuits.mode_changed(mode, self.now_ns)
+        self.pursuits.sessions.mode_changed(mode, self.now_ns)
         self.carry_out()
 
     # ---------------------------------------------------------------- what the venue says
 
     def hear(self, lane: Lane, evidence: Evidence) -> None:
-        self.pursuits.evidence(lane, evidence, self.now_ns)
+        self.pursuits.sessions.evidence(lane, evidence, self.now_ns)
         self.carry_out()
 
     def ack(self, send: Send, order_id: str | None = None) -> None:
@@ -163,13 +163,13 @@ class Desk:
         return call
 
     def maybe_call(self) -> Call | None:
-        assert self.pursuits.wants_call or self.pursuits.next_call(self.now_ns) is None
-        call = self.pursuits.next_call(self.now_ns)
+        assert self.pursuits.rest.wants_call or self.pursuits.rest.next_call(self.now_ns) is None
+        call = self.pursuits.rest.next_call(self.now_ns)
         self.carry_out()
         return call
 
     def rest(self, call: Call, answer: RestAnswer) -> None:
-        self.pursuits.call_answered(call, answer, self.now_ns)
+        self.pursuits.rest.answered(call, answer, self.now_ns)
         self.carry_out()
 
     def rest_count(self, call: Call, count: int = 1) -> None:
@@ -196,7 +196,7 @@ class Desk:
             self.wait(100)
 
     def rest_fail(self, call: Call, *, left: bool, why: str = "connection lost") -> None:
-        self.pursuits.call_failed(call, left, why, self.now_ns)
+        self.pursuits.rest.failed(call, left, why, self.now_ns)
         self.carry_out()
 
     # ---------------------------------------------------------------- time
@@ -387,18 +387,18 @@ class Simulation(Desk):
         self.stalled[lane] = self.token_dead[lane] = False
         snapshot = tuple(o.state() for o in self.book.values() if self.rests(o))
         if self.random.random() < 0.5:
-            self.pursuits.session_up(lane, self.now_ns)
-            self.pursuits.evidence(lane, Orders(snapshot, snapshot=True), self.now_ns)
+            self.pursuits.sessions.up(lane, self.now_ns)
+            self.pursuits.sessions.evidence(lane, Orders(snapshot, snapshot=True), self.now_ns)
         else:
-            self.pursuits.evidence(lane, Orders(snapshot, snapshot=True), self.now_ns)
-            self.pursuits.session_up(lane, self.now_ns)
+            self.pursuits.sessions.evidence(lane, Orders(snapshot, snapshot=True), self.now_ns)
+            self.pursuits.sessions.up(lane, self.now_ns)
         self.carry_out()
 
     def disconnect(self, lane: Lane) -> None:
         if lane not in self.pursuits.live:
             return
         self.epoch[lane] += 1
-        self.pursuits.session_down(lane, self.now_ns)
+        self.pursuits.sessions.down(lane, self.now_ns)
         self.at(self.random.uniform(1, 800), lambda: self.connect(lane))
 
     def lose_session(self) -> None:
@@ -418,21 +418,21 @@ class Simulation(Desk):
             if self.epoch[lane] == epoch:
                 if self.random.random() < 0.7:
                     self.token_dead[lane] = self.random.random() < 0.2
-                    self.pursuits.token_renewed(lane, self.now_ns)
+                    self.pursuits.sessions.token_renewed(lane, self.now_ns)
                 else:
-                    self.pursuits.token_failed(lane, self.now_ns)
+                    self.pursuits.sessions.token_failed(lane, self.now_ns)
 
         self.at(self.delay_ms() * 3, done)
 
     def maintain(self) -> None:
         self.maintenance = True
         if self.pursuits.live:
-            self.pursuits.mode_changed("maintenance", self.now_ns)
+            self.pursuits.sessions.mode_changed("maintenance", self.now_ns)
         self.at(self.random.uniform(100, 1500), self.serve)
 
     def serve(self) -> None:
         self.maintenance = False
-        self.pursuits.mode_changed("online", self.now_ns)
+        self.pursuits.sessions.mode_changed("online", self.now_ns)
 
     def transmit(self, send: Send) -> None:
         self.left.append((self.now_ms, send.target))
@@ -443,7 +443,7 @@ class Simulation(Desk):
             self.at(self.delay_ms(), lambda: self.arrive(send, epoch))
 
     def note_userref(self, reqid: Reqid) -> None:
-        attempt = self.pursuits._inflight.find(reqid)
+        attempt = self.pursuits.inflight.find(reqid)
         assert attempt is not None
         earlier = self.userref_sends.setdefault(attempt.of, [])
         assert all(r in self.settled_reqids for r in earlier), "a userref left again while the first may have worked"
@@ -459,7 +459,7 @@ class Simulation(Desk):
         if self.epoch[lane] == epoch and not self.stalled[lane]:
             if isinstance(evidence, CancelReject) and not RULES[evidence.fault].ambiguous:
                 self.settled_reqids.add(evidence.reqid)
-            self.pursuits.evidence(lane, evidence, self.now_ns)
+            self.pursuits.sessions.evidence(lane, evidence, self.now_ns)
 
     # ---------------------------------------------------------------- the book
 
@@ -549,8 +549,8 @@ class Simulation(Desk):
         self.rest_down = False
 
     def call_rest(self) -> None:
-        while self.rest_busy < 2 and self.pursuits.wants_call:
-            call = self.pursuits.next_call(self.now_ns)
+        while self.rest_busy < 2 and self.pursuits.rest.wants_call:
+            call = self.pursuits.rest.next_call(self.now_ns)
             if call is None:
                 return
             self.rest_busy += 1
@@ -582,9 +582,9 @@ class Simulation(Desk):
         if refused or not left or isinstance(answer, RestCanceled):
             self.settled_reqids.update(attempt.reqid for attempt in call.attempts)
         if answer is None:
-            self.pursuits.call_failed(call, left, "REST cannot be reached", self.now_ns)
+            self.pursuits.rest.failed(call, left, "REST cannot be reached", self.now_ns)
         else:
-            self.pursuits.call_answered(call, answer, self.now_ns)
+            self.pursuits.rest.answered(call, answer, self.now_ns)
         self.at(0, self.call_rest)
 
     def rest_answer(self, call: Call) -> RestAnswer:

@@ -24,7 +24,7 @@ from canceld.engine.inflight import Reqids
 from canceld.engine.instants import MS
 from canceld.engine.lane import FEED, Lane
 from canceld.engine.policy import Policy
-from canceld.engine.pursuits import Pursuits
+from canceld.engine.pursuits.front import Pursuits
 
 from .model import DEADLINE_MS, HEDGE_MS, LATE_MS, OVERTAKE_MS, Desk, named, order
 
@@ -64,7 +64,7 @@ class FuturesDesk(Desk):
         """Cancels that were to go as a batch, with REST refusing it, formed as they would be written."""
         self.batch([(order_id, order(order_id)) for order_id in order_ids])
         self.rest_refuse(self.call(), Fault.UNAVAILABLE, "redirect (HTTP 301)")
-        alone, bundles = self.pursuits.bundle(self.take(), crowded=True)
+        alone, bundles = self.pursuits.batches.bundle(self.take(), crowded=True)
         assert alone == []
         return tuple(bundles)
 
@@ -275,8 +275,8 @@ def test_single_cancels_share_a_request_only_where_the_budget_does_not_bear_them
         desk.cancel(order_id, order(order_id))
     desk.cancel("named", named("mm-1"))
     sends = desk.take()
-    assert desk.pursuits.bundle(sends, crowded=True) == (sends, [])
-    alone, [bundle] = desk.pursuits.bundle(sends, crowded=False)
+    assert desk.pursuits.batches.bundle(sends, crowded=True) == (sends, [])
+    alone, [bundle] = desk.pursuits.batches.bundle(sends, crowded=False)
     assert ([send.target for send in alone], bundle.order_ids) == ([named("mm-1")], tuple(U[:2]))
 
 
@@ -307,7 +307,7 @@ def test_after_a_short_count_each_goes_alone() -> None:
     desk.wait(HEDGE_MS)
     sends = desk.take()
     assert len(sends) == 3
-    assert desk.pursuits.bundle(sends, crowded=False) == (sends, [])
+    assert desk.pursuits.batches.bundle(sends, crowded=False) == (sends, [])
 
 
 @pytest.mark.parametrize("fault", [Fault.NOT_OPEN, Fault.INVALID, Fault.TRANSIENT, Fault.UNLISTED])

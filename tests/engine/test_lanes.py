@@ -2,8 +2,8 @@
 
 from canceld.engine.instants import FAR_NS
 from canceld.engine.lane import REST
-from canceld.engine.lanes import Lanes
-from canceld.engine.pursuit import Pursuit, Waiter
+from canceld.engine.pursuits.lanes import Lanes
+from canceld.engine.pursuits.pursuit import Pursuit, Waiter
 
 from .model import order
 

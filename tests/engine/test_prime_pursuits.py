@@ -12,7 +12,9 @@ from canceld.engine.inflight import Reqids
 from canceld.engine.instants import FAR_NS, MS
 from canceld.engine.lane import Lane
 from canceld.engine.policy import Policy
-from canceld.engine.pursuits import LOOK_LIMIT, LOOKS_NEEDED, WALK_BURST, Pursuits
+from canceld.engine.pursuits.families import LOOKS_NEEDED, WALK_BURST
+from canceld.engine.pursuits.front import Pursuits
+from canceld.engine.pursuits.questions import LOOK_LIMIT
 
 from .model import DEADLINE_MS, HEDGE_MS, LATE_MS, OVERTAKE_MS, Desk, named, order
 

@@ -17,7 +17,8 @@ from canceld.contract.outcomes import (
 )
 from canceld.engine.inflight import Attempt
 from canceld.engine.lane import REST
-from canceld.engine.pursuit import SAME_TIME_NS, Family, Pursuit, Waiter, ending, meant_newer
+from canceld.engine.pursuits.family import Family
+from canceld.engine.pursuits.pursuit import SAME_TIME_NS, Pursuit, Waiter, ending, meant_newer
 from canceld.engine.resting import Resting, Row
 
 from .model import named, order, userref

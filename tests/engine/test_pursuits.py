@@ -1962,12 +1962,12 @@ def test_a_new_key_is_used_at_once_where_the_old_one_was_locked_out() -> None:
     desk.rest_refuse(desk.call(), Fault.LOCKOUT, "EGeneral:Temporary lockout")
     assert desk.maybe_call() is None
     announced = desk.rest_ready
-    desk.pursuits.key_replaced()
+    desk.pursuits.sessions.key_replaced()
     desk.carry_out()
     assert desk.rest_ready > announced
     desk.rest_count(desk.call())
     assert desk.outcome("b") == Acked()
-    desk.pursuits.key_replaced()
+    desk.pursuits.sessions.key_replaced()
     assert desk.pursuits.effects == []
 
 
@@ -1976,7 +1976,7 @@ def test_an_order_the_old_key_was_refused_for_is_tried_again_under_the_new_one()
     desk.cancel("t", order(O1))
     desk.reject(desk.last(), Fault.PERMISSION, "EGeneral:Permission denied")
     desk.rest_fail(desk.call(), left=False)
-    desk.pursuits.key_replaced()
+    desk.pursuits.sessions.key_replaced()
     desk.wait(100)
     desk.ack(desk.last())
     assert desk.outcome("t") == Acked()
@@ -2352,7 +2352,7 @@ def test_a_session_lost_after_another_route_was_accepted_moves_nothing() -> None
     desk.down(0)
     desk.token_failed(1)
     assert desk.take() == []
-    assert not desk.pursuits.wants_call
+    assert not desk.pursuits.rest.wants_call
 
 
 def test_a_token_that_fails_after_the_order_was_settled_moves_nothing() -> None:
@@ -2428,7 +2428,7 @@ def test_a_call_that_fails_after_its_pursuits_are_over_moves_nothing() -> None:
     desk.canceled(O2)
     desk.rest_fail(cancel, left=True)
     desk.rest_fail(query, left=True)
-    assert not desk.pursuits.wants_call
+    assert not desk.pursuits.rest.wants_call
     assert desk.pursuits.idle
 
 
@@ -2986,12 +2986,12 @@ def test_who_hears_of_a_lost_session_may_find_out_again_by_using_it() -> None:
 
         def fired_failed(self, lane: Lane, why: str, now_ns: int, fault: Fault | None = None) -> None:
             self.failed += 1
-            desk.pursuits.session_down(lane, now_ns)
+            desk.pursuits.sessions.down(lane, now_ns)
 
     desk = Desk(0)
     sweepers = [Sweeper(), Sweeper()]
     for sweeper in sweepers:
-        desk.pursuits.fire(0, sweeper, desk.now_ns)
+        desk.pursuits.sessions.fire(0, sweeper, desk.now_ns)
     desk.carry_out()
     desk.down(0)
     assert [sweeper.failed for sweeper in sweepers] == [1, 1]
@@ -3003,7 +3003,7 @@ def test_who_hears_of_a_lost_session_may_find_out_again_by_using_it() -> None:
 def relisting(*lanes: int) -> Desk:
     """A desk whose sessions can list anew what is open."""
     desk = Desk(*lanes)
-    desk.pursuits._policy = desk.pursuits.policy._replace(relists=True)
+    desk.pursuits.policy = desk.pursuits.policy._replace(relists=True)
     return desk
 
 

@@ -25,7 +25,7 @@ from canceld.app import Daemon, Desk
 from canceld.contract.ids import Venue
 from canceld.credentials import Credentials, Keys, Secret
 from canceld.engine.nonces import format_mark
-from canceld.engine.pursuits import Pursuits
+from canceld.engine.pursuits.front import Pursuits
 from canceld.settings import LATE_WINDOW_S, Futures, Gateway, Log, Prime, Settings, Spot, State
 from canceld.sim.rates import UNLIMITED, Tier
 from canceld.sim.server import Received, SimulatedKraken

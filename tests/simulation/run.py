@@ -14,7 +14,7 @@ from trio.testing import MockClock
 
 from canceld.app import OVERTAKE_MS
 from canceld.contract.ids import Venue
-from canceld.engine.pursuits import Pursuits
+from canceld.engine.pursuits.front import Pursuits
 from canceld.settings import LATE_WINDOW_S
 from canceld.sim.rates import FUTURES_BUDGET, UNLIMITED
 from canceld.sim.server import DEFAULT_ACCOUNT
@@ -421,7 +421,8 @@ class Run:
 
 def _left_in(pursuits: Pursuits) -> dict[str, int]:
     """How much is left in each of the engine's tables that holds anything."""
-    tables = {name: getattr(pursuits, name) for name in vars(pursuits)}
+    parts = [part for part in vars(pursuits).values() if type(part).__module__.startswith("canceld.engine.pursuits")]
+    tables = {name: table for holder in (pursuits, *parts) for name, table in vars(holder).items()}
     return {name: len(table) for name, table in tables.items() if isinstance(table, Sized) and len(table)}
 
 

@@ -37,6 +37,7 @@ class Pursuits:
 
     def __init__(self) -> None:
         self.resting = Resting(10)
+        self.rest = self
 
     def request(self, form: str, owner: Any, now_ns: int, *, urgent: bool) -> None:
         assert form == "open_orders"

@@ -1,27 +1,20 @@
 """What is known of one pursuit: the order or the family of orders it is after, who waits for it, and what was tried."""
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..contract.ids import Reqid, Target
-from ..contract.outcomes import (
-    Acked,
+from ...contract.ids import Reqid, Target
+from ...contract.outcomes import (
     Canceled,
     Closed,
     ClosedState,
-    NotOpen,
     Outcome,
-    Refused,
     RejectClass,
-    Rejected,
     Route,
-    Settlement,
-    Unknown,
 )
-from .inflight import Attempt
-from .instants import FAR_NS, MS
-from .lane import Lane, route_of
-from .resting import Resting, Row
+from ..inflight import Attempt
+from ..instants import FAR_NS, MS
+from ..lane import Lane, route_of
+from ..resting import Row
 
 SAME_TIME_NS = 10 * MS
 """No order is canceled, told of, replaced under its name and asked for again in less; until then the same is meant."""
@@ -142,110 +135,13 @@ class Pursuit:
         """The routes by which they may have left."""
         return tuple(dict.fromkeys(map(route_of, self.sent)))
 
-
-class Family(Pursuit):
-    """Every order under a userref, or every order there is, being cancelled by one request.
-
-    `meant` are the orders it is after, as far as the order stream knew them when it left, `left` those of them not
-    known to have ended, `perhaps` those heard of since, which it may have met too, `mute` the lanes that had its
-    request and were silent for too long, and when they had been. The venue answers per order and does not say whose
-    answer it is. When the request cannot be relied on any more the family is split: `children` holds what became of
-    each order by its own id. Where the venue has no such request it is split from the start, and `unwalked` are the
-    orders whose cancels have to wait their turn.
-    """
-
-    children: "dict[str, Settlement | None] | None" = None
-    count: int | None = None
-    listed_ns = 0
-    """When the last list of open orders was asked for."""
-    listed_by: Route = "rest"
-    """Who gave it: REST, or a session."""
-    listed_whole = False
-    """Whether it was of everything, and not of this family alone."""
-    oks = 0
-    otherwise = 0
-    """How many ended without having been canceled: no ack will come for them."""
-    sent_for = 0
-    """How many requests may have left for its orders one by one."""
-    verdict: Outcome | None = None
-    """What its orders came to, as long as no list of open orders has borne it out."""
-    witnessed = False
-    """Whether a stream had listed all that is open when its request left."""
-    seen_ns = 0
-    """When the last list that was taken in was asked for: of what came later it tells those nothing who asked later."""
-    clean_looks: tuple[int, ...] = ()
-    """When each of the lists was asked for that have borne it out, in a row."""
-    swept: tuple[Pursuit, ...] = ()
-    """Those of its orders that are pursued for their own sake and leave with its request."""
-
-    def __init__(self, target: Target, waiter: Waiter) -> None:
-        super().__init__(target, waiter)
-        self.meant: set[str] = set()
-        self.left: set[str] = set()
-        self.perhaps: set[str] = set()
-        self.named: set[str] = set()
-        self.mute: dict[Lane, int] = {}
-        self.unwalked: list[str] = []
-
-    def seen_for(self, waiter: Waiter) -> bool:
-        """Whether a list asked for since this waiter asked was taken in: an order may rest of which nobody told."""
-        return waiter.asked_ns <= self.seen_ns
-
-    def looks_for(self, waiter: Waiter) -> int:
-        """How many lists in a row, asked for since this waiter asked, have shown nothing."""
-        return sum(waiter.asked_ns <= asked_ns for asked_ns in self.clean_looks)
-
-    def mean(self, order_ids: Iterable[str]) -> None:
-        """Take in orders that it is after."""
-        self.meant.update(order_ids)
-        self.left.update(order_ids)
-
-    @property
-    def attempts(self) -> int:
-        return len(self.sent) + self.sent_for
-
-    @property
-    def routes(self) -> tuple[Route, ...]:
-        sent = super().routes
-        # Its orders were gone after one by one, from the start.
-        return sent if sent or self.first_sent_ns is None else ("ws",)
-
-    @property
-    def complete(self) -> bool:
-        """Whether as many orders were accepted as are known to be needed; of an unknown family one says it all."""
-        return self.oks >= max(1, len(self.meant) - self.otherwise)
-
-    def combined(self) -> Outcome:
-        """The most careful of the children's outcomes: what holds for all of them."""
-        assert self.children is not None
-        outcomes = [None if told is None else told.outcome for told in self.children.values()]
-        if any(outcome is None or isinstance(outcome, (Unknown, Refused)) for outcome in outcomes):
-            # Also where nothing left for one of them: the family's own request did.
-            return Unknown(self.routes)
-        for kind in (Rejected, Acked, Canceled, Closed):
-            for outcome in outcomes:
-                if isinstance(outcome, kind):
-                    return Canceled() if kind is Canceled and len(outcomes) > 1 else outcome
-        return NotOpen()
-
-    def ending(self, resting: Resting) -> Outcome:
-        """How it is reported when nothing of it rests: as canceled unless all of it had ended otherwise."""
-        rows = [row for i in sorted(self.meant) if (row := resting.get(i)) is not None and row.ended]
-        filled_qty = rows[0].filled_qty if len(rows) == len(self.meant) == 1 else None
-        if rows and len(self.meant) - len(self.left) == self.otherwise:
-            return Closed(closed_state(rows[0]), filled_qty)
-        return Canceled(filled_qty)
-
-
-class Child(NamedTuple):
-    """The ticket of a family for one of its orders."""
-
-    parent: Family
-    order_id: str
-
-
-class Sweep:
-    """The ticket of a request for everything that stands in for many cancels: they have tickets of their own."""
+    def take_back(self, lane: Lane) -> None:
+        """The last request on this lane failed before a byte had left: it counts as never sent."""
+        at = len(self.sent) - 1 - self.sent[::-1].index(lane)
+        self.sent = self.sent[:at] + self.sent[at + 1 :]
+        self.unsent |= {lane}
+        if not self.sent:
+            self.first_sent_ns = None
 
 
 def ending(pursuit: Pursuit, row: Row) -> Outcome:

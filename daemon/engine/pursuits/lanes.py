@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from .instants import FAR_NS
-from .lane import REST, Lane
+from ..instants import FAR_NS
+from ..lane import REST, Lane
 from .pursuit import Pursuit
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.I | re.A)
@@ -23,6 +23,11 @@ class Lanes:
         self.stale: dict[Lane, dict[Pursuit, None]] = {}
         self.closed_until: dict[Lane, int] = {}
         self.rest_reopens_ns = FAR_NS
+        self.rest_error = "REST was not reached yet"
+        self.witnesses: set[Lane] = set()
+        """Lanes whose stream has listed all that is open."""
+        self.heard_ns: dict[Lane, int] = {}
+        """When each lane was heard from last."""
         self._spent_until: dict[Lane, int] = {}
         self._rest = rest
         self._uuids = uuids

@@ -1,0 +1,181 @@
+"""The one answer of each ticket, news that comes after it, and the end of a pursuit."""
+
+
+import msgspec
+
+from ...contract.ids import Target
+from ...contract.outcomes import (
+    Acked,
+    Canceled,
+    Outcome,
+    Refused,
+    Route,
+    Settlement,
+    Unknown,
+)
+from ..effects import (
+    Answer,
+    Late,
+)
+from ..resting import Row
+from .docket import Docket
+from .family import Child, Family, Sweep
+from .judgement import Judgement
+from .ports import Parent
+from .pursuit import Pursuit, Waiter, ending
+from .questions import Questions
+
+
+class Answers:
+    """Answers on their way to tickets."""
+
+    def __init__(self, docket: Docket, questions: Questions, judgement: Judgement) -> None:
+        self._docket = docket
+        self._questions = questions
+        self._judgement = judgement
+        self.parent: Parent
+        self.doubtful: dict[Target, Pursuit] = {}
+
+    def settlement(
+        self, pursuit: Pursuit, waiter: Waiter, outcome: Outcome, route: Route, answered_ns: int | None
+    ) -> Settlement:
+        refused = type(outcome) is Refused
+        key = pursuit.key
+        settlement = Settlement(
+            venue=self._docket.venue,
+            target=waiter.target,
+            outcome=outcome,
+            route=route,
+            attempts=pursuit.attempts,
+            sent_ns=None if refused else pursuit.first_sent_ns,
+            answered_ns=answered_ns,
+            error=None if refused or type(outcome) is Acked else pursuit.error,
+            order_id=str(key.value) if key.kind == "order_id" else None,
+        )
+        if key.kind != "all":
+            return settlement
+        assert type(pursuit) is Family
+        # At the acceptance the events are still on their way: what was counted as cancelled does not rest.
+        counted = isinstance(outcome, Acked) and pursuit.count is not None and pursuit.count >= len(pursuit.meant)
+        gone = counted or isinstance(outcome, Canceled)
+        # Of one that never got under way nothing is known to be meant, so all that rests is left.
+        all_left = not (pursuit.meant or pursuit.attempts)
+        residual = () if gone else tuple(i for i in self._docket.resting.open_ids() if all_left or i in pursuit.left)
+        return msgspec.structs.replace(settlement, count=pursuit.count, residual=residual)
+
+    def expire(self, pursuit: Pursuit, now_ns: int) -> None:
+        if type(pursuit) is Family and pursuit.children is not None:
+            # Its orders' verdicts are part of its own.
+            for order_id, settlement in pursuit.children.items():
+                child = self._docket.pursued.get(Target("order_id", order_id))
+                if settlement is None and child is not None:
+                    self.expire(child, now_ns)
+        if pursuit.done:
+            return
+        due = [waiter for waiter in pursuit.waiters if waiter.deadline_ns <= now_ns]
+        pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter.deadline_ns > now_ns]
+        verdicts = [(waiter, self._judgement.verdict(pursuit, waiter)) for waiter in due]
+        pursuit.answered_unknown += tuple(waiter for waiter, outcome in verdicts if isinstance(outcome, Unknown))
+        for waiter, outcome in verdicts:
+            self.answer(pursuit, waiter, outcome, "none", None, now_ns)
+        # Also when nobody was due: a deadline that stayed behind would be due for ever.
+        self.go_on_or_finish(pursuit, now_ns)
+
+    def settle(self, pursuit: Pursuit, outcome: Outcome, route: Route, now_ns: int) -> None:
+        self.reply(pursuit, pursuit.waiters, outcome, route, now_ns, now_ns)
+
+    def reply(
+        self,
+        pursuit: Pursuit,
+        due: list[Waiter],
+        outcome: Outcome,
+        route: Route,
+        answered_ns: int | None,
+        now_ns: int,
+    ) -> None:
+        """Answer some of those who wait; with the last of them the pursuit is over."""
+        answered = set(due)
+        pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter not in answered]
+        if isinstance(outcome, Unknown):
+            pursuit.answered_unknown += tuple(due)
+        for waiter in due:
+            self.answer(pursuit, waiter, outcome, route, answered_ns, now_ns)
+        self.go_on_or_finish(pursuit, now_ns)
+
+    def go_on_or_finish(self, pursuit: Pursuit, now_ns: int) -> None:
+        if pursuit.waiters:
+            pursuit.deadline_ns = min(waiter.deadline_ns for waiter in pursuit.waiters)
+        else:
+            self.finish(pursuit, now_ns)
+
+    def finish(self, pursuit: Pursuit, now_ns: int) -> None:
+        pursuit.done = True
+        if type(pursuit) is Family:
+            del self._docket.families[pursuit]
+        else:
+            del self._docket.pursued[pursuit.key]
+        self._docket.unqueue(pursuit)
+        if pursuit.asking:
+            self._questions.queries.pop(pursuit, None)
+        if self._docket.held or self._docket.throttled:
+            self._docket.held.pop(pursuit, None)
+            self._docket.throttled.pop(pursuit, None)
+        for attempt in list(pursuit.pending.values()):
+            self._docket.close_attempt(pursuit, attempt, now_ns)
+        if pursuit.answered_unknown and type(pursuit) is not Family:
+            self._remember_doubt(pursuit, now_ns)
+
+    def _remember_doubt(self, pursuit: Pursuit, now_ns: int) -> None:
+        """Keep those who were answered `unknown` findable by their order, together with those of an earlier pursuit."""
+        earlier = self.doubtful.pop(pursuit.key, None)
+        if earlier is not None:
+            pursuit.answered_unknown = earlier.answered_unknown + pursuit.answered_unknown
+            earlier.answered_unknown = ()
+        pursuit.finished_ns = now_ns
+        self.doubtful[pursuit.key] = pursuit
+        if len(self.doubtful) > self._docket.policy.late_limit:
+            del self.doubtful[next(iter(self.doubtful))]
+
+    def answer(
+        self,
+        pursuit: Pursuit,
+        waiter: Waiter,
+        outcome: Outcome,
+        route: Route,
+        answered_ns: int | None,
+        now_ns: int,
+    ) -> None:
+        settlement = self.settlement(pursuit, waiter, outcome, route, answered_ns)
+        if type(waiter.ticket) is Child:
+            self.parent.child_told(waiter.ticket, settlement, now_ns)
+        elif type(waiter.ticket) is not Sweep:
+            self._docket.effects.append(Answer(waiter.ticket, settlement))
+
+    def answer_ended(self, waiter: Waiter, row: Row, now_ns: int) -> None:
+        """The order is known to have ended before anybody asked: nothing is sent."""
+        pursuit = Pursuit(Target("order_id", row.order_id), waiter)
+        self.answer(pursuit, waiter, ending(pursuit, row), "stream", now_ns, now_ns)
+
+    def tell_late(self, pursuit: Pursuit, outcome: Outcome, route: Route, now_ns: int) -> None:
+        waiters, pursuit.answered_unknown = pursuit.answered_unknown, ()
+        if self.doubtful.get(pursuit.key) is pursuit:
+            del self.doubtful[pursuit.key]
+        for waiter in waiters:
+            settlement = self.settlement(pursuit, waiter, outcome, route, now_ns)
+            if type(waiter.ticket) is Child:
+                self.parent.child_told(waiter.ticket, settlement, now_ns)
+            elif type(waiter.ticket) is not Sweep:
+                self._docket.counts.late += 1
+                self._docket.effects.append(Late(waiter.ticket, settlement))
+
+    def conclude(self, pursuit: Pursuit, now_ns: int) -> None:
+        """Tell those who waited long enough that no such order is open, unless its state is still being asked for."""
+        if pursuit.denied_ns is not None and not pursuit.asking and not pursuit.done:
+            due = [waiter for waiter in pursuit.waiters if self._judgement.is_denied(pursuit, waiter)]
+            self.reply(pursuit, due, self._judgement.not_there(pursuit), pursuit.denied_route, now_ns, now_ns)
+
+    def forget(self, now_ns: int) -> None:
+        """Drop those who were answered `unknown` too long ago to be told anything late."""
+        doubtful = self.doubtful
+        while doubtful and next(iter(doubtful.values())).finished_ns + self._docket.policy.late_ns <= now_ns:
+            del doubtful[next(iter(doubtful))]

@@ -1,0 +1,280 @@
+"""Everything that is being cancelled at one venue: from the command to its one outcome.
+
+A *pursuit* goes after one order (or, by userref or cancel-all, after a family of orders) for every client that asked
+for it. It holds the attempts that were made, what the venue said to each, and when to do what next. This is the front:
+commands and time come in here, what sessions heard comes in by `sessions`, what REST answered by `rest`. All methods
+are plain calls that take the time as an argument and leave what is to be done in `effects`; the caller carries those
+out in the order in which they stand. Nothing here waits, reads a clock, or knows how a venue spells things.
+
+What must never happen in this package: an order reported off the book because of silence, because of an absence, or
+because a second way of asking did not find it; a userref sent again while the first sending may have worked; two
+answers for one ticket; a ticket without an answer at its deadline.
+"""
+
+import heapq
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ...contract.ids import EVERYTHING, Target, Venue
+from ...contract.outcomes import (
+    Acked,
+)
+from ..effects import (
+    RestReady,
+)
+from ..inflight import Reqids
+from ..instants import FAR_NS
+from ..lane import REST
+from ..policy import Policy
+from ..resting import Resting
+from .acceptance import Acceptance
+from .answers import Answers
+from .batches import Batches
+from .docket import Docket
+from .families import Families
+from .family import Family, Sweep
+from .judgement import Judgement
+from .names import Names
+from .pursuit import Pursuit, Waiter, ending
+from .questions import Questions
+from .refusals import Refusals
+from .rest import Rest
+from .sending import Sending
+from .sessions import Sessions
+from .states import States
+
+
+class Pursuits(Docket):
+    """The pursuits of one venue. `effects` and `decisions` are filled by every method and emptied by the caller."""
+
+    def __init__(self, venue: Venue, policy: Policy, reqids: Reqids, resting: Resting) -> None:
+        super().__init__(venue, policy, reqids, resting)
+        questions = Questions(self)
+        judgement = Judgement(self)
+        answers = Answers(self, questions, judgement)
+        names = Names(self, answers)
+        families = Families(self, questions, judgement, answers)
+        sending = Sending(self, questions, judgement, answers, names, families)
+        refusals = Refusals(self, questions, judgement, answers, names, families, sending)
+        acceptance = Acceptance(self, questions, judgement, answers, families, sending)
+        batches = Batches(self, questions, names, sending, refusals, acceptance)
+        states = States(self, questions, answers, names, families, sending, acceptance)
+        rest = Rest(self, questions, judgement, families, sending, refusals, acceptance, batches, states)
+        self.rest = rest
+        self.sessions = Sessions(
+            self, questions, judgement, answers, names, sending, refusals, acceptance, batches, states, rest
+        )
+        self.batches = batches
+        self._answers = answers
+        self._families = families
+        self._judgement = judgement
+        self._questions = questions
+        self._refusals = refusals
+        self._sending = sending
+        self._states = states
+        # The two ways up: what became of a family's order, and one more order to go after.
+        answers.parent = families
+        families.chase = names.chase = self
+
+    def submit(
+        self, ticket: Any, target: Target, proof: bool, deadline_ns: int, now_ns: int, symbol: str | None = None
+    ) -> None:
+        """Go after `target` for `ticket`: exactly one Answer follows, at the deadline at the latest.
+
+        symbol: the order's, where the client named it.
+        """
+        waiter = Waiter(ticket, target, proof, deadline_ns, now_ns)
+        key = target
+        bearer = None
+        if target.kind == "cl_ord_id":
+            bearer = self.resting.bearer(str(target.value))
+            if bearer is not None and bearer.status == "open":
+                order = Target("order_id", bearer.order_id)
+                pursued = self.pursued.get(order)
+                # Once it was accepted the name may have been given to a newer order.
+                key = order if pursued is None or pursued.acked_ns is None else target
+        elif target.kind != "order_id":
+            self._submit_family(target, waiter, now_ns)
+            return
+        if key.kind == "order_id":
+            row = self.resting.get(str(key.value))
+            if row is not None and row.ended:
+                self._answers.answer_ended(waiter, row, now_ns)
+                return
+        pursuit = self.pursued.get(key)
+        if pursuit is not None:
+            if symbol is not None and pursuit.symbol is None:
+                pursuit.symbol = symbol
+                self._sending.named_at_last(pursuit, now_ns)
+            self.join(pursuit, waiter, now_ns)
+            return
+        pursuit = self.pursued[key] = Pursuit(key, waiter)
+        if symbol is not None:
+            pursuit.symbol = symbol
+        if bearer is not None and bearer.ended:
+            pursuit.bearer = bearer
+        self._sending.go(pursuit, now_ns)
+        self.schedule(pursuit)
+
+    def resume(self, ticket: Any, order_id: str, deadline_ns: int, now_ns: int, symbol: str | None = None) -> None:
+        """Go on after an order whose cancel may have left before this process began; proof is wanted.
+
+        Where the order stream does not show it open its state is asked for first: a cancel leaves when that says that
+        it rests, or when silence says nothing.
+        """
+        target = Target("order_id", order_id)
+        waiter = Waiter(ticket, target, True, deadline_ns, now_ns)
+        pursuit = self.pursued.get(target)
+        if pursuit is not None:
+            pursuit.ambiguous = True
+            self.join(pursuit, waiter, now_ns)
+            return
+        pursuit = Pursuit(target, waiter)
+        pursuit.ambiguous = True
+        if symbol is not None:
+            pursuit.symbol = symbol
+        row = self.resting.get(order_id)
+        if row is not None and row.ended:
+            self._answers.answer(pursuit, waiter, ending(pursuit, row), "stream", now_ns, now_ns)
+            return
+        self.pursued[target] = pursuit
+        if self.resting.is_open(order_id):
+            self._sending.go(pursuit, now_ns)
+        else:
+            self._questions.ask(pursuit, now_ns)
+            pursuit.silent_ns = now_ns + self.policy.hedge_ns
+        self.schedule(pursuit)
+
+    def submit_batch(self, tickets: Sequence[tuple[Any, Target]], proof: bool, deadline_ns: int, now_ns: int) -> None:
+        """Go after many orders at once, by REST batch: for orders whose single cancels the rate budget cannot bear."""
+        usable = self.lanes.usable(REST, now_ns) and self.mode != "maintenance"
+        for ticket, target in tickets:
+            key = target
+            if target.kind == "cl_ord_id" and (order_id := self.resting.open_as(str(target.value))) is not None:
+                key = Target("order_id", order_id)
+            row = self.resting.get(str(key.value)) if key.kind == "order_id" else None
+            if not usable or key.kind != "order_id" or key in self.pursued or (row is not None and row.ended):
+                self.submit(ticket, target, proof, deadline_ns, now_ns)
+                continue
+            pursuit = self.pursued[key] = Pursuit(key, Waiter(ticket, target, proof, deadline_ns, now_ns))
+            pursuit.crowded = True
+            self._sending.send(pursuit, REST, now_ns)
+            self.schedule(pursuit)
+
+    def covers_all(self, targets: Iterable[Target]) -> bool:
+        """Whether these are all the orders that are known to be open, and may go as one request for everything."""
+        if not self.policy.sweeps:
+            return False
+        named = {str(target.value) for target in targets if target.kind == "order_id"}
+        return bool(len(self.resting)) and self.resting.open_ids() <= named
+
+    def submit_sweep(self, tickets: Sequence[tuple[Any, Target]], proof: bool, deadline_ns: int, now_ns: int) -> None:
+        """Go after many orders, which are all that is open, by one request for everything; each has its own outcome."""
+        swept = []
+        for ticket, target in tickets:
+            if target.kind != "order_id" or not self.resting.is_open(str(target.value)) or target in self.pursued:
+                self.submit(ticket, target, proof, deadline_ns, now_ns)
+                continue
+            pursuit = self.pursued[target] = Pursuit(target, Waiter(ticket, target, proof, deadline_ns, now_ns))
+            swept.append(pursuit)
+        family = Family(EVERYTHING, Waiter(Sweep(), EVERYTHING, False, deadline_ns, now_ns))
+        family.swept = tuple(swept)
+        self.families[family] = None
+        self._sending.send(family, REST, now_ns)
+        self.schedule(family)
+        for pursuit in swept:
+            pursuit.silent_ns = now_ns + self.policy.hedge_ns
+            self.schedule(pursuit)
+
+    def join(self, pursuit: Pursuit, waiter: Waiter, now_ns: int) -> None:
+        if pursuit.acked_ns is not None and self._judgement.acceptance_failed(pursuit, now_ns):
+            self.revoke(pursuit)
+            self._sending.go(pursuit, now_ns)
+        elif pursuit.acked_ns is not None and not waiter.proof:
+            if self.policy.shared:
+                pursuit.answered_acked += (waiter,)
+            self._answers.answer(pursuit, waiter, Acked(), pursuit.acked_route, pursuit.acked_ns, now_ns)
+            return
+        pursuit.waiters.append(waiter)
+        if waiter.deadline_ns < pursuit.deadline_ns:
+            pursuit.deadline_ns = waiter.deadline_ns
+        if pursuit.denied_ns is not None and pursuit.retry_ns == FAR_NS and not pursuit.pending:
+            # Only a query was still awaited, by those whose windows were over; this one has a window of its own.
+            self._refusals.plan_reask(pursuit, now_ns)
+        self.schedule(pursuit)
+
+    def _submit_family(self, target: Target, waiter: Waiter, now_ns: int) -> None:
+        for family in self.families:
+            # A request that left already may have passed the venue before an order was placed that this client means,
+            # and so may a list that was asked for because none could leave.
+            begun = bool(family.sent) or (self.policy.mass and (family.asked or family.children is not None))
+            if family.key == target and not begun:
+                self.join(family, waiter, now_ns)
+                return
+        family = Family(target, waiter)
+        self.families[family] = None
+        self._sending.go(family, now_ns)
+        self.schedule(family)
+
+    def give_up(self, now_ns: int) -> None:
+        """Answer everybody now with what can honestly be said: the process is about to end."""
+        everyone = [*self.pursued.values(), *self.families]
+        for pursuit in everyone:
+            for waiter in pursuit.waiters:
+                waiter.deadline_ns = min(waiter.deadline_ns, now_ns)
+        for pursuit in everyone:
+            self._answers.expire(pursuit, now_ns)
+
+    def withdraw(self, tickets: Iterable[Any], now_ns: int) -> None:
+        """Answer these tickets now with what can honestly be said: nothing more is to leave in their names."""
+        withdrawn = set(map(id, tickets))
+        for pursuit in [*self.pursued.values(), *self.families]:
+            mine = [waiter for waiter in pursuit.waiters if id(waiter.ticket) in withdrawn]
+            for waiter in mine:
+                waiter.deadline_ns = min(waiter.deadline_ns, now_ns)
+            if mine:
+                self._answers.expire(pursuit, now_ns)
+
+    def on_time(self, now_ns: int) -> None:
+        """Do what is due: hedge, retry, query, and answer whoever's deadline has come."""
+        if self.lanes.rest_reopened(now_ns) and self.rest.wants_call:
+            self.effects.append(RestReady())
+        while self.next_wake_ns <= now_ns:
+            pursuit = heapq.heappop(self._heap)[2]
+            pursuit.scheduled_ns = FAR_NS
+            self._due(pursuit, now_ns)
+        self.inflight.forget(now_ns)
+        self._states.changed(self.resting.doubt(now_ns), "stream", now_ns)
+        self.batches.forget()
+        self._answers.forget(now_ns)
+
+    def _due(self, pursuit: Pursuit, now_ns: int) -> None:
+        if pursuit.deadline_ns <= now_ns:
+            self._answers.expire(pursuit, now_ns)
+        if not pursuit.done and pursuit.query_ns <= now_ns:
+            pursuit.query_ns = FAR_NS
+            self._questions.ask(pursuit, now_ns)
+        if not pursuit.done and pursuit.retry_ns <= now_ns:
+            pursuit.retry_ns = FAR_NS
+            if type(pursuit) is Family and pursuit.unwalked:
+                self._families.walk_on(pursuit, now_ns)
+                self.schedule(pursuit)
+                return
+            self.throttled.pop(pursuit, None)
+            self.counts.retried += 1
+            self.decide("retry", pursuit, None, "the pause after the last try is over")
+            self._sending.go(pursuit, now_ns)
+        if not pursuit.done and pursuit.silent_ns <= now_ns:
+            pursuit.silent_ns = FAR_NS
+            self._sending.hedge(pursuit, now_ns)
+        self.schedule(pursuit)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is pursued, awaited or queued."""
+        waiting = self.inflight.waiting or self._questions.looks or self.rest._urgent or self.rest._requests
+        return not (self.active or self.held or self.rest_queue or self._questions.queries or waiting)
+
+    def go(self, pursuit: Pursuit, now_ns: int) -> None:
+        """Send it by the best route there is now."""
+        self._sending.go(pursuit, now_ns)

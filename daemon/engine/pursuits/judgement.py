@@ -1,0 +1,153 @@
+"""What can honestly be said of a pursuit: verdicts, denials, windows. Nothing here changes anything but `error`."""
+
+
+
+from ...contract.evidence import (
+    CancelReject,
+    Fault,
+)
+from ...contract.outcomes import (
+    SAFE,
+    Acked,
+    Canceled,
+    Closed,
+    NotOpen,
+    Outcome,
+    Refused,
+    Rejected,
+    Unknown,
+)
+from ..inflight import Attempt
+from ..reactions import RULES
+from .docket import Docket
+from .family import Family
+from .pursuit import Pursuit, Waiter, closed_state
+
+NO_PROOF = "accepted by the venue, but no proof came before the deadline"
+
+
+class Judgement:
+    """Verdicts."""
+
+    def __init__(self, docket: Docket) -> None:
+        self._docket = docket
+
+    def verdict(self, pursuit: Pursuit, waiter: Waiter) -> Outcome:
+        """What can honestly be said at the deadline."""
+        if type(pursuit) is Family and pursuit.children is not None:
+            combined = pursuit.combined()
+            seen = self._docket.policy.mass or pursuit.seen_for(waiter)
+            seen = seen and not self.unlisted(pursuit)
+            if waiter.proof and isinstance(combined, Acked):
+                pursuit.error = NO_PROOF
+                return Unknown(pursuit.routes)
+            return combined if seen and not isinstance(combined, SAFE) else Unknown(pursuit.routes)
+        if not pursuit.attempts:
+            if type(pursuit) is Family and pursuit.listed_ns and not self._docket.policy.mass:
+                pursuit.error = "no whole list of what is open could be had"
+                return Unknown(("ws",))
+            if pursuit.nameless:
+                return Refused("invalid", "symbol: name it, the order stream does not show the order it is for")
+            if self._docket.mode == "maintenance":
+                return Refused("no_route", f"{self._docket.venue} is in maintenance: it takes no cancels")
+            nor = f", and {self._docket.lanes.rest_error}" if self._docket.policy.rest else ""
+            return Refused("no_route", f"no {self._docket.venue} session takes it{nor}")
+        if pursuit.acked_ns is not None:
+            pursuit.error = NO_PROOF
+            return Unknown(pursuit.routes)
+        if self.is_denied(pursuit, waiter):
+            return self.not_there(pursuit)
+        if pursuit.pending or pursuit.ambiguous or pursuit.denied_ns is not None or pursuit.reject_class is None:
+            return Unknown(pursuit.routes)
+        return Rejected(pursuit.reject_class)
+
+    def is_denied(self, pursuit: Pursuit, waiter: Waiter) -> bool:
+        denied_ns = pursuit.denied_ns
+        if denied_ns is None or denied_ns < self.window_ns(pursuit, waiter):
+            return False
+        if waiter.target.kind == "cl_ord_id" and pursuit.key.kind == "order_id":
+            # The denial was of an order; another one may bear the name.
+            return False
+        return not self.seen_open(pursuit)
+
+    def not_there(self, pursuit: Pursuit) -> Outcome:
+        """What a last denial means: after an attempt that may have worked, the order was perhaps ended by us."""
+        if pursuit.bearer is not None and pursuit.ours:
+            return Canceled(pursuit.bearer.filled_qty)
+        if (pursuit.ambiguous or pursuit.pending) and not pursuit.absent:
+            return Closed(None, None, "unconfirmed")
+        if pursuit.bearer is not None:
+            return Closed(closed_state(pursuit.bearer), pursuit.bearer.filled_qty)
+        return NotOpen()
+
+    def window_ns(self, pursuit: Pursuit, waiter: Waiter) -> int:
+        """Until when an order that this command is after may still appear; only a denial asked for then is the last."""
+        if pursuit.bearer is not None:
+            # The order that the name stood for is known, and has ended.
+            return waiter.asked_ns
+        # A cancel can overtake its own add. A quarter of a short deadline is kept for the last answer to come back.
+        return waiter.asked_ns + min(self._docket.policy.overtake_ns, (waiter.deadline_ns - waiter.asked_ns) * 3 // 4)
+
+    def seen_open(self, pursuit: Pursuit) -> bool:
+        """Whether the order stream says that it rests, or that some of its family does."""
+        if pursuit.key.kind == "userref":
+            return bool(self._docket.resting.open_under(int(pursuit.key.value)))
+        if pursuit.key.kind != "order_id":
+            return False
+        row = self._docket.resting.get(str(pursuit.key.value))
+        return row is not None and row.status == "open"
+
+    def unlisted(self, family: Family) -> bool:
+        """Whether nobody has told all that its request by userref may have met: no stream, and no list since."""
+        if not self._docket.policy.mass or family.key.kind != "userref":
+            return False
+        return not (self.streamed(family) or family.seen_ns)
+
+    def streamed(self, family: Family) -> bool:
+        """Whether a stream can be relied on to have told all. Not one that left a request unanswered: it may be mute.
+        And none where more orders were canceled than were told of."""
+        if family.oks > len(family.meant | family.perhaps):
+            return False
+        lanes, mute = self._docket.lanes, family.mute
+        heard = lanes.heard_ns
+        return family.witnessed and any(heard.get(lane, 0) >= mute.get(lane, 0) for lane in lanes.witnesses)
+
+    def accounted(self, family: Family) -> bool:
+        """Whether as many orders were accepted as its request can have meant."""
+        if family.key.kind != "userref":
+            return family.complete
+        if self.unlisted(family):
+            return False
+        return family.oks >= max(1, len(family.meant | family.perhaps) - family.otherwise)
+
+    def acceptance_failed(self, pursuit: Pursuit, now_ns: int) -> bool:
+        """Whether it was accepted so long ago that its order would be gone, and the order stream still shows it."""
+        assert pursuit.acked_ns is not None
+        old = pursuit.acked_ns + self._docket.policy.hedge_ns < now_ns
+        return old and pursuit.key.kind == "order_id" and self.seen_open(pursuit)
+
+    def takes_back(self, pursuit: Pursuit, attempt: Attempt[Pursuit], reject: CancelReject) -> bool:
+        """Whether a refusal is of the very request that was accepted, and the order has not ended since.
+
+        The second request of a hedge comes too late as a rule, and says nothing about the first.
+        """
+        if attempt.reqid != pursuit.accepted or reject.fault is Fault.NOT_OPEN:
+            return False
+        resting, name = self._docket.resting, str(pursuit.key.value)
+        row = resting.get(name) if pursuit.key.kind == "order_id" else resting.bearer(name)
+        return row is None or not row.ended
+
+    def symbol_of(self, pursuit: Pursuit) -> str | None:
+        """What the order stream says, else what a client said."""
+        row = self._docket.resting.get(str(pursuit.key.value)) if pursuit.key.kind == "order_id" else pursuit.bearer
+        return pursuit.symbol if row is None or row.symbol is None else row.symbol
+
+    def is_of_one(self, family: Family, fault: Fault) -> bool:
+        """Whether a refusal may be of one order of a family only, without saying whose: each then goes alone."""
+        if family.children is not None:
+            return True
+        if family.key.kind != "userref":
+            return False
+        if family.oks or family.ambiguous:
+            return True
+        return bool(family.meant) if fault is Fault.NOT_OPEN else not RULES[fault].whole

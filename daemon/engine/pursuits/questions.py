@@ -1,0 +1,116 @@
+"""Questions about orders leave here: queries and lists by REST, looks on a session where REST cannot tell."""
+
+
+
+from ...contract.ids import EVERYTHING, Reqid
+from ..calls import Call
+from ..effects import (
+    Look,
+    RestReady,
+)
+from ..lane import Lane
+from .docket import Docket
+from .family import Family
+from .pursuit import Pursuit
+
+LOOK_LIMIT = 100
+"""Most looks at single orders that are under way: a venue may bear few subscriptions, and each is one. Whoever asks
+beyond shares a look at everything."""
+
+
+class Questions:
+    """Questions on their way out."""
+
+    def __init__(self, docket: Docket) -> None:
+        self._docket = docket
+        self.queries: dict[Pursuit, None] = {}
+        self.looks: dict[Reqid, tuple[Lane, Pursuit | Call | list[Pursuit]]] = {}
+        self.crowd: list[Pursuit] = []
+        self._crowd_ns = 0
+
+    def ask(self, pursuit: Pursuit, now_ns: int) -> None:
+        """Have the order's state asked for. By client order id not every venue can be asked."""
+        if pursuit.asking or (pursuit.key.kind == "cl_ord_id" and not self._docket.policy.named_queries):
+            return
+        if self._docket.policy.rest:
+            pursuit.asking = pursuit.asked = True
+            self.queries[pursuit] = None
+            self._docket.effects.append(RestReady())
+            return
+        # The session that is used least can tell as well as any other, and best when another one has gone mute.
+        live = self._docket.lanes.live[::-1]
+        if type(pursuit) is Family and live:
+            # That nothing is open is to be told by each: one that has lost its stream would say it again and again.
+            turn = len(pursuit.clean_looks) % len(live)
+            live = live[turn:] + live[:turn]
+            pursuit.listed_ns = now_ns
+        lane = next((lane for lane in live if lane not in pursuit.pending), live[0] if live else None)
+        if lane is None:
+            pursuit.query_ns = now_ns + self._docket.policy.hedge_ns
+            return
+        if type(pursuit) is not Family and len(self.looks) >= LOOK_LIMIT:
+            self._look_with_others(pursuit, lane, now_ns)
+            return
+        pursuit.asking = pursuit.asked = True
+        self.look(pursuit, lane, str(pursuit.key.value) if pursuit.key.kind == "order_id" else None)
+
+    def _look_with_others(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
+        """Share one look at everything with all who ask in this step; later ones wait until it is over."""
+        if not self.crowd:
+            self._crowd_ns = now_ns
+            self.look(self.crowd, lane, None)
+        elif self._crowd_ns != now_ns:
+            pursuit.query_ns = now_ns + self._docket.policy.hedge_ns
+            return
+        pursuit.asking = pursuit.asked = True
+        self.crowd.append(pursuit)
+
+    def look(self, asker: Pursuit | Call | list[Pursuit], lane: Lane, order_id: str | None) -> None:
+        self._docket.counts.queries += 1
+        reqid = self._docket.reqids.draw()
+        self.looks[reqid] = (lane, asker)
+        self._docket.effects.append(Look(lane, reqid, order_id))
+
+    def relist(self, asker: Pursuit | Call) -> bool:
+        """Have the least used session list anew what is open, because REST did not tell; False where none can."""
+        if not self._docket.policy.relists or not self._docket.lanes.live:
+            return False
+        if isinstance(asker, Family):
+            asker.listed_by, asker.listed_whole = "stream", True
+        lane = self._docket.lanes.live[-1]
+        # Its stream is ended for this, and tells nobody what is placed before it begins anew with its list.
+        self._docket.lanes.witnesses.discard(lane)
+        self.look(asker, lane, None)
+        return True
+
+    def next_query(self, now_ns: int) -> Call | None:
+        asked: list[Pursuit] = []
+        for pursuit in list(self.queries):
+            if type(pursuit) is Family:
+                if not asked:
+                    return self._next_list(now_ns)
+            elif len(asked) < self._docket.policy.query_limit and not (asked and pursuit.alone):
+                del self.queries[pursuit]
+                asked.append(pursuit)
+                if pursuit.alone:
+                    break
+        if not asked:
+            return None
+        self._docket.counts.queries += 1
+        return Call(form="query", targets=tuple(p.key for p in asked), pursuits=tuple(asked), asked_ns=now_ns)
+
+    def _next_list(self, now_ns: int) -> Call:
+        """One list of open orders for all the families that want one; of its own userref where it is one alone."""
+        families = [pursuit for pursuit in self.queries if type(pursuit) is Family]
+        for family in families:
+            del self.queries[family]
+            family.listed_ns, family.listed_by, family.listed_whole = now_ns, "rest", len(families) > 1
+        key = families[0].key if len(families) == 1 else EVERYTHING
+        self._docket.counts.queries += 1
+        return Call(form="open_orders", targets=(key,), pursuits=tuple(families), asked_ns=now_ns)
+
+    def look_up(self, pursuit: Pursuit, now_ns: int) -> None:
+        """It may have been cancelled, and nobody says so: ask for its state, and cancel it alone if it rests."""
+        pursuit.ambiguous = pursuit.single = True
+        self.ask(pursuit, now_ns)
+        pursuit.retry_ns = now_ns + self._docket.policy.hedge_ns

@@ -1,0 +1,171 @@
+"""The venue said no to a cancel: the rule of `reactions` for this answer is carried out."""
+
+
+
+from ...contract.evidence import (
+    CancelReject,
+    Fault,
+)
+from ..effects import (
+    Redial,
+    RenewToken,
+)
+from ..inflight import Attempt
+from ..instants import FAR_NS, MS
+from ..lane import REST, route_of
+from ..reactions import ATTEMPT_LIMIT, REASK_MS, RULES, Reaction
+from .answers import Answers
+from .docket import Docket
+from .families import Families
+from .family import Family
+from .judgement import Judgement
+from .names import Names
+from .pursuit import Pursuit
+from .questions import Questions
+from .sending import Sending
+
+
+class Refusals:
+    """Refusals taken in."""
+
+    def __init__(
+        self,
+        docket: Docket,
+        questions: Questions,
+        judgement: Judgement,
+        answers: Answers,
+        names: Names,
+        families: Families,
+        sending: Sending,
+    ) -> None:
+        self._docket = docket
+        self._questions = questions
+        self._judgement = judgement
+        self._answers = answers
+        self._names = names
+        self._families = families
+        self._sending = sending
+
+    def refused(
+        self, pursuit: Pursuit, attempt: Attempt[Pursuit], fault: Fault, error: str, now_ns: int
+    ) -> None:
+        """The venue answered this request with an error."""
+        rule = RULES[fault]
+        lane = attempt.lane
+        if rule.closes_ms:
+            self._docket.lanes.close(lane, now_ns + rule.closes_ms * MS, spent=fault is Fault.ROUTE_BUSY)
+            if lane == REST:
+                self._docket.lanes.rest_error = f"REST is left alone after: {error}"
+        if pursuit.acked_ns is not None:
+            return
+        pursuit.error = error
+        if pursuit.end is not None:
+            if fault is Fault.NOT_OPEN and not pursuit.pending:
+                pursuit.ours = False
+            if self._sending.diverted(pursuit, now_ns):
+                return
+        pursuit.reject_class = rule.reject_class
+        pursuit.ambiguous = pursuit.ambiguous or rule.ambiguous
+        if type(pursuit) is Family and self._judgement.is_of_one(pursuit, fault):
+            self._families.split(pursuit, now_ns)
+            return
+        if fault is Fault.NOT_OPEN and pursuit.key.kind != "all":
+            pursuit.denied_ns = attempt.sent_ns
+            pursuit.denied_route = route_of(lane)
+            self._resolve(pursuit, now_ns)
+            return
+        if fault is Fault.THROTTLED:
+            # Only an order that is there is weighed: an earlier denial does not hold any more.
+            pursuit.denied_ns = None
+        match rule.reaction:
+            case Reaction.AGAIN:
+                if fault is Fault.THROTTLED and self._batch_throttled(pursuit, now_ns):
+                    return
+                self._sending.again_at(pursuit, now_ns + rule.pause_ms * MS, now_ns)
+            case Reaction.ELSEWHERE:
+                other = self._docket.lanes.untried_for(pursuit, now_ns)
+                if other is not None:
+                    self._docket.decide("fallback", pursuit, other, "refused")
+                    self._sending.send(pursuit, other, now_ns)
+                else:
+                    self._sending.again_at(pursuit, now_ns + rule.pause_ms * MS, now_ns)
+            case Reaction.NEW_TOKEN if lane != REST and lane not in pursuit.renewed:
+                pursuit.renewed |= {lane}
+                if self._docket.lanes.renewed_since(lane, attempt.sent_ns):
+                    # It left with the token before this one: a burst must not cost a token for each of its refusals.
+                    self._sending.go_renewed(pursuit, lane, now_ns)
+                elif self._docket.lanes.await_token(lane, pursuit):
+                    self._docket.effects.append(RenewToken(lane))
+            case _:
+                if rule.reaction is Reaction.NEW_TOKEN and lane != REST:
+                    self._docket.effects.append(Redial(lane, error))
+                pursuit.refused |= {lane}
+                other = self._docket.lanes.untried_for(pursuit, now_ns)
+                if other is not None:
+                    self._docket.decide("fallback", pursuit, other, "refused")
+                    self._sending.send(pursuit, other, now_ns)
+                else:
+                    self._sending.reject_if_final(pursuit, now_ns)
+
+    def _batch_throttled(self, pursuit: Pursuit, now_ns: int) -> bool:
+        """Orders over the pair's ceiling go as one REST batch, which the venue takes also then."""
+        if pursuit.key.kind != "order_id" or pursuit.batched or not self._docket.lanes.takes(pursuit, REST, now_ns):
+            return False
+        if pursuit.attempts >= ATTEMPT_LIMIT:
+            return False
+        docket = self._docket
+        docket.throttled[pursuit] = None
+        if len(docket.throttled) < 2 and not any(queued.key.kind == "order_id" for queued in docket.rest_queue):
+            again_ns = now_ns + RULES[Fault.THROTTLED].pause_ms * MS
+            if not pursuit.overdrawn and any(waiter.deadline_ns > again_ns for waiter in pursuit.waiters):
+                # A moment's patience may find it company or room; both failing, it goes as a batch of one.
+                pursuit.overdrawn = True
+                return False
+        throttled, docket.throttled = docket.throttled, {}
+        for member in throttled:
+            member.overdrawn = True
+            # The venue weighs it, so it knows it: this is not the id that spoils a batch.
+            member.single = False
+            member.retry_ns = FAR_NS
+            self._sending.send(member, REST, now_ns)
+            self._docket.schedule(member)
+        return True
+
+    def _resolve(self, pursuit: Pursuit, now_ns: int) -> None:
+        """The venue knows no such open order. Find out which kind of not knowing it is.
+
+        It may have ended, it may never have been, it may not be there yet, and it may have been ended by an attempt of
+        ours whose answer we lost. Attempts that are still silent do not hold this up: they can end the order, but they
+        cannot make it appear.
+        """
+        if self._judgement.seen_open(pursuit) or not pursuit.asked:
+            self._questions.ask(pursuit, now_ns)
+        if pursuit.key.kind == "order_id" and not self._judgement.seen_open(pursuit):
+            self._names.part(pursuit, None, now_ns)
+        self._answers.conclude(pursuit, now_ns)
+        if not pursuit.done:
+            self.plan_reask(pursuit, now_ns)
+
+    def plan_reask(self, pursuit: Pursuit, now_ns: int) -> None:
+        pause_ns = REASK_MS[min(pursuit.reasks, len(REASK_MS) - 1)] * MS
+        pursuit.reasks += 1
+        pursuit.silent_ns = FAR_NS
+        if self._judgement.seen_open(pursuit):
+            # The order stream and the answer contradict each other: one of them is behind.
+            pursuit.retry_ns = now_ns + pause_ns
+            return
+        waiting = [waiter for waiter in pursuit.waiters if not self._judgement.is_denied(pursuit, waiter)]
+        windows = [self._judgement.window_ns(pursuit, waiter) for waiter in waiting]
+        # With none left only the query is waited for.
+        pursuit.retry_ns = max(now_ns, min(now_ns + pause_ns, *windows)) if windows else FAR_NS
+
+    def fault_of_named(self, pursuit: Pursuit, reject: CancelReject) -> Fault:
+        """What a refusal comes to, by the order that it names: that is the one which a client order id stood for.
+
+        Whatever the venue's words for it are, one that is known to have ended is not open, and no other was meant.
+        """
+        row = None if reject.order_id is None else self._docket.resting.get(reject.order_id)
+        if row is None or not row.ended or pursuit.key.kind != "cl_ord_id":
+            return reject.fault
+        pursuit.bearer = row
+        return Fault.NOT_OPEN

@@ -1,0 +1,228 @@
+"""Which way a cancel takes next: now, elsewhere, later, or a second way beside the first.
+
+Where every request for an order leaves from. What must never happen here: a request by userref that leaves again while
+an earlier one may have worked.
+"""
+
+
+
+from ...contract.evidence import (
+    RestAnswer,
+)
+from ...contract.outcomes import (
+    Rejected,
+)
+from ..effects import (
+    RestReady,
+    Send,
+)
+from ..inflight import Attempt
+from ..instants import FAR_NS, MS
+from ..lane import REST, Lane, route_of
+from ..reactions import ATTEMPT_LIMIT, RETRY_MS
+from .answers import Answers
+from .docket import Docket
+from .families import Families
+from .family import Family
+from .judgement import Judgement
+from .names import Names
+from .pursuit import Pursuit
+from .questions import Questions
+
+
+class Sending:
+    """Requests on their way out."""
+
+    def __init__(
+        self,
+        docket: Docket,
+        questions: Questions,
+        judgement: Judgement,
+        answers: Answers,
+        names: Names,
+        families: Families,
+    ) -> None:
+        self._docket = docket
+        self._questions = questions
+        self._judgement = judgement
+        self._answers = answers
+        self._names = names
+        self._families = families
+        self._symbols = docket.policy.symbols
+        # Where any session takes any name, the first one takes a new pursuit without being asked whether.
+        self._any_name = not docket.policy.uuids
+
+    def _barred(self, pursuit: Pursuit) -> bool:
+        """Whether its own request must not leave again: by userref it could hit orders placed since the first one."""
+        if type(pursuit) is not Family:
+            return False
+        if pursuit.children is not None or pursuit.verdict is not None:
+            return True
+        # One that was answered by canceling some orders worked, whatever is still to be found out about the others.
+        return pursuit.key.kind == "userref" and (bool(pursuit.pending) or pursuit.ambiguous or pursuit.oks > 0)
+
+    def diverted(self, pursuit: Pursuit, now_ns: int) -> bool:
+        """Send it on in another way than by its own request, where that is called for."""
+        if pursuit.end is not None:
+            self._names.follow(pursuit, now_ns)
+            return pursuit.done
+        if self._barred(pursuit):
+            self._families.split(pursuit, now_ns)
+            return True
+        return False
+
+    def go(self, pursuit: Pursuit, now_ns: int) -> None:
+        """Send it by the best route there is now, tried or not; when there is none, try again soon."""
+        lanes = self._docket.lanes
+        if self._docket.mode == "maintenance":
+            self._docket.decide("hold", pursuit, None, "the venue is in maintenance")
+            self._docket.held[pursuit] = None
+        elif lanes.live and not pursuit.sent and not lanes.stale and not lanes.closed_until and self._any_name:
+            self.send(pursuit, lanes.live[0], now_ns)
+        elif self.diverted(pursuit, now_ns):
+            return
+        elif (lane := self._way_for(pursuit, now_ns)) is None or pursuit.attempts >= ATTEMPT_LIMIT:
+            self._later(pursuit, now_ns)
+        else:
+            self.send(pursuit, lane, now_ns)
+
+    def _way_for(self, pursuit: Pursuit, now_ns: int) -> Lane | None:
+        """The best route there is now. What has not left at all goes also where a budget was spent by others: they
+        would take what comes back of it for as long as they are many, and a budget refuses nobody."""
+        lane = next(self._docket.lanes.free_for(pursuit, now_ns), None)
+        return lane if lane is not None or pursuit.sent else self._docket.lanes.spent_for(pursuit)
+
+    def elsewhere(self, pursuit: Pursuit, now_ns: int) -> None:
+        """An attempt is over without a verdict: on to the next route now, or to any route after a pause."""
+        if self.diverted(pursuit, now_ns):
+            return
+        lane = self._docket.lanes.untried_for(pursuit, now_ns)
+        if lane is not None and self._docket.mode != "maintenance":
+            self._docket.decide("fallback", pursuit, lane, "the way it had taken was lost")
+            self.send(pursuit, lane, now_ns)
+        else:
+            self._later(pursuit, now_ns)
+
+    def _later(self, pursuit: Pursuit, now_ns: int) -> None:
+        pause = RETRY_MS[min(pursuit.retries, len(RETRY_MS) - 1)]
+        pursuit.retries += 1
+        pursuit.retry_ns = now_ns + pause * MS
+        pursuit.stranded = True
+
+    def send(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
+        pursuit.silent_ns = now_ns + self._docket.policy.hedge_ns
+        if pursuit.stranded:
+            pursuit.stranded = False
+        if lane == REST:
+            if not pursuit.queued and REST not in pursuit.pending:
+                pursuit.queued = True
+                self._docket.rest_queue[pursuit] = None
+                self._docket.effects.append(RestReady())
+            return
+        symbol = None
+        if self._symbols:
+            if type(pursuit) is Family:
+                self._families.walk_from(pursuit, now_ns)
+                return
+            symbol = self._judgement.symbol_of(pursuit)
+            if symbol is None:
+                self._await_symbol(pursuit, now_ns)
+                return
+            pursuit.nameless = False
+        attempt = self.open(pursuit, lane, now_ns)
+        self._docket.effects.append(Send(lane, attempt.reqid, pursuit.key, symbol))
+
+    def _await_symbol(self, pursuit: Pursuit, now_ns: int) -> None:
+        """Nothing can leave without the symbol: a look may show it, or the order's first event."""
+        pursuit.nameless = True
+        pursuit.silent_ns = FAR_NS
+        if not pursuit.asked:
+            self._questions.ask(pursuit, now_ns)
+        self._later(pursuit, now_ns)
+
+    def named_at_last(self, pursuit: Pursuit, now_ns: int) -> None:
+        if pursuit.nameless:
+            pursuit.nameless = False
+            pursuit.retry_ns = FAR_NS
+            self.go(pursuit, now_ns)
+            self._docket.schedule(pursuit)
+
+    def open(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> Attempt[Pursuit]:
+        if type(pursuit) is Family and not pursuit.sent:
+            everything = pursuit.key.kind == "all"
+            resting = self._docket.resting
+            pursuit.witnessed = bool(self._docket.lanes.witnesses)
+            pursuit.mean(resting.open_ids() if everything else resting.open_under(int(pursuit.key.value)))
+        if type(pursuit) is Family and pursuit.swept:
+            self._sweep_left(pursuit, lane, now_ns)
+        attempt = self._docket.inflight.open(pursuit, lane, now_ns)
+        pursuit.pending[lane] = attempt
+        pursuit.sent += (lane,)
+        pursuit.silent_ns = now_ns + self._docket.policy.hedge_ns
+        if pursuit.first_sent_ns is None:
+            pursuit.first_sent_ns = now_ns
+        return attempt
+
+    def wants(self, pursuit: Pursuit, lane: Lane) -> bool:
+        return pursuit.acked_ns is None and lane not in pursuit.pending and not self._barred(pursuit)
+
+    def hedge(self, pursuit: Pursuit, now_ns: int) -> None:
+        """Silence: a second route beside the first. The first is not given up, and nothing is concluded."""
+        if type(pursuit) is Family:
+            # Nor need a stream live that has told nothing since the request left, whichever session's it is.
+            sent_ns, heard = pursuit.first_sent_ns or 0, self._docket.lanes.heard_ns
+            unheard = [lane for lane in self._docket.lanes.witnesses if heard.get(lane, 0) < sent_ns]
+            pursuit.mute.update(dict.fromkeys((*pursuit.pending, *unheard), now_ns))
+        if self.diverted(pursuit, now_ns):
+            return
+        lane = self._docket.lanes.untried_for(pursuit, now_ns)
+        if lane is not None and self._docket.mode != "maintenance":
+            self._docket.counts.hedged += 1
+            self._docket.decide("hedge", pursuit, lane, f"no answer in {self._docket.policy.hedge_ns // MS} ms")
+            self.send(pursuit, lane, now_ns)
+        else:
+            # Every route is silent. The order's state may still be had.
+            self._questions.ask(pursuit, now_ns)
+
+    def go_renewed(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
+        takes = lane in self._docket.lanes.live and self._docket.lanes.fits(pursuit, lane)
+        if takes and self._docket.mode != "maintenance" and not self._barred(pursuit):
+            self.send(pursuit, lane, now_ns)
+        else:
+            self.go(pursuit, now_ns)
+
+    def doubt(self, pursuit: Pursuit, answer: RestAnswer, now_ns: int) -> None:
+        pursuit.ambiguous = True
+        pursuit.error = getattr(answer, "why", "an answer to another question")
+        self.elsewhere(pursuit, now_ns)
+
+    def _sweep_left(self, family: Family, lane: Lane, now_ns: int) -> None:
+        """The request for everything leaves, and with it those it is for; the answer or the stream tells of each."""
+        for pursuit in family.swept:
+            if pursuit.done:
+                continue
+            pursuit.sent += (lane,)
+            pursuit.first_sent_ns = pursuit.first_sent_ns or now_ns
+            pursuit.ambiguous = True
+            pursuit.silent_ns = now_ns + self._docket.policy.hedge_ns
+            self._docket.schedule(pursuit)
+
+    def again_at(self, pursuit: Pursuit, at_ns: int, now_ns: int) -> None:
+        """Plan one more try, unless nobody will be waiting by then: then the refusal is the answer."""
+        if pursuit.pending or pursuit.queued or any(waiter.deadline_ns > at_ns for waiter in pursuit.waiters):
+            pursuit.retry_ns = at_ns
+            pursuit.silent_ns = FAR_NS
+        else:
+            self.reject_if_final(pursuit, now_ns)
+
+    def reject_if_final(self, pursuit: Pursuit, now_ns: int) -> None:
+        """Answer with the refusal when it is all that can still come; after an ambiguous attempt it never is."""
+        if pursuit.pending or pursuit.queued or pursuit.retry_ns != FAR_NS:
+            return
+        if self._docket.lanes.awaits_token(pursuit):
+            return
+        if pursuit.ambiguous or pursuit.denied_ns is not None:
+            self._questions.ask(pursuit, now_ns)
+            return
+        assert pursuit.reject_class is not None
+        self._answers.settle(pursuit, Rejected(pursuit.reject_class), route_of(pursuit.sent[-1]), now_ns)

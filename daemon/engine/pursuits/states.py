@@ -1,0 +1,315 @@
+"""What a stream, a list or a query tells of an order, and what follows from it for whoever is after that order."""
+
+from collections.abc import Iterable, Set
+
+from ...contract.evidence import (
+    Fault,
+    Looked,
+    Orders,
+    OrderState,
+    RestAnswer,
+    RestFailed,
+    RestOrders,
+)
+from ...contract.ids import Reqid, Target
+from ...contract.outcomes import (
+    Route,
+)
+from ..calls import Call
+from ..effects import (
+    Ended,
+    Opened,
+)
+from ..inflight import Attempt
+from ..instants import FAR_NS
+from ..lane import REST
+from ..resting import Row
+from .acceptance import Acceptance
+from .answers import Answers
+from .docket import Docket
+from .families import Families
+from .family import Family
+from .names import Names
+from .pursuit import Pursuit, ending, meant_newer
+from .questions import Questions
+from .sending import Sending
+
+
+class States:
+    """Order states taken in."""
+
+    def __init__(
+        self,
+        docket: Docket,
+        questions: Questions,
+        answers: Answers,
+        names: Names,
+        families: Families,
+        sending: Sending,
+        acceptance: Acceptance,
+    ) -> None:
+        self._docket = docket
+        self._questions = questions
+        self._answers = answers
+        self._names = names
+        self._families = families
+        self._sending = sending
+        self._acceptance = acceptance
+
+    def orders(self, orders: Orders, now_ns: int, *, complete: bool) -> None:
+        """Take in order states from a stream. `complete`: no other stream would have told what a snapshot lacks."""
+        if orders.snapshot:
+            self.changed(self._docket.resting.replace(orders.orders, now_ns, complete=complete), "stream", now_ns)
+            return
+        if orders.initial:
+            self.changed(self._recall(orders.orders, now_ns), "stream", now_ns)
+            return
+        for state in orders.orders:
+            row = self._docket.resting.apply(state, now_ns)
+            if row is not None:
+                self.changed((row,), "stream", now_ns)
+
+    def _recall(self, states: Iterable[OrderState], now_ns: int) -> list[Row]:
+        """Take in what is told of the past; the rows that changed, but for ends that nobody here has to do with."""
+        changed = []
+        for state in states:
+            known = self._docket.resting.get(state.order_id) is not None
+            row = self._docket.resting.apply(state, now_ns)
+            if row is not None and (known or not row.ended or self._is_pursued(row)):
+                changed.append(row)
+        return changed
+
+    def _is_pursued(self, row: Row) -> bool:
+        keys = [Target("order_id", row.order_id)]
+        if row.cl_ord_id is not None:
+            keys.append(Target("cl_ord_id", row.cl_ord_id))
+        return any(key in self._docket.pursued or key in self._answers.doubtful for key in keys)
+
+    def changed(self, rows: Iterable[Row], route: Route, now_ns: int) -> None:
+        for row in rows:
+            if row.userref is not None and self._docket.families:
+                self._families.heard_of(row)
+            if row.ended:
+                self._docket.effects.append(Ended(row))
+                self._ended(row, route, now_ns)
+            elif row.status == "gone":
+                pursuit = self._docket.pursued.get(Target("order_id", row.order_id))
+                if pursuit is not None:
+                    self._questions.ask(pursuit, now_ns)
+            else:
+                self._opened(row, now_ns)
+
+    def _ended(self, row: Row, route: Route, now_ns: int) -> None:
+        keys = [Target("order_id", row.order_id)]
+        if row.cl_ord_id is not None:
+            keys.append(Target("cl_ord_id", row.cl_ord_id))
+        for pursuit in [self._docket.pursued.get(key) for key in keys]:
+            if pursuit is not None:
+                self._over(pursuit, row, route, now_ns)
+        for doubtful in [self._answers.doubtful.get(key) for key in keys]:
+            if doubtful is not None:
+                self._answers.tell_late(doubtful, ending(doubtful, row), route, now_ns)
+        for family in list(self._docket.families):
+            if row.order_id in family.left:
+                family.left.remove(row.order_id)
+                family.otherwise += row.status != "canceled"
+                self._acceptance.family_shrank(family, route, now_ns)
+
+    def _over(self, pursuit: Pursuit, row: Row, route: Route, now_ns: int) -> None:
+        """Its order ended. Its name may have been given to a newer order before those who asked by it did.
+
+        Only an accepted cancel says that the order which ended is the one that the name stood for then: it is waited
+        for, and when it does not come nothing else must be open under the name.
+        """
+        by_name = [waiter for waiter in pursuit.waiters if waiter.target.kind == "cl_ord_id"]
+        if pursuit.acked_by is not None:
+            by_name = [waiter for waiter in by_name if meant_newer(waiter, pursuit.acked_by)]
+        asked_by_name = set(by_name)
+        others = [waiter for waiter in pursuit.waiters if waiter not in asked_by_name]
+        self._answers.reply(pursuit, others, ending(pursuit, row), route, now_ns, now_ns)
+        if not by_name:
+            return
+        pursuit.end = row
+        pursuit.ours = row.status == "canceled" and bool(pursuit.pending)
+        if not pursuit.ours:
+            self._names.follow(pursuit, now_ns)
+        self._docket.schedule(pursuit)
+
+    def _opened(self, row: Row, now_ns: int) -> None:
+        """An order appeared. If a cancel for it came too early, this is the moment to repeat it."""
+        if self._docket.tells_opened:
+            self._docket.effects.append(Opened(row))
+        order = Target("order_id", row.order_id)
+        keys = [order]
+        if row.cl_ord_id is not None:
+            keys.append(Target("cl_ord_id", row.cl_ord_id))
+            self._names.identify(keys[1], order)
+        for key in keys:
+            pursuit = self._docket.pursued.get(key)
+            if pursuit is None or pursuit.acked_ns is not None or pursuit.pending:
+                continue
+            if pursuit.denied_ns is None and not pursuit.nameless:
+                continue
+            pursuit.nameless = False
+            pursuit.retry_ns = FAR_NS
+            self._sending.go(pursuit, now_ns)
+            self._docket.schedule(pursuit)
+        if row.userref is not None:
+            for family in list(self._docket.families):
+                early = family.denied_ns is not None and family.acked_ns is None and not family.pending
+                if early and family.key == Target("userref", row.userref):
+                    family.retry_ns = FAR_NS
+                    self._sending.go(family, now_ns)
+                    self._docket.schedule(family)
+
+    def ends_told(self, states: Iterable[OrderState], now_ns: int) -> list[Row]:
+        """Take in the states that an answer to a cancel names; the rows that changed."""
+        changed = []
+        for state in states:
+            row = self._docket.resting.apply(state, now_ns)
+            if row is None:
+                continue
+            if row.ended and state.filled_qty is None:
+                # What the stream told before may be behind: fills that it has yet to tell came before this end.
+                row.filled_qty = None
+            changed.append(row)
+        return changed
+
+    def state_told(
+        self, pursuit: Pursuit, attempt: Attempt[Pursuit], states: Iterable[OrderState], now_ns: int
+    ) -> None:
+        """The answer to a cancel names the state of its order."""
+        changed = self.ends_told(states, now_ns)
+        for state in states:
+            row = self._docket.resting.get(state.order_id)
+            if row is not None and row.ended:
+                self._acceptance.end_told(pursuit, attempt, row, now_ns)
+        self.changed(changed, "rest", now_ns)
+
+    def query_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
+        match answer:
+            case RestOrders(orders=orders):
+                for pursuit in call.pursuits:
+                    pursuit.asking = False
+                changed = [row for state in orders if (row := self._docket.resting.apply(state, now_ns)) is not None]
+                self.changed(changed, "rest", now_ns)
+                told = _named_in(orders)
+                for pursuit in call.pursuits:
+                    if not pursuit.done:
+                        self._queried(pursuit, told, now_ns)
+                        self._docket.schedule(pursuit)
+            case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID) if call.form == "query" and len(call.pursuits) > 1:
+                # One of the ids is not known, and nobody says which.
+                for pursuit in call.pursuits:
+                    pursuit.asking = False
+                    if not pursuit.done:
+                        pursuit.alone = True
+                        self._questions.ask(pursuit, now_ns)
+            case RestFailed(fault=Fault.NOT_OPEN) if call.form == "query":
+                (pursuit,) = call.pursuits
+                pursuit.asking = False
+                if not pursuit.done:
+                    self._queried(pursuit, frozenset(), now_ns)
+                    self._docket.schedule(pursuit)
+            case _:
+                for pursuit in call.pursuits:
+                    self.query_failed(pursuit, now_ns, by_rest=True)
+
+    def _queried(self, pursuit: Pursuit, told: Set[Target], now_ns: int) -> None:
+        """A query for this pursuit was answered; rows that ended have settled theirs already."""
+        if type(pursuit) is Family:
+            self._families.queried(pursuit, told, now_ns)
+            return
+        if pursuit.key not in told:
+            pursuit.absent = True
+            self._answers.conclude(pursuit, now_ns)
+        elif pursuit.denied_ns is not None:
+            # Nothing else was waited for where the order that bore the name has ended.
+            self._answers.conclude(pursuit, now_ns)
+        elif not pursuit.queued and self._gave_up_silence(pursuit, now_ns):
+            # It rests: what was lost on its way did not work, and what was accepted did not hold.
+            if pursuit.acked_ns is not None:
+                self._docket.revoke(pursuit)
+            pursuit.retry_ns = FAR_NS
+            self._sending.go(pursuit, now_ns)
+
+    def _gave_up_silence(self, pursuit: Pursuit, now_ns: int) -> bool:
+        """Whether no request is awaited any more for an order that rests.
+
+        One on REST has a connection of its own: where it was silent for long, and is the only one, the next need not
+        wait until it has timed out, by when a deadline may be over. Where there is no REST nothing else is left to try
+        than the sessions that were silent.
+        """
+        silent = [attempt for lane, attempt in pursuit.pending.items() if lane == REST or not self._docket.policy.rest]
+        long = all(attempt.sent_ns + self._docket.policy.hedge_ns <= now_ns for attempt in silent)
+        if silent and long and len(silent) == len(pursuit.pending):
+            for attempt in silent:
+                self._docket.close_attempt(pursuit, attempt, now_ns)
+            pursuit.ambiguous = True
+        return not pursuit.pending
+
+    def query_failed(self, pursuit: Pursuit, now_ns: int, *, by_rest: bool = False) -> None:
+        if by_rest and type(pursuit) is Family and not pursuit.done and self._questions.relist(pursuit):
+            return
+        pursuit.asking = False
+        if not pursuit.done:
+            pursuit.query_ns = now_ns + self._docket.policy.hedge_ns
+            self._answers.conclude(pursuit, now_ns)
+            self._docket.schedule(pursuit)
+
+    def looked(self, looked: Looked, now_ns: int) -> None:
+        _, asker = self._questions.looks.pop(looked.reqid, (None, None))
+        of_one = isinstance(asker, Pursuit) and type(asker) is not Family
+        if looked.complete and not of_one:
+            self.listed(looked.orders, looked.asked_ns, now_ns)
+        else:
+            self.changed(self._recall(looked.orders, now_ns), "stream", now_ns)
+        if isinstance(asker, Call):
+            assert asker.owner is not None
+            if looked.complete:
+                states = tuple(state for state in looked.orders if state.status in (None, "open"))
+                asker.owner.call_answered(asker, RestOrders(states), now_ns)
+            else:
+                asker.owner.call_failed(asker, True, "the look at the open orders was not completed", now_ns)
+        elif isinstance(asker, list):
+            self._questions.crowd = []
+            told = _named_in(looked.orders)
+            for pursuit in asker:
+                if not pursuit.done and pursuit.key in told:
+                    pursuit.asking = False
+                    self._queried(pursuit, told, now_ns)
+                    self._docket.schedule(pursuit)
+                else:
+                    self.query_failed(pursuit, now_ns)
+        elif asker is not None and not looked.complete:
+            self.query_failed(asker, now_ns)
+        elif asker is not None:
+            asker.asking = False
+            if asker.done:
+                return
+            if looked.orders or not of_one:
+                self._queried(asker, _named_in(looked.orders), now_ns)
+                self._docket.schedule(asker)
+            else:
+                # Nothing came, which is how the venue may well answer for an order that it does not know, and for one
+                # that it is slow to tell of.
+                self.query_failed(asker, now_ns)
+
+    def look_failed(self, reqid: Reqid, now_ns: int) -> None:
+        self.looked(Looked(reqid, (), False, now_ns), now_ns)
+
+    def listed(self, orders: Iterable[OrderState], asked_ns: int, now_ns: int) -> None:
+        """Take in a list of all that is open, which may tell of ended orders too."""
+        orders = tuple(orders)
+        changed = self._recall(orders, now_ns)
+        self.changed(changed + self._docket.resting.vanish({o.order_id for o in orders}, asked_ns), "rest", now_ns)
+
+
+def _named_in(orders: Iterable[OrderState]) -> set[Target]:
+    """Every name under which an answer tells of an order."""
+    told: set[Target] = set()
+    for state in orders:
+        told.add(Target("order_id", state.order_id))
+        if state.cl_ord_id is not None:
+            told.add(Target("cl_ord_id", state.cl_ord_id))
+    return told
