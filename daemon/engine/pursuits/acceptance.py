@@ -20,7 +20,6 @@ from ..effects import (
     Late,
 )
 from ..inflight import Attempt
-from ..instants import FAR_NS
 from ..lane import route_of
 from ..reactions import RULES
 from ..resting import Row
@@ -29,7 +28,7 @@ from .docket import Docket
 from .families import Families
 from .family import Child, Family, Sweep
 from .judgement import Judgement
-from .pursuit import Pursuit, ending, meant_newer
+from .pursuit import ACCEPTED, Pursuit, ending, meant_newer
 from .questions import Questions
 from .sending import Sending
 
@@ -57,16 +56,14 @@ class Acceptance:
     def accepted(self, pursuit: Pursuit, attempt: Attempt[Pursuit], now_ns: int) -> None:
         """The venue took the cancel. Whoever waits for proof goes on waiting."""
         route = route_of(attempt.lane)
-        pursuit.acked_ns = now_ns
-        pursuit.acked_route = route
-        pursuit.retry_ns = pursuit.silent_ns = FAR_NS
+        pursuit.accepted(route, now_ns)
         if self._docket.held or self._docket.throttled:
             self._docket.held.pop(pursuit, None)
             self._docket.throttled.pop(pursuit, None)
         waiters = pursuit.waiters
         if self._shared:
             pursuit.answered_acked = tuple(waiter for waiter in waiters if not waiter.proof)
-            pursuit.accepted = attempt.reqid
+            pursuit.accepted_by = attempt.reqid
         if len(waiters) == 1 and not waiters[0].proof and pursuit.end is None:
             # The plain case, and nearly all of them.
             pursuit.waiters = []
@@ -78,7 +75,7 @@ class Acceptance:
             self._answers.reply(pursuit, due, ending(pursuit, pursuit.end), route, now_ns, now_ns)
             if not pursuit.done:
                 # These asked after the accepted request had left.
-                pursuit.acked_ns = None
+                pursuit.accepted_for_others()
                 self._sending.go(pursuit, now_ns)
                 self._docket.schedule(pursuit)
             return
@@ -87,7 +84,7 @@ class Acceptance:
             return
         pursuit.acked_by = attempt
         if type(pursuit) is not Family or pursuit.left:
-            pursuit.query_ns = now_ns + self._docket.policy.hedge_ns
+            pursuit.asks_at(now_ns + self._docket.policy.hedge_ns)
         elif pursuit.meant:
             self._families.over(pursuit, "stream", now_ns)
         else:
@@ -96,7 +93,7 @@ class Acceptance:
         self._docket.schedule(pursuit)
 
     def family_accepted(self, family: Family, attempt: Attempt[Pursuit], now_ns: int) -> None:
-        if family.children is not None or family.verdict is not None or family.acked_ns is not None:
+        if family.children is not None or family.verdict is not None or family.said is ACCEPTED:
             return
         self._docket.close_attempt(family, attempt, now_ns)
         if family.done:
@@ -126,7 +123,7 @@ class Acceptance:
     def late_or_repeated(self, pursuit: Pursuit, attempt: Attempt[Pursuit], now_ns: int) -> None:
         """An ack for a pursuit that is over: news only to those who were answered `unknown` without one."""
         holder = pursuit if type(pursuit) is Family else self._answers.doubtful.get(pursuit.key)
-        if holder is None or not holder.answered_unknown or pursuit.acked_ns is not None:
+        if holder is None or not holder.answered_unknown or pursuit.said is ACCEPTED:
             self._docket.counts.repeated_acks += 1
         else:
             self._answers.tell_late(holder, Acked(), route_of(attempt.lane), now_ns)
@@ -134,7 +131,7 @@ class Acceptance:
     def end_told(self, pursuit: Pursuit, attempt: Attempt[Pursuit], row: Row, now_ns: int) -> None:
         """The answer to a cancel says how the very order ended that it was for."""
         if not pursuit.done:
-            pursuit.end = row
+            pursuit.bearer_ended(row, ours=pursuit.ours)
             self.accepted(pursuit, attempt, now_ns)
         elif (holder := self._answers.doubtful.get(pursuit.key)) is not None:
             self._answers.tell_late(holder, ending(holder, row), route_of(attempt.lane), now_ns)
@@ -172,7 +169,7 @@ class Acceptance:
                 )
             )
             return
-        self._docket.revoke(family)
+        family.taken_back()
         family.error = reject.error
         self._families.split(family, now_ns)
         self._docket.schedule(family)
@@ -180,7 +177,7 @@ class Acceptance:
     def family_shrank(self, family: Family, route: Route, now_ns: int) -> None:
         if family.done or family.children is not None:
             return
-        if not family.left and family.acked_ns is not None:
+        if not family.left and family.said is ACCEPTED:
             self._families.over(family, route, now_ns)
-        elif family.oks and self._judgement.accounted(family) and family.acked_ns is None and family.pending:
+        elif family.oks and self._judgement.accounted(family) and family.said is not ACCEPTED and family.pending:
             self.family_accepted(family, next(iter(family.pending.values())), now_ns)

@@ -24,7 +24,7 @@ from ..reactions import RULES
 from .acceptance import Acceptance
 from .docket import Docket
 from .names import Names
-from .pursuit import Pursuit
+from .pursuit import ACCEPTED, Pursuit
 from .questions import Questions
 from .refusals import Refusals
 from .sending import Sending
@@ -100,7 +100,7 @@ class Batches:
                 if whole:
                     self._acceptance.late_or_repeated(pursuit, attempt, now_ns)
                 continue
-            if pursuit.acked_ns is not None:
+            if pursuit.said is ACCEPTED:
                 continue
             if pursuit.end is not None and not whole:
                 self._names.follow(pursuit, now_ns)
@@ -113,7 +113,8 @@ class Batches:
                     self._questions.look_up(pursuit, now_ns)
                 case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID, error=error) if len(attempts) > 1:
                     # One bad id may have spoiled the batch: none of them is known to be refused, and some may be done.
-                    pursuit.ambiguous = pursuit.single = True
+                    pursuit.doubted()
+                    pursuit.single = True
                     pursuit.error = error
                     self._sending.elsewhere(pursuit, now_ns)
                 case RestFailed(fault=Fault.INVALID):

@@ -89,11 +89,6 @@ class Docket:
         told = why if pursuit.error is None else f"{why}; last heard: {pursuit.error}"
         self.decisions.append(Decided(what, pursuit.key, lane, told))
 
-    def revoke(self, pursuit: Pursuit) -> None:
-        pursuit.acked_ns = pursuit.acked_by = None
-        pursuit.query_ns = FAR_NS
-        pursuit.ambiguous = True
-
     @property
     def live(self) -> tuple[Lane, ...]:
         """The live WebSocket lanes, the active one first."""

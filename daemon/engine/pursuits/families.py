@@ -15,14 +15,13 @@ from ...contract.outcomes import (
     Settlement,
 )
 from ..budget import Pace
-from ..instants import FAR_NS
 from ..resting import Row
 from .answers import Answers
 from .docket import Docket
 from .family import Child, Family
 from .judgement import Judgement
 from .ports import Chase
-from .pursuit import Pursuit, Waiter
+from .pursuit import ACCEPTED, Pursuit, Waiter
 from .questions import Questions
 
 WALK_PER_S = 50.0
@@ -31,7 +30,7 @@ WALK_BURST = 100
 """Pace of cancelling everything one by one. Prime publishes no limit; this is half of what Futures allows a connection,
 and single cancels and a kill are not held to it."""
 
-ACCEPTED: tuple[type[Outcome], ...] = (*SAFE, Acked)
+LISTS_BEAR_OUT: tuple[type[Outcome], ...] = (*SAFE, Acked)
 """Outcomes of a walk's orders that only lists have to bear out."""
 
 LOOKS_NEEDED = 2
@@ -66,9 +65,9 @@ class Families:
             self._walk_checked(family, resting, now_ns)
             return
         family.seen_ns = family.listed_ns
-        if family.acked_ns is not None:
+        if family.said is ACCEPTED:
             if resting:
-                family.query_ns = now_ns + self._docket.policy.hedge_ns
+                family.asks_at(now_ns + self._docket.policy.hedge_ns)
             else:
                 self._answers.settle(family, family.ending(self._docket.resting), family.listed_by, now_ns)
             return
@@ -78,7 +77,7 @@ class Families:
                 # Nobody knows whether they were placed before its request left, or since: they are neither canceled
                 # nor called gone.
                 family.seen_ns = 0
-                family.query_ns = now_ns + self._docket.policy.hedge_ns
+                family.asks_at(now_ns + self._docket.policy.hedge_ns)
                 return
             self._go_on_after(family, news, now_ns)
             self._judge_children(family, family.listed_by, now_ns, now_ns)
@@ -86,7 +85,7 @@ class Families:
                 return
         if family.verdict is not None:
             if resting:
-                family.query_ns = now_ns + self._docket.policy.hedge_ns
+                family.asks_at(now_ns + self._docket.policy.hedge_ns)
                 return
             due = [waiter for waiter in family.waiters if self._judgement.window_ns(family, waiter) <= family.listed_ns]
             self._confirm(family, due, family.verdict, family.listed_by, now_ns)
@@ -111,7 +110,7 @@ class Families:
 
     def walk_from(self, family: Family, now_ns: int) -> None:
         """Go after everything that is known to be open, order by order, and look for what is not known of."""
-        family.retry_ns = family.silent_ns = FAR_NS
+        family.rests_easy()
         if family.children is not None:
             return
         family.mean(self._docket.resting.open_ids())
@@ -141,7 +140,7 @@ class Families:
         while family.unwalked and not family.done:
             wait_ns = self._walk.take(now_ns)
             if wait_ns and now_ns < hurry_ns:
-                family.retry_ns = min(now_ns + wait_ns, hurry_ns)
+                family.retries_at(min(now_ns + wait_ns, hurry_ns))
                 self._docket.schedule(family)
                 return
             order_id = family.unwalked.pop(0)
@@ -163,7 +162,7 @@ class Families:
             family.clean_looks += (family.listed_ns,)
             family.count = sum(isinstance(told.outcome, Acked | Canceled) for told in children.values() if told)
             verdict = family.verdict or (family.combined() if children else Canceled())
-            if not isinstance(verdict, ACCEPTED):
+            if not isinstance(verdict, LISTS_BEAR_OUT):
                 self._give_bad_news(family, verdict, now_ns)
                 return
             family.verdict = verdict
@@ -171,12 +170,12 @@ class Families:
             self._confirm(family, due, verdict, "stream", now_ns)
             if not family.done:
                 self._questions.ask(family, now_ns)
-        elif all(told is not None for told in children.values()) and not isinstance(family.combined(), ACCEPTED):
+        elif all(told is not None for told in children.values()) and not isinstance(family.combined(), LISTS_BEAR_OUT):
             self._give_bad_news(family, family.combined(), now_ns)
         else:
             if children and isinstance(family.combined(), Acked):
                 self._tell_unproved(family, Acked(), "stream", now_ns)
-            family.query_ns = now_ns + self._docket.policy.hedge_ns
+            family.asks_at(now_ns + self._docket.policy.hedge_ns)
 
     def _give_bad_news(self, family: Family, outcome: Outcome, now_ns: int) -> None:
         """Some of a walk's orders may rest for good. Whoever asked after the last list was asked for waits for one."""
@@ -197,7 +196,7 @@ class Families:
         assert type(family) is Family
         if family.children is not None or family.verdict is not None:
             return
-        family.retry_ns = family.silent_ns = FAR_NS
+        family.rests_easy()
         if not family.left:
             if family.meant and not self._judgement.unlisted(family):
                 self._verify(family, family.ending(self._docket.resting), now_ns)
@@ -224,7 +223,7 @@ class Families:
             self.chase.submit(Child(family, order_id), key, proof, deadline_ns, now_ns)
             if key in self._docket.pursued:
                 # The family's own request may have reached it.
-                self._docket.pursued[key].ambiguous = True
+                self._docket.pursued[key].doubted()
 
     def child_told(self, child: Child, settlement: Settlement, now_ns: int) -> None:
         """One of a family's orders was settled, in time or late: with the last of them the family is."""
@@ -275,7 +274,7 @@ class Families:
             # Looks are repeated until two in a row show nothing, so the first can be made now.
             self._questions.ask(family, now_ns)
         elif not family.done:
-            family.query_ns = max(now_ns, min(self._judgement.window_ns(family, waiter) for waiter in family.waiters))
+            family.asks_at(max(now_ns, min(self._judgement.window_ns(family, waiter) for waiter in family.waiters)))
             self._docket.schedule(family)
 
     def over(self, family: Family, route: Route, now_ns: int) -> None:
@@ -287,5 +286,5 @@ class Families:
         if known:
             self._answers.settle(family, family.ending(self._docket.resting), route, now_ns)
         else:
-            family.query_ns = now_ns + self._docket.policy.hedge_ns
+            family.asks_at(now_ns + self._docket.policy.hedge_ns)
             self._docket.schedule(family)

@@ -35,7 +35,7 @@ from .families import Families
 from .family import Family, Sweep
 from .judgement import Judgement
 from .names import Names
-from .pursuit import Pursuit, Waiter, ending
+from .pursuit import ACCEPTED, Pursuit, Waiter, ending
 from .questions import Questions
 from .refusals import Refusals
 from .rest import Rest
@@ -92,7 +92,7 @@ class Pursuits(Docket):
                 order = Target("order_id", bearer.order_id)
                 pursued = self.pursued.get(order)
                 # Once it was accepted the name may have been given to a newer order.
-                key = order if pursued is None or pursued.acked_ns is None else target
+                key = order if pursued is None or pursued.said is not ACCEPTED else target
         elif target.kind != "order_id":
             self._submit_family(target, waiter, now_ns)
             return
@@ -126,11 +126,11 @@ class Pursuits(Docket):
         waiter = Waiter(ticket, target, True, deadline_ns, now_ns)
         pursuit = self.pursued.get(target)
         if pursuit is not None:
-            pursuit.ambiguous = True
+            pursuit.doubted()
             self.join(pursuit, waiter, now_ns)
             return
         pursuit = Pursuit(target, waiter)
-        pursuit.ambiguous = True
+        pursuit.doubted()
         if symbol is not None:
             pursuit.symbol = symbol
         row = self.resting.get(order_id)
@@ -142,7 +142,7 @@ class Pursuits(Docket):
             self._sending.go(pursuit, now_ns)
         else:
             self._questions.ask(pursuit, now_ns)
-            pursuit.silent_ns = now_ns + self.policy.hedge_ns
+            pursuit.listens(now_ns + self.policy.hedge_ns)
         self.schedule(pursuit)
 
     def submit_batch(self, tickets: Sequence[tuple[Any, Target]], proof: bool, deadline_ns: int, now_ns: int) -> None:
@@ -183,14 +183,14 @@ class Pursuits(Docket):
         self._sending.send(family, REST, now_ns)
         self.schedule(family)
         for pursuit in swept:
-            pursuit.silent_ns = now_ns + self.policy.hedge_ns
+            pursuit.listens(now_ns + self.policy.hedge_ns)
             self.schedule(pursuit)
 
     def join(self, pursuit: Pursuit, waiter: Waiter, now_ns: int) -> None:
-        if pursuit.acked_ns is not None and self._judgement.acceptance_failed(pursuit, now_ns):
-            self.revoke(pursuit)
+        if pursuit.said is ACCEPTED and self._judgement.acceptance_failed(pursuit, now_ns):
+            pursuit.taken_back()
             self._sending.go(pursuit, now_ns)
-        elif pursuit.acked_ns is not None and not waiter.proof:
+        elif pursuit.said is ACCEPTED and not waiter.proof:
             if self.policy.shared:
                 pursuit.answered_acked += (waiter,)
             self._answers.answer(pursuit, waiter, Acked(), pursuit.acked_route, pursuit.acked_ns, now_ns)
@@ -252,10 +252,10 @@ class Pursuits(Docket):
         if pursuit.deadline_ns <= now_ns:
             self._answers.expire(pursuit, now_ns)
         if not pursuit.done and pursuit.query_ns <= now_ns:
-            pursuit.query_ns = FAR_NS
+            pursuit.asks_at(FAR_NS)
             self._questions.ask(pursuit, now_ns)
         if not pursuit.done and pursuit.retry_ns <= now_ns:
-            pursuit.retry_ns = FAR_NS
+            pursuit.unpaused()
             if type(pursuit) is Family and pursuit.unwalked:
                 self._families.walk_on(pursuit, now_ns)
                 self.schedule(pursuit)
@@ -265,7 +265,7 @@ class Pursuits(Docket):
             self.decide("retry", pursuit, None, "the pause after the last try is over")
             self._sending.go(pursuit, now_ns)
         if not pursuit.done and pursuit.silent_ns <= now_ns:
-            pursuit.silent_ns = FAR_NS
+            pursuit.listens(FAR_NS)
             self._sending.hedge(pursuit, now_ns)
         self.schedule(pursuit)
 

@@ -21,7 +21,7 @@ from ..inflight import Attempt
 from ..reactions import RULES
 from .docket import Docket
 from .family import Family
-from .pursuit import Pursuit, Waiter, closed_state
+from .pursuit import ACCEPTED, Pursuit, Waiter, closed_state
 
 NO_PROOF = "accepted by the venue, but no proof came before the deadline"
 
@@ -52,7 +52,7 @@ class Judgement:
                 return Refused("no_route", f"{self._docket.venue} is in maintenance: it takes no cancels")
             nor = f", and {self._docket.lanes.rest_error}" if self._docket.policy.rest else ""
             return Refused("no_route", f"no {self._docket.venue} session takes it{nor}")
-        if pursuit.acked_ns is not None:
+        if pursuit.said is ACCEPTED:
             pursuit.error = NO_PROOF
             return Unknown(pursuit.routes)
         if self.is_denied(pursuit, waiter):
@@ -131,7 +131,7 @@ class Judgement:
 
         The second request of a hedge comes too late as a rule, and says nothing about the first.
         """
-        if attempt.reqid != pursuit.accepted or reject.fault is Fault.NOT_OPEN:
+        if attempt.reqid != pursuit.accepted_by or reject.fault is Fault.NOT_OPEN:
             return False
         resting, name = self._docket.resting, str(pursuit.key.value)
         row = resting.get(name) if pursuit.key.kind == "order_id" else resting.bearer(name)

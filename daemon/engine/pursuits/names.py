@@ -7,7 +7,7 @@ from ..resting import Row
 from .answers import Answers
 from .docket import Docket
 from .ports import Chase
-from .pursuit import Pursuit
+from .pursuit import ACCEPTED, Pursuit
 
 
 class Names:
@@ -20,8 +20,7 @@ class Names:
 
     def follow(self, pursuit: Pursuit, now_ns: int) -> None:
         """Go on by client order id for those who asked by it, after the order that bore it has ended."""
-        row, pursuit.end = pursuit.end, None
-        assert row is not None
+        row = pursuit.follows_name()
         if pursuit.key.kind == "cl_ord_id":
             pursuit.bearer = row
             if not pursuit.pending:
@@ -60,12 +59,10 @@ class Names:
         """A pursuit by client order id goes on under the order's own id: others join it, and its state can be asked."""
         pursuit = self._docket.pursued.get(named)
         # One that was accepted already went after whatever bore the name then; this order may be a newer one.
-        if pursuit is not None and pursuit.acked_ns is None and order not in self._docket.pursued:
+        if pursuit is not None and pursuit.said is not ACCEPTED and order not in self._docket.pursued:
             del self._docket.pursued[named]
             self._docket.pursued[order] = pursuit
-            pursuit.key = order
-            pursuit.bearer = None
-            pursuit.ours = False
+            pursuit.identified(order)
 
     def is_named(self, pursuit: Pursuit, order_id: str) -> bool:
         """Whether an ack that names its order can be this pursuit's; one by client order id learns its order so."""

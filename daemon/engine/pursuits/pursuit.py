@@ -1,5 +1,6 @@
 """What is known of one pursuit: the order or the family of orders it is after, who waits for it, and what was tried."""
 
+import enum
 from typing import Any
 
 from ...contract.ids import Reqid, Target
@@ -33,8 +34,25 @@ class Waiter:
         self.asked_ns = asked_ns
 
 
+class Said(enum.Enum):
+    """What the venue has said of a pursuit's cancel, as far as it still holds. The table stands above."""
+
+    NOTHING = "nothing that still holds"
+    ACCEPTED = "it will cancel"
+    DENIED = "it knows no such open order"
+    ENDED = "the order that bore the client order id has ended; it is open whether the waiters meant that order"
+
+
+NOTHING, ACCEPTED, DENIED, ENDED = Said
+"""Its members under names of their own: reading them off the class would cost the plain cancel a tenth of its ack."""
+
+
 class Pursuit:
     """One order, or one family of orders, being cancelled. `key` is what goes on the wire.
+
+    `said` is the state; three more things may be true at once and have verbs of their own: which way the cancel takes
+    (pending, queued, stranded), which question is asked about it (asking, absent), and whether an attempt of ours is
+    in doubt (ambiguous). A verb sets all the fields that change together; nobody else writes them.
 
     What most cancels never touch stays a class attribute, so that a plain cancel costs few stores.
     """
@@ -44,7 +62,30 @@ class Pursuit:
     nameless = False
     """It cannot leave before its order's symbol is known."""
 
-    # What was sent, and what may have come of it.
+    # What the venue said.
+    said = NOTHING
+    acked_ns: int | None = None
+    """When the cancel was accepted. Only in ACCEPTED."""
+    acked_route: Route = "none"
+    acked_by: "Attempt[Pursuit] | None" = None
+    """The attempt that was accepted, while a waiter still waits for proof. Only in ACCEPTED."""
+    denied_ns: int | None = None
+    """When the last request left to which the venue answered that it knows no such open order. Always in DENIED; kept
+    in ACCEPTED and ENDED, which may be taken back."""
+    denied_route: Route = "none"
+    end: Row | None = None
+    """How the order ended that bore the name. Always in ENDED."""
+    error: str | None = None
+    """The venue's last words."""
+    reject_class: RejectClass | None = None
+
+    # By client order id.
+    bearer: Row | None = None
+    """The order that bore the name last and has ended."""
+    ours = False
+    """A request of ours may have been what canceled `end` or `bearer`."""
+
+    # The way: what was sent, and how it goes on.
     sent: tuple[Lane, ...] = ()
     """The lane of every request that may have left, in their sequence."""
     first_sent_ns: int | None = None
@@ -56,19 +97,8 @@ class Pursuit:
     """Sessions on which it had a new token's try already."""
     queued = False
     """It waits for the REST lane."""
-    ambiguous = False
-    """An attempt may have taken effect without our having heard of it."""
-
-    # What the venue said.
-    acked_ns: int | None = None
-    acked_route: Route = "none"
-    acked_by: "Attempt[Pursuit] | None" = None
-    """Whose acceptance it was, while somebody still waits for proof."""
-    error: str | None = None
-    reject_class: RejectClass | None = None
-    denied_ns: int | None = None
-    """When the last request left of which the venue said that it knows no such open order."""
-    denied_route: Route = "none"
+    stranded = False
+    """No route was free when it wanted one: the next session that comes up takes it."""
     crowded = False
     """It was to go as a batch, because single requests for it and its like would overdraw the budget."""
     batched = False
@@ -78,7 +108,12 @@ class Pursuit:
     overdrawn = False
     """Its pair's counter is over the ceiling: REST takes it as a batch only, if need be a batch of one."""
 
-    # What became of the order.
+    # The doubt.
+    ambiguous = False
+    """An attempt may have taken effect without our having heard of it. Cleared where it turns out that no byte of it
+    had left, and nowhere else."""
+
+    # The question.
     asked = False
     """A query for this order was made."""
     asking = False
@@ -87,23 +122,18 @@ class Pursuit:
     """Not to be queried together with others again."""
     absent = False
     """A query found no such order."""
-    end: Row | None = None
-    """How its order ended, while it is open whether those who asked by client order id meant that order."""
-    bearer: Row | None = None
-    """By client order id: the order that bore the name last and has ended."""
-    ours = False
-    """A request of ours may have been what canceled `end` or `bearer`."""
 
-    # When to do what next.
+    # Alarms: when to do what next. `Docket.schedule` takes them over.
     silent_ns = FAR_NS
+    """When the last request counts as silent: then the next route is tried beside it."""
     retry_ns = FAR_NS
+    """When to send again after a pause."""
     query_ns = FAR_NS
+    """When to ask for the order's state."""
     scheduled_ns = FAR_NS
     """The earliest of them and of the deadline for which there is an alarm."""
     retries = 0
     reasks = 0
-    stranded = False
-    """No route was free when it wanted one: the next session that comes up takes it."""
 
     # How it ended.
     done = False
@@ -111,14 +141,159 @@ class Pursuit:
     answered_unknown: tuple[Waiter, ...] = ()
     answered_acked: tuple[Waiter, ...] = ()
     """Kept only where the venue can take an acceptance back."""
-    accepted: Reqid | None = None
-    """Which request they were answered by."""
+    accepted_by: Reqid | None = None
+    """The request whose acceptance they were answered by."""
 
     def __init__(self, target: Target, waiter: Waiter) -> None:
         self.key = target
         self.waiters = [waiter]
         self.deadline_ns = waiter.deadline_ns
         self.pending: dict[Lane, Attempt[Pursuit]] = {}
+
+    # ---------------------------------------------------------------- what the venue says
+
+    def accepted(self, route: Route, now_ns: int) -> None:
+        """The venue will cancel: nothing is to be sent, and no silence counts, as long as that holds."""
+        self.said = ACCEPTED
+        self.acked_ns = now_ns
+        self.acked_route = route
+        self.retry_ns = self.silent_ns = FAR_NS
+
+    def taken_back(self) -> None:
+        """The acceptance does not hold: what was said before it does, and the request may have worked all the same."""
+        self.acked_ns = self.acked_by = None
+        self.query_ns = FAR_NS
+        self.ambiguous = True
+        self._falls_back()
+
+    def accepted_for_others(self) -> None:
+        """The acceptance was of an earlier order; whoever is left asked by the name after its request had left."""
+        self.acked_ns = None
+        self._falls_back()
+
+    def denied(self, route: Route, sent_ns: int) -> None:
+        """The venue knows no such open order. sent_ns: when the request left that it answered so."""
+        self.said = DENIED
+        self.denied_ns = sent_ns
+        self.denied_route = route
+
+    def weighed(self) -> None:
+        """The venue charged for the order, so it is there: an earlier denial does not hold any more."""
+        self.denied_ns = None
+        self._falls_back()
+
+    def bearer_ended(self, row: Row, *, ours: bool) -> None:
+        """The order that bore the name has ended. ours: a request of ours may have been what canceled it."""
+        self.end = row
+        self.ours = ours
+        if self.said is not ACCEPTED:
+            self.said = ENDED
+
+    def follows_name(self) -> Row:
+        """The order that ended was not what the waiters meant, as far as is known: the name is followed."""
+        row, self.end = self.end, None
+        assert row is not None
+        self._falls_back()
+        return row
+
+    def identified(self, order: Target) -> None:
+        """The order that the name stands for is known: from here on it goes by that order's own id."""
+        self.key = order
+        self.bearer = None
+        self.ours = False
+
+    def _falls_back(self) -> None:
+        """Into the state that what still holds makes it."""
+        if self.acked_ns is not None:
+            self.said = ACCEPTED
+        elif self.end is not None:
+            self.said = ENDED
+        else:
+            self.said = NOTHING if self.denied_ns is None else DENIED
+
+    # ---------------------------------------------------------------- the way
+
+    def leaves(self, attempt: "Attempt[Pursuit]", silent_ns: int) -> None:
+        """A request is about to leave. silent_ns: from when on it counts as silent."""
+        lane = attempt.lane
+        self.pending[lane] = attempt
+        self.sent += (lane,)
+        self.silent_ns = silent_ns
+        if self.first_sent_ns is None:
+            self.first_sent_ns = attempt.sent_ns
+
+    def leaves_within(self, lane: Lane, now_ns: int, silent_ns: int) -> None:
+        """It left within a request for everything: whether that request met it, only the answer or a stream tells."""
+        self.sent += (lane,)
+        self.first_sent_ns = self.first_sent_ns or now_ns
+        self.ambiguous = True
+        self.silent_ns = silent_ns
+
+    def take_back(self, lane: Lane) -> None:
+        """The last request on this lane failed before a byte had left: it counts as never sent."""
+        at = len(self.sent) - 1 - self.sent[::-1].index(lane)
+        self.sent = self.sent[:at] + self.sent[at + 1 :]
+        self.unsent |= {lane}
+        if not self.sent:
+            self.first_sent_ns = None
+
+    def doubted(self) -> None:
+        """An attempt may have taken effect without our having heard of it."""
+        self.ambiguous = True
+
+    def renews(self, lane: Lane) -> None:
+        """A new session has a token of its own: the lane may be tried again."""
+        self.renewed -= {lane}
+        self.refused -= {lane}
+
+    # ---------------------------------------------------------------- alarms
+
+    def listens(self, silent_ns: int) -> None:
+        """From then on a missing answer counts as silence."""
+        self.silent_ns = silent_ns
+
+    def paused(self, until_ns: int) -> None:
+        """Nothing more is sent before then, and no silence counts meanwhile."""
+        self.retry_ns = until_ns
+        self.silent_ns = FAR_NS
+
+    def retries_at(self, at_ns: int) -> None:
+        """One more try then; a request that is still out goes on being listened for."""
+        self.retry_ns = at_ns
+
+    def unpaused(self) -> None:
+        """The pause is over, or its reason is gone."""
+        self.retry_ns = FAR_NS
+
+    def rests_easy(self) -> None:
+        """No try is planned and no silence counts: what comes next comes from elsewhere."""
+        self.retry_ns = self.silent_ns = FAR_NS
+
+    def strands(self, until_ns: int) -> None:
+        """No route is free: the next session takes it, or whatever is free then."""
+        self.retries += 1
+        self.retry_ns = until_ns
+        self.stranded = True
+
+    # ---------------------------------------------------------------- the question
+
+    def asks(self) -> None:
+        """Its state is being asked for."""
+        self.asking = self.asked = True
+
+    def asks_at(self, at_ns: int) -> None:
+        """Its state is to be asked for then."""
+        self.query_ns = at_ns
+
+    def wants_symbol(self) -> None:
+        """It cannot leave before its order's symbol is known, and no silence counts until then."""
+        self.nameless = True
+        self.silent_ns = FAR_NS
+
+    def has_symbol(self) -> None:
+        """Its order's symbol is known: it can leave at once."""
+        self.nameless = False
+        self.retry_ns = FAR_NS
 
     @property
     def attempts(self) -> int:
@@ -134,14 +309,6 @@ class Pursuit:
     def routes(self) -> tuple[Route, ...]:
         """The routes by which they may have left."""
         return tuple(dict.fromkeys(map(route_of, self.sent)))
-
-    def take_back(self, lane: Lane) -> None:
-        """The last request on this lane failed before a byte had left: it counts as never sent."""
-        at = len(self.sent) - 1 - self.sent[::-1].index(lane)
-        self.sent = self.sent[:at] + self.sent[at + 1 :]
-        self.unsent |= {lane}
-        if not self.sent:
-            self.first_sent_ns = None
 
 
 def ending(pursuit: Pursuit, row: Row) -> Outcome:

@@ -33,7 +33,7 @@ class Questions:
         if pursuit.asking or (pursuit.key.kind == "cl_ord_id" and not self._docket.policy.named_queries):
             return
         if self._docket.policy.rest:
-            pursuit.asking = pursuit.asked = True
+            pursuit.asks()
             self.queries[pursuit] = None
             self._docket.effects.append(RestReady())
             return
@@ -46,12 +46,12 @@ class Questions:
             pursuit.listed_ns = now_ns
         lane = next((lane for lane in live if lane not in pursuit.pending), live[0] if live else None)
         if lane is None:
-            pursuit.query_ns = now_ns + self._docket.policy.hedge_ns
+            pursuit.asks_at(now_ns + self._docket.policy.hedge_ns)
             return
         if type(pursuit) is not Family and len(self.looks) >= LOOK_LIMIT:
             self._look_with_others(pursuit, lane, now_ns)
             return
-        pursuit.asking = pursuit.asked = True
+        pursuit.asks()
         self.look(pursuit, lane, str(pursuit.key.value) if pursuit.key.kind == "order_id" else None)
 
     def _look_with_others(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
@@ -60,9 +60,9 @@ class Questions:
             self._crowd_ns = now_ns
             self.look(self.crowd, lane, None)
         elif self._crowd_ns != now_ns:
-            pursuit.query_ns = now_ns + self._docket.policy.hedge_ns
+            pursuit.asks_at(now_ns + self._docket.policy.hedge_ns)
             return
-        pursuit.asking = pursuit.asked = True
+        pursuit.asks()
         self.crowd.append(pursuit)
 
     def look(self, asker: Pursuit | Call | list[Pursuit], lane: Lane, order_id: str | None) -> None:
@@ -111,6 +111,7 @@ class Questions:
 
     def look_up(self, pursuit: Pursuit, now_ns: int) -> None:
         """It may have been cancelled, and nobody says so: ask for its state, and cancel it alone if it rests."""
-        pursuit.ambiguous = pursuit.single = True
+        pursuit.doubted()
+        pursuit.single = True
         self.ask(pursuit, now_ns)
-        pursuit.retry_ns = now_ns + self._docket.policy.hedge_ns
+        pursuit.retries_at(now_ns + self._docket.policy.hedge_ns)

@@ -20,7 +20,7 @@ from .families import Families
 from .family import Family
 from .judgement import Judgement
 from .names import Names
-from .pursuit import Pursuit
+from .pursuit import ACCEPTED, Pursuit
 from .questions import Questions
 from .sending import Sending
 
@@ -56,7 +56,7 @@ class Refusals:
             self._docket.lanes.close(lane, now_ns + rule.closes_ms * MS, spent=fault is Fault.ROUTE_BUSY)
             if lane == REST:
                 self._docket.lanes.rest_error = f"REST is left alone after: {error}"
-        if pursuit.acked_ns is not None:
+        if pursuit.said is ACCEPTED:
             return
         pursuit.error = error
         if pursuit.end is not None:
@@ -65,18 +65,18 @@ class Refusals:
             if self._sending.diverted(pursuit, now_ns):
                 return
         pursuit.reject_class = rule.reject_class
-        pursuit.ambiguous = pursuit.ambiguous or rule.ambiguous
+        if rule.ambiguous:
+            pursuit.doubted()
         if type(pursuit) is Family and self._judgement.is_of_one(pursuit, fault):
             self._families.split(pursuit, now_ns)
             return
         if fault is Fault.NOT_OPEN and pursuit.key.kind != "all":
-            pursuit.denied_ns = attempt.sent_ns
-            pursuit.denied_route = route_of(lane)
+            pursuit.denied(route_of(lane), attempt.sent_ns)
             self._resolve(pursuit, now_ns)
             return
         if fault is Fault.THROTTLED:
             # Only an order that is there is weighed: an earlier denial does not hold any more.
-            pursuit.denied_ns = None
+            pursuit.weighed()
         match rule.reaction:
             case Reaction.AGAIN:
                 if fault is Fault.THROTTLED and self._batch_throttled(pursuit, now_ns):
@@ -126,7 +126,7 @@ class Refusals:
             member.overdrawn = True
             # The venue weighs it, so it knows it: this is not the id that spoils a batch.
             member.single = False
-            member.retry_ns = FAR_NS
+            member.unpaused()
             self._sending.send(member, REST, now_ns)
             self._docket.schedule(member)
         return True
@@ -149,15 +149,15 @@ class Refusals:
     def plan_reask(self, pursuit: Pursuit, now_ns: int) -> None:
         pause_ns = REASK_MS[min(pursuit.reasks, len(REASK_MS) - 1)] * MS
         pursuit.reasks += 1
-        pursuit.silent_ns = FAR_NS
+        pursuit.listens(FAR_NS)
         if self._judgement.seen_open(pursuit):
             # The order stream and the answer contradict each other: one of them is behind.
-            pursuit.retry_ns = now_ns + pause_ns
+            pursuit.retries_at(now_ns + pause_ns)
             return
         waiting = [waiter for waiter in pursuit.waiters if not self._judgement.is_denied(pursuit, waiter)]
         windows = [self._judgement.window_ns(pursuit, waiter) for waiter in waiting]
         # With none left only the query is waited for.
-        pursuit.retry_ns = max(now_ns, min(now_ns + pause_ns, *windows)) if windows else FAR_NS
+        pursuit.retries_at(max(now_ns, min(now_ns + pause_ns, *windows)) if windows else FAR_NS)
 
     def fault_of_named(self, pursuit: Pursuit, reject: CancelReject) -> Fault:
         """What a refusal comes to, by the order that it names: that is the one which a client order id stood for.

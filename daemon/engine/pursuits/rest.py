@@ -32,7 +32,7 @@ from .docket import Docket
 from .families import Families
 from .family import Family
 from .judgement import Judgement
-from .pursuit import Pursuit
+from .pursuit import ACCEPTED, Pursuit
 from .questions import Questions
 from .refusals import Refusals
 from .sending import Sending
@@ -174,10 +174,10 @@ class Rest:
         for attempt in call.attempts:
             pursuit = attempt.of
             self._docket.close_attempt(pursuit, attempt, now_ns)
-            if pursuit.done or pursuit.acked_ns is not None:
+            if pursuit.done or pursuit.said is ACCEPTED:
                 continue
             if left:
-                pursuit.ambiguous = True
+                pursuit.doubted()
             else:
                 pursuit.take_back(REST)
                 for swept in pursuit.swept if type(pursuit) is Family else ():
@@ -207,7 +207,7 @@ class Rest:
                         self._families.split(pursuit, now_ns)
                 elif pursuit.done:
                     self._acceptance.late_or_repeated(pursuit, attempt, now_ns)
-                elif pursuit.acked_ns is None:
+                elif pursuit.said is not ACCEPTED:
                     self._acceptance.accepted(pursuit, attempt, now_ns)
             case RestOrders(orders=orders):
                 self._states.state_told(pursuit, attempt, orders, now_ns)
@@ -215,7 +215,7 @@ class Rest:
                 row = Row("", now_ns)
                 row.status, row.filled_qty = state, filled_qty
                 self._acceptance.end_told(pursuit, attempt, row, now_ns)
-            case _ if pursuit.done or pursuit.acked_ns is not None:
+            case _ if pursuit.done or pursuit.said is ACCEPTED:
                 return
             case RestCanceled():
                 # No order was cancelled and no error was named: as good as "no such open order".
@@ -245,7 +245,7 @@ class Rest:
             self._cancel_answered(attempt, verdict, now_ns)
             return
         self._docket.close_attempt(pursuit, attempt, now_ns)
-        if not pursuit.done and pursuit.acked_ns is None:
+        if not pursuit.done and pursuit.said is not ACCEPTED:
             pursuit.error = "the answer to the batch does not mention it"
             self._questions.look_up(pursuit, now_ns)
             self._docket.schedule(pursuit)

@@ -26,7 +26,7 @@ from .families import Families
 from .family import Family
 from .judgement import Judgement
 from .names import Names
-from .pursuit import Pursuit
+from .pursuit import ACCEPTED, Pursuit
 from .questions import Questions
 
 
@@ -105,12 +105,10 @@ class Sending:
 
     def _later(self, pursuit: Pursuit, now_ns: int) -> None:
         pause = RETRY_MS[min(pursuit.retries, len(RETRY_MS) - 1)]
-        pursuit.retries += 1
-        pursuit.retry_ns = now_ns + pause * MS
-        pursuit.stranded = True
+        pursuit.strands(now_ns + pause * MS)
 
     def send(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
-        pursuit.silent_ns = now_ns + self._docket.policy.hedge_ns
+        pursuit.listens(now_ns + self._docket.policy.hedge_ns)
         if pursuit.stranded:
             pursuit.stranded = False
         if lane == REST:
@@ -134,16 +132,14 @@ class Sending:
 
     def _await_symbol(self, pursuit: Pursuit, now_ns: int) -> None:
         """Nothing can leave without the symbol: a look may show it, or the order's first event."""
-        pursuit.nameless = True
-        pursuit.silent_ns = FAR_NS
+        pursuit.wants_symbol()
         if not pursuit.asked:
             self._questions.ask(pursuit, now_ns)
         self._later(pursuit, now_ns)
 
     def named_at_last(self, pursuit: Pursuit, now_ns: int) -> None:
         if pursuit.nameless:
-            pursuit.nameless = False
-            pursuit.retry_ns = FAR_NS
+            pursuit.has_symbol()
             self.go(pursuit, now_ns)
             self._docket.schedule(pursuit)
 
@@ -156,15 +152,11 @@ class Sending:
         if type(pursuit) is Family and pursuit.swept:
             self._sweep_left(pursuit, lane, now_ns)
         attempt = self._docket.inflight.open(pursuit, lane, now_ns)
-        pursuit.pending[lane] = attempt
-        pursuit.sent += (lane,)
-        pursuit.silent_ns = now_ns + self._docket.policy.hedge_ns
-        if pursuit.first_sent_ns is None:
-            pursuit.first_sent_ns = now_ns
+        pursuit.leaves(attempt, now_ns + self._docket.policy.hedge_ns)
         return attempt
 
     def wants(self, pursuit: Pursuit, lane: Lane) -> bool:
-        return pursuit.acked_ns is None and lane not in pursuit.pending and not self._barred(pursuit)
+        return pursuit.said is not ACCEPTED and lane not in pursuit.pending and not self._barred(pursuit)
 
     def hedge(self, pursuit: Pursuit, now_ns: int) -> None:
         """Silence: a second route beside the first. The first is not given up, and nothing is concluded."""
@@ -192,7 +184,7 @@ class Sending:
             self.go(pursuit, now_ns)
 
     def doubt(self, pursuit: Pursuit, answer: RestAnswer, now_ns: int) -> None:
-        pursuit.ambiguous = True
+        pursuit.doubted()
         pursuit.error = getattr(answer, "why", "an answer to another question")
         self.elsewhere(pursuit, now_ns)
 
@@ -201,17 +193,13 @@ class Sending:
         for pursuit in family.swept:
             if pursuit.done:
                 continue
-            pursuit.sent += (lane,)
-            pursuit.first_sent_ns = pursuit.first_sent_ns or now_ns
-            pursuit.ambiguous = True
-            pursuit.silent_ns = now_ns + self._docket.policy.hedge_ns
+            pursuit.leaves_within(lane, now_ns, now_ns + self._docket.policy.hedge_ns)
             self._docket.schedule(pursuit)
 
     def again_at(self, pursuit: Pursuit, at_ns: int, now_ns: int) -> None:
         """Plan one more try, unless nobody will be waiting by then: then the refusal is the answer."""
         if pursuit.pending or pursuit.queued or any(waiter.deadline_ns > at_ns for waiter in pursuit.waiters):
-            pursuit.retry_ns = at_ns
-            pursuit.silent_ns = FAR_NS
+            pursuit.paused(at_ns)
         else:
             self.reject_if_final(pursuit, now_ns)
 

@@ -36,7 +36,7 @@ from .docket import Docket
 from .family import Family
 from .judgement import Judgement
 from .names import Names
-from .pursuit import ending
+from .pursuit import ACCEPTED, ending
 from .questions import Questions
 from .refusals import Refusals
 from .rest import Rest
@@ -123,7 +123,7 @@ class Sessions:
             self._docket.counts.stray_acks += 1
         elif pursuit.done:
             self._acceptance.late_or_repeated(pursuit, attempt, now_ns)
-        elif pursuit.acked_ns is not None:
+        elif pursuit.said is ACCEPTED:
             self._docket.counts.repeated_acks += 1
             self._docket.close_attempt(pursuit, attempt, now_ns)
         else:
@@ -155,7 +155,7 @@ class Sessions:
         if self._is_repeated(reject.event_id):
             return
         pursuit = attempt.of
-        if type(pursuit) is Family and pursuit.acked_ns is not None:
+        if type(pursuit) is Family and pursuit.said is ACCEPTED:
             # Of an order that had ended before there is nothing to say.
             if reject.fault is not Fault.NOT_OPEN:
                 self._acceptance.one_refused(pursuit, reject, now_ns)
@@ -166,7 +166,7 @@ class Sessions:
         else:
             if pursuit.acked_by is attempt:
                 # Accepted at first, refused in the end: Prime answers like this.
-                self._docket.revoke(pursuit)
+                pursuit.taken_back()
                 if pursuit.answered_acked:
                     self._acceptance.revoked(pursuit, reject, now_ns)
             self._docket.close_attempt(pursuit, attempt, now_ns)
@@ -200,18 +200,17 @@ class Sessions:
         """A WebSocket lane is authenticated and subscribed."""
         waiting_for_token = self._docket.lanes.up(lane)
         for pursuit in [*self._docket.pursued.values(), *self._docket.families]:
-            if pursuit.acked_ns is not None or pursuit.done or pursuit in self._docket.held:
+            if pursuit.said is ACCEPTED or pursuit.done or pursuit in self._docket.held:
                 continue
             if lane in pursuit.renewed:
                 # A new session has a token of its own.
-                pursuit.renewed -= {lane}
-                pursuit.refused -= {lane}
+                pursuit.renews(lane)
             # Whoever every route left in silence hedges on this one too; a userref must not, it is asked for once.
             silent = pursuit.pending and pursuit.silent_ns == pursuit.retry_ns == FAR_NS
             waited = pursuit.queued or pursuit.stranded or (pursuit in waiting_for_token and not pursuit.pending)
             if waited or (silent and pursuit.key.kind != "userref"):
                 self._docket.unqueue(pursuit)
-                pursuit.retry_ns = FAR_NS
+                pursuit.unpaused()
                 self._sending.go(pursuit, now_ns)
                 self._docket.schedule(pursuit)
 
@@ -222,12 +221,12 @@ class Sessions:
         lost = [attempt.of for attempt in self._docket.inflight.lost(lane, now_ns)]
         for pursuit in lost:
             del pursuit.pending[lane]
-            pursuit.ambiguous = True
+            pursuit.doubted()
         if not self._docket.lanes.live and self._docket.mode == "maintenance":
             # Nobody is left to tell us that it is over, so the routes are asked instead.
             self.mode_changed("unknown", now_ns)
         for pursuit in dict.fromkeys([*lost, *waiting_for_token]):
-            if not pursuit.done and pursuit.acked_ns is None:
+            if not pursuit.done and pursuit.said is not ACCEPTED:
                 self._sending.elsewhere(pursuit, now_ns)
                 if not self._docket.policy.rest and not pursuit.done:
                     # A second cancel of a dying order does no harm, so it has left; what the first one did is asked.
@@ -244,14 +243,14 @@ class Sessions:
     def token_renewed(self, lane: Lane, now_ns: int) -> None:
         """The lane has a new token: whoever waited for it tries once more."""
         for pursuit in self._docket.lanes.token_renewed(lane, now_ns):
-            if not pursuit.done and pursuit.acked_ns is None and lane not in pursuit.pending:
+            if not pursuit.done and pursuit.said is not ACCEPTED and lane not in pursuit.pending:
                 self._sending.go_renewed(pursuit, lane, now_ns)
                 self._docket.schedule(pursuit)
 
     def token_failed(self, lane: Lane, now_ns: int) -> None:
         """No new token could be had: whoever waited for it goes elsewhere."""
         for pursuit in self._docket.lanes.token_failed(lane):
-            if not pursuit.done and pursuit.acked_ns is None:
+            if not pursuit.done and pursuit.said is not ACCEPTED:
                 pursuit.refused |= {lane}
                 self._sending.elsewhere(pursuit, now_ns)
                 self._docket.schedule(pursuit)

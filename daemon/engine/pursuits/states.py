@@ -21,7 +21,6 @@ from ..effects import (
     Opened,
 )
 from ..inflight import Attempt
-from ..instants import FAR_NS
 from ..lane import REST
 from ..resting import Row
 from .acceptance import Acceptance
@@ -30,7 +29,7 @@ from .docket import Docket
 from .families import Families
 from .family import Family
 from .names import Names
-from .pursuit import Pursuit, ending, meant_newer
+from .pursuit import ACCEPTED, DENIED, Pursuit, ending, meant_newer
 from .questions import Questions
 from .sending import Sending
 
@@ -129,8 +128,7 @@ class States:
         self._answers.reply(pursuit, others, ending(pursuit, row), route, now_ns, now_ns)
         if not by_name:
             return
-        pursuit.end = row
-        pursuit.ours = row.status == "canceled" and bool(pursuit.pending)
+        pursuit.bearer_ended(row, ours=row.status == "canceled" and bool(pursuit.pending))
         if not pursuit.ours:
             self._names.follow(pursuit, now_ns)
         self._docket.schedule(pursuit)
@@ -146,19 +144,18 @@ class States:
             self._names.identify(keys[1], order)
         for key in keys:
             pursuit = self._docket.pursued.get(key)
-            if pursuit is None or pursuit.acked_ns is not None or pursuit.pending:
+            if pursuit is None or pursuit.said is ACCEPTED or pursuit.pending:
                 continue
             if pursuit.denied_ns is None and not pursuit.nameless:
                 continue
-            pursuit.nameless = False
-            pursuit.retry_ns = FAR_NS
+            pursuit.has_symbol()
             self._sending.go(pursuit, now_ns)
             self._docket.schedule(pursuit)
         if row.userref is not None:
             for family in list(self._docket.families):
-                early = family.denied_ns is not None and family.acked_ns is None and not family.pending
+                early = family.said is DENIED and not family.pending
                 if early and family.key == Target("userref", row.userref):
-                    family.retry_ns = FAR_NS
+                    family.unpaused()
                     self._sending.go(family, now_ns)
                     self._docket.schedule(family)
 
@@ -228,9 +225,9 @@ class States:
             self._answers.conclude(pursuit, now_ns)
         elif not pursuit.queued and self._gave_up_silence(pursuit, now_ns):
             # It rests: what was lost on its way did not work, and what was accepted did not hold.
-            if pursuit.acked_ns is not None:
-                self._docket.revoke(pursuit)
-            pursuit.retry_ns = FAR_NS
+            if pursuit.said is ACCEPTED:
+                pursuit.taken_back()
+            pursuit.unpaused()
             self._sending.go(pursuit, now_ns)
 
     def _gave_up_silence(self, pursuit: Pursuit, now_ns: int) -> bool:
@@ -245,7 +242,7 @@ class States:
         if silent and long and len(silent) == len(pursuit.pending):
             for attempt in silent:
                 self._docket.close_attempt(pursuit, attempt, now_ns)
-            pursuit.ambiguous = True
+            pursuit.doubted()
         return not pursuit.pending
 
     def query_failed(self, pursuit: Pursuit, now_ns: int, *, by_rest: bool = False) -> None:
@@ -253,7 +250,7 @@ class States:
             return
         pursuit.asking = False
         if not pursuit.done:
-            pursuit.query_ns = now_ns + self._docket.policy.hedge_ns
+            pursuit.asks_at(now_ns + self._docket.policy.hedge_ns)
             self._answers.conclude(pursuit, now_ns)
             self._docket.schedule(pursuit)
 
