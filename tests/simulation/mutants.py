@@ -92,8 +92,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a userref is sent again by another route",
-        "canceld.engine.pursuits.sending",
-        "(bool(pursuit.pending) or pursuit.ambiguous or pursuit.oks > 0)",
+        "canceld.engine.pursuits.family",
+        "(bool(self.pending) or self.ambiguous or self.oks > 0)",
         "False",
     ),
     Mutant(
@@ -123,7 +123,7 @@ MUTANTS: Final = (
     Mutant(
         "what a lost session had under way is called unsent",
         "canceld.engine.pursuits.sessions",
-        "            del pursuit.pending[lane]\n            pursuit.ambiguous = True",
+        "            del pursuit.pending[lane]\n            pursuit.doubted()",
         "            del pursuit.pending[lane]\n            pursuit.take_back(lane)",
     ),
     Mutant(

@@ -9,6 +9,7 @@ waiting.
 from ...contract.evidence import (
     CancelAck,
     CancelReject,
+    Fault,
 )
 from ...contract.outcomes import (
     Acked,
@@ -83,13 +84,10 @@ class Acceptance:
         if pursuit.done:
             return
         pursuit.acked_by = attempt
-        if type(pursuit) is not Family or pursuit.left:
+        if pursuit.awaits_ends:
             pursuit.asks_at(now_ns + self._docket.policy.hedge_ns)
-        elif pursuit.meant:
-            self._families.over(pursuit, "stream", now_ns)
         else:
-            # Nothing was known to rest, so no event is to be waited for.
-            self._questions.ask(pursuit, now_ns)
+            self._families.nothing_awaited(pursuit, now_ns)
         self._docket.schedule(pursuit)
 
     def family_accepted(self, family: Family, attempt: Attempt[Pursuit], now_ns: int) -> None:
@@ -100,6 +98,17 @@ class Acceptance:
             self.late_or_repeated(family, attempt, now_ns)
         else:
             self.accepted(family, attempt, now_ns)
+
+    def family_counted(self, family: Family, attempt: Attempt[Pursuit], count: int, now_ns: int) -> None:
+        """The answer to a family's request says how many orders it canceled."""
+        family.count = count
+        family.oks = max(family.oks, count)
+        if family.key.kind == "all" or self._judgement.accounted(family):
+            self.family_accepted(family, attempt, now_ns)
+        elif not family.done and family.complete and self._judgement.unlisted(family):
+            self._questions.ask(family, now_ns)
+        elif not family.done:
+            self._families.split(family, now_ns)
 
     def family_acked(self, family: Family, attempt: Attempt[Pursuit], ack: CancelAck, now_ns: int) -> None:
         if ack.order_id is not None:
@@ -122,8 +131,8 @@ class Acceptance:
 
     def late_or_repeated(self, pursuit: Pursuit, attempt: Attempt[Pursuit], now_ns: int) -> None:
         """An ack for a pursuit that is over: news only to those who were answered `unknown` without one."""
-        holder = pursuit if type(pursuit) is Family else self._answers.doubtful.get(pursuit.key)
-        if holder is None or not holder.answered_unknown or pursuit.said is ACCEPTED:
+        holder = self._answers.doubtful.get(pursuit.key, pursuit)
+        if not holder.answered_unknown or pursuit.said is ACCEPTED:
             self._docket.counts.repeated_acks += 1
         else:
             self._answers.tell_late(holder, Acked(), route_of(attempt.lane), now_ns)
@@ -159,8 +168,11 @@ class Acceptance:
             )
         )
 
-    def one_refused(self, family: Family, reject: CancelReject, now_ns: int) -> None:
+    def one_refused(self, family: Pursuit, reject: CancelReject, now_ns: int) -> None:
         """One order of a family was refused after as many had been accepted as were known."""
+        if reject.fault is Fault.NOT_OPEN:
+            # Of an order that had ended before there is nothing to say.
+            return
         if family.done:
             self._docket.effects.append(
                 Alert(

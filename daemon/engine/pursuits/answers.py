@@ -1,12 +1,10 @@
 """The one answer of each ticket, news that comes after it, and the end of a pursuit."""
 
 
-import msgspec
 
 from ...contract.ids import Target
 from ...contract.outcomes import (
     Acked,
-    Canceled,
     Outcome,
     Refused,
     Route,
@@ -52,24 +50,14 @@ class Answers:
             error=None if refused or type(outcome) is Acked else pursuit.error,
             order_id=str(key.value) if key.kind == "order_id" else None,
         )
-        if key.kind != "all":
-            return settlement
-        assert type(pursuit) is Family
-        # At the acceptance the events are still on their way: what was counted as cancelled does not rest.
-        counted = isinstance(outcome, Acked) and pursuit.count is not None and pursuit.count >= len(pursuit.meant)
-        gone = counted or isinstance(outcome, Canceled)
-        # Of one that never got under way nothing is known to be meant, so all that rests is left.
-        all_left = not (pursuit.meant or pursuit.attempts)
-        residual = () if gone else tuple(i for i in self._docket.resting.open_ids() if all_left or i in pursuit.left)
-        return msgspec.structs.replace(settlement, count=pursuit.count, residual=residual)
+        return pursuit.with_residual(settlement, self._docket.resting)
 
     def expire(self, pursuit: Pursuit, now_ns: int) -> None:
-        if type(pursuit) is Family and pursuit.children is not None:
-            # Its orders' verdicts are part of its own.
-            for order_id, settlement in pursuit.children.items():
-                child = self._docket.pursued.get(Target("order_id", order_id))
-                if settlement is None and child is not None:
-                    self.expire(child, now_ns)
+        # Its orders' verdicts are part of its own.
+        for order_id in pursuit.unsettled_children:
+            child = self._docket.pursued.get(Target("order_id", order_id))
+            if child is not None:
+                self.expire(child, now_ns)
         if pursuit.done:
             return
         due = [waiter for waiter in pursuit.waiters if waiter.deadline_ns <= now_ns]
@@ -114,6 +102,8 @@ class Answers:
             del self._docket.families[pursuit]
         else:
             del self._docket.pursued[pursuit.key]
+            if pursuit.answered_unknown:
+                self._remember_doubt(pursuit, now_ns)
         self._docket.unqueue(pursuit)
         if pursuit.asking:
             self._questions.queries.pop(pursuit, None)
@@ -122,8 +112,6 @@ class Answers:
             self._docket.throttled.pop(pursuit, None)
         for attempt in list(pursuit.pending.values()):
             self._docket.close_attempt(pursuit, attempt, now_ns)
-        if pursuit.answered_unknown and type(pursuit) is not Family:
-            self._remember_doubt(pursuit, now_ns)
 
     def _remember_doubt(self, pursuit: Pursuit, now_ns: int) -> None:
         """Keep those who were answered `unknown` findable by their order, together with those of an earlier pursuit."""
@@ -134,7 +122,7 @@ class Answers:
         pursuit.finished_ns = now_ns
         self.doubtful[pursuit.key] = pursuit
         if len(self.doubtful) > self._docket.policy.late_limit:
-            del self.doubtful[next(iter(self.doubtful))]
+            self.doubtful.pop(next(iter(self.doubtful))).answered_unknown = ()
 
     def answer(
         self,
@@ -178,4 +166,4 @@ class Answers:
         """Drop those who were answered `unknown` too long ago to be told anything late."""
         doubtful = self.doubtful
         while doubtful and next(iter(doubtful.values())).finished_ns + self._docket.policy.late_ns <= now_ns:
-            del doubtful[next(iter(doubtful))]
+            doubtful.pop(next(iter(doubtful))).answered_unknown = ()

@@ -48,6 +48,14 @@ class Families:
         self.chase: Chase
         self._walk = Pace(WALK_PER_S, WALK_BURST)
 
+    def relisted(self, family: Pursuit) -> bool:
+        """Have a session list what is open, where REST did not tell; False where none can."""
+        assert type(family) is Family
+        if not self._questions.relist(family):
+            return False
+        family.listed("stream", whole=True)
+        return True
+
     def heard_of(self, row: Row) -> None:
         """An order may have rested, or come to rest, just before a request for its family took effect."""
         for family in self._docket.families:
@@ -276,6 +284,15 @@ class Families:
         elif not family.done:
             family.asks_at(max(now_ns, min(self._judgement.window_ns(family, waiter) for waiter in family.waiters)))
             self._docket.schedule(family)
+
+    def nothing_awaited(self, family: Pursuit, now_ns: int) -> None:
+        """It was accepted, and no event of an order is to be waited for."""
+        assert type(family) is Family
+        if family.meant:
+            self.over(family, "stream", now_ns)
+        else:
+            # Nothing was known to rest.
+            self._questions.ask(family, now_ns)
 
     def over(self, family: Family, route: Route, now_ns: int) -> None:
         """Nothing rests of what an accepted family is known to have meant.

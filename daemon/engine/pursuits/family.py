@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
+
 from ...contract.ids import Target
 from ...contract.outcomes import (
     Acked,
@@ -16,6 +18,7 @@ from ...contract.outcomes import (
     Settlement,
     Unknown,
 )
+from ..inflight import Attempt
 from ..lane import Lane
 from ..resting import Resting
 from .pursuit import Pursuit, Waiter, closed_state
@@ -32,6 +35,7 @@ class Family(Pursuit):
     orders whose cancels have to wait their turn.
     """
 
+    lists = True
     children: "dict[str, Settlement | None] | None" = None
     count: int | None = None
     listed_ns = 0
@@ -53,9 +57,6 @@ class Family(Pursuit):
     """When the last list that was taken in was asked for: of what came later it tells those nothing who asked later."""
     clean_looks: tuple[int, ...] = ()
     """When each of the lists was asked for that have borne it out, in a row."""
-    swept: tuple[Pursuit, ...] = ()
-    """Those of its orders that are pursued for their own sake and leave with its request."""
-
     def __init__(self, target: Target, waiter: Waiter) -> None:
         super().__init__(target, waiter)
         self.meant: set[str] = set()
@@ -77,6 +78,59 @@ class Family(Pursuit):
         """Take in orders that it is after."""
         self.meant.update(order_ids)
         self.left.update(order_ids)
+
+    def leaves(self, attempt: "Attempt[Pursuit]", silent_ns: int, resting: Resting, witnessed: bool) -> None:
+        """Its request is about to leave: the first one says what it is after, as far as the streams have told."""
+        if not self.sent:
+            everything = self.key.kind == "all"
+            self.witnessed = witnessed
+            self.mean(resting.open_ids() if everything else resting.open_under(int(self.key.value)))
+        super().leaves(attempt, silent_ns, resting, witnessed)
+
+    def hushed(self, unheard: Iterable[Lane], now_ns: int) -> None:
+        """The lanes that had its request are mute, and so may be any stream that has told nothing since it left."""
+        self.mute.update(dict.fromkeys((*self.pending, *unheard), now_ns))
+
+    def askers(self, live: list[Lane], now_ns: int) -> list[Lane]:
+        """In turns: a session that has lost its stream would say again and again that nothing is open."""
+        self.listed_ns = now_ns
+        turn = len(self.clean_looks) % len(live)
+        return live[turn:] + live[:turn]
+
+    def listed(self, route: Route, *, whole: bool) -> None:
+        """A list is being asked for. whole: of everything, and not of this family alone."""
+        self.listed_by, self.listed_whole = route, whole
+
+    @property
+    def barred(self) -> bool:  # type: ignore[override]
+        """Its own request must not leave again once it is split or over; by userref it could hit newer orders."""
+        if self.children is not None or self.verdict is not None:
+            return True
+        # One that was answered by canceling some orders worked, whatever is still to be found out about the others.
+        return self.key.kind == "userref" and (bool(self.pending) or self.ambiguous or self.oks > 0)
+
+    @property
+    def unsettled_children(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Its orders that are pursued one by one and have no settlement yet."""
+        return tuple(i for i, settlement in (self.children or {}).items() if settlement is None)
+
+    @property
+    def awaits_ends(self) -> bool:
+        """Whether an order it is after is not known to have ended."""
+        return bool(self.left)
+
+    def with_residual(self, settlement: Settlement, resting: Resting) -> Settlement:
+        """The settlement of a cancel of everything, with how many orders were canceled and which ones are left."""
+        if self.key.kind != "all":
+            return settlement
+        outcome = settlement.outcome
+        # At the acceptance the events are still on their way: what was counted as cancelled does not rest.
+        counted = isinstance(outcome, Acked) and self.count is not None and self.count >= len(self.meant)
+        gone = counted or isinstance(outcome, Canceled)
+        # Of one that never got under way nothing is known to be meant, so all that rests is left.
+        all_left = not (self.meant or self.attempts)
+        residual = () if gone else tuple(i for i in resting.open_ids() if all_left or i in self.left)
+        return msgspec.structs.replace(settlement, count=self.count, residual=residual)
 
     @property
     def attempts(self) -> int:

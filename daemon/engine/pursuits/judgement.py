@@ -34,18 +34,9 @@ class Judgement:
 
     def verdict(self, pursuit: Pursuit, waiter: Waiter) -> Outcome:
         """What can honestly be said at the deadline."""
-        if type(pursuit) is Family and pursuit.children is not None:
-            combined = pursuit.combined()
-            seen = self._docket.policy.mass or pursuit.seen_for(waiter)
-            seen = seen and not self.unlisted(pursuit)
-            if waiter.proof and isinstance(combined, Acked):
-                pursuit.error = NO_PROOF
-                return Unknown(pursuit.routes)
-            return combined if seen and not isinstance(combined, SAFE) else Unknown(pursuit.routes)
+        if type(pursuit) is Family and (outcome := self._family_verdict(pursuit, waiter)) is not None:
+            return outcome
         if not pursuit.attempts:
-            if type(pursuit) is Family and pursuit.listed_ns and not self._docket.policy.mass:
-                pursuit.error = "no whole list of what is open could be had"
-                return Unknown(("ws",))
             if pursuit.nameless:
                 return Refused("invalid", "symbol: name it, the order stream does not show the order it is for")
             if self._docket.mode == "maintenance":
@@ -60,6 +51,21 @@ class Judgement:
         if pursuit.pending or pursuit.ambiguous or pursuit.denied_ns is not None or pursuit.reject_class is None:
             return Unknown(pursuit.routes)
         return Rejected(pursuit.reject_class)
+
+    def _family_verdict(self, family: Family, waiter: Waiter) -> Outcome | None:
+        """What its orders came to one by one; None where its own request decides."""
+        if family.children is not None:
+            combined = family.combined()
+            seen = self._docket.policy.mass or family.seen_for(waiter)
+            seen = seen and not self.unlisted(family)
+            if waiter.proof and isinstance(combined, Acked):
+                family.error = NO_PROOF
+                return Unknown(family.routes)
+            return combined if seen and not isinstance(combined, SAFE) else Unknown(family.routes)
+        if not family.attempts and family.listed_ns and not self._docket.policy.mass:
+            family.error = "no whole list of what is open could be had"
+            return Unknown(("ws",))
+        return None
 
     def is_denied(self, pursuit: Pursuit, waiter: Waiter) -> bool:
         denied_ns = pursuit.denied_ns

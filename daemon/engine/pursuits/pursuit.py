@@ -1,6 +1,7 @@
 """What is known of one pursuit: the order or the family of orders it is after, who waits for it, and what was tried."""
 
 import enum
+from collections.abc import Iterable
 from typing import Any
 
 from ...contract.ids import Reqid, Target
@@ -11,11 +12,12 @@ from ...contract.outcomes import (
     Outcome,
     RejectClass,
     Route,
+    Settlement,
 )
 from ..inflight import Attempt
 from ..instants import FAR_NS, MS
 from ..lane import Lane, route_of
-from ..resting import Row
+from ..resting import Resting, Row
 
 SAME_TIME_NS = 10 * MS
 """No order is canceled, told of, replaced under its name and asked for again in less; until then the same is meant."""
@@ -61,6 +63,16 @@ class Pursuit:
     """The symbol that a client named with it."""
     nameless = False
     """It cannot leave before its order's symbol is known."""
+
+    # What a family says differently.
+    lists = False
+    """It is asked about by a list of what is open, and not by its order's name."""
+    swept: "tuple[Pursuit, ...]" = ()
+    """The pursuits of single orders that leave within its request."""
+    barred = False
+    """Its own request must not leave again."""
+    unsettled_children: tuple[str, ...] = ()
+    """Its orders that are pursued one by one and have no settlement yet."""
 
     # What the venue said.
     said = NOTHING
@@ -213,8 +225,11 @@ class Pursuit:
 
     # ---------------------------------------------------------------- the way
 
-    def leaves(self, attempt: "Attempt[Pursuit]", silent_ns: int) -> None:
-        """A request is about to leave. silent_ns: from when on it counts as silent."""
+    def leaves(self, attempt: "Attempt[Pursuit]", silent_ns: int, resting: Resting, witnessed: bool) -> None:
+        """A request is about to leave. silent_ns: from when on it counts as silent.
+
+        resting, witnessed: the book, and whether a stream has listed all of it; a family notes what its request means.
+        """
         lane = attempt.lane
         self.pending[lane] = attempt
         self.sent += (lane,)
@@ -245,6 +260,14 @@ class Pursuit:
         """A new session has a token of its own: the lane may be tried again."""
         self.renewed -= {lane}
         self.refused -= {lane}
+
+    @property
+    def awaits_ends(self) -> bool:
+        """Whether an accepted cancel leaves an end to come that a stream will tell."""
+        return True
+
+    def hushed(self, unheard: Iterable[Lane], now_ns: int) -> None:
+        """Silence. unheard: lanes whose streams have told nothing since the first request left."""
 
     # ---------------------------------------------------------------- alarms
 
@@ -281,6 +304,10 @@ class Pursuit:
         """Its state is being asked for."""
         self.asking = self.asked = True
 
+    def askers(self, live: list[Lane], now_ns: int) -> list[Lane]:
+        """The live sessions in the sequence in which they are to be asked."""
+        return live
+
     def asks_at(self, at_ns: int) -> None:
         """Its state is to be asked for then."""
         self.query_ns = at_ns
@@ -294,6 +321,10 @@ class Pursuit:
         """Its order's symbol is known: it can leave at once."""
         self.nameless = False
         self.retry_ns = FAR_NS
+
+    def with_residual(self, settlement: Settlement, resting: Resting) -> Settlement:
+        """The settlement with how many orders were canceled, and what is left, where that can be told."""
+        return settlement
 
     @property
     def attempts(self) -> int:

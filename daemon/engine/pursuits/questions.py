@@ -39,16 +39,13 @@ class Questions:
             return
         # The session that is used least can tell as well as any other, and best when another one has gone mute.
         live = self._docket.lanes.live[::-1]
-        if type(pursuit) is Family and live:
-            # That nothing is open is to be told by each: one that has lost its stream would say it again and again.
-            turn = len(pursuit.clean_looks) % len(live)
-            live = live[turn:] + live[:turn]
-            pursuit.listed_ns = now_ns
+        if live:
+            live = pursuit.askers(live, now_ns)
         lane = next((lane for lane in live if lane not in pursuit.pending), live[0] if live else None)
         if lane is None:
             pursuit.asks_at(now_ns + self._docket.policy.hedge_ns)
             return
-        if type(pursuit) is not Family and len(self.looks) >= LOOK_LIMIT:
+        if not pursuit.lists and len(self.looks) >= LOOK_LIMIT:
             self._look_with_others(pursuit, lane, now_ns)
             return
         pursuit.asks()
@@ -75,8 +72,6 @@ class Questions:
         """Have the least used session list anew what is open, because REST did not tell; False where none can."""
         if not self._docket.policy.relists or not self._docket.lanes.live:
             return False
-        if isinstance(asker, Family):
-            asker.listed_by, asker.listed_whole = "stream", True
         lane = self._docket.lanes.live[-1]
         # Its stream is ended for this, and tells nobody what is placed before it begins anew with its list.
         self._docket.lanes.witnesses.discard(lane)
@@ -86,7 +81,7 @@ class Questions:
     def next_query(self, now_ns: int) -> Call | None:
         asked: list[Pursuit] = []
         for pursuit in list(self.queries):
-            if type(pursuit) is Family:
+            if pursuit.lists:
                 if not asked:
                     return self._next_list(now_ns)
             elif len(asked) < self._docket.policy.query_limit and not (asked and pursuit.alone):

@@ -180,7 +180,7 @@ class Rest:
                 pursuit.doubted()
             else:
                 pursuit.take_back(REST)
-                for swept in pursuit.swept if type(pursuit) is Family else ():
+                for swept in pursuit.swept:
                     if REST in swept.sent:
                         swept.take_back(REST)
                         swept.ambiguous = bool(swept.sent)
@@ -197,14 +197,7 @@ class Rest:
         match answer:
             case RestCanceled(count=count) if count > 0 or pursuit.key.kind == "all":
                 if type(pursuit) is Family:
-                    pursuit.count = count
-                    pursuit.oks = max(pursuit.oks, count)
-                    if pursuit.key.kind == "all" or self._judgement.accounted(pursuit):
-                        self._acceptance.family_accepted(pursuit, attempt, now_ns)
-                    elif not pursuit.done and pursuit.complete and self._judgement.unlisted(pursuit):
-                        self._questions.ask(pursuit, now_ns)
-                    elif not pursuit.done:
-                        self._families.split(pursuit, now_ns)
+                    self._acceptance.family_counted(pursuit, attempt, count, now_ns)
                 elif pursuit.done:
                     self._acceptance.late_or_repeated(pursuit, attempt, now_ns)
                 elif pursuit.said is not ACCEPTED:

@@ -52,21 +52,12 @@ class Sending:
         # Where any session takes any name, the first one takes a new pursuit without being asked whether.
         self._any_name = not docket.policy.uuids
 
-    def _barred(self, pursuit: Pursuit) -> bool:
-        """Whether its own request must not leave again: by userref it could hit orders placed since the first one."""
-        if type(pursuit) is not Family:
-            return False
-        if pursuit.children is not None or pursuit.verdict is not None:
-            return True
-        # One that was answered by canceling some orders worked, whatever is still to be found out about the others.
-        return pursuit.key.kind == "userref" and (bool(pursuit.pending) or pursuit.ambiguous or pursuit.oks > 0)
-
     def diverted(self, pursuit: Pursuit, now_ns: int) -> bool:
         """Send it on in another way than by its own request, where that is called for."""
         if pursuit.end is not None:
             self._names.follow(pursuit, now_ns)
             return pursuit.done
-        if self._barred(pursuit):
+        if pursuit.barred:
             self._families.split(pursuit, now_ns)
             return True
         return False
@@ -144,27 +135,22 @@ class Sending:
             self._docket.schedule(pursuit)
 
     def open(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> Attempt[Pursuit]:
-        if type(pursuit) is Family and not pursuit.sent:
-            everything = pursuit.key.kind == "all"
-            resting = self._docket.resting
-            pursuit.witnessed = bool(self._docket.lanes.witnesses)
-            pursuit.mean(resting.open_ids() if everything else resting.open_under(int(pursuit.key.value)))
-        if type(pursuit) is Family and pursuit.swept:
+        if pursuit.swept:
             self._sweep_left(pursuit, lane, now_ns)
         attempt = self._docket.inflight.open(pursuit, lane, now_ns)
-        pursuit.leaves(attempt, now_ns + self._docket.policy.hedge_ns)
+        docket = self._docket
+        silent_ns = now_ns + docket.policy.hedge_ns
+        pursuit.leaves(attempt, silent_ns, docket.resting, bool(docket.lanes.witnesses))
         return attempt
 
     def wants(self, pursuit: Pursuit, lane: Lane) -> bool:
-        return pursuit.said is not ACCEPTED and lane not in pursuit.pending and not self._barred(pursuit)
+        return pursuit.said is not ACCEPTED and lane not in pursuit.pending and not pursuit.barred
 
     def hedge(self, pursuit: Pursuit, now_ns: int) -> None:
         """Silence: a second route beside the first. The first is not given up, and nothing is concluded."""
-        if type(pursuit) is Family:
-            # Nor need a stream live that has told nothing since the request left, whichever session's it is.
-            sent_ns, heard = pursuit.first_sent_ns or 0, self._docket.lanes.heard_ns
-            unheard = [lane for lane in self._docket.lanes.witnesses if heard.get(lane, 0) < sent_ns]
-            pursuit.mute.update(dict.fromkeys((*pursuit.pending, *unheard), now_ns))
+        # A stream that has told nothing since the request left may be dead too, whichever session's it is.
+        sent_ns, lanes = pursuit.first_sent_ns or 0, self._docket.lanes
+        pursuit.hushed([lane for lane in lanes.witnesses if lanes.heard_ns.get(lane, 0) < sent_ns], now_ns)
         if self.diverted(pursuit, now_ns):
             return
         lane = self._docket.lanes.untried_for(pursuit, now_ns)
@@ -178,7 +164,7 @@ class Sending:
 
     def go_renewed(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
         takes = lane in self._docket.lanes.live and self._docket.lanes.fits(pursuit, lane)
-        if takes and self._docket.mode != "maintenance" and not self._barred(pursuit):
+        if takes and self._docket.mode != "maintenance" and not pursuit.barred:
             self.send(pursuit, lane, now_ns)
         else:
             self.go(pursuit, now_ns)
@@ -188,7 +174,7 @@ class Sending:
         pursuit.error = getattr(answer, "why", "an answer to another question")
         self.elsewhere(pursuit, now_ns)
 
-    def _sweep_left(self, family: Family, lane: Lane, now_ns: int) -> None:
+    def _sweep_left(self, family: Pursuit, lane: Lane, now_ns: int) -> None:
         """The request for everything leaves, and with it those it is for; the answer or the stream tells of each."""
         for pursuit in family.swept:
             if pursuit.done:

@@ -155,10 +155,8 @@ class Sessions:
         if self._is_repeated(reject.event_id):
             return
         pursuit = attempt.of
-        if type(pursuit) is Family and pursuit.said is ACCEPTED:
-            # Of an order that had ended before there is nothing to say.
-            if reject.fault is not Fault.NOT_OPEN:
-                self._acceptance.one_refused(pursuit, reject, now_ns)
+        if pursuit.lists and pursuit.said is ACCEPTED:
+            self._acceptance.one_refused(pursuit, reject, now_ns)
         elif pursuit.done and pursuit.answered_acked and self._judgement.takes_back(pursuit, attempt, reject):
             self._acceptance.revoked(pursuit, reject, now_ns)
         elif pursuit.done or not (attempt.waiting or pursuit.acked_by is attempt):
@@ -189,9 +187,10 @@ class Sessions:
                 self._docket.counts.stray_acks += 1
             return
         family = attempt.of
-        if type(family) is not Family or family.key.kind != "all":
+        if family.key.kind != "all":
             self._docket.counts.stray_acks += 1
             return
+        assert type(family) is Family
         if family.count is None:
             family.count = ack.count
         self._acceptance.family_accepted(family, attempt, now_ns)

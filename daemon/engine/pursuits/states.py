@@ -246,7 +246,7 @@ class States:
         return not pursuit.pending
 
     def query_failed(self, pursuit: Pursuit, now_ns: int, *, by_rest: bool = False) -> None:
-        if by_rest and type(pursuit) is Family and not pursuit.done and self._questions.relist(pursuit):
+        if by_rest and pursuit.lists and not pursuit.done and self._families.relisted(pursuit):
             return
         pursuit.asking = False
         if not pursuit.done:
@@ -256,7 +256,7 @@ class States:
 
     def looked(self, looked: Looked, now_ns: int) -> None:
         _, asker = self._questions.looks.pop(looked.reqid, (None, None))
-        of_one = isinstance(asker, Pursuit) and type(asker) is not Family
+        of_one = type(asker) is Pursuit
         if looked.complete and not of_one:
             self.listed(looked.orders, looked.asked_ns, now_ns)
         else:
