@@ -4,22 +4,9 @@ An ack is the venue's word that it will cancel, never proof that the order is go
 waiting.
 """
 
-
-
-from ...contract.evidence import (
-    CancelAck,
-    CancelReject,
-    Fault,
-)
-from ...contract.outcomes import (
-    Acked,
-    Rejected,
-    Route,
-)
-from ..effects import (
-    Alert,
-    Late,
-)
+from ...contract.evidence import CancelAck, CancelReject, Fault
+from ...contract.outcomes import Acked, Rejected, Route
+from ..effects import Alert, Late
 from ..inflight import Attempt
 from ..lane import route_of
 from ..reactions import RULES

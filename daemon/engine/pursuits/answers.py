@@ -1,20 +1,8 @@
 """The one answer of each ticket, news that comes after it, and the end of a pursuit."""
 
-
-
 from ...contract.ids import Target
-from ...contract.outcomes import (
-    Acked,
-    Outcome,
-    Refused,
-    Route,
-    Settlement,
-    Unknown,
-)
-from ..effects import (
-    Answer,
-    Late,
-)
+from ...contract.outcomes import Acked, Outcome, Refused, Route, Settlement, Unknown
+from ..effects import Answer, Late
 from ..resting import Row
 from .docket import Docket
 from .family import Child, Family, Sweep
@@ -73,13 +61,7 @@ class Answers:
         self.reply(pursuit, pursuit.waiters, outcome, route, now_ns, now_ns)
 
     def reply(
-        self,
-        pursuit: Pursuit,
-        due: list[Waiter],
-        outcome: Outcome,
-        route: Route,
-        answered_ns: int | None,
-        now_ns: int,
+        self, pursuit: Pursuit, due: list[Waiter], outcome: Outcome, route: Route, answered_ns: int | None, now_ns: int
     ) -> None:
         """Answer some of those who wait; with the last of them the pursuit is over."""
         answered = set(due)
@@ -125,13 +107,7 @@ class Answers:
             self.doubtful.pop(next(iter(self.doubtful))).answered_unknown = ()
 
     def answer(
-        self,
-        pursuit: Pursuit,
-        waiter: Waiter,
-        outcome: Outcome,
-        route: Route,
-        answered_ns: int | None,
-        now_ns: int,
+        self, pursuit: Pursuit, waiter: Waiter, outcome: Outcome, route: Route, answered_ns: int | None, now_ns: int
     ) -> None:
         settlement = self.settlement(pursuit, waiter, outcome, route, answered_ns)
         if type(waiter.ticket) is Child:

@@ -6,17 +6,9 @@ count that does not cover all.
 
 from collections.abc import Sequence
 
-from ...contract.evidence import (
-    Fault,
-    RestAnswer,
-    RestCanceled,
-    RestFailed,
-)
+from ...contract.evidence import Fault, RestAnswer, RestCanceled, RestFailed
 from ...contract.ids import Reqid
-from ..effects import (
-    Bundle,
-    Send,
-)
+from ..effects import Bundle, Send
 from ..inflight import Attempt
 from ..instants import MS
 from ..lane import Lane

@@ -6,15 +6,9 @@ The ground that every part stands on. It decides nothing.
 import heapq
 from typing import Literal
 
-from ...contract.evidence import (
-    Mode,
-)
+from ...contract.evidence import Mode
 from ...contract.ids import Target, Venue
-from ..effects import (
-    Counts,
-    Decided,
-    Effect,
-)
+from ..effects import Counts, Decided, Effect
 from ..inflight import Attempt, Inflight, Reqids
 from ..instants import FAR_NS
 from ..lane import Lane

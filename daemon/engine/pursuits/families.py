@@ -6,14 +6,7 @@ What must never happen here: a family called gone while an order may rest of whi
 from collections.abc import Iterable, Sequence, Set
 
 from ...contract.ids import Target
-from ...contract.outcomes import (
-    SAFE,
-    Acked,
-    Canceled,
-    Outcome,
-    Route,
-    Settlement,
-)
+from ...contract.outcomes import SAFE, Acked, Canceled, Outcome, Route, Settlement
 from ..budget import Pace
 from ..resting import Row
 from .answers import Answers

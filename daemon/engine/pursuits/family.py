@@ -57,6 +57,7 @@ class Family(Pursuit):
     """When the last list that was taken in was asked for: of what came later it tells those nothing who asked later."""
     clean_looks: tuple[int, ...] = ()
     """When each of the lists was asked for that have borne it out, in a row."""
+
     def __init__(self, target: Target, waiter: Waiter) -> None:
         super().__init__(target, waiter)
         self.meant: set[str] = set()
@@ -178,5 +179,3 @@ class Child(NamedTuple):
 
 class Sweep:
     """The ticket of a request for everything that stands in for many cancels: they have tickets of their own."""
-
-

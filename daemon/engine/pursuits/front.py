@@ -16,12 +16,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...contract.ids import EVERYTHING, Target, Venue
-from ...contract.outcomes import (
-    Acked,
-)
-from ..effects import (
-    RestReady,
-)
+from ...contract.outcomes import Acked
+from ..effects import RestReady
 from ..inflight import Reqids
 from ..instants import FAR_NS
 from ..lane import REST

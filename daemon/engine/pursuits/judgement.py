@@ -1,22 +1,7 @@
 """What can honestly be said of a pursuit: verdicts, denials, windows. Nothing here changes anything but `error`."""
 
-
-
-from ...contract.evidence import (
-    CancelReject,
-    Fault,
-)
-from ...contract.outcomes import (
-    SAFE,
-    Acked,
-    Canceled,
-    Closed,
-    NotOpen,
-    Outcome,
-    Refused,
-    Rejected,
-    Unknown,
-)
+from ...contract.evidence import CancelReject, Fault
+from ...contract.outcomes import SAFE, Acked, Canceled, Closed, NotOpen, Outcome, Refused, Rejected, Unknown
 from ..inflight import Attempt
 from ..reactions import RULES
 from .docket import Docket

@@ -1,7 +1,5 @@
 """Who goes on by client order id: a name outlives the order that bore it, and may come to mean another."""
 
-
-
 from ...contract.ids import Target
 from ..resting import Row
 from .answers import Answers

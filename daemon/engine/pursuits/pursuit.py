@@ -5,15 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...contract.ids import Reqid, Target
-from ...contract.outcomes import (
-    Canceled,
-    Closed,
-    ClosedState,
-    Outcome,
-    RejectClass,
-    Route,
-    Settlement,
-)
+from ...contract.outcomes import Canceled, Closed, ClosedState, Outcome, RejectClass, Route, Settlement
 from ..inflight import Attempt
 from ..instants import FAR_NS, MS
 from ..lane import Lane, route_of

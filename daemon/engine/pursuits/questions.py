@@ -1,13 +1,8 @@
 """Questions about orders leave here: queries and lists by REST, looks on a session where REST cannot tell."""
 
-
-
 from ...contract.ids import EVERYTHING, Reqid
 from ..calls import Call
-from ..effects import (
-    Look,
-    RestReady,
-)
+from ..effects import Look, RestReady
 from ..lane import Lane
 from .docket import Docket
 from .family import Family

@@ -1,15 +1,7 @@
 """The venue said no to a cancel: the rule of `reactions` for this answer is carried out."""
 
-
-
-from ...contract.evidence import (
-    CancelReject,
-    Fault,
-)
-from ..effects import (
-    Redial,
-    RenewToken,
-)
+from ...contract.evidence import CancelReject, Fault
+from ..effects import Redial, RenewToken
 from ..inflight import Attempt
 from ..instants import FAR_NS, MS
 from ..lane import REST, route_of
@@ -46,9 +38,7 @@ class Refusals:
         self._families = families
         self._sending = sending
 
-    def refused(
-        self, pursuit: Pursuit, attempt: Attempt[Pursuit], fault: Fault, error: str, now_ns: int
-    ) -> None:
+    def refused(self, pursuit: Pursuit, attempt: Attempt[Pursuit], fault: Fault, error: str, now_ns: int) -> None:
         """The venue answered this request with an error."""
         rule = RULES[fault]
         lane = attempt.lane

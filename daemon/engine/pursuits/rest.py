@@ -20,9 +20,7 @@ from ...contract.evidence import (
 )
 from ...contract.ids import EVERYTHING, Target
 from ..calls import Call, CallOwner, Form
-from ..effects import (
-    RestReady,
-)
+from ..effects import RestReady
 from ..inflight import Attempt
 from ..lane import REST
 from ..resting import Row
@@ -71,9 +69,7 @@ class Rest:
         """Whether `next_call` may have something: cheap, and never wrong when it says no."""
         return bool(self._docket.rest_queue or self._questions.queries or self._requests)
 
-    def request(
-        self, form: Form, owner: CallOwner, now_ns: int, *, urgent: bool, target: Target = EVERYTHING
-    ) -> None:
+    def request(self, form: Form, owner: CallOwner, now_ns: int, *, urgent: bool, target: Target = EVERYTHING) -> None:
         """Have everything, or one order, cancelled, or all that is open listed, for somebody who is told the answer.
 
         urgent: by `next_urgent`, beside all other calls.

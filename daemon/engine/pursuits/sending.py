@@ -4,18 +4,9 @@ Where every request for an order leaves from. What must never happen here: a req
 an earlier one may have worked.
 """
 
-
-
-from ...contract.evidence import (
-    RestAnswer,
-)
-from ...contract.outcomes import (
-    Rejected,
-)
-from ..effects import (
-    RestReady,
-    Send,
-)
+from ...contract.evidence import RestAnswer
+from ...contract.outcomes import Rejected
+from ..effects import RestReady, Send
 from ..inflight import Attempt
 from ..instants import FAR_NS, MS
 from ..lane import REST, Lane, route_of

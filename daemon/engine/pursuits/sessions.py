@@ -3,8 +3,6 @@
 What an order stream tells of orders goes on to `states`. Nothing here decides what a refusal leads to (`refusals`).
 """
 
-
-
 from ...contract.evidence import (
     CancelAck,
     CancelAllAck,
@@ -22,11 +20,7 @@ from ...contract.evidence import (
 )
 from ...contract.ids import EVERYTHING, Reqid, Target
 from ..calls import FireOwner
-from ..effects import (
-    RenewToken,
-    RestReady,
-    Send,
-)
+from ..effects import RenewToken, RestReady, Send
 from ..instants import FAR_NS
 from ..lane import Lane
 from .acceptance import Acceptance

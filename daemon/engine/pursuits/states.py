@@ -2,24 +2,11 @@
 
 from collections.abc import Iterable, Set
 
-from ...contract.evidence import (
-    Fault,
-    Looked,
-    Orders,
-    OrderState,
-    RestAnswer,
-    RestFailed,
-    RestOrders,
-)
+from ...contract.evidence import Fault, Looked, Orders, OrderState, RestAnswer, RestFailed, RestOrders
 from ...contract.ids import Reqid, Target
-from ...contract.outcomes import (
-    Route,
-)
+from ...contract.outcomes import Route
 from ..calls import Call
-from ..effects import (
-    Ended,
-    Opened,
-)
+from ..effects import Ended, Opened
 from ..inflight import Attempt
 from ..lane import REST
 from ..resting import Row
