@@ -35,10 +35,11 @@ def _digests(seeds: range, *, brief: bool) -> int:
 
 
 def _many(seeds: range, *, brief: bool) -> int:
+    from .cells import table
     from .tally import run_all
 
     tally = run_all(seeds, _say, brief=brief)
-    _say(f"{tally.table()}\n\noutcomes: {tally.told()}\n{tally.line()}")
+    _say(f"{tally.table()}\n\n{table(tally.cells)}\n\noutcomes: {tally.told()}\n{tally.line()}")
     return int(bool(tally.failed))
 
 

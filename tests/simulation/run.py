@@ -21,6 +21,7 @@ from canceld.sim.server import DEFAULT_ACCOUNT
 from tests.scenarios import wirelog
 from tests.scenarios.world import EVENTS, FEED_HOST
 
+from .cells import Cells, counted
 from .lines import Courier, SealedIO, clock_with
 from .plan import Plan, brief_plan_for, plan_for
 from .traders import Asking, Traders
@@ -65,7 +66,7 @@ class Result:
 
     brief: whether it ran by the cheaper plan. digest: of everything that must be the same whenever it is run; empty
     unless asked for. coverage: how often each row of the fault catalogue struck in each state of the daemon. pairs:
-    rows that were felt at once.
+    rows that were felt at once. cells: of the pursuit's table, how often each was visited.
     """
 
     seed: int
@@ -80,6 +81,7 @@ class Result:
     coverage: Counter[tuple[int, str]] = field(default_factory=Counter)
     pairs: set[tuple[int, int]] = field(default_factory=set)
     outcomes: Counter[str] = field(default_factory=Counter)
+    cells: Cells = field(default_factory=Counter)
     about: list[str] = field(default_factory=list)
 
     def report(self) -> str:
@@ -463,7 +465,7 @@ def simulate(
     was_on = gc.isenabled()
     gc.disable()
     try:
-        with patch.object(trio._core._run, "TheIOManager", SealedIO):
+        with patch.object(trio._core._run, "TheIOManager", SealedIO), counted() as cells:
             run, virtual_s = trio.run(play, clock=clock)
     finally:
         if was_on:
@@ -486,5 +488,6 @@ def simulate(
         coverage=world.coverage,
         pairs=world.pairs,
         outcomes=Counter(run.traders.outcomes),
+        cells=cells,
         about=about,
     )

@@ -7,6 +7,7 @@ from functools import partial
 from multiprocessing import get_context
 from typing import Final
 
+from .cells import Cells
 from .run import Result, simulate
 from .troubles import ELSEWHERE, ROWS
 
@@ -34,6 +35,7 @@ class Tally:
         self.coverage: Counter[tuple[int, str]] = Counter()
         self.pairs: Counter[tuple[int, int]] = Counter()
         self.outcomes: Counter[str] = Counter()
+        self.cells: Cells = Counter()
 
     def add(self, result: Result, cpu_s: float) -> None:
         """One more run, and what it cost."""
@@ -46,6 +48,7 @@ class Tally:
         self.coverage += result.coverage
         self.pairs.update(result.pairs)
         self.outcomes += result.outcomes
+        self.cells += result.cells
         if result.blamed:
             self.failed.append(result.report())
 

@@ -16,8 +16,9 @@ from .docket import Docket
 from .families import Families
 from .family import Child, Family, Sweep
 from .judgement import Judgement
-from .pursuit import ACCEPTED, Pursuit, ending, meant_newer
+from .pursuit import Pursuit, ending, meant_newer
 from .questions import Questions
+from .said import ACCEPTED
 from .sending import Sending
 
 

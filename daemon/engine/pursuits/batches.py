@@ -16,9 +16,10 @@ from ..reactions import RULES
 from .acceptance import Acceptance
 from .docket import Docket
 from .names import Names
-from .pursuit import ACCEPTED, Pursuit
+from .pursuit import Pursuit
 from .questions import Questions
 from .refusals import Refusals
+from .said import ACCEPTED
 from .sending import Sending
 
 

@@ -8,14 +8,16 @@ from collections.abc import Iterable, Sequence, Set
 from ...contract.ids import Target
 from ...contract.outcomes import SAFE, Acked, Canceled, Outcome, Route, Settlement
 from ..budget import Pace
+from ..instants import FAR_NS
 from ..resting import Row
 from .answers import Answers
 from .docket import Docket
 from .family import Child, Family
 from .judgement import Judgement
 from .ports import Chase
-from .pursuit import ACCEPTED, Pursuit, Waiter
+from .pursuit import Pursuit, Waiter
 from .questions import Questions
+from .said import ACCEPTED
 
 WALK_PER_S = 50.0
 
@@ -111,7 +113,7 @@ class Families:
 
     def walk_from(self, family: Family, now_ns: int) -> None:
         """Go after everything that is known to be open, order by order, and look for what is not known of."""
-        family.rests_easy()
+        family.paused(FAR_NS)
         if family.children is not None:
             return
         family.mean(self._docket.resting.open_ids())
@@ -197,7 +199,7 @@ class Families:
         assert type(family) is Family
         if family.children is not None or family.verdict is not None:
             return
-        family.rests_easy()
+        family.paused(FAR_NS)
         if not family.left:
             if family.meant and not self._judgement.unlisted(family):
                 self._verify(family, family.ending(self._docket.resting), now_ns)

@@ -31,10 +31,11 @@ from .families import Families
 from .family import Family, Sweep
 from .judgement import Judgement
 from .names import Names
-from .pursuit import ACCEPTED, Pursuit, Waiter, ending
+from .pursuit import Pursuit, Waiter, ending
 from .questions import Questions
 from .refusals import Refusals
 from .rest import Rest
+from .said import ACCEPTED
 from .sending import Sending
 from .sessions import Sessions
 from .states import States

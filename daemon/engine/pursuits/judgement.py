@@ -6,7 +6,8 @@ from ..inflight import Attempt
 from ..reactions import RULES
 from .docket import Docket
 from .family import Family
-from .pursuit import ACCEPTED, Pursuit, Waiter, closed_state
+from .pursuit import Pursuit, Waiter, closed_state
+from .said import ACCEPTED
 
 NO_PROOF = "accepted by the venue, but no proof came before the deadline"
 

@@ -5,7 +5,8 @@ from ..resting import Row
 from .answers import Answers
 from .docket import Docket
 from .ports import Chase
-from .pursuit import ACCEPTED, Pursuit
+from .pursuit import Pursuit
+from .said import ACCEPTED
 
 
 class Names:

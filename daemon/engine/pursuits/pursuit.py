@@ -1,6 +1,5 @@
 """What is known of one pursuit: the order or the family of orders it is after, who waits for it, and what was tried."""
 
-import enum
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +9,7 @@ from ..inflight import Attempt
 from ..instants import FAR_NS, MS
 from ..lane import Lane, route_of
 from ..resting import Resting, Row
+from .said import ACCEPTED, DENIED, ENDED, NOTHING
 
 SAME_TIME_NS = 10 * MS
 """No order is canceled, told of, replaced under its name and asked for again in less; until then the same is meant."""
@@ -28,25 +28,12 @@ class Waiter:
         self.asked_ns = asked_ns
 
 
-class Said(enum.Enum):
-    """What the venue has said of a pursuit's cancel, as far as it still holds. The table stands above."""
-
-    NOTHING = "nothing that still holds"
-    ACCEPTED = "it will cancel"
-    DENIED = "it knows no such open order"
-    ENDED = "the order that bore the client order id has ended; it is open whether the waiters meant that order"
-
-
-NOTHING, ACCEPTED, DENIED, ENDED = Said
-"""Its members under names of their own: reading them off the class would cost the plain cancel a tenth of its ack."""
-
-
 class Pursuit:
     """One order, or one family of orders, being cancelled. `key` is what goes on the wire.
 
-    `said` is the state; three more things may be true at once and have verbs of their own: which way the cancel takes
-    (pending, queued, stranded), which question is asked about it (asking, absent), and whether an attempt of ours is
-    in doubt (ambiguous). A verb sets all the fields that change together; nobody else writes them.
+    `said` is the state, and `said.py` has its table. Three more things may be true at once and have verbs of their own:
+    which way the cancel takes (pending, queued, stranded), which question is asked about it (asking, absent), and
+    whether an attempt of ours is in doubt (ambiguous). A verb sets all the fields that change together.
 
     What most cancels never touch stays a class attribute, so that a plain cancel costs few stores.
     """
@@ -248,11 +235,6 @@ class Pursuit:
         """An attempt may have taken effect without our having heard of it."""
         self.ambiguous = True
 
-    def renews(self, lane: Lane) -> None:
-        """A new session has a token of its own: the lane may be tried again."""
-        self.renewed -= {lane}
-        self.refused -= {lane}
-
     @property
     def awaits_ends(self) -> bool:
         """Whether an accepted cancel leaves an end to come that a stream will tell."""
@@ -268,7 +250,7 @@ class Pursuit:
         self.silent_ns = silent_ns
 
     def paused(self, until_ns: int) -> None:
-        """Nothing more is sent before then, and no silence counts meanwhile."""
+        """Nothing more is sent before then, FAR_NS for not by itself at all, and no silence counts meanwhile."""
         self.retry_ns = until_ns
         self.silent_ns = FAR_NS
 
@@ -279,10 +261,6 @@ class Pursuit:
     def unpaused(self) -> None:
         """The pause is over, or its reason is gone."""
         self.retry_ns = FAR_NS
-
-    def rests_easy(self) -> None:
-        """No try is planned and no silence counts: what comes next comes from elsewhere."""
-        self.retry_ns = self.silent_ns = FAR_NS
 
     def strands(self, until_ns: int) -> None:
         """No route is free: the next session takes it, or whatever is free then."""

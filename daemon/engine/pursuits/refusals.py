@@ -12,8 +12,9 @@ from .families import Families
 from .family import Family
 from .judgement import Judgement
 from .names import Names
-from .pursuit import ACCEPTED, Pursuit
+from .pursuit import Pursuit
 from .questions import Questions
+from .said import ACCEPTED
 from .sending import Sending
 
 

@@ -30,9 +30,10 @@ from .docket import Docket
 from .families import Families
 from .family import Family
 from .judgement import Judgement
-from .pursuit import ACCEPTED, Pursuit
+from .pursuit import Pursuit
 from .questions import Questions
 from .refusals import Refusals
+from .said import ACCEPTED
 from .sending import Sending
 from .states import States
 

@@ -30,10 +30,11 @@ from .docket import Docket
 from .family import Family
 from .judgement import Judgement
 from .names import Names
-from .pursuit import ACCEPTED, ending
+from .pursuit import ending
 from .questions import Questions
 from .refusals import Refusals
 from .rest import Rest
+from .said import ACCEPTED
 from .sending import Sending
 from .states import States
 
@@ -197,7 +198,8 @@ class Sessions:
                 continue
             if lane in pursuit.renewed:
                 # A new session has a token of its own.
-                pursuit.renews(lane)
+                pursuit.renewed -= {lane}
+                pursuit.refused -= {lane}
             # Whoever every route left in silence hedges on this one too; a userref must not, it is asked for once.
             silent = pursuit.pending and pursuit.silent_ns == pursuit.retry_ns == FAR_NS
             waited = pursuit.queued or pursuit.stranded or (pursuit in waiting_for_token and not pursuit.pending)

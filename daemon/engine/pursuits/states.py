@@ -16,8 +16,9 @@ from .docket import Docket
 from .families import Families
 from .family import Family
 from .names import Names
-from .pursuit import ACCEPTED, DENIED, Pursuit, ending, meant_newer
+from .pursuit import Pursuit, ending, meant_newer
 from .questions import Questions
+from .said import ACCEPTED, DENIED
 from .sending import Sending
 
 
