@@ -16,6 +16,7 @@ from .. import __version__
 from ..contract.evidence import (
     Fault,
     OrderState,
+    OrderTerms,
     RestBatch,
     RestCanceled,
     RestEnded,
@@ -31,8 +32,8 @@ from ..credentials import Keys
 from .faults import TEXT_CHARS, futures_fault_of, most_decisive
 from .signing import futures_authent
 from .spot_rest import Request
-from .spot_values import UNREADABLE, instant_s, why
-from .values import NOTHING, decimal_text, error_text, instant_ns, order_id_of, text_of
+from .spot_values import UNREADABLE, instant_s, is_legible, terms_of, why
+from .values import NOTHING, decimal_text, error_text, instant_ns, order_id_of, text_of, total
 
 BATCH_LIMIT: Final = 20
 """Most orders in a batch. The venue publishes no bound; public clients send up to 50 cancels."""
@@ -136,7 +137,10 @@ class _Order(msgspec.Struct, gc=False):
     cliOrdId: Any = None
     clientId: Any = None
     symbol: Any = None
+    side: Any = None
+    quantity: msgspec.Raw = NOTHING
     filled: msgspec.Raw = NOTHING
+    limitPrice: msgspec.Raw = NOTHING
     timestamp: Any = None
 
 
@@ -165,7 +169,10 @@ class _OpenOrder(msgspec.Struct, gc=False):
     cliOrdId: Any = None
     cli_ord_id: Any = None
     symbol: Any = None
+    side: Any = None
+    unfilledSize: msgspec.Raw = NOTHING
     filledSize: msgspec.Raw = NOTHING
+    limitPrice: msgspec.Raw = NOTHING
     receivedTime: Any = None
 
 
@@ -330,9 +337,17 @@ def decode_open_orders(status: int, body: bytes) -> RestOrders | RestFailed | Re
                 symbol=text_of(row.symbol),
                 opened_s=instant_s(row.receivedTime),
                 filled_qty=decimal_text(row.filledSize),
+                terms=_terms(row),
             )
         )
     return RestOrders(tuple(states))
+
+
+def _terms(row: _OpenOrder) -> OrderTerms | None:
+    if not is_legible(row.cliOrdId) or not is_legible(row.cli_ord_id):
+        return None
+    quantity = total(decimal_text(row.filledSize), decimal_text(row.unfilledSize))
+    return terms_of(row.symbol, row.side, quantity, decimal_text(row.limitPrice))
 
 
 def decode_status(status: int, body: bytes) -> RestOrders | RestFailed | RestUnreadable:
@@ -449,6 +464,9 @@ def _state(
         opened_s=instant_s(order.timestamp),
         filled_qty=decimal_text(order.filled),
         reason=reason,
+        terms=terms_of(order.symbol, order.side, decimal_text(order.quantity), decimal_text(order.limitPrice))
+        if is_legible(order.cliOrdId) and is_legible(order.clientId)
+        else None,
     )
 
 

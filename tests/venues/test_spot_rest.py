@@ -12,6 +12,7 @@ from canceld import __version__
 from canceld.contract.evidence import (
     Fault,
     OrderState,
+    OrderTerms,
     RestAnswer,
     RestCanceled,
     RestFailed,
@@ -166,13 +167,20 @@ def test_repr_shows_no_secret() -> None:
             frames.OPEN_ORDERS,
             RestOrders(
                 (
-                    OrderState("OQCLML-BW3P3-BUCMWZ", "open", opened_s=1688666559.8974, filled_qty="0.37500000"),
+                    OrderState(
+                        "OQCLML-BW3P3-BUCMWZ",
+                        "open",
+                        opened_s=1688666559.8974,
+                        filled_qty="0.37500000",
+                        terms=OrderTerms("XBTUSD", "buy", "1.25000000", "30010.0"),
+                    ),
                     OrderState(
                         "OB5VMB-B4U2U-DK2WRW",
                         "open",
                         userref=45326,
                         opened_s=1688665899.5699,
                         filled_qty="0.00000000",
+                        terms=OrderTerms("XBTUSD", "buy", "0.27500000", "14500.0"),
                     ),
                 )
             ),
@@ -188,6 +196,7 @@ def test_repr_shows_no_secret() -> None:
                         opened_s=1688148493.7708,
                         filled_qty="0.12500000",
                         reason="User requested",
+                        terms=OrderTerms("XBTUSD", "buy", "0.50000000", "26500.0"),
                     ),
                 )
             ),
