@@ -1,6 +1,7 @@
 """How large the house is, and that it can be walked from the top down: figures are printed, bounds hold."""
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -127,3 +128,22 @@ def test_each_part_of_the_engine_room_knows_one_door_to_families(tell: Callable[
         branches[file.stem] = len(tests)
     tell(f"branches for families: {sum(branches.values())} in {sum(map(bool, branches.values()))} parts")
     assert max(branches.values()) <= FAMILY_BRANCHES, branches
+
+
+def _named_in(page: str) -> set[str]:
+    """What a page puts in backticks."""
+    return set(re.findall(r"`([^`\n]+)`", page))
+
+
+def test_the_pages_name_only_files_and_names_that_are_there() -> None:
+    """`daemon/README.md` and the way to the line that decides an outcome lead to what exists."""
+    contribute = (HOUSE.parent / "README.md").read_text().split("\n## Contribute\n")[1]
+    files = {str(file.relative_to(HOUSE.parent)) for file in HOUSE.parent.rglob("*.py")}
+    sources = "\n".join(file.read_text() for file in FILES)
+    for named in sorted(_named_in(contribute) | _named_in((HOUSE / "README.md").read_text())):
+        if named.endswith(".py"):
+            assert any(file.endswith("/" + named) or file == named for file in files), named
+        elif named.endswith("/"):
+            assert any(("/" + named) in "/" + file for file in files), named
+        elif " " not in named:
+            assert re.search(rf"\b{re.escape(named.split('.')[-1].rstrip('('))}\b", sources), named
