@@ -83,7 +83,9 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     Times are CLOCK_MONOTONIC nanoseconds, None when it did not happen: `sent_ns` the first byte towards the venue,
     `answered_ns` the venue's conclusive answer. `attempts` counts requests that may have left. `order_id` is the
     venue's id where it is known, also when the client named the order otherwise. `count` and `residual` are told of a
-    cancel_all only: how many orders the venue says it cancelled, and the ids that are still open.
+    cancel_all only: how many orders the venue says it cancelled, and the ids that are still open. So are, where the
+    orders are known, `order_ids` (those that were cancelled), `unsure` (those of which nobody could tell whether they
+    were meant; they were left alone) and `filled_qty` (of those cancelled together, where they are of one symbol).
     """
 
     venue: Venue
@@ -97,3 +99,6 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str | None = None
     count: int | None = None
     residual: tuple[str, ...] = ()
+    order_ids: tuple[str, ...] | None = None
+    unsure: tuple[str, ...] = ()
+    filled_qty: str | None = None
