@@ -219,9 +219,9 @@ def _kill(parser: argparse.ArgumentParser) -> Verb:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from . import app
+    from . import process
 
-    return app.main(asked.config)
+    return process.main(asked.config)
 
 
 def _pass_on(name: str, rest: Sequence[str]) -> int:
@@ -263,9 +263,9 @@ def _check(asked: argparse.Namespace) -> int:
 def _ask_venues(checked: "Checked") -> "list[Finding]":
     import trio
 
-    from .app import real_world
     from .checks.online import check_online
     from .checkup import CheckFailed
+    from .process import real_world
     from .settings import BadSettings
 
     try:

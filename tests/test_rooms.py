@@ -20,9 +20,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "credentials": {"contract", "settings", "transport"},
     "venues": {"contract", "version", *PLAIN},
     "engine": {"contract", *PLAIN},
-    "tasks": {"contract", "engine", "venues", "transport", *PLAIN},
+    "tasks": {"contract", "engine", "venues", "transport", "venue_table", *PLAIN},
     "logs": {"credentials", "transport"},
-    "app": {"contract", "engine", "venues", "transport", "tasks", "logs", "version", *PLAIN},
+    "venue_table": {"contract", "venues"},
+    "desks": {"contract", "engine", "venues", "transport", "tasks", "venue_table", *PLAIN},
+    "app": {"contract", "desks", "engine", "transport", "tasks", "version", *PLAIN},
+    "process": {"app", "logs", "transport", *PLAIN},
     "checkup": {"contract", "transport", "version", *PLAIN},
     "checks": {"contract", "engine", "venues", "transport", "tasks", *PLAIN},
     "records": {"engine", "transport", *PLAIN},
@@ -32,7 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": {"client", "contract"},
     "panic": {"contract", "engine", "panic_venues", "transport", "venues", *PLAIN},
     "panic_venues": {"contract", "transport", "venues", *PLAIN},
-    "cli": {"app", "checks", "checkup", "demo", "panic", "records", "schema", "settings", "sim", "verbs", "version"},
+    "cli": {"checks", "checkup", "demo", "panic", "process", "records", "schema", "settings", "sim", "verbs"}
+    | {"version"},
     "__main__": {"cli"},
     "version": set(),
 }
@@ -54,7 +58,7 @@ DOOR_CALLS = {
 # one file each touches the world; `blocking` only guards itself against a second thread,
 # and the lease that it holds is renewed by one.
 OWN_PROCESS = {
-    "__main__.py", "app.py", "checkup.py", "cli.py", "panic.py", "panic_venues.py", "records.py", "verbs.py",
+    "__main__.py", "process.py", "checkup.py", "cli.py", "panic.py", "panic_venues.py", "records.py", "verbs.py",
     "watch.py",
     "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py",
     "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/story.py",

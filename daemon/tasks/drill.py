@@ -13,7 +13,21 @@ import msgspec
 import structlog
 import trio
 
-from ..contract.evidence import Fault, RestAnswer, RestCanceled, RestFailed, RestOrders
+from ..contract.evidence import (
+    Fault,
+    RestAnswer,
+    RestBatch,
+    RestCanceled,
+    RestEnded,
+    RestFailed,
+    RestKey,
+    RestMode,
+    RestOrders,
+    RestTime,
+    RestTimer,
+    RestToken,
+    RestUnreadable,
+)
 from ..contract.frames import refusal_map
 from ..contract.ids import Target, Venue
 from ..engine.calls import Call
@@ -95,7 +109,18 @@ class _Way:
                 told = GOOD
             case RestFailed(error=error):
                 told = error
-            case _:
+            case (
+                RestOrders()
+                | RestCanceled()
+                | RestEnded()
+                | RestBatch()
+                | RestToken()
+                | RestMode()
+                | RestTimer()
+                | RestTime()
+                | RestKey()
+                | RestUnreadable()
+            ):
                 told = "an answer that says nothing"
         self._walk.told(self._venue, self._name, told)
 

@@ -21,7 +21,7 @@ import structlog
 import trio
 from msgspec.structs import replace
 
-from canceld.app import Daemon, Desk
+from canceld.app import Daemon
 from canceld.contract.ids import Venue
 from canceld.credentials import Credentials, Keys, Secret
 from canceld.engine.nonces import format_mark
@@ -29,6 +29,7 @@ from canceld.engine.pursuits.front import Pursuits
 from canceld.settings import LATE_WINDOW_S, Futures, Gateway, Log, Prime, Settings, Spot, State
 from canceld.sim.rates import UNLIMITED, Tier
 from canceld.sim.server import Received, SimulatedKraken
+from canceld.tasks.desk import Desk
 from canceld.transport.clock import VirtualClock
 from canceld.transport.disk import MemoryDirectory
 from canceld.transport.entropy import SeededEntropy

@@ -140,7 +140,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "reqids begin anew with each process",
-        "canceld.app",
+        "canceld.desks",
         "Reqids(world.clock.utc_ns() // 1000)",
         "Reqids(1)",
     ),

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 import trio
 
-from canceld.app import real_world
 from canceld.engine.venue_clock import VenueClock
+from canceld.process import real_world
 from canceld.tasks.events import Events
 from canceld.tasks.machine import Machine
 from canceld.transport.clock import NS_PER_S, VIRTUAL_UTC_START_NS, VirtualClock
