@@ -124,3 +124,18 @@ def test_deciding_rooms_neither_wait_nor_log(file: Path) -> None:
     tree = ast.parse(file.read_text())
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Await | ast.AsyncFunctionDef)]
     assert not {"trio", "structlog", "logging"} & set(_imports(file))
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if _room(f) == "verbs"], ids=_name)
+def test_verbs_start_without_the_daemons_own_libraries(file: Path) -> None:
+    """An operator who kills waits for the process to start. Only the journal reads as the engine and the disk do."""
+    imported = set(_imports(file))
+    assert not {"trio", "structlog"} & imported
+    if file.stem != "journal":
+        assert not [name for name in imported if name.split(".")[1:2] in (["engine"], ["transport"])]
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if _room(f) == "panic"], ids=_name)
+def test_panic_shares_its_exit_statuses_with_the_verbs_and_no_more(file: Path) -> None:
+    shared = {name for name in _imports(file) if name.startswith("canceld.verbs")}
+    assert shared <= {"canceld.verbs.exit_status"}
