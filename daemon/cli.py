@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from . import __version__
+from .verbs.exit_status import USAGE
 
 if TYPE_CHECKING:
     from .checks.findings import Finding
-    from .checkup import Checked
+    from .verbs.check import Checked
 
-USAGE: Final = 2
 INTERRUPTED: Final = 130
 """What a shell expects of a program ended by Ctrl-C. The answer was not awaited: nothing is said about the orders."""
 
@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     watch = verbs.add_parser("watch", help="how the daemon is and what it does, live; ends with q or Ctrl-C")
     watch.add_argument("--events", metavar="ENDPOINT", help="of the event socket; else beside the other one")
     _add_where(watch)
-    watch.set_defaults(run=_talk("watch", "control", module="watch"))
+    watch.set_defaults(run=_talk("watch", "control"))
 
     panic = verbs.add_parser("panic", help="cancel everything without a daemon, straight at the venues; latches")
     panic.add_argument("--config", required=True, metavar="FILE")
@@ -195,13 +195,13 @@ def _complain(error: object) -> int:
     return USAGE
 
 
-def _talk(name: str, door: Any, *, module: str = "verbs") -> Verb:
+def _talk(name: str, door: Any) -> Verb:
     def talk(asked: argparse.Namespace) -> int:
-        from . import verbs
+        from .verbs import ask
 
         try:
-            return verbs.run(getattr(importlib.import_module(f".{module}", __package__), name), door, asked)
-        except verbs.UsageFault as fault:
+            return ask.run(getattr(importlib.import_module(f".verbs.{name}", __package__), name), door, asked)
+        except ask.UsageFault as fault:
             return _complain(fault)
 
     return talk
@@ -236,7 +236,7 @@ def _pass_on(name: str, rest: Sequence[str]) -> int:
 def _check(asked: argparse.Namespace) -> int:
     import json
 
-    from .checkup import CheckFailed, check
+    from .verbs.check import CheckFailed, check
 
     try:
         checked = check(asked.config, os.environ)
@@ -264,9 +264,9 @@ def _ask_venues(checked: "Checked") -> "list[Finding]":
     import trio
 
     from .checks.online import check_online
-    from .checkup import CheckFailed
     from .process import real_world
     from .settings import BadSettings
+    from .verbs.check import CheckFailed
 
     try:
         world = real_world(checked.settings)
@@ -291,21 +291,21 @@ def _print_tree(found: dict[str, Any], depth: int) -> None:
 
 
 def _panic(asked: argparse.Namespace) -> int:
-    from . import panic
+    from .panic import verb
 
-    return panic.main(asked.config, asked.reason, asked.timeout_s, asked.json)
+    return verb.main(asked.config, asked.reason, asked.timeout_s, asked.json)
 
 
 def _journal(asked: argparse.Namespace) -> int:
-    from . import records
+    from .verbs import journal
 
-    return records.run(asked)
+    return journal.run(asked)
 
 
 def _schema(_: argparse.Namespace) -> int:
     import msgspec
 
-    from .schema import wire_schema
+    from .verbs.schema import wire_schema
 
     print(msgspec.json.format(msgspec.json.encode(wire_schema()), indent=2).decode())
     return 0

@@ -1,19 +1,15 @@
-"""`panic` around its sweeps: the latch, the nonce mark, the exit status, and what people are shown."""
+"""What panic leaves on the disk: the latch, the trigger, the nonce mark."""
 
-import json
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from canceld import panic
-from canceld.contract.ids import Venue
 from canceld.engine.latch import Latch, format_latch, parse_latch
 from canceld.engine.nonces import MARGIN_NS, format_mark, parse_mark
-from canceld.panic import Latching, StoredNonces
-from canceld.panic_venues import Report
+from canceld.panic import state_files
+from canceld.panic.state_files import Latching, StoredNonces
 
 
 def latched(state: Path, reason: str = "smoke") -> tuple[Latching, Latch | None]:
@@ -114,84 +110,9 @@ def test_a_disk_that_hangs_holds_up_no_nonce(tmp_path: Path, monkeypatch: pytest
         released.wait(60)
         return None
 
-    monkeypatch.setattr(panic, "_content", hang)
-    monkeypatch.setattr(panic, "MARK_PATIENCE_S", 0.01)
+    monkeypatch.setattr(state_files, "_content", hang)
+    monkeypatch.setattr(state_files, "MARK_PATIENCE_S", 0.01)
     try:
         assert StoredNonces(tmp_path / "nonce-spot").draw() > time.time_ns() + MARGIN_NS - 60 * 10**9
     finally:
         released.set()
-
-
-# -------------------------------------------------------------------- what is told
-
-
-def report(state: Any, *residual: str, why: str | None = None) -> Report:
-    made = Report()
-    made.state, made.residual, made.why, made.took_s = state, residual, why, 0.25
-    return made
-
-
-@pytest.mark.parametrize(
-    ("states", "status"),
-    [
-        (("flat", "flat"), 0),
-        (("flat", "residual"), 1),
-        (("flat", "unreachable"), 3),
-        (("residual", "unreachable"), 1),
-    ],
-)
-def test_the_exit_status_is_0_only_when_everything_is_flat(states: tuple[str, str], status: int) -> None:
-    reports: dict[Venue, Report] = {"spot": report(states[0]), "futures": report(states[1])}
-    assert panic._status(reports) == status
-
-
-def test_the_table_names_what_rests_and_what_was_tried(capsys: pytest.CaptureFixture[str]) -> None:
-    spot, prime = report("residual", "O-1", "O-2", why="EService:Busy\x1b[2J"), report("unreachable")
-    spot.canceled = 7
-    spot.note("REST CancelAll")
-    spot.note("REST CancelAll")
-    prime.took_s = None
-    panic._print_table(
-        {
-            "latched": True,
-            "latch_error": None,
-            "venues": {"spot": panic._venue(spot), "prime": panic._venue(prime)},
-            "remarks": ["look here"],
-        }
-    )
-    assert capsys.readouterr().out.splitlines() == [
-        "kill switch latched",
-        "venue  state        canceled  residual  took",
-        "spot   residual     7         2         250 ms",
-        "prime  unreachable  0         ?",
-        "spot still rests: O-1",
-        "spot still rests: O-2",
-        "spot residual: EService:Busy?[2J; tried: REST CancelAll x2",
-        "prime unreachable: out of time; tried: nothing",
-        "note: look here",
-    ]
-
-
-def test_a_fault_of_our_own_at_one_venue_is_named_and_stays_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = tmp_path / "canceld.toml"
-    config.write_text(f'[state]\ndir = "{tmp_path}"\n[futures]\nenabled = true\n')
-
-    class Flat:
-        def cancel(self, *_: object) -> None: ...
-
-        def look(self, *_: object) -> list[Any]:
-            return []
-
-    def to(_: panic.Routes, venue: Venue) -> Flat:
-        if venue == "spot":
-            raise KeyError("what a secret may be in")
-        return Flat()
-
-    monkeypatch.setattr(panic.Routes, "to", to)
-    assert panic.main(str(config), "smoke", 5, True) == 3
-    told = json.loads(capsys.readouterr().out)
-    states = {venue: part["state"] for venue, part in told["venues"].items()}
-    assert states == {"spot": "unreachable", "futures": "flat"}
-    assert told["venues"]["spot"]["error"] == "a fault of this program: KeyError"

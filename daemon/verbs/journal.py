@@ -12,16 +12,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from .engine.journal import HEAD, files_among, parse_head
-from .engine.journal_check import Check, Line, lines_of, record_in
-from .settings import BadSettings, read
-from .transport.clock import Clock, rfc3339
-from .transport.disk import Directory, DiskFailed
-
-DONE: Final = 0
-BROKEN: Final = 1
-USAGE: Final = 2
-ABSENT: Final = 3
+from ..engine.journal import HEAD, files_among, parse_head
+from ..engine.journal_check import Check, Line, lines_of, record_in
+from ..settings import BadSettings, read
+from ..transport.clock import Clock, rfc3339
+from ..transport.disk import Directory, DiskFailed
+from .exit_status import DONE, NOT_DONE, UNREACHABLE, USAGE
 
 DIRECTORY: Final = "journal"
 HEAD_BYTES: Final = 64 << 10
@@ -69,12 +65,12 @@ def run(asked: argparse.Namespace) -> int:
         # Not `subdirectory`, which would make it.
         journal = Directory(directory.root / DIRECTORY)
         if not files_among(journal.names()):
-            return _complain(f"{journal.root}: no journal there", ABSENT)
+            return _complain(f"{journal.root}: no journal there", UNREACHABLE)
         if asked.verify:
             return _verify(journal, asked.json)
         return _show(journal, wanted, asked.json)
     except DiskFailed as failed:
-        return _complain(f"no journal to read: {failed}", ABSENT)
+        return _complain(f"no journal to read: {failed}", UNREACHABLE)
 
 
 def moment(text: str, now_ns: int) -> str:
@@ -109,7 +105,7 @@ class _Wanted:
         self._since = since
         self._until = until
         self._order = order
-        self._named = None if order is None else re.compile(rf'(?<![\w-]){re.escape(order)}(?![\w-])')
+        self._named = None if order is None else re.compile(rf"(?<![\w-]){re.escape(order)}(?![\w-])")
         self._strategy = strategy
         self._outcome = outcome
         self._id = id
@@ -224,7 +220,7 @@ def _verify(journal: Directory, as_json: bool) -> int:
         print(f"{verdict}: {check.lines} lines, {first}..{last}, in {len(files)} files{torn}")
         if head is None:
             print("there is no head: lines cut off at the end would not be missed")
-    return BROKEN if check.faults else DONE
+    return NOT_DONE if check.faults else DONE
 
 
 def _lines(journal: Directory, *, patient: bool) -> Iterator[tuple[str, Line]]:

@@ -18,7 +18,7 @@ from canceld.contract.outcomes import (
     Settlement,
     Unknown,
 )
-from canceld.schema import OutcomeReply, RefusedReply, Reply, wire_schema
+from canceld.verbs.schema import OutcomeReply, RefusedReply, Reply, wire_schema
 
 OUTCOMES: list[Outcome] = [
     Acked(),

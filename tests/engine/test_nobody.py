@@ -2,12 +2,12 @@
 
 import uuid
 
-from canceld.checks.nobody import txid_of_nobody, uuid_of_nobody
 from canceld.contract.ids import Target, fault_of
+from canceld.engine.nobody import txid_of_nobody, uuid_of_nobody
 
 
 def test_txid_is_well_formed_and_none_of_krakens() -> None:
-    txid = txid_of_nobody(bytes(range(11)))
+    txid = txid_of_nobody("CHECKS", bytes(range(11)))
     assert fault_of("spot", Target("order_id", txid)) is None
     assert [len(group) for group in txid.split("-")] == [6, 5, 6]
     assert not txid.startswith("O")

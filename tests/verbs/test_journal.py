@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import trio
 
-from canceld import cli, records
+from canceld import cli
 from canceld.contract.outcomes import NAMES
 from canceld.engine.journal import HEAD, ROOT, Chain, Entry, Head, format_head
 from canceld.tasks import journal as writer
 from canceld.tasks.journal import Journal
 from canceld.transport.clock import Clock
 from canceld.transport.disk import Directory
+from canceld.verbs import journal
 
 START_NS = 1_800_000_000_000_000_000
 ORDER = "OAAAAA-BBBBB-CCCCCC"
@@ -161,7 +162,7 @@ def test_lines_for_people_leave_the_chain_out_and_cannot_paint_the_terminal(
     ],
 )
 def test_moments_are_taken_as_people_write_them(text: str, told: str) -> None:
-    assert records.moment(text, START_NS) == told
+    assert journal.moment(text, START_NS) == told
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "15", "15x", "2027-13-01", "-1m", "0001-01-01T00:00:00+10:00"])
@@ -215,7 +216,7 @@ def test_damage_is_named_where_it_is(story: Desk, damage: Any, place: str, capsy
 def test_a_torn_tail_that_no_start_told_of_is_broken(
     story: Desk, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "LOOK_S", 0.001)
+    monkeypatch.setattr(journal, "LOOK_S", 0.001)
     file = story.journal / "00000002.jsonl"
     file.write_text(file.read_text() + '{"n":11')
     assert story.ask("--verify") == 1

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from .test_cli import canceld
-from .test_credentials import KEY, SECRET_TEXT, put
+from ..test_cli import canceld
+from ..test_credentials import KEY, SECRET_TEXT, put
 
 
 @pytest.fixture

@@ -1,15 +1,16 @@
 """`canceld check`: what `canceld run` would do with a configuration, found out without a network or a socket.
 
-What `--online` adds is in checks/.
+What `--online` asks the venues is in checks/.
 """
 
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
-from .credentials import DIRECTORY_VARIABLE, BadCredentials, Credentials, load
-from .settings import BadSettings, Settings, read
+from ..contract.ids import Venue
+from ..credentials import DIRECTORY_VARIABLE, BadCredentials, Credentials, load
+from ..settings import BadSettings, Settings, read
 
 
 class CheckFailed(Exception):
@@ -54,7 +55,7 @@ def _shown(path: str, settings: Settings, environ: Mapping[str, str]) -> dict[st
     }
 
 
-def _venue(settings: Settings, venue: str) -> dict[str, Any]:
+def _venue(settings: Settings, venue: Venue) -> dict[str, Any]:
     match venue:
         case "spot":
             spot = settings.spot
@@ -77,7 +78,7 @@ def _venue(settings: Settings, venue: str) -> dict[str, Any]:
                 "sessions": prime.sessions,
                 "hedge_after_ms": prime.hedge_after_ms,
             }
-        case _:
+        case "futures":
             futures = settings.futures
             unified = bool(futures.uws_url)
             return {
@@ -88,6 +89,8 @@ def _venue(settings: Settings, venue: str) -> dict[str, Any]:
                 "uws_url": futures.uws_url or None,
                 "hedge_after_ms": futures.hedge_after_ms,
             }
+        case _:
+            assert_never(venue)
 
 
 def _routes(socket: str, sessions: int, *others: str) -> list[str]:

@@ -18,14 +18,14 @@ from typing import Any
 
 import pytest
 
-from canceld.watch import ALERTS_SHOWN, EVENTS_KEPT, Line, View, printable
+from canceld.verbs.view import ALERTS_SHOWN, EVENTS_KEPT, Line, View, printable
 from tests.processes.conftest import exchange, home, service, start
 from tests.processes.peers import Dealer
 from tests.processes.stage import Exchange, Service
 
 __all__ = ["exchange", "home", "service", "start"]
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 CLOCK = "2027-01-15 08:00:00 UTC"
 ROWS, COLUMNS = 30, 110
 WITHIN_S = 15.0

@@ -5,10 +5,10 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from . import __version__
-from .contract.commands import Command
-from .contract.ids import CommandID, Venue
-from .contract.outcomes import ClosedState, RefusalReason, RejectClass, Route
+from .. import __version__
+from ..contract.commands import Command
+from ..contract.ids import CommandID, Venue
+from ..contract.outcomes import ClosedState, RefusalReason, RejectClass, Route
 
 OutcomeName: TypeAlias = Literal["acked", "canceled", "closed", "not_open", "rejected", "unknown", "refused"]
 
