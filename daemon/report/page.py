@@ -172,18 +172,16 @@ def _distribution(answered: Sequence[Answered]) -> Iterator[str]:
     first, last = 10 * (first // 10), 10 * -(-last // 10)
     width, height = 800, 160
     step = width / (last - first)
-    yield f'<svg viewBox="0 0 {width} {height + 20}" role="img" aria-label="distribution of answer times">'
+    yield f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img" aria-label="distribution of answer times">'
     for column, count in sorted(counts.items()):
         tall = max(2.0, height * count / most)
         x = (column - first) * step
         yield f'<rect x="{x:.1f}" y="{height - tall:.1f}" width="{step * 0.9:.1f}" height="{tall:.1f}"'
         yield ' fill="var(--calm)">'
         yield f"<title>{count} from {10 ** (column / 10):.3g} ms</title></rect>"
-    for decade in range(first, last + 1, 10):
-        x = (decade - first) * step
-        anchor = "start" if decade == first else "end" if decade == last else "middle"
-        yield f'<text x="{x:.1f}" y="{height + 15}" text-anchor="{anchor}">{10 ** (decade / 10):g} ms</text>'
     yield "</svg>\n"
+    ticks = "".join(f"<span>{10 ** (decade / 10):g} ms</span>" for decade in range(first, last + 1, 10))
+    yield f'<div class="axis whole">{ticks}</div>\n'
 
 
 # ---------------------------------------------------------------- orders, runs
