@@ -24,9 +24,9 @@ from .engine.nonces import Nonces, format_mark, parse_mark
 from .panic_venues import FirstThatWorks, FuturesRoute, PrimeRoute, Report, RestDoor, Route, SpotRoute, UnifiedRoute
 from .panic_venues import sweep as sweep_venue
 from .settings import REST_SCHEMES, WEBSOCKET_SCHEMES, BadSettings, Settings, address_of, read
-from .transport import threads
 from .transport.files import DiskFailed, read_regular, replace
-from .transport.plain import Dialler
+from .transport.plain import threads
+from .transport.plain.line import Dialler
 from .venues.prime_ws import TAG_CHARS
 
 DONE: Final = 0

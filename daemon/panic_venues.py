@@ -32,7 +32,7 @@ from .contract.evidence import (
 from .contract.ids import Reqid, Target
 from .credentials import Keys, Secret
 from .settings import Address
-from .transport.plain import Dialler, Http, LineLost
+from .transport.plain.line import Dialler, Http, LineLost
 from .venues import futures_rest, spot_rest
 from .venues.prime_ws import Prime
 from .venues.signing import prime_headers, prime_timestamp
@@ -562,7 +562,7 @@ def _newer(known: OrderState | None, told: OrderState) -> OrderState:
 
 
 class Session(Protocol):
-    """A WebSocket session, see transport.plain_websocket."""
+    """A WebSocket session, see transport.plain.websocket."""
 
     def send(self, text: bytes, by_s: float) -> None: ...
 
@@ -584,7 +584,7 @@ def _session_of(name: str, hang_up: Callable[[], None]) -> Iterator[None]:
 
 def _opened(dialler: Dialler, where: Address, headers: Sequence[tuple[str, str]], by_s: float) -> Session:
     # Late: the framing takes longer to import than Spot and Futures take to send their first bytes.
-    from .transport.plain_websocket import open_websocket
+    from .transport.plain.websocket import open_websocket
 
     return open_websocket(dialler, where.host, where.port, where.authority, where.path or "/", headers, by_s)
 

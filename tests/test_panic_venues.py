@@ -24,7 +24,7 @@ from canceld.panic_venues import (
     sweep,
 )
 from canceld.settings import Address
-from canceld.transport.plain import Dialler, LineLost
+from canceld.transport.plain.line import Dialler, LineLost
 from canceld.venues.spot_rest import Request
 
 ORDER = OrderState("O-1", "open")
