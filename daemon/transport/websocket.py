@@ -3,8 +3,8 @@
 trio-websocket does the handshake, answers pings, joins fragments, judges faults and closes. Between the opening and the
 close nearly all traffic is whole text messages in single frames, and for those it is the long way round: its sender
 queues for a lock and waits for the scheduler before the first byte leaves, its reader goes through the scheduler for
-each message. So text frames are built beside it (text_frames.py) and handed to the wire in the caller's step, and whole text
-frames are taken out of the incoming bytes before the library sees the rest (websocket_tap.py).
+each message. So text frames are built beside it (text_frames.py) and handed to the wire in the caller's step, and whole
+text frames are taken out of the incoming bytes before the library sees the rest (websocket_tap.py).
 
 Left to itself that library can hang in a handshake, in closing and in a ping, and can lose its reader to a slow
 consumer. Here every one of those waits ends: see `websocket_tap.Tap` and `connect_websocket`.
