@@ -45,7 +45,7 @@ from ..settings import (
     REPLAY_WINDOW_S,
 )
 from ..transport.clock import Clock
-from ..transport.zeromq import Message, Peer, Router, Sent
+from ..transport.messages import Message, Peer, Router, Sent
 from .backlog import Backlog
 from .dispatcher import Dispatcher
 from .events import Events

@@ -18,9 +18,9 @@ from canceld.tasks.killswitch import KillSwitch
 from canceld.tasks.leasing import Leasing
 from canceld.tasks.recovery import Record, Recovery
 from canceld.transport.clock import VirtualClock
-from canceld.transport.disk import MemoryDirectory
 from canceld.transport.entropy import SeededEntropy
-from canceld.transport.zeromq_memory import MemoryBus, MemoryDealer
+from canceld.transport.memory.disk import MemoryDirectory
+from canceld.transport.memory.zeromq import MemoryBus, MemoryDealer
 
 COMMANDS = "ipc:///run/canceld/commands.sock"
 CONTROL = "ipc:///run/canceld/control.sock"

@@ -17,7 +17,8 @@ from canceld.engine.journal_check import Check, lines_of
 from canceld.tasks import journal as writer
 from canceld.tasks.journal import DIRECTORY, Journal
 from canceld.transport.clock import Clock, VirtualClock
-from canceld.transport.disk import Directory, DiskFailed, MemoryDirectory
+from canceld.transport.disk import Directory, DiskFailed
+from canceld.transport.memory.disk import MemoryDirectory
 
 
 class Alarms:

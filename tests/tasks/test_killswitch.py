@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from canceld.engine.latch import CODE_ALPHABET, CODE_CHARS
 from canceld.tasks.killswitch import LATCH_FILE, TRIGGER_FILE
-from canceld.transport.zeromq_memory import MemoryDealer
+from canceld.transport.memory.zeromq import MemoryDealer
 
 from .test_gateway import Door
 

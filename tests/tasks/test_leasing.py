@@ -15,9 +15,9 @@ from canceld.tasks.events import Events
 from canceld.tasks.killswitch import KillSwitch
 from canceld.tasks.leasing import GIVE_UP_NS, PAUSE_LIMIT_NS, Leasing
 from canceld.transport.clock import VirtualClock
-from canceld.transport.disk import MemoryDirectory
 from canceld.transport.entropy import SeededEntropy
-from canceld.transport.zeromq_memory import MemoryBus
+from canceld.transport.memory.disk import MemoryDirectory
+from canceld.transport.memory.zeromq import MemoryBus
 
 EVENTS = "ipc:///run/canceld/events.sock"
 ORDER = LeaseScope("spot", order_id="OAAAAA-BBBBB-CCCCCC")
