@@ -47,7 +47,7 @@ from ..transport.clock import Clock
 from ..transport.disk import Directory, DiskFailed
 from .dispatcher import Dispatcher
 from .events import Events
-from .gateway import Asked, reply_of
+from .tickets import Asked, reply_of
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -285,8 +285,7 @@ class Recovery:
             self._answer(asked, unsettled)
 
     def _answer(self, asked: Asked, unsettled: _Unsettled) -> None:
-        reply, outcomes = unsettled.reply()
-        asked.gateway.settle(asked, reply, outcomes)
+        asked.answer(*unsettled.reply())
 
     def give_up(self) -> None:
         """The process is about to end: answer whoever asked again, and begin nothing more.
