@@ -104,7 +104,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "what was cut short by a crash is canceled before anybody looked",
-        "canceld.tasks.recovery",
+        "canceld.tasks.unsettled",
         "if not self.listed or self.others",
         "if self.others",
     ),
