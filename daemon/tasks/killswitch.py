@@ -127,20 +127,19 @@ class _Front:
         self._clock = clock
         self._events = events
         self._alert: str | None = None
-        pursuits = dispatcher.pursuits
         self.sweep = Sweep(
             dispatcher.venue,
-            mass=pursuits.policy.mass,
-            rest=pursuits.policy.rest,
-            live=pursuits.live,
-            known=_known(pursuits.resting),
+            mass=dispatcher.policy.mass,
+            rest=dispatcher.policy.rest,
+            live=dispatcher.live,
+            known=_known(dispatcher.resting),
             now_ns=clock.monotonic_ns(),
         )
         dispatcher.watch(self)
 
     def fire(self) -> None:
         """The kill was pulled again."""
-        self.sweep.fire(_known(self._dispatcher.pursuits.resting), self._clock.monotonic_ns())
+        self.sweep.fire(_known(self._dispatcher.resting), self._clock.monotonic_ns())
         self.perform()
 
     def stop(self) -> None:
@@ -198,31 +197,31 @@ class _Front:
 
     def perform(self) -> None:
         """Carry out what the sweep decided; the bytes leave before this returns."""
-        pursuits = self._dispatcher.pursuits
+        dispatcher = self._dispatcher
         while effects := self.sweep.effects:
             self.sweep.effects = []
             now_ns = self._clock.monotonic_ns()
             for effect in effects:
                 match effect:
                     case FireAll(lane=lane) if lane == REST:
-                        pursuits.rest.request("all", self, now_ns, urgent=True)
+                        dispatcher.request("all", self, urgent=True)
                     case FireAll(lane=lane):
-                        pursuits.sessions.fire(lane, self, now_ns)
+                        dispatcher.fire(lane, self)
                     case Walk():
                         # Each by itself: what `cancel_all` does where there is no such request keeps to a pace.
-                        for order_id in list(pursuits.resting.open_ids()):
-                            pursuits.submit(_NOBODY, Target("order_id", order_id), False, now_ns + ONE_NS, now_ns)
+                        for order_id in list(dispatcher.resting.open_ids()):
+                            dispatcher.submit(_NOBODY, Target("order_id", order_id), False, now_ns + ONE_NS, now_ns)
                     case CancelOne(order_id=order_id):
-                        pursuits.submit(_NOBODY, Target("order_id", order_id), False, now_ns + ONE_NS, now_ns)
+                        dispatcher.submit(_NOBODY, Target("order_id", order_id), False, now_ns + ONE_NS, now_ns)
                     case Look(number=number):
-                        pursuits.rest.request("open_orders", _Look(self, number), now_ns, urgent=True)
+                        dispatcher.request("open_orders", _Look(self, number), urgent=True)
                     case Flat():
                         self._told_flat()
                     case Alert(what=what, do=do):
                         self._alert = what
                         self._events.alert("critical", what, do)
                         log.error("not flat", venue=self._dispatcher.venue, what=what, do=do)
-            self._dispatcher.perform()
+            dispatcher.perform()
         self._switch.news()
 
     def _told_flat(self) -> None:

@@ -373,14 +373,13 @@ class Recovery:
             await round.over.wait()
         if listed:
             for goal in by_name:
-                goal.listed = asked_utc_ns >= goal.of.utc_ns + desk.pursuits.policy.overtake_ns
+                goal.listed = asked_utc_ns >= goal.of.utc_ns + desk.policy.overtake_ns
                 if goal.listed and not goal.left:
                     self._conclude(goal)
 
     async def _list(self, desk: Dispatcher) -> bool:
         listing = _Listing()
-        desk.pursuits.rest.request("open_orders", listing, self._clock.monotonic_ns(), urgent=False)
-        desk.perform()
+        desk.request("open_orders", listing, urgent=False)
         with trio.move_on_after(ROUND_S):
             await listing.over.wait()
         return listing.good
@@ -409,7 +408,7 @@ class Recovery:
 
 def _look_up(desk: Dispatcher, goal: _Goal) -> None:
     """Take in what is open under a goal's name: what it meant, and what took the name since."""
-    resting = desk.pursuits.resting
+    resting = desk.resting
     kind, value = goal.target
     if kind == "userref":
         open_ids = sorted(resting.open_under(int(value)))

@@ -174,7 +174,7 @@ class RestLane:
     def wake(self) -> None:
         """There may be a call to make."""
         self._work_there.set()
-        if self._dispatcher.pursuits.rest.wants_urgent:
+        if self._dispatcher.wants_urgent:
             self._urgent_there.set()
 
     @property
@@ -239,18 +239,17 @@ class RestLane:
             with trio.move_on_after(IDLE_LOOK_S):
                 await self._urgent_there.wait()
             self._urgent_there = trio.Event()
-            while self._dispatcher.pursuits.rest.wants_urgent:
+            while self._dispatcher.wants_urgent:
                 await self._work_once(urgent=True)
 
     async def _work_once(self, *, urgent: bool = False) -> bool:
         """Make the most important call; False when there is none."""
         taken: list[Call] = []
-        pursuits = self._dispatcher.pursuits
 
         def next_call(now_ns: int) -> Call | None:
             if urgent:
-                return pursuits.rest.next_urgent(now_ns)
-            return pursuits.rest.next_call(now_ns, queries=self._budget.spares_query(now_ns))
+                return self._dispatcher.next_urgent()
+            return self._dispatcher.next_call(queries=self._budget.spares_query(now_ns))
 
         def choose() -> Plan | None:
             now_ns = self._world.clock.monotonic_ns()
@@ -261,7 +260,7 @@ class RestLane:
             taken.append(call)
             return self._dialect.plan(call)
 
-        if not urgent and not pursuits.rest.wants_call:
+        if not urgent and not self._dispatcher.wants_call:
             return False
         try:
             answer = await self._exchange(choose, takes_turn=not urgent)
@@ -272,15 +271,13 @@ class RestLane:
             if call is None:
                 return False
             log.warning("REST call failed", venue=self.venue, form=call.form, left=failed.left, why=failed.why)
-            pursuits.rest.failed(call, failed.left, failed.why, self._world.clock.monotonic_ns())
-            self._dispatcher.perform()
+            self._dispatcher.call_failed(call, failed.left, failed.why)
             return True
         if answer is None:
             return False
         if isinstance(answer, RestFailed):
             log.info("REST refused", venue=self.venue, form=taken[0].form, fault=answer.fault.name, error=answer.error)
-        pursuits.rest.answered(taken[0], answer, self._world.clock.monotonic_ns())
-        self._dispatcher.perform()
+        self._dispatcher.call_answered(taken[0], answer)
         return True
 
     async def fetch_token(self) -> tuple[Secret[str], float]:
@@ -482,8 +479,8 @@ class RestLane:
     @property
     def _warm_after_s(self) -> float:
         """How long a connection may be idle: not long while nobody else could tell that maintenance is over."""
-        pursuits = self._dispatcher.pursuits
-        return MODE_AFTER_S if pursuits.mode == "maintenance" and not pursuits.live else WARM_AFTER_S
+        unheard = self._dispatcher.mode == "maintenance" and not self._dispatcher.live
+        return MODE_AFTER_S if unheard else WARM_AFTER_S
 
     async def _use(self, connection: HttpConnection) -> None:
         """The cheap public call; it also tells the venue's mode to a daemon that has no session to hear it on."""
@@ -497,7 +494,7 @@ class RestLane:
         answer = decode(response.status, response.body)
         if isinstance(answer, RestMode):
             self.maintenance = answer.maintenance
-            if not self._dispatcher.pursuits.live:
+            if not self._dispatcher.live:
                 self._dispatcher.mode_changed(answer.mode)
         if connection.is_open:
             self._idle.insert(0, (connection, trio.current_time()))

@@ -408,7 +408,7 @@ class Stage:
     @property
     def pursuits(self) -> Pursuits:
         """What the story's venue is pursued with."""
-        return self.desk.dispatcher.pursuits
+        return self.desk.dispatcher._pursuits
 
     async def _serve_daemon(self, daemon: Daemon) -> None:
         with self._life:
@@ -466,7 +466,7 @@ class Stage:
             assert self.daemon is not None
             assert self.daemon.gateway.in_flight == 0
             for venue, desk in self.daemon.desks.items():
-                assert desk.dispatcher.pursuits.idle, f"the engine's tables for {venue} are not empty"
+                assert desk.dispatcher._pursuits.idle, f"the engine's tables for {venue} are not empty"
         for strategy in reading:
             strategy.check()
         reqids = Counter(
@@ -523,5 +523,5 @@ async def stage(
     if failed is not None:
         raise failed
     for venue in settings.venues:
-        pursuits = world.desk_of(venue).dispatcher.pursuits
+        pursuits = world.desk_of(venue).dispatcher._pursuits
         assert pursuits.active == 0, f"the daemon ended with pursuits open on {venue}"

@@ -98,7 +98,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "what is heard after the reply is not told",
-        "canceld.tasks.dispatcher",
+        "canceld.tasks.hand",
         "                owner.late(settlement)",
         "                pass",
     ),
@@ -200,7 +200,7 @@ MUTANTS: Final = (
         "                desk.dispatcher.give_up()\n",
         "                pass\n",
     ),
-    Mutant("the alarm is late", "canceld.tasks.dispatcher", "ALARM_SLACK_S: Final = 0.000_05",
+    Mutant("the alarm is late", "canceld.tasks.hand", "ALARM_SLACK_S: Final = 0.000_05",
            "ALARM_SLACK_S: Final = 0.2"),
     Mutant("a restart forgets the latch", "canceld.tasks.killswitch", "self._switch = Switch(latch)",
            "self._switch = Switch(None)"),

@@ -52,10 +52,6 @@ class Venue:
         )
         nursery.start_soon(self.switch.run)
 
-    @property
-    def pursuits(self) -> "Venue":
-        return self
-
     def _beats(self) -> list[int]:
         self.beats += not self.stuck
         return [self.beats]

@@ -11,9 +11,9 @@ from canceld import settings
 from canceld.contract.ids import Target
 from canceld.contract.outcomes import Acked, Canceled, Outcome, Refused, Settlement, Unknown
 from canceld.tasks import gateway as room
-from canceld.tasks.dispatcher import Owner
 from canceld.tasks.events import Events
 from canceld.tasks.gateway import Gateway
+from canceld.tasks.hand import Owner
 from canceld.tasks.killswitch import KillSwitch
 from canceld.tasks.leasing import Leasing
 from canceld.tasks.recovery import Record, Recovery
