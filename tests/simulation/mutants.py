@@ -202,8 +202,8 @@ MUTANTS: Final = (
     ),
     Mutant("the alarm is late", "canceld.tasks.hand", "ALARM_SLACK_S: Final = 0.000_05",
            "ALARM_SLACK_S: Final = 0.2"),
-    Mutant("a restart forgets the latch", "canceld.tasks.killswitch", "self._switch = Switch(latch)",
-           "self._switch = Switch(None)"),
+    Mutant("a restart forgets the latch", "canceld.tasks.latch_file", "self.switch = Switch(latch)",
+           "self.switch = Switch(None)"),
     Mutant(
         "a damaged latch counts as none",
         "canceld.engine.latch",
@@ -213,8 +213,8 @@ MUTANTS: Final = (
     Mutant(
         "a kill is confirmed before the latch is stored",
         "canceld.tasks.killswitch",
-        "        self._durable = False\n        self._unstored.set()\n        log.error(\"kill\"",
-        "        log.error(\"kill\"",
+        "        self._file.trip(latch)\n        log.error(\"kill\"",
+        "        self._switch.trip(latch)\n        log.error(\"kill\"",
     ),
     Mutant("a state directory serves two", "canceld.app", '[self._directory.lock("lock"), *self._socket_locks()]',
            "[]"),
