@@ -22,7 +22,8 @@ from ..transport.clock import Clock
 from ..venues.values import is_timer_reason
 from .dispatcher import Dispatcher
 from .events import Events
-from .rest_lane import CallFailed, RestLane
+from .rest_lane import RestLane
+from .rest_pool import CallFailed
 from .session import TimerAsker
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

@@ -148,7 +148,7 @@ MUTANTS: Final = (
            " if True else 0"),
     Mutant(
         "a lost answer is called unsent",
-        "canceld.tasks.rest_lane",
+        "canceld.tasks.rest_exchange",
         "raise CallFailed(lost.detail, left=True) from None",
         "raise CallFailed(lost.detail, left=False) from None",
     ),

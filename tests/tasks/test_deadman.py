@@ -11,7 +11,7 @@ from canceld.engine.deadman import SECOND_NS, Deadman
 from canceld.engine.resting import Row
 from canceld.tasks.deadman import DeadmanSwitch, Progress
 from canceld.tasks.events import Events
-from canceld.tasks.rest_lane import CallFailed
+from canceld.tasks.rest_pool import CallFailed
 from canceld.tasks.session import TimerAsker
 from canceld.transport.clock import VirtualClock
 from canceld.transport.zeromq_memory import MemoryBus
