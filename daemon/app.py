@@ -16,6 +16,7 @@ import trio
 from . import __version__
 from .credentials import BadCredentials, Credentials, Secret
 from .desks import Desks
+from .engine.scope import Own
 from .settings import DRAIN_ON_STOP_S, BadSettings, Settings
 from .tasks import watchdog
 from .tasks.canary import Canary
@@ -26,6 +27,7 @@ from .tasks.killswitch import KillSwitch
 from .tasks.leasing import Leasing
 from .tasks.machine import Machine
 from .tasks.recovery import Record, Recovery
+from .tasks.scoping import Scoping
 from .transport.disk import AlreadyLocked, DiskFailed
 from .transport.notify import Notifier
 from .transport.signals import Signal, SignalSource
@@ -94,10 +96,15 @@ class Daemon:
             raise StartFailed(f"{error}") from None
         self.desks = self._desks.by_venue
         dispatchers = {venue: desk.dispatcher for venue, desk in self.desks.items()}
-        self.kill = KillSwitch(dispatchers, self._directory, world.clock, world.entropy, self.events)
+        strategies = {
+            name: Own(strategy.cl_ord_id_prefix or None, frozenset(strategy.userrefs))
+            for name, strategy in settings.strategies.items()
+        }
+        self.scoping = Scoping(dispatchers, world.clock, strategies)
+        self.kill = KillSwitch(dispatchers, self._directory, world.clock, world.entropy, self.events, self.scoping)
         record = Record(self._directory)
-        self.recovery = Recovery(record, dispatchers, world.clock, self.events)
-        self.leasing = Leasing(dispatchers, self._directory, world.clock, self.events, self.kill)
+        self.recovery = Recovery(record, dispatchers, world.clock, self.events, strategies)
+        self.leasing = Leasing(dispatchers, self._directory, world.clock, self.events, self.kill, self.scoping)
         self.gateway = Gateway(
             commands,
             control,
@@ -109,6 +116,7 @@ class Daemon:
             intents=record.intents,
             successor=self.recovery,
             leasing=self.leasing,
+            scoping=self.scoping,
             deadline_ms=settings.gateway.deadline_ms,
         )
         self.deadmen = self._desks.deadman_switches(self.kill.covers, self._beats)
@@ -215,6 +223,7 @@ class Daemon:
                     await front.start(self.recovery.run, name="recovery")
                     front.start_soon(self.gateway.run, name="gateway")
                     front.start_soon(self.leasing.run, name="leases")
+                    front.start_soon(self.scoping.run, name="scopes")
                     if "spot" in self.desks and self.settings.spot.canary_s:
                         canary = Canary(
                             self.desks["spot"].dispatcher, self.world.clock, self.world.entropy, self.events
@@ -252,6 +261,7 @@ class Daemon:
         if patience.cancelled_caught or self.recovery.unsettled:
             for desk in self.desks.values():
                 desk.dispatcher.give_up()
+            self.scoping.give_up()
             self.kill.give_up()
             self.recovery.give_up()
         await self.leasing.close()

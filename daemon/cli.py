@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import __version__
 from .verbs.exit_status import USAGE
+from .verbs.scopes import add_members, add_scope
 
 if TYPE_CHECKING:
     from .checks.findings import Finding
@@ -98,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
 
     cancel_all = verbs.add_parser("cancel-all", help="cancel everything open on one venue, or on every enabled one")
     cancel_all.add_argument("venue", nargs="?", choices=VENUES, metavar="VENUE", help="|".join(VENUES))
+    add_scope(cancel_all)
+    cancel_all.add_argument("--dry-run", action="store_true", help="cancel nothing: tell what would be")
     _add_until(cancel_all)
     _add_talk(cancel_all)
     cancel_all.set_defaults(run=_talk("cancel_all", "commands"))
@@ -108,8 +111,17 @@ def _parser() -> argparse.ArgumentParser:
         "--drill", action="store_true", help="cancel nothing: walk the whole path with orders that cannot exist"
     )
     kill.add_argument("--venue", dest="venues", action="append", choices=VENUES, metavar="VENUE", help="default: all")
+    add_scope(kill)
+    kill.add_argument("--dry-run", action="store_true", help="with --scope: latch nothing, and tell what it means now")
     _add_talk(kill, deadline_ms=10_000)
     kill.set_defaults(run=_kill(kill))
+
+    rests = verbs.add_parser("rests", help="which orders are open, as the daemon knows it")
+    rests.add_argument("venue", nargs="?", choices=VENUES, metavar="VENUE", help="|".join(VENUES))
+    add_members(rests)
+    rests.add_argument("--fresh", action="store_true", help="ask every venue first")
+    _add_talk(rests)
+    rests.set_defaults(run=_talk("rests", "control"))
 
     rearm = verbs.add_parser("rearm", help="re-arm the kill switch, in two steps")
     rearm.add_argument("--confirm", metavar="CODE", help="the second step, with the code that the first one gave")
@@ -229,6 +241,10 @@ def _kill(parser: argparse.ArgumentParser) -> Verb:
     def kill(asked: argparse.Namespace) -> int:
         if not asked.reason and not asked.drill:
             parser.error("a kill needs --reason TEXT, for the record")
+        if asked.scope and (asked.drill or asked.venues):
+            parser.error("--scope says itself at which venues, and is no drill")
+        if asked.dry_run and not asked.scope:
+            parser.error("--dry-run goes with --scope; a kill of everything has none")
         return talk(asked)
 
     return kill

@@ -29,6 +29,7 @@ class Traits(TypedDict):
     batch_limit: int
     query_limit: int
     bundle_limit: int
+    markets: bool
 
 
 TRAITS: Final[dict[Venue, Traits]] = {
@@ -44,6 +45,7 @@ TRAITS: Final[dict[Venue, Traits]] = {
         "batch_limit": spot_rest.BATCH_LIMIT,  # REST "Cancel Order Batch"
         "query_limit": spot_rest.QUERY_LIMIT,  # REST "Query Orders Info"
         "bundle_limit": 0,  # WebSocket "Cancel Order" takes several ids, but its refusals name none of them
+        "markets": False,  # WebSocket "Cancel All", REST "Cancel All Orders": account-wide, no pair among the members
     },
     "prime": {
         "rest": False,  # Prime REST reference: settlement, users and keys, no call about orders
@@ -57,6 +59,7 @@ TRAITS: Final[dict[Venue, Traits]] = {
         "batch_limit": 1,  # WebSocket "Order Cancel Request": its list is shown with one order alone
         "query_limit": 1,  # WebSocket "Order": the filter takes one OrderID
         "bundle_limit": 0,  # as batch_limit
+        "markets": False,  # as mass
     },
     "futures": {
         "rest": True,  # REST "Cancel order", "Batch order management", "Cancel all orders"
@@ -70,5 +73,6 @@ TRAITS: Final[dict[Venue, Traits]] = {
         "batch_limit": futures_rest.BATCH_LIMIT,  # REST "Batch order management" publishes none: what clients send
         "query_limit": 1,  # REST "Get order status" does not show how a list is spelled in a form
         "bundle_limit": spot_ws_v2.BATCH_LIMIT,  # Unified WebSocket "Batch Cancel"
+        "markets": True,  # REST "Cancel all orders": `symbol`; Unified WebSocket "Cancel All" has none
     },
 }

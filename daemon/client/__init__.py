@@ -6,6 +6,7 @@ Both names are fetched when first asked for, so that a blocking program does not
 from typing import TYPE_CHECKING, Any
 
 from ..contract.commands import LeaseScope, OrderRef
+from ..contract.selectors import Selector
 from .requests import COMMANDS_ENDPOINT, CONTROL_ENDPOINT, DaemonUnreachable
 from .results import (
     CancelAllResult,
@@ -42,6 +43,7 @@ __all__ = [
     "OrderRef",
     "Pong",
     "RearmResult",
+    "Selector",
     "TrioClient",
     "VenueSweep",
     "open_client",

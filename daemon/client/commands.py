@@ -14,6 +14,7 @@ import msgspec
 from ..contract.commands import BATCH_LIMIT, LeaseScope, OrderRef, Until, target_of
 from ..contract.frames import BATCH_BYTES
 from ..contract.ids import CommandID, Target, Venue
+from ..contract.selectors import Selector
 from .requests import DEADLINE_MS, KILL_DEADLINE_MS, MARGIN_MS, NS_PER_MS, Request, Requests
 from .results import (
     Asked,
@@ -24,6 +25,7 @@ from .results import (
     Pong,
     RearmResult,
     ReplyMap,
+    RestsResult,
     read_all,
     read_batch,
     read_cancel,
@@ -31,6 +33,7 @@ from .results import (
     read_lease,
     read_pong,
     read_rearm,
+    read_rests,
     read_status,
     unanswered,
 )
@@ -107,9 +110,7 @@ class Commands:
     ) -> list[Request[CancelResult]]:
         """One `cancel` per order."""
         return [
-            self.cancel(
-                venue, **msgspec.structs.asdict(order), until=until, deadline_ms=deadline_ms, strategy=strategy
-            )
+            self.cancel(venue, **msgspec.structs.asdict(order), until=until, deadline_ms=deadline_ms, strategy=strategy)
             for order in orders
         ]
 
@@ -144,15 +145,32 @@ class Commands:
         self,
         venue: Venue | None = None,
         *,
+        scope: Iterable[Selector] | None = None,
+        everything: bool = False,
+        dry_run: bool = False,
         until: Until = "ack",
         id: CommandID | None = None,
         deadline_ms: int | None = None,
         strategy: str | None = None,
     ) -> Request[CancelAllResult]:
-        """Cancel everything open on one venue, or on every enabled one. Raises DaemonUnreachable, CommandRefused."""
+        """Cancel what a scope means, or everything open, on one venue or on every enabled one.
+
+        A client with a `strategy` says which: that label names who asks and not what is meant. dry_run: cancel nothing,
+        and be told what would be. Raises DaemonUnreachable, CommandRefused, and ValueError for arguments that do not
+        say what is meant.
+        """
+        selectors = None if scope is None else [msgspec.to_builtins(selector) for selector in scope]
+        if selectors is None and not everything and (strategy or self._strategy) is not None:
+            raise ValueError("cancel_all: say scope=[...], or everything=True; the strategy's name narrows nothing")
         return self._build(
             "cancel_all",
-            {"venue": venue, "until": until},
+            {
+                "venue": venue,
+                "until": until,
+                "scope": selectors,
+                "everything": everything or None,
+                "dry_run": dry_run or None,
+            },
             lambda request, reply: read_all(request.id, reply),
             id=id,
             deadline_ms=deadline_ms,
@@ -178,6 +196,48 @@ class Commands:
             {"reason": reason, "venues": venues, "drill": drill or None},
             lambda request, reply: read_killed(request.id, reply),
             id=id,
+            deadline_ms=deadline_ms,
+        )
+
+    def kill_scope(
+        self,
+        reason: str,
+        scope: Iterable[Selector],
+        *,
+        dry_run: bool = False,
+        id: CommandID | None = None,
+        deadline_ms: int = KILL_DEADLINE_MS,
+    ) -> Request[KillResult]:
+        """Cancel what a scope means, now and until the switch is re-armed: what appears in it is cancelled on sight.
+
+        Raises DaemonUnreachable, CommandRefused.
+        """
+        selectors = [msgspec.to_builtins(selector) for selector in scope]
+        return self._build(
+            "kill_scope",
+            {"reason": reason, "scope": selectors, "dry_run": dry_run or None},
+            lambda request, reply: read_killed(request.id, reply),
+            id=id,
+            deadline_ms=deadline_ms,
+        )
+
+    def what_rests(
+        self,
+        scope: Iterable[Selector] | None = None,
+        *,
+        fresh: bool = False,
+        after: str | None = None,
+        deadline_ms: int | None = None,
+    ) -> Request[RestsResult]:
+        """Which orders are open, 1,000 at a time; `after` of the result before brings the next ones.
+
+        fresh: look at every venue first. Raises DaemonUnreachable, CommandRefused.
+        """
+        selectors = None if scope is None else [msgspec.to_builtins(selector) for selector in scope]
+        return self._build(
+            "what_rests",
+            {"scope": selectors, "fresh": fresh or None, "after": after},
+            lambda request, reply: read_rests(request.id, reply),
             deadline_ms=deadline_ms,
         )
 
@@ -215,7 +275,7 @@ class Commands:
         """Take or renew a lease of 500..60000 ms, or give it back with 0. Raises DaemonUnreachable, CommandRefused."""
         return self._build(
             "lease",
-            {"ttl_ms": ttl_ms, "on_expiry": on_expiry, "scope": [_present(msgspec.structs.asdict(s)) for s in scope]},
+            {"ttl_ms": ttl_ms, "on_expiry": on_expiry, "scope": [msgspec.to_builtins(s) for s in scope]},
             lambda request, reply: read_lease(request.id, reply),
             id=id,
             deadline_ms=deadline_ms,

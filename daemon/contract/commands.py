@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from .ids import CommandID, Target, Venue
+from .selectors import Selector
 
 Until: TypeAlias = Literal["ack", "proof"]
 """When a cancel is answered: at the venue's acceptance, or at the evidence that the order left the book."""
@@ -69,10 +70,34 @@ class CancelBatch(_Command, frozen=True, tag="cancel_batch"):
 
 
 class CancelAll(_Command, frozen=True, tag="cancel_all"):
-    """Cancel everything open on one venue, or on every enabled one."""
+    """Cancel what a scope means, or everything open, on one venue or on every enabled one.
+
+    `everything` is needed where `strategy` is given without `scope`: that label names who asks, and never what is
+    meant. With `dry_run` nothing is cancelled, and the reply tells what would be.
+    """
 
     venue: Venue | None = None
     until: Until = "ack"
+    scope: tuple[Selector, ...] | None = None
+    everything: bool = False
+    dry_run: bool = False
+
+
+class WhatRests(_Command, frozen=True, tag="what_rests"):
+    """Ask which orders are open, as the book has it or (`fresh`) after a look at every venue. `after`: of the page
+    before, where there are more."""
+
+    scope: tuple[Selector, ...] | None = None
+    fresh: bool = False
+    after: Text | None = None
+
+
+class KillScope(_Command, frozen=True, tag="kill_scope"):
+    """Cancel what a scope means, now and until the switch is re-armed: what appears in it is cancelled on sight."""
+
+    reason: Reason
+    scope: tuple[Selector, ...]
+    dry_run: bool = False
 
 
 class Kill(_Command, frozen=True, tag="kill"):
@@ -91,13 +116,8 @@ class Rearm(_Command, frozen=True, tag="rearm"):
     force: bool = False
 
 
-class LeaseScope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a lease covers: a whole venue, or one order of it."""
-
-    venue: Venue
-    order_id: Text | None = None
-    cl_ord_id: Text | None = None
-    userref: int | None = None
+LeaseScope = Selector
+"""What a lease covers is said as every scope is."""
 
 
 class Lease(_Command, frozen=True, tag="lease"):
@@ -106,7 +126,7 @@ class Lease(_Command, frozen=True, tag="lease"):
     strategy: Label
     ttl_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)]
     on_expiry: Literal["cancel", "kill"] = "cancel"
-    scope: tuple[LeaseScope, ...] = ()
+    scope: tuple[Selector, ...] = ()
 
 
 class Status(_Command, frozen=True, tag="status"):
@@ -119,7 +139,9 @@ class Ping(_Command, frozen=True, tag="ping"):
     """Ask whether the daemon answers."""
 
 
-Command: TypeAlias = Cancel | CancelBatch | CancelAll | Kill | Rearm | Lease | Status | Ping
+Command: TypeAlias = (
+    Cancel | CancelBatch | CancelAll | WhatRests | Kill | KillScope | Rearm | Lease | Status | Ping
+)
 
 
 def target_of(order_id: str | None, cl_ord_id: str | None, userref: int | None) -> Target | None:

@@ -54,17 +54,17 @@ _MEND: Final = f"a selector has {', '.join(NAMES)}"
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)` - at `\$\.(scope\[\d+\])`\Z", re.DOTALL)
 
 
-def scope_fault(scope: Sequence[Selector], member: str = "scope") -> str | None:
+def scope_fault(scope: Sequence[Selector], everything: str = "everything: true") -> str | None:
     """Why a scope cannot be taken, naming the member by its path and the mend; None when it can.
 
-    member: what the scope is called in the command.
+    everything: how the command is told that every order is meant.
     """
     if not scope:
-        return f"{member}: empty; name at least one selector, or say everything: true where every order is meant"
+        return f"scope: empty; name at least one selector, or say {everything} where every order is meant"
     for number, selector in enumerate(scope):
         fault = selector_fault(selector)
         if fault is not None:
-            return f"{member}[{number}]{fault}"
+            return f"scope[{number}]{fault}"
     return None
 
 
@@ -86,13 +86,13 @@ def selector_fault(selector: Selector) -> str | None:
     return None
 
 
-def strategies_fault(scope: Sequence[Selector], known: Mapping[str, object], member: str = "scope") -> str | None:
+def strategies_fault(scope: Sequence[Selector], known: Mapping[str, object]) -> str | None:
     """Why a scope names a strategy of which the configuration does not say which orders are its own; None if not."""
     for number, selector in enumerate(scope):
         if selector.strategy is not None and selector.strategy not in known:
             names = ", ".join(known) or "none"
             mend = f"add [strategies.{selector.strategy}] to the configuration, or name one of it ({names})"
-            return f"{member}[{number}].strategy: {selector.strategy!r} is not configured; {mend}"
+            return f"scope[{number}].strategy: {selector.strategy!r} is not configured; {mend}"
     return None
 
 

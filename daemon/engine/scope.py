@@ -45,7 +45,7 @@ class ScopeAt:
     """
 
     def __init__(self, venue: Venue, scope: Iterable[Selector], strategies: Mapping[str, Own]) -> None:
-        """strategies: as configured. Raises KeyError for one that is not: the contract's check comes before."""
+        """strategies: as configured. Of one that is not any more, nobody can tell which orders are its own."""
         self.venue = venue
         self._strategies = strategies
         self._general: list[Selector] = []
@@ -58,8 +58,6 @@ class ScopeAt:
                 self._take(selector)
 
     def _take(self, selector: Selector) -> None:
-        if selector.strategy is not None:
-            self._strategies[selector.strategy]
         given = {name for name in selector.__struct_fields__ if getattr(selector, name) is not None} - {"venue"}
         if selector.order_id is not None:
             self._by_order_id.setdefault(_plain(selector.order_id), []).append(selector)
@@ -121,7 +119,8 @@ class ScopeAt:
         if selector.userref is not None:
             yield self._userref(row, frozenset((selector.userref,)))
         if selector.strategy is not None:
-            yield self._belongs(row, self._strategies[selector.strategy])
+            own = self._strategies.get(selector.strategy)
+            yield Fit.UNTOLD if own is None else self._belongs(row, own)
         if selector.symbol is not None:
             told = symbol_of(row)
             same = told is not None and market_of(self.venue, told) == market_of(self.venue, selector.symbol)

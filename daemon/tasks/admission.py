@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, assert_never
 
 from msgspec import UNSET
 
-from ..contract.commands import Cancel, CancelAll, CancelBatch, Kill, Lease, Ping, Rearm, Status
+from ..contract.commands import Cancel, CancelAll, CancelBatch, Kill, KillScope, Lease, Ping, Rearm, Status, WhatRests
 from ..contract.frames import (
     BATCH_BYTES,
     MESSAGE_FRAMES,
@@ -32,6 +32,8 @@ from .killswitch import KILL_DEADLINE_MS, KillSwitch
 from .leasing import Leasing
 from .outbox import Outlet
 from .replies import Replies
+from .scope_door import ScopeDoor
+from .scoping import Scoping
 from .telemetry import Histogram
 from .tickets import Asked, Part, Whole
 
@@ -74,6 +76,7 @@ class Admission:
         intents: Intents,
         successor: Successor,
         leasing: Leasing,
+        scoping: Scoping,
         deadline_ms: int,
     ) -> None:
         """status: makes the members of a `status` reply; its argument says whether detail is wanted."""
@@ -89,6 +92,8 @@ class Admission:
         self._intents = intents
         self._successor = successor
         self._leasing = leasing
+        self._scoping = scoping
+        self._scopes = ScopeDoor(desks, scoping)
         self._deadline_ns = deadline_ms * MS
         self._admitted_ns = -COMPANY_NS
 
@@ -137,6 +142,11 @@ class Admission:
                 self._batch(asked, command, now_ns)
             case CancelAll():
                 self._all(asked, command, now_ns)
+            case WhatRests():
+                self._rests(asked, command, now_ns)
+            case KillScope():
+                if self._means_something(asked, command, now_ns):
+                    self._pull(asked, command, now_ns)
             case Kill():
                 self._kill(asked, command, now_ns)
             case Rearm():
@@ -189,6 +199,9 @@ class Admission:
         if command.venues and not any(venue in self._desks for venue in command.venues):
             self._replies.at_once(asked, _not_enabled(command.id, command.venues[0]))
             return
+        self._pull(asked, command, now_ns)
+
+    def _pull(self, asked: Asked, command: Kill | KillScope, now_ns: int) -> None:
         known = self._replies.known(asked, now_ns)
         if known is not None:
             self._replies.repeat(asked, known)
@@ -196,8 +209,11 @@ class Admission:
         self._replies.owe(asked, now_ns)
         self._record(asked)
         allowed_ns = (KILL_DEADLINE_MS if command.deadline_ms is UNSET else command.deadline_ms) * MS
-        start_ns = now_ns if command.sent_ns is UNSET else min(command.sent_ns, now_ns)
-        self._killswitch.kill(asked, command, asked.who, start_ns + allowed_ns)
+        deadline_ns = allowed_ns + (now_ns if command.sent_ns is UNSET else min(command.sent_ns, now_ns))
+        if isinstance(command, KillScope):
+            self._killswitch.scopes.kill(asked, command, asked.who, deadline_ns)
+        else:
+            self._killswitch.kill(asked, command, asked.who, deadline_ns)
 
     def _lease(self, asked: Asked, command: Lease, now_ns: int) -> None:
         """Take, renew or give back a lease: also while draining, since its orders rest on.
@@ -246,18 +262,40 @@ class Admission:
         desk.submit_batch(parts, command.until == "proof", deadline_ns, now_ns)
 
     def _all(self, asked: Asked, command: CancelAll, now_ns: int) -> None:
-        venues = list(self._desks) if command.venue is None else [command.venue]
         if command.venue is not None and command.venue not in self._desks:
             self._replies.at_once(asked, _not_enabled(command.id, command.venue))
+            return
+        if not self._means_something(asked, command, now_ns):
             return
         deadline_ns = self._admit(asked, now_ns, None)
         if deadline_ns is None:
             return
         if not self._begin(asked, deadline_ns):
             return
+        venues, proof = self._scopes.venues(command), command.until == "proof"
         whole = Whole(asked, len(venues))
         for place, venue in enumerate(venues):
-            self._desks[venue].submit(Part(whole, place), EVERYTHING, command.until == "proof", deadline_ns, now_ns)
+            part = Part(whole, place)
+            if command.scope is None:
+                self._desks[venue].submit(part, EVERYTHING, proof, deadline_ns, now_ns)
+            else:
+                self._scoping.begin(part, venue, command.scope, proof, deadline_ns, now_ns)
+
+    def _rests(self, asked: Asked, command: WhatRests, now_ns: int) -> None:
+        if (fault := self._scopes.fault(command)) is not None:
+            self._refuse_admission(asked, None, "invalid", fault)
+        elif (deadline_ns := self._admit(asked, now_ns, None)) is not None:
+            self._scopes.answer(asked, command, deadline_ns, now_ns)
+
+    def _means_something(self, asked: Asked, command: CancelAll | KillScope, now_ns: int) -> bool:
+        """Whether it is to be carried out; else it is refused, or answered as a dry run."""
+        if (fault := self._scopes.fault(command)) is not None:
+            self._refuse_admission(asked, None, "invalid", fault)
+        elif command.dry_run:
+            self._replies.at_once(asked, self._scopes.dry_run(command, now_ns))
+        else:
+            return True
+        return False
 
     # ---------------------------------------------------------------- admission
 

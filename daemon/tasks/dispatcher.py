@@ -33,12 +33,21 @@ class Dispatcher(Hand):
         self._pursuits.submit(owner, target, proof, deadline_ns, now_ns, symbol)
 
     def submit_batch(
-        self, owners: Sequence[tuple[Owner, Target, str | None]], proof: bool, deadline_ns: int, now_ns: int
+        self,
+        owners: Sequence[tuple[Owner, Target, str | None]],
+        proof: bool,
+        deadline_ns: int,
+        now_ns: int,
+        *,
+        narrow: bool = False,
     ) -> None:
         """Take many cancels in, each with its order's symbol where the client named it, in the form that the rate
-        budget can bear: a batch is taken above the ceiling too."""
+        budget can bear: a batch is taken above the ceiling too.
+
+        narrow: never by a cancel-all, not even where these are all that is known to be open.
+        """
         orders = [self._price(target) for _, target, _ in owners if target.kind == "order_id"]
-        everything = self._pursuits.covers_all(target for _, target, _ in owners)
+        everything = not narrow and self._pursuits.covers_all(target for _, target, _ in owners)
         form = self._budget.form(orders, now_ns, everything=everything) if len(orders) > 1 else "single"
         if form != "single":
             submit = self._pursuits.submit_sweep if form == "all" else self._pursuits.submit_batch
@@ -134,16 +143,16 @@ class Dispatcher(Hand):
         now_ns = self._clock.monotonic_ns()
         self._pursuits.sessions.up(lane, now_ns)
         self.perform()
-        if self._watcher is not None:
-            self._watcher.session_up(lane, now_ns)
+        for watcher in self._watchers:
+            watcher.session_up(lane, now_ns)
 
     def session_down(self, lane: Lane) -> None:
         """A session is over; what it had in flight moves on in this step."""
         now_ns = self._clock.monotonic_ns()
         self._pursuits.sessions.down(lane, now_ns)
         self.perform()
-        if self._watcher is not None:
-            self._watcher.session_down(lane, now_ns)
+        for watcher in self._watchers:
+            watcher.session_down(lane, now_ns)
         if not self._pursuits.live:
             what_now = "cancels go by REST alone" if self._has_rest else "it takes no cancels until one is back"
             self._events.alert("critical", self._no_session, f"{what_now}; status tells why each is down")
@@ -200,6 +209,11 @@ class Dispatcher(Hand):
     def policy(self) -> Policy:
         """What the venue offers, and how patient its pursuits are."""
         return self._pursuits.policy
+
+    @property
+    def witnessed(self) -> bool:
+        """Whether a stream has listed all that is open and tells of it from there on."""
+        return self._pursuits.witnessed
 
     @property
     def resting(self) -> Resting:

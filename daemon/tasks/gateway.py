@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import trio
 
-from ..contract.commands import Cancel, CancelAll, CancelBatch, Kill, Lease
+from ..contract.commands import Cancel, CancelAll, CancelBatch, Kill, KillScope, Lease
 from ..contract.frames import COMMAND_BYTES, decode_command
 from ..contract.ids import Venue
 from ..engine.intents import Intents
@@ -33,6 +33,7 @@ from .killswitch import KillSwitch
 from .leasing import Leasing
 from .outbox import Door, Outbox, Outlet
 from .replies import Replies
+from .scoping import Scoping
 from .tickets import who_sent
 
 FORGET_LOOK_S: Final = 5.0
@@ -51,7 +52,7 @@ frame, and another between the ack and the reply."""
 KILL_SIGN: Final = b"kill"
 """What every `kill` command contains in either encoding, and few others do: those alone are decoded ahead of time."""
 
-_CANCELING: Final = (Cancel, CancelBatch, CancelAll, Kill, Lease)
+_CANCELING: Final = (Cancel, CancelBatch, CancelAll, Kill, KillScope, Lease)
 
 
 class Wicket:
@@ -85,6 +86,7 @@ class Gateway:
         intents: Intents,
         successor: Successor,
         leasing: Leasing,
+        scoping: Scoping,
         deadline_ms: int,
     ) -> None:
         """status: makes the members of a `status` reply; its argument says whether detail is wanted."""
@@ -105,6 +107,7 @@ class Gateway:
             intents=intents,
             successor=successor,
             leasing=leasing,
+            scoping=scoping,
             deadline_ms=deadline_ms,
         )
 

@@ -46,7 +46,7 @@ class _Look:
     """Who is told what one look came to."""
 
     def __init__(self, front: "Front", number: int) -> None:
-        self._front = front
+        self.asker = self._front = front
         self._number = number
 
     def call_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
@@ -89,7 +89,7 @@ class Front:
 
     def stop(self) -> None:
         """The switch is re-armed."""
-        self._dispatcher.watch(None)
+        self._dispatcher.unwatch(self)
         if self._alert is not None:
             self._events.clear(self._alert)
 

@@ -11,9 +11,19 @@ from .output import print_columns, print_json, print_residual
 
 def kill(asked: argparse.Namespace, client: Client) -> int:
     """`canceld kill --reason TEXT`, or `canceld kill --drill`."""
+    if asked.scope:
+        result = client.kill_scope(asked.reason, asked.scope, dry_run=asked.dry_run, deadline_ms=asked.deadline_ms)
+        return _told(asked, result)
     result = client.kill(asked.reason or "drill", venues=asked.venues, drill=asked.drill, deadline_ms=asked.deadline_ms)
     if result.drilled is not None:
         return _drilled(asked, result)
+    return _told(asked, result)
+
+
+def _told(asked: argparse.Namespace, result: KillResult) -> int:
+    if asked.scope and asked.dry_run:
+        print_json(result.reply)
+        return DONE
     if asked.json:
         print_json(result.reply)
     else:

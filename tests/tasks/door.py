@@ -14,6 +14,7 @@ from canceld.tasks.gateway import Gateway
 from canceld.tasks.killswitch import KillSwitch
 from canceld.tasks.leasing import Leasing
 from canceld.tasks.recovery import Record, Recovery
+from canceld.tasks.scoping import Scoping
 from canceld.transport.clock import VirtualClock
 from canceld.transport.entropy import SeededEntropy
 from canceld.transport.memory.disk import MemoryDirectory
@@ -77,7 +78,8 @@ class Door:
         self.events = Events(self.bus.publisher(EVENTS, mode=0o660), self.clock)
         self.directory = MemoryDirectory("/state")
         record = Record(self.directory)
-        self.kill = KillSwitch({}, self.directory, self.clock, SeededEntropy(1), self.events)
+        scoping = Scoping({"spot": self.venue}, self.clock, {})  # type: ignore[dict-item]
+        self.kill = KillSwitch({}, self.directory, self.clock, SeededEntropy(1), self.events, scoping)
         self.gateway = Gateway(
             self.bus.router(COMMANDS, mode=0o660),
             self.bus.router(CONTROL, mode=0o600),
@@ -86,9 +88,10 @@ class Door:
             self.events,
             self.status,
             intents=record.intents,
-            successor=Recovery(record, {}, self.clock, self.events),
+            successor=Recovery(record, {}, self.clock, self.events, {}),
             kill=self.kill,
-            leasing=Leasing({"spot": self.venue}, self.directory, self.clock, self.events, self.kill),  # type: ignore[dict-item]
+            leasing=Leasing({"spot": self.venue}, self.directory, self.clock, self.events, self.kill, scoping),  # type: ignore[dict-item]
+            scoping=scoping,
             deadline_ms=2000,
         )
         self.client = self.bus.connect(COMMANDS)

@@ -80,7 +80,7 @@ class Rest:
         if self._docket.policy.rest and urgent:
             # A waiting call of the same form asks the same: the new one replaces it, so that no queue grows behind a
             # venue that stalls.
-            self._urgent = deque(waiting for waiting in self._urgent if waiting.form != form)
+            self._urgent = deque(one for one in self._urgent if not (one.form == form and _is_of(one, owner)))
             self._urgent.append(call)
             self._docket.effects.append(RestReady())
         elif self._docket.policy.rest:
@@ -166,6 +166,8 @@ class Rest:
                 self._batch_answered(call, answer, now_ns)
             case "query" | "open_orders":
                 self._states.query_answered(call, answer, now_ns)
+            case "market":
+                raise AssertionError("a cancel-all for one symbol without an owner")
             case _:
                 assert_never(call.form)
 
@@ -248,3 +250,8 @@ class Rest:
             pursuit.error = "the answer to the batch does not mention it"
             self._questions.look_up(pursuit, now_ns)
             self._docket.schedule(pursuit)
+
+
+def _is_of(call: Call, owner: CallOwner) -> bool:
+    """Whether a call is of the same asker: a look has an owner of its own, which names whose look it is."""
+    return getattr(call.owner, "asker", call.owner) is getattr(owner, "asker", owner)
