@@ -146,9 +146,7 @@ def test_a_real_prometheus_fires_and_every_panel_of_the_dashboard_has_a_query_it
     finally:
         prometheus.kill()
         prometheus.wait(10)
-    tell(
-        f"exporter: {len(scraped)} metrics scraped; the alert of a kill fires {fired_s:.1f} s after it, a scrape a second"
-    )
+    tell(f"exporter: {len(scraped)} metrics; the alert of a kill fires {fired_s:.1f} s after it, at a scrape a second")
 
 
 def _scraped(port: int) -> bool:
