@@ -42,6 +42,7 @@ def real_world(settings: Settings) -> World:
         bus=Bus(),
         directory=Directory,
         descriptors=count_descriptors,
+        real_time=True,
     )
 
 
