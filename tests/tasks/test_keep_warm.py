@@ -46,7 +46,7 @@ async def test_it_stays_small(walk: keep_warm.Walk) -> None:
     assert walk._desk._pursuits.idle
 
 
-async def test_no_walk_is_taken_while_others_cancel(walk: keep_warm.Walk) -> None:
+async def test_no_walk_is_taken_while_others_cancel(autojump_clock: object, walk: keep_warm.Walk) -> None:
     """A cancel a millisecond keeps the way warm by itself; when they stop, walks begin."""
     took = 0
 
