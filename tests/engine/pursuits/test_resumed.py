@@ -6,7 +6,7 @@ from canceld.contract.evidence import Fault, OrderState
 from canceld.contract.outcomes import Canceled, Closed, NotOpen, Outcome, Refused
 from canceld.engine.instants import MS
 
-from .model import DEADLINE_MS, HEDGE_MS, Desk, order
+from ..desk import DEADLINE_MS, HEDGE_MS, Desk, order
 
 O1 = "OAAAAA-AAAAA-AAAAAA"
 
