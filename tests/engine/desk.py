@@ -1,7 +1,7 @@
 """A desk to drive the pursuits of one venue by hand."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 from canceld.contract.evidence import (
     CancelAck,
@@ -17,7 +17,7 @@ from canceld.contract.evidence import (
 )
 from canceld.contract.ids import EVERYTHING, Target
 from canceld.contract.outcomes import Outcome, Settlement
-from canceld.engine.calls import Call
+from canceld.engine.calls import Call, Form
 from canceld.engine.effects import Alert, Answer, Ended, Late, Redial, RenewToken, RestReady, Send
 from canceld.engine.inflight import Reqids
 from canceld.engine.instants import FAR_NS, MS
@@ -30,9 +30,26 @@ HEDGE_MS = 400
 OVERTAKE_MS = 1500
 LATE_MS = 60_000
 DEADLINE_MS = 2000
+STEP_MS = 10
 
 O1, O2, O3 = "OAAAAA-AAAAA-AAAAAA", "OBBBBB-BBBBB-BBBBBB", "OCCCCC-CCCCC-CCCCCC"
 """Order ids as Spot gives them."""
+
+WORDS: Final = {
+    Fault.NOT_OPEN: "EOrder:Unknown order",
+    Fault.THROTTLED: "EOrder:Rate limit exceeded",
+    Fault.ROUTE_BUSY: "EAPI:Rate limit exceeded",
+    Fault.STALE_TOKEN: "ESession:Invalid session",
+    Fault.STALE_NONCE: "EAPI:Invalid nonce",
+    Fault.CREDENTIALS: "EAPI:Invalid key",
+    Fault.LOCKOUT: "EGeneral:Temporary lockout",
+    Fault.PERMISSION: "EGeneral:Permission denied",
+    Fault.INVALID: "EGeneral:Invalid arguments",
+    Fault.UNAVAILABLE: "EService:Unavailable",
+    Fault.TRANSIENT: "EService:Busy",
+    Fault.UNLISTED: "ENew:Never seen",
+}
+"""What each fault is called at Spot; the last of them is called nothing yet."""
 
 
 def order(order_id: str) -> Target:
@@ -135,8 +152,8 @@ class Desk:
     def ack(self, send: Send, order_id: str | None = None) -> None:
         self.hear(send.lane, CancelAck(send.reqid, order_id))
 
-    def reject(self, send: Send, fault: Fault = Fault.NOT_OPEN, error: str = "EOrder:Unknown order") -> None:
-        self.hear(send.lane, CancelReject(send.reqid, fault, error))
+    def reject(self, send: Send, fault: Fault = Fault.NOT_OPEN, error: str | None = None) -> None:
+        self.hear(send.lane, CancelReject(send.reqid, fault, error or WORDS[fault]))
 
     def stream(self, *states: OrderState, lane: Lane = 0, snapshot: bool = False) -> None:
         self.hear(lane, Orders(states, snapshot))
@@ -155,12 +172,81 @@ class Desk:
     def filled(self, order_id: str) -> None:
         self.stream(OrderState(order_id, "filled", filled_qty="5"))
 
+    # ---------------------------------------------------------------- runs of the above that begin many tests
+
+    def asked(self, ticket: Any, target: Target, **wish: Any) -> Send:
+        """Have something cancelled; the one frame that left for it. wish: as `cancel` takes it."""
+        self.cancel(ticket, target, **wish)
+        return self.last()
+
+    def accepted(self, ticket: Any, target: Target, **wish: Any) -> Send:
+        """The same, and the venue takes it."""
+        send = self.asked(ticket, target, **wish)
+        self.ack(send)
+        return send
+
+    def refused_with(self, fault: Fault, ticket: Any, target: Target, *, error: str | None = None, **wish: Any) -> Send:
+        """The same, and the venue refuses it."""
+        send = self.asked(ticket, target, **wish)
+        self.reject(send, fault, error)
+        return send
+
+    def hedged(self, ticket: Any, target: Target, **wish: Any) -> list[Send]:
+        """Have something cancelled, and leave that in silence; the frames that have left then."""
+        self.cancel(ticket, target, **wish)
+        self.wait(HEDGE_MS)
+        return self.take()
+
+    def asked_family(self, *order_ids: str, **wish: Any) -> Send:
+        """Orders appear under a userref, and all of them are cancelled by it for ticket "t"; the frame that left."""
+        self.family(*order_ids)
+        return self.asked("t", userref(7), **wish)
+
+    def split_family(self, *order_ids: str, **wish: Any) -> list[Send]:
+        """The same, and that frame is left in silence; the frames that go after the orders one by one."""
+        self.asked_family(*order_ids, **wish)
+        self.wait(HEDGE_MS)
+        return self.take()
+
+    def asked_bearer(self, ticket: Any, **wish: Any) -> Send:
+        """An order appears that bears a client order id, and is cancelled by that; the frame that left."""
+        self.opened(O1, cl_ord_id="slot-1")
+        return self.asked(ticket, named("slot-1"), **wish)
+
+    def deny(self, call: Callable[[Call], None] | None = None, *, silent: Lane | None = None) -> int:
+        """Deny each frame that has left since the last look; how many these were.
+
+        call: answers each REST call; without it they are left lying. silent: the lane whose frames are not answered.
+        """
+        denied = [send for send in self.take() if send.lane != silent]
+        for send in denied:
+            self.reject(send)
+        while call is not None and (wanted := self.maybe_call()) is not None:
+            call(wanted)
+        return len(denied)
+
+    def deny_until_answered(
+        self, ticket: Any, call: Callable[[Call], None] | None = None, *, silent: Lane | None = None
+    ) -> list[float]:
+        """The same again and again until the ticket is answered; when each frame left, in milliseconds from now."""
+        began_ms, denied_ms = self.now_ms, []
+        while ticket not in self.answers:
+            denied_ms += self.deny(call, silent=silent) * [self.now_ms - began_ms]
+            self.wait(STEP_MS)
+        return denied_ms
+
     # ---------------------------------------------------------------- REST
 
     def call(self) -> Call:
         """The next REST call; there must be one."""
         call = self.maybe_call()
         assert call is not None, "no REST call is wanted"
+        return call
+
+    def one_call(self, form: Form, *order_ids: str) -> Call:
+        """The next REST call, which is for these orders."""
+        call = self.call()
+        assert (call.form, call.order_ids) == (form, order_ids)
         return call
 
     def maybe_call(self) -> Call | None:
@@ -182,18 +268,22 @@ class Desk:
             self.wait(100)
         return call
 
-    def rest_refuse(self, call: Call, fault: Fault, error: str = "EOrder:Unknown order") -> None:
-        self.rest(call, RestFailed(fault, error))
+    def rest_refuse(self, call: Call, fault: Fault, error: str | None = None) -> None:
+        self.rest(call, RestFailed(fault, error or WORDS[fault]))
 
     def rest_orders(self, call: Call, *states: OrderState) -> None:
         self.rest(call, RestOrders(states))
+
+    def nothing_open(self, call: Call) -> None:
+        """The list that is asked for is empty."""
+        assert call.form == "open_orders", call
+        self.rest_orders(call)
 
     def nothing_rests(self) -> None:
         """Whatever list is asked for until two seconds from now is empty."""
         for _ in range(20):
             while (call := self.maybe_call()) is not None:
-                assert call.form == "open_orders", call
-                self.rest_orders(call)
+                self.nothing_open(call)
             self.wait(100)
 
     def rest_fail(self, call: Call, *, left: bool, why: str = "connection lost") -> None:

@@ -40,9 +40,7 @@ def test_maintenance_to_the_deadline_is_a_refusal() -> None:
 
 def test_proof_that_does_not_come_is_unknown_and_says_why() -> None:
     desk = Desk(0)
-    desk.cancel("t", order(O1), proof=True)
-    send = desk.last()
-    desk.ack(send)
+    send = desk.accepted("t", order(O1), proof=True)
     desk.wait(DEADLINE_MS)
     assert desk.outcome("t") == Unknown(("ws",))
     assert desk.answers["t"].error == "accepted by the venue, but no proof came before the deadline"
@@ -55,8 +53,7 @@ def test_proof_that_does_not_come_is_unknown_and_says_why() -> None:
 def test_a_late_ack_is_told_once_to_everybody_who_was_answered_unknown() -> None:
     desk = Desk(0)
     desk.cancel("a", order(O1), deadline_ms=100)
-    desk.cancel("b", order(O1), deadline_ms=200)
-    send = desk.last()
+    send = desk.asked("b", order(O1), deadline_ms=200)
     desk.wait(200)
     assert desk.outcome("a") == desk.outcome("b") == Unknown(("ws",))
     desk.ack(send)
@@ -79,8 +76,7 @@ def test_an_event_tells_those_answered_unknown_also_while_a_second_pursuit_runs(
 
 def test_two_pursuits_of_one_order_that_both_ended_unknown_are_told_together() -> None:
     desk = Desk(0)
-    desk.cancel("a", order(O1), deadline_ms=100)
-    first = desk.last()
+    first = desk.asked("a", order(O1), deadline_ms=100)
     desk.wait(100)
     desk.cancel("b", order(O1), deadline_ms=100)
     desk.wait(100)
@@ -112,8 +108,7 @@ def test_the_memory_for_late_news_is_bounded() -> None:
 
 def test_a_late_cancel_all_ack_is_told() -> None:
     desk = Desk(0)
-    desk.cancel("t", EVERYTHING, deadline_ms=100)
-    send = desk.last()
+    send = desk.asked("t", EVERYTHING, deadline_ms=100)
     desk.wait(100)
     desk.hear(0, CancelAllAck(send.reqid, 3))
     desk.hear(0, CancelAllAck(send.reqid, 3))

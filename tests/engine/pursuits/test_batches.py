@@ -11,8 +11,7 @@ def test_a_batch_goes_by_one_call_and_is_answered_one_by_one() -> None:
     desk = Desk(0)
     desk.batch([("a", order(O1)), ("b", order(O2)), ("a2", order(O1))])
     assert desk.take() == []
-    call = desk.call()
-    assert (call.form, call.order_ids) == ("batch", (O1, O2))
+    call = desk.one_call("batch", O1, O2)
     desk.rest_count(call, 2)
     assert desk.outcome("a") == desk.outcome("b") == desk.outcome("a2") == Acked()
     assert desk.pursuits.idle
@@ -92,7 +91,7 @@ def test_a_batch_without_a_readable_answer_is_in_doubt() -> None:
 def test_a_batch_refused_as_a_whole_goes_elsewhere() -> None:
     desk = Desk(0)
     desk.batch([("a", order(O1)), ("b", order(O2))])
-    desk.rest_refuse(desk.call(), Fault.UNAVAILABLE, "EService:Unavailable")
+    desk.rest_refuse(desk.call(), Fault.UNAVAILABLE)
     assert [send.target for send in desk.take()] == [order(O1), order(O2)]
 
 
@@ -132,8 +131,8 @@ def test_a_batch_that_is_throttled_after_all_is_not_batched_again_at_once() -> N
     desk.cancel("a", order(O1))
     desk.cancel("b", order(O2))
     for send in desk.take():
-        desk.reject(send, Fault.THROTTLED, "EOrder:Rate limit exceeded")
-    desk.rest_refuse(desk.call(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+        desk.reject(send, Fault.THROTTLED)
+    desk.rest_refuse(desk.call(), Fault.THROTTLED)
     assert desk.maybe_call() is None
     desk.wait(1000)
     assert len(desk.take()) == 2
@@ -141,8 +140,7 @@ def test_a_batch_that_is_throttled_after_all_is_not_batched_again_at_once() -> N
 
 def test_where_a_batch_of_one_is_not_served_the_throttle_is_the_answer() -> None:
     desk = Desk(0)
-    desk.cancel("t", order(O1), deadline_ms=900)
-    desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    desk.refused_with(Fault.THROTTLED, "t", order(O1), deadline_ms=900)
     desk.rest_refuse(desk.call(), Fault.INVALID, "EGeneral:Invalid arguments:orders")
     settlement = desk.answers["t"]
     assert (settlement.outcome, settlement.error) == (Rejected("throttled"), "EOrder:Rate limit exceeded")
@@ -150,8 +148,7 @@ def test_where_a_batch_of_one_is_not_served_the_throttle_is_the_answer() -> None
 
 def test_a_batch_of_one_that_names_no_open_order_is_a_denial_like_any_other() -> None:
     desk = Desk(0)
-    desk.cancel("t", order(O1), deadline_ms=900)
-    desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    desk.refused_with(Fault.THROTTLED, "t", order(O1), deadline_ms=900)
     desk.rest_refuse(desk.call(), Fault.NOT_OPEN)
     query = desk.call()
     assert query.form == "query"

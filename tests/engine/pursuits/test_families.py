@@ -10,9 +10,7 @@ from ..desk import DEADLINE_MS, O1, O2, O3, Desk, order, userref
 
 def test_a_family_with_proof_waits_for_the_end_of_each_of_its_orders() -> None:
     desk = Desk(0)
-    desk.family(O1, O2)
-    desk.cancel("t", userref(7), proof=True)
-    send = desk.last()
+    send = desk.asked_family(O1, O2, proof=True)
     desk.ack(send)
     desk.canceled(O1)
     desk.ack(send)
@@ -24,9 +22,7 @@ def test_a_family_with_proof_waits_for_the_end_of_each_of_its_orders() -> None:
 
 def test_events_before_acks_prove_a_family() -> None:
     desk = Desk(0)
-    desk.family(O1)
-    desk.cancel("t", userref(7), proof=True)
-    send = desk.last()
+    send = desk.asked_family(O1, proof=True)
     desk.canceled(O1, "0.5")
     assert desk.answers == {}, "an order of the family that nobody knows may still rest"
     desk.ack(send)
@@ -35,14 +31,12 @@ def test_events_before_acks_prove_a_family() -> None:
 
 def test_a_family_is_not_proved_while_an_order_heard_of_since_may_yet_be_refused() -> None:
     desk = Desk(0)
-    desk.family(O1)
-    desk.cancel("t", userref(7), proof=True)
-    send = desk.last()
+    send = desk.asked_family(O1, proof=True)
     desk.opened(O2, userref=7)
     desk.ack(send)
     desk.canceled(O1)
     assert desk.answers == {}
-    desk.reject(send, Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    desk.reject(send, Fault.THROTTLED)
     desk.wait(1500)
     desk.rest_orders(desk.call(), OrderState(O2, "open", userref=7))
     desk.wait(DEADLINE_MS)
@@ -51,9 +45,7 @@ def test_a_family_is_not_proved_while_an_order_heard_of_since_may_yet_be_refused
 
 def test_an_order_heard_of_since_that_ends_too_lets_the_family_be_proved() -> None:
     desk = Desk(0)
-    desk.family(O1)
-    desk.cancel("t", userref(7), proof=True)
-    send = desk.last()
+    send = desk.asked_family(O1, proof=True)
     desk.opened(O2, userref=7)
     desk.canceled(O1)
     desk.ack(send)
@@ -67,9 +59,7 @@ def test_an_order_heard_of_since_that_ends_too_lets_the_family_be_proved() -> No
 
 def test_a_family_that_filled_is_closed_and_not_canceled() -> None:
     desk = Desk(0)
-    desk.family(O1)
-    desk.cancel("t", userref(7), proof=True)
-    send = desk.last()
+    send = desk.asked_family(O1, proof=True)
     desk.ack(send)
     desk.filled(O1)
     assert desk.outcome("t") == Closed("filled", "5")
@@ -101,9 +91,7 @@ def test_a_lost_userref_becomes_the_orders_it_meant() -> None:
 
 def test_a_silent_userref_becomes_the_orders_it_meant() -> None:
     desk = Desk(0, 1)
-    desk.family(O1, O2)
-    desk.cancel("t", userref(7), proof=True)
-    send = desk.last()
+    send = desk.asked_family(O1, O2, proof=True)
     desk.wait(400)
     own = desk.take()
     assert [s.target for s in own] == [order(O1), order(O2)]
@@ -192,24 +180,15 @@ def test_of_a_silent_userref_what_a_list_shows_besides_is_canceled_too(sessions:
 def test_a_userref_nobody_knows_is_asked_for_through_the_window_and_is_not_open() -> None:
     desk = Desk(0)
     desk.cancel("t", userref(7))
-    frames = 0
-    while "t" not in desk.answers:
-        for send in desk.take():
-            frames += 1
-            desk.reject(send)
-        while (call := desk.maybe_call()) is not None:
-            assert call.form == "open_orders"
-            desk.rest_orders(call)
-        desk.wait(10)
+    frames = desk.deny_until_answered("t", desk.nothing_open)
     assert desk.outcome("t") == NotOpen()
-    assert frames == 5
+    assert len(frames) == 5
     assert desk.pursuits.idle
 
 
 def test_a_userref_nobody_knows_is_not_open_when_the_list_comes_last() -> None:
     desk = Desk(0)
-    desk.cancel("t", userref(7))
-    desk.reject(desk.last())
+    desk.refused_with(Fault.NOT_OPEN, "t", userref(7))
     desk.wait(1500)
     desk.reject(desk.last())
     desk.wait(0)
@@ -221,9 +200,7 @@ def test_a_userref_nobody_knows_is_not_open_when_the_list_comes_last() -> None:
 
 def test_a_userref_denied_after_its_orders_ended_is_told_how() -> None:
     desk = Desk(0)
-    desk.family(O1, O2)
-    desk.cancel("t", userref(7))
-    send = desk.last()
+    send = desk.asked_family(O1, O2)
     desk.filled(O1)
     desk.filled(O2)
     desk.reject(send)
@@ -237,23 +214,18 @@ def test_a_split_family_goes_on_after_what_only_a_list_shows() -> None:
     desk = Desk()
     desk.family(O1)
     desk.cancel("t", userref(7))
-    desk.rest_refuse(desk.call(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    desk.rest_refuse(desk.call(), Fault.THROTTLED)
     desk.rest_count(desk.call(), 1)
     assert desk.answers == {}
     desk.rest_orders(desk.call(), OrderState(O2, "open", userref=7))
-    call = desk.call()
-    assert (call.form, call.order_ids) == ("cancel", (O2,))
+    call = desk.one_call("cancel", O2)
     desk.rest_count(call, 1)
     assert desk.outcome("t") == Acked()
 
 
 def test_a_split_family_with_one_order_unsettled_is_unknown_and_told_of_late() -> None:
     desk = Desk(0)
-    desk.family(O1, O2)
-    desk.cancel("t", userref(7))
-    desk.take()
-    desk.wait(400)
-    first, second = desk.take()
+    first, second = desk.split_family(O1, O2)
     desk.ack(first)
     desk.wait(DEADLINE_MS)
     assert desk.outcome("t") == Unknown(("ws",))
@@ -297,8 +269,7 @@ def test_a_split_family_whose_orders_found_no_route_is_unknown_because_the_famil
 def test_a_split_family_with_one_order_accepted_and_no_route_for_another_is_unknown() -> None:
     desk = Desk(0)
     desk.family(O1, O2)
-    desk.cancel("own", order(O1))
-    own = desk.last()
+    own = desk.asked("own", order(O1))
     desk.cancel("t", userref(7))
     desk.down(0)
     desk.ack(own)
@@ -315,8 +286,8 @@ def test_a_split_family_refused_for_an_order_after_all_is_unknown_while_the_firs
     desk.cancel("t", userref(7))
     desk.take()
     desk.wait(400)
-    desk.reject(desk.last(), Fault.PERMISSION, "EGeneral:Permission denied")
-    desk.rest_refuse(desk.call(), Fault.PERMISSION, "EGeneral:Permission denied")
+    desk.reject(desk.last(), Fault.PERMISSION)
+    desk.rest_refuse(desk.call(), Fault.PERMISSION)
     desk.wait(DEADLINE_MS)
     assert desk.outcome("t") == Unknown(("ws",))
     assert desk.answers["t"].error == "EGeneral:Permission denied"
@@ -350,27 +321,19 @@ def test_a_split_family_that_never_was_is_not_open() -> None:
     desk.down(1)
     desk.up(0)
     desk.stream(snapshot=True)
-    while "u" not in desk.answers:
-        for send in desk.take():
-            desk.reject(send)
-        while (call := desk.maybe_call()) is not None:
-            if call.form == "open_orders":
-                desk.rest_orders(call)
-            else:
-                desk.rest_refuse(call, Fault.NOT_OPEN)
-        desk.wait(10)
+    desk.deny_until_answered(
+        "u", lambda call: desk.rest_refuse(call, Fault.NOT_OPEN) if call.form == "query" else desk.nothing_open(call)
+    )
     assert desk.outcome("u") == NotOpen()
 
 
 def test_a_list_asked_for_before_the_family_was_split_concludes_nothing() -> None:
     desk = Desk(0)
-    desk.family(O1)
-    desk.cancel("t", userref(7), proof=True)
-    send = desk.last()
+    send = desk.asked_family(O1, proof=True)
     desk.ack(send)
     desk.wait(400)
     listed = desk.call()
-    desk.reject(send, Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    desk.reject(send, Fault.THROTTLED)
     assert desk.last().target == order(O1)
     desk.rest_orders(listed)
     assert desk.answers == {}
@@ -380,12 +343,10 @@ def test_a_list_asked_for_before_the_family_was_split_concludes_nothing() -> Non
 
 def test_an_answer_for_a_family_that_was_split_changes_nothing() -> None:
     desk = Desk(0)
-    desk.family(O1)
-    desk.cancel("t", userref(7))
-    send = desk.last()
+    send = desk.asked_family(O1)
     desk.wait(400)
     child = desk.last()
-    desk.reject(send, Fault.PERMISSION, "EGeneral:Permission denied")
+    desk.reject(send, Fault.PERMISSION)
     assert desk.answers == {}
     desk.ack(child)
     assert desk.outcome("t") == Acked()

@@ -10,8 +10,7 @@ from ..desk import O1, O2, O3, Desk, named, order, userref
 
 def test_one_frame_one_ack_one_answer() -> None:
     desk = Desk(0)
-    desk.cancel("t", order(O1))
-    send = desk.last()
+    send = desk.asked("t", order(O1))
     assert (send.lane, send.target) == (0, order(O1))
     assert desk.answers == {}
     desk.now_ms += 10
@@ -30,9 +29,7 @@ def test_several_clients_cost_one_frame_and_get_one_answer_each() -> None:
     desk.opened(O1, cl_ord_id="slot-1")
     desk.cancel("a", order(O1))
     desk.cancel("b", order(O1))
-    desk.cancel("c", order(O1), proof=True)
-    send = desk.last()
-    desk.ack(send)
+    desk.accepted("c", order(O1), proof=True)
     assert desk.outcome("a") == desk.outcome("b") == Acked()
     assert desk.outcome("c") is None
     desk.cancel("d", order(O1))
@@ -56,8 +53,7 @@ def test_an_order_known_to_have_ended_costs_no_frame() -> None:
 def test_an_acceptance_that_the_order_stream_belies_is_not_passed_on_to_who_asks_later() -> None:
     desk = Desk(0)
     desk.opened(O1)
-    desk.cancel("t", order(O1), proof=True)
-    desk.ack(desk.last())
+    desk.accepted("t", order(O1), proof=True)
     desk.wait(450)
     desk.cancel("u", order(O1))
     assert "u" not in desk.answers
@@ -77,8 +73,7 @@ def test_a_client_that_joins_with_a_shorter_deadline_is_answered_at_its_own() ->
 
 def test_a_client_that_joins_while_only_a_query_is_awaited_has_a_window_of_its_own() -> None:
     desk = Desk(0)
-    desk.cancel("a", order(O1), deadline_ms=400)
-    desk.reject(desk.last())
+    desk.refused_with(Fault.NOT_OPEN, "a", order(O1), deadline_ms=400)
     hanging = desk.call()
     desk.wait(50)
     desk.reject(desk.last())
@@ -89,10 +84,7 @@ def test_a_client_that_joins_while_only_a_query_is_awaited_has_a_window_of_its_o
     desk.cancel("b", order(O1), deadline_ms=800)
     desk.rest_refuse(hanging, Fault.NOT_OPEN)
     assert desk.outcome("a") == NotOpen()
-    while "b" not in desk.answers:
-        for send in desk.take():
-            desk.reject(send)
-        desk.wait(10)
+    desk.deny_until_answered("b")
     assert desk.outcome("b") == NotOpen()
 
 

@@ -27,9 +27,7 @@ def test_a_name_whose_bearer_filled_meanwhile_is_asked_for_by_name() -> None:
 
 def test_the_next_bearer_of_a_name_is_canceled() -> None:
     desk = Desk(0)
-    desk.opened(O1, cl_ord_id="slot-1")
-    desk.cancel("t", named("slot-1"))
-    desk.take()
+    desk.asked_bearer("t")
     desk.filled(O1)
     send = desk.last()
     desk.opened(O2, cl_ord_id="slot-1")
@@ -41,9 +39,7 @@ def test_the_next_bearer_of_a_name_is_canceled() -> None:
 
 def test_a_next_bearer_that_is_known_already_is_canceled_by_its_id() -> None:
     desk = Desk(0)
-    desk.opened(O1, cl_ord_id="slot-1")
-    desk.cancel("t", named("slot-1"))
-    desk.take()
+    desk.asked_bearer("t")
     desk.opened(O2, cl_ord_id="slot-1")
     desk.filled(O1)
     send = desk.last()
@@ -69,8 +65,7 @@ def test_a_name_whose_bearer_ended_before_is_closed_by_one_denial() -> None:
     desk = Desk(0)
     desk.opened(O1, cl_ord_id="slot-1")
     desk.filled(O1)
-    desk.cancel("t", named("slot-1"))
-    desk.reject(desk.last())
+    desk.refused_with(Fault.NOT_OPEN, "t", named("slot-1"))
     assert desk.outcome("t") == Closed("filled", "5")
 
 
@@ -89,8 +84,7 @@ def test_a_name_whose_bearer_was_canceled_waits_for_the_ack_that_says_it_was_us(
     desk = Desk(0)
     desk.opened(O1, cl_ord_id="slot-1")
     desk.cancel("ack", named("slot-1"))
-    desk.cancel("proof", named("slot-1"), proof=True)
-    send = desk.last()
+    send = desk.asked("proof", named("slot-1"), proof=True)
     desk.canceled(O1, "1")
     assert desk.answers == {}
     desk.ack(send)
@@ -101,9 +95,7 @@ def test_a_name_whose_bearer_was_canceled_waits_for_the_ack_that_says_it_was_us(
 
 def test_a_name_whose_bearer_had_been_canceled_before_is_asked_for_by_name() -> None:
     desk = Desk(0)
-    desk.opened(O1, cl_ord_id="slot-1")
-    desk.cancel("t", named("slot-1"))
-    send = desk.last()
+    send = desk.asked_bearer("t")
     desk.canceled(O1, "1")
     desk.reject(send)
     assert desk.answers == {}
@@ -116,9 +108,7 @@ def test_a_name_whose_bearer_had_been_canceled_before_is_asked_for_by_name() -> 
 @pytest.mark.parametrize("trouble", ["silence", "loss"])
 def test_a_name_whose_bearer_was_canceled_without_an_ack_is_looked_up_by_name(trouble: str) -> None:
     desk = Desk(0, 1)
-    desk.opened(O1, cl_ord_id="slot-1")
-    desk.cancel("t", named("slot-1"))
-    desk.take()
+    desk.asked_bearer("t")
     desk.canceled(O1, "1")
     desk.down(0) if trouble == "loss" else desk.wait(400)
     by_name = desk.last()
@@ -139,11 +129,9 @@ def test_a_name_whose_bearer_was_canceled_without_an_ack_is_unknown_at_the_deadl
 
 def test_a_name_refused_after_its_bearer_was_canceled_is_looked_up_by_name() -> None:
     desk = Desk(0, 1)
-    desk.opened(O1, cl_ord_id="slot-1")
-    desk.cancel("t", named("slot-1"))
-    send = desk.last()
+    send = desk.asked_bearer("t")
     desk.canceled(O1, "1")
-    desk.reject(send, Fault.PERMISSION, "EGeneral:Permission denied")
+    desk.reject(send, Fault.PERMISSION)
     by_name = desk.last()
     assert by_name.target == named("slot-1")
     desk.reject(by_name)
@@ -153,9 +141,7 @@ def test_a_name_refused_after_its_bearer_was_canceled_is_looked_up_by_name() -> 
 @pytest.mark.parametrize("event_first", [False, True])
 def test_a_client_who_asks_by_name_after_the_request_left_is_not_told_by_what_that_one_did(event_first: bool) -> None:
     desk = Desk(0)
-    desk.opened(O1, cl_ord_id="slot-1")
-    desk.cancel("first", named("slot-1"), proof=True)
-    send = desk.last()
+    send = desk.asked_bearer("first", proof=True)
     desk.wait(5)
     desk.cancel("same", named("slot-1"), proof=True)
     desk.wait(10)
@@ -177,18 +163,15 @@ def test_a_client_who_asks_by_name_after_the_request_left_is_not_told_by_what_th
 def test_a_client_who_asks_by_name_after_the_order_was_accepted_goes_by_the_name() -> None:
     desk = Desk(0)
     desk.opened(O1, cl_ord_id="slot-1")
-    desk.cancel("a", named("slot-1"), proof=True)
-    desk.ack(desk.last())
-    desk.cancel("b", named("slot-1"))
-    desk.ack(desk.last())
+    desk.accepted("a", named("slot-1"), proof=True)
+    desk.accepted("b", named("slot-1"))
     assert desk.outcome("b") == Acked()
     assert "a" not in desk.answers
 
 
 def test_who_asked_by_a_name_never_seen_after_the_accepted_request_had_left_goes_by_it_again() -> None:
     desk = Desk(0)
-    desk.cancel("first", named("slot-1"))
-    send = desk.last()
+    send = desk.asked("first", named("slot-1"))
     desk.wait(20)
     desk.cancel("later", named("slot-1"))
     desk.stream(OrderState(O1, "canceled", cl_ord_id="slot-1", filled_qty="1"))
@@ -202,9 +185,7 @@ def test_who_asked_by_a_name_never_seen_after_the_accepted_request_had_left_goes
 
 def test_an_ack_that_names_the_ended_order_does_not_speak_for_who_asked_later() -> None:
     desk = Desk(0)
-    desk.opened(O1, cl_ord_id="slot-1")
-    desk.cancel("first", named("slot-1"))
-    send = desk.last()
+    send = desk.asked_bearer("first")
     desk.wait(20)
     desk.cancel("later", named("slot-1"))
     desk.canceled(O1, "1")
@@ -226,8 +207,7 @@ def test_a_batch_that_did_not_cancel_the_bearer_of_a_name_sends_it_on_by_name() 
 
 def test_a_name_never_seen_that_ends_is_told_so_by_the_next_denial() -> None:
     desk = Desk(0)
-    desk.cancel("t", named("slot-1"))
-    send = desk.last()
+    send = desk.asked("t", named("slot-1"))
     desk.stream(OrderState(O1, "filled", cl_ord_id="slot-1", filled_qty="5"))
     assert desk.answers == {}
     desk.reject(send)
@@ -236,10 +216,9 @@ def test_a_name_never_seen_that_ends_is_told_so_by_the_next_denial() -> None:
 
 def test_a_name_never_seen_and_canceled_goes_on_by_the_next_route_when_it_is_refused() -> None:
     desk = Desk(0, 1)
-    desk.cancel("t", named("slot-1"))
-    send = desk.last()
+    send = desk.asked("t", named("slot-1"))
     desk.stream(OrderState(O1, "canceled", cl_ord_id="slot-1", filled_qty="1"))
-    desk.reject(send, Fault.PERMISSION, "EGeneral:Permission denied")
+    desk.reject(send, Fault.PERMISSION)
     other = desk.last()
     assert (other.lane, other.target) == (1, named("slot-1"))
     desk.ack(other)
@@ -248,16 +227,14 @@ def test_a_name_never_seen_and_canceled_goes_on_by_the_next_route_when_it_is_ref
 
 def test_a_name_denied_before_its_end_was_heard_is_told_it_then() -> None:
     desk = Desk(0)
-    desk.cancel("t", named("slot-1"))
-    desk.reject(desk.last())
+    desk.refused_with(Fault.NOT_OPEN, "t", named("slot-1"))
     desk.stream(OrderState(O1, "canceled", cl_ord_id="slot-1", filled_qty="5"))
     assert desk.outcome("t") == Closed("canceled", "5")
 
 
 def test_an_order_that_appears_after_a_name_was_accepted_is_left_alone() -> None:
     desk = Desk(0)
-    desk.cancel("t", named("slot-1"), proof=True)
-    desk.ack(desk.last())
+    desk.accepted("t", named("slot-1"), proof=True)
     desk.opened(O2, cl_ord_id="slot-1")
     desk.wait(DEADLINE_MS)
     assert desk.take() == []
@@ -284,8 +261,7 @@ def test_a_deadline_goes_with_the_client_who_goes_on_by_name() -> None:
     desk.opened(O1, cl_ord_id="slot-1")
     desk.wait(3000)
     desk.cancel("patient", order(O1), deadline_ms=5000)
-    desk.cancel("hasty", named("slot-1"), deadline_ms=1000)
-    send = desk.last()
+    send = desk.asked("hasty", named("slot-1"), deadline_ms=1000)
     desk.stream(snapshot=True)
     desk.reject(send)
     desk.wait(1001)
@@ -299,8 +275,7 @@ def test_who_goes_on_by_name_takes_a_short_deadline_along() -> None:
     desk.opened(O1, cl_ord_id="slot-1")
     desk.wait(3000)
     desk.cancel("name", named("slot-1"), deadline_ms=300)
-    desk.cancel("id", order(O1), deadline_ms=2000)
-    send = desk.last()
+    send = desk.asked("id", order(O1), deadline_ms=2000)
     desk.stream(snapshot=True)
     desk.reject(send)
     desk.wait(300)

@@ -9,8 +9,7 @@ from ..desk import O1, O2, Desk, named, order
 
 def test_silence_starts_the_next_route_beside_the_first() -> None:
     desk = Desk(0, 1)
-    desk.cancel("t", order(O1))
-    first = desk.last()
+    first = desk.asked("t", order(O1))
     desk.wait(399)
     assert desk.take() == []
     desk.wait(1)
@@ -46,7 +45,7 @@ def test_a_throttled_hedge_is_repeated_although_the_first_session_stays_silent()
     desk = Desk(0, 1)
     desk.cancel("t", order(O1))
     desk.wait(400)
-    desk.reject(desk.take()[1], Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    desk.reject(desk.take()[1], Fault.THROTTLED)
     desk.wait(1000)
     again = desk.last()
     assert again.lane == 1
@@ -59,19 +58,17 @@ def test_a_budget_that_others_spent_refuses_nobody_who_is_new() -> None:
     closed again and again. A cancel that has not left at all goes all the same, by the first of them, rather than come
     to `no_route`; the one that was turned away waits for its route to reopen."""
     desk = Desk(0, rest=False)
-    desk.cancel("old", order(O1))
-    desk.reject(desk.last(), Fault.ROUTE_BUSY, "apiLimitExceeded")
+    desk.refused_with(Fault.ROUTE_BUSY, "old", order(O1), error="apiLimitExceeded")
     desk.wait(500)
     assert desk.take() == []
-    desk.cancel("new", order(O2))
-    desk.ack(desk.last())
+    desk.accepted("new", order(O2))
     assert desk.outcome("new") == Acked()
 
 
 def test_a_cancel_waits_in_the_queue_of_rest_while_its_budget_is_spent() -> None:
     desk = Desk()
     desk.cancel("a", named("slot-1"))
-    desk.rest_refuse(desk.call(), Fault.ROUTE_BUSY, "EAPI:Rate limit exceeded")
+    desk.rest_refuse(desk.call(), Fault.ROUTE_BUSY)
     desk.wait(500)
     desk.cancel("b", named("slot-2"))
     assert desk.maybe_call() is None
@@ -85,9 +82,7 @@ def test_an_order_has_a_most_of_attempts() -> None:
     desk.opened(O1)
     frames = 0
     for _ in range(600):
-        for send in desk.take():
-            frames += 1
-            desk.reject(send)
+        frames += desk.deny()
         desk.wait(100)
     assert frames == ATTEMPT_LIMIT
     assert desk.outcome("t") == Unknown(("ws",))

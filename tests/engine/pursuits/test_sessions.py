@@ -5,7 +5,7 @@ from canceld.contract.ids import EVERYTHING, Reqid
 from canceld.contract.outcomes import Acked
 from canceld.engine.lane import Lane
 
-from ..desk import O1, O2, Desk, named, order, userref
+from ..desk import O1, O2, WORDS, Desk, named, order, userref
 
 
 def test_an_ack_for_a_foreign_reqid_changes_nothing_but_a_counter() -> None:
@@ -18,8 +18,7 @@ def test_an_ack_for_a_foreign_reqid_changes_nothing_but_a_counter() -> None:
 
 def test_an_ack_that_names_another_order_settles_nothing() -> None:
     desk = Desk(0)
-    desk.cancel("t", order(O1))
-    send = desk.last()
+    send = desk.asked("t", order(O1))
     desk.ack(send, O2)
     assert desk.answers == {}
     assert desk.pursuits.counts.stray_acks == 1
@@ -29,18 +28,16 @@ def test_an_ack_that_names_another_order_settles_nothing() -> None:
 
 def test_an_ack_from_a_session_that_was_not_asked_settles_nothing() -> None:
     desk = Desk(0, 1)
-    desk.cancel("t", order(O1))
-    send = desk.last()
+    send = desk.asked("t", order(O1))
     desk.hear(1, CancelAck(send.reqid))
-    desk.hear(1, CancelReject(send.reqid, Fault.PERMISSION, "EGeneral:Permission denied"))
+    desk.hear(1, CancelReject(send.reqid, Fault.PERMISSION, WORDS[Fault.PERMISSION]))
     assert desk.answers == {}
     assert desk.pursuits.counts.stray_acks == 2
 
 
 def test_an_ack_of_an_earlier_session_still_counts_as_accepted() -> None:
     desk = Desk(0, 1)
-    desk.cancel("t", order(O1))
-    send = desk.last()
+    send = desk.asked("t", order(O1))
     desk.down(0)
     desk.ack(send)
     assert desk.outcome("t") == Acked()
@@ -49,11 +46,10 @@ def test_an_ack_of_an_earlier_session_still_counts_as_accepted() -> None:
 
 def test_a_rejection_of_a_lost_session_changes_nothing() -> None:
     desk = Desk(0, 1)
-    desk.cancel("t", order(O1))
-    send = desk.last()
+    send = desk.asked("t", order(O1))
     desk.down(0)
     desk.take()
-    desk.reject(send, Fault.PERMISSION, "EGeneral:Permission denied")
+    desk.reject(send, Fault.PERMISSION)
     assert desk.take() == []
     assert desk.pursuits.counts.repeated_acks == 1
 
@@ -70,8 +66,7 @@ def test_a_cancel_all_ack_for_another_request_is_stray() -> None:
 def test_a_second_cancel_all_ack_does_not_change_the_count() -> None:
     desk = Desk(0)
     desk.opened(O1)
-    desk.cancel("t", EVERYTHING, proof=True)
-    send = desk.last()
+    send = desk.asked("t", EVERYTHING, proof=True)
     desk.hear(0, CancelAllAck(send.reqid, 1))
     desk.hear(0, CancelAllAck(send.reqid, 0))
     desk.canceled(O1)
@@ -97,8 +92,7 @@ def test_a_lost_socket_moves_everything_it_had_in_flight_in_the_same_step() -> N
     moved = desk.take()
     assert [(send.lane, send.target) for send in moved] == [(1, order(O1)), (1, order(O2))]
     desk.down(1)
-    call = desk.call()
-    assert (call.form, call.order_ids) == ("batch", (O1, O2))
+    call = desk.one_call("batch", O1, O2)
     desk.rest_count(call, 2)
     assert desk.outcome("a") == desk.outcome("b") == Acked()
     assert desk.answers["a"].route == "rest"
@@ -127,8 +121,7 @@ def test_a_session_that_comes_up_hedges_what_every_other_route_left_in_silence()
 
 def test_a_session_that_comes_up_does_not_hurry_what_was_throttled() -> None:
     desk = Desk(0)
-    desk.cancel("t", order(O1))
-    desk.reject(desk.last(), Fault.THROTTLED, "EOrder:Rate limit exceeded")
+    desk.refused_with(Fault.THROTTLED, "t", order(O1))
     desk.wait(10)
     desk.up(1)
     assert desk.take() == []
@@ -177,8 +170,7 @@ def test_who_hears_of_a_lost_session_may_find_out_again_by_using_it() -> None:
 
 def test_a_userref_is_not_repeated_by_a_token_that_comes_while_another_session_has_it() -> None:
     desk = Desk(0, 1)
-    desk.cancel("t", userref(7))
-    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.refused_with(Fault.STALE_TOKEN, "t", userref(7))
     desk.wait(400)
     assert desk.last().lane == 1
     desk.renewed(0)
@@ -188,8 +180,7 @@ def test_a_userref_is_not_repeated_by_a_token_that_comes_while_another_session_h
 def test_a_family_that_awaits_its_proof_is_not_sent_again_by_a_session_that_comes_up() -> None:
     desk = Desk(0, 1)
     desk.family(O1)
-    desk.cancel("t", userref(7), proof=True)
-    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.refused_with(Fault.STALE_TOKEN, "t", userref(7), proof=True)
     desk.wait(400)
     assert desk.last().lane == 1
     desk.wait(400)
@@ -238,8 +229,7 @@ def test_what_is_lost_in_maintenance_is_held_too() -> None:
 
 def test_an_ack_for_what_is_held_in_maintenance_settles_it() -> None:
     desk = Desk(0, 1)
-    desk.cancel("t", order(O1))
-    send = desk.last()
+    send = desk.asked("t", order(O1))
     desk.mode("maintenance")
     desk.down(0)
     desk.wait(150)
@@ -252,16 +242,14 @@ def test_an_ack_for_what_is_held_in_maintenance_settles_it() -> None:
 
 def test_a_session_lost_while_a_token_is_fetched_sends_the_order_elsewhere() -> None:
     desk = Desk(0, 1)
-    desk.cancel("t", order(O1))
-    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.refused_with(Fault.STALE_TOKEN, "t", order(O1))
     desk.down(0)
     assert desk.last().lane == 1
 
 
 def test_a_session_that_starts_anew_serves_those_who_waited_for_its_old_token() -> None:
     desk = Desk(0)
-    desk.cancel("t", order(O1))
-    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.refused_with(Fault.STALE_TOKEN, "t", order(O1))
     desk.up(0)
     desk.ack(desk.last())
     assert desk.outcome("t") == Acked()
@@ -269,8 +257,7 @@ def test_a_session_that_starts_anew_serves_those_who_waited_for_its_old_token() 
 
 def test_a_new_session_takes_an_order_again_that_the_old_ones_token_kept_away() -> None:
     desk = Desk(0)
-    desk.cancel("t", order(O1))
-    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.refused_with(Fault.STALE_TOKEN, "t", order(O1))
     desk.token_failed(0)
     desk.rest_fail(desk.call(), left=False)
     desk.down(0)
@@ -281,8 +268,7 @@ def test_a_new_session_takes_an_order_again_that_the_old_ones_token_kept_away() 
 
 def test_a_token_that_cannot_be_had_sends_the_order_elsewhere() -> None:
     desk = Desk(0)
-    desk.cancel("t", order(O1))
-    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.refused_with(Fault.STALE_TOKEN, "t", order(O1))
     desk.token_failed(0)
     desk.rest_count(desk.call())
     assert desk.outcome("t") == Acked()
@@ -293,8 +279,7 @@ def test_a_token_that_cannot_be_had_sends_the_order_elsewhere() -> None:
 
 def test_a_token_that_fails_after_the_order_was_settled_moves_nothing() -> None:
     desk = Desk(0, 1)
-    desk.cancel("t", order(O1))
-    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.refused_with(Fault.STALE_TOKEN, "t", order(O1))
     desk.canceled(O1)
     desk.token_failed(0)
     assert desk.take() == []
@@ -302,8 +287,7 @@ def test_a_token_that_fails_after_the_order_was_settled_moves_nothing() -> None:
 
 def test_a_token_renewed_for_a_session_that_is_gone_goes_by_the_best_route() -> None:
     desk = Desk(0)
-    desk.cancel("t", order(O1))
-    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.refused_with(Fault.STALE_TOKEN, "t", order(O1))
     desk.cancel("u", order(O2))
     desk.canceled(O1)
     desk.mode("maintenance")
@@ -313,8 +297,7 @@ def test_a_token_renewed_for_a_session_that_is_gone_goes_by_the_best_route() -> 
 
 def test_a_token_renewed_in_maintenance_waits_for_its_end() -> None:
     desk = Desk(0)
-    desk.cancel("t", order(O1))
-    desk.reject(desk.last(), Fault.STALE_TOKEN, "ESession:Invalid session")
+    desk.refused_with(Fault.STALE_TOKEN, "t", order(O1))
     desk.mode("maintenance")
     desk.renewed(0)
     assert desk.take() == []
@@ -326,7 +309,7 @@ def test_a_new_key_is_used_at_once_where_the_old_one_was_locked_out() -> None:
     desk = Desk()
     desk.cancel("a", named("slot-1"))
     desk.cancel("b", named("slot-2"))
-    desk.rest_refuse(desk.call(), Fault.LOCKOUT, "EGeneral:Temporary lockout")
+    desk.rest_refuse(desk.call(), Fault.LOCKOUT)
     assert desk.maybe_call() is None
     announced = desk.rest_ready
     desk.pursuits.sessions.key_replaced()
@@ -340,8 +323,7 @@ def test_a_new_key_is_used_at_once_where_the_old_one_was_locked_out() -> None:
 
 def test_an_order_the_old_key_was_refused_for_is_tried_again_under_the_new_one() -> None:
     desk = Desk(0)
-    desk.cancel("t", order(O1))
-    desk.reject(desk.last(), Fault.PERMISSION, "EGeneral:Permission denied")
+    desk.refused_with(Fault.PERMISSION, "t", order(O1))
     desk.rest_fail(desk.call(), left=False)
     desk.pursuits.sessions.key_replaced()
     desk.wait(100)

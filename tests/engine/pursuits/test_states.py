@@ -9,8 +9,7 @@ from ..desk import DEADLINE_MS, O1, O2, O3, Desk, named, order, userref
 def test_event_before_ack_is_proof() -> None:
     desk = Desk(0)
     desk.opened(O1)
-    desk.cancel("t", order(O1))
-    send = desk.last()
+    send = desk.asked("t", order(O1))
     desk.canceled(O1, "0.25")
     assert desk.outcome("t") == Canceled("0.25")
     assert desk.answers["t"].route == "stream"
@@ -22,8 +21,7 @@ def test_event_before_ack_is_proof() -> None:
 def test_proof_waits_for_the_event_after_the_ack() -> None:
     desk = Desk(0)
     desk.opened(O1)
-    desk.cancel("t", order(O1), proof=True)
-    desk.ack(desk.last())
+    desk.accepted("t", order(O1), proof=True)
     assert desk.answers == {}
     desk.canceled(O1)
     assert desk.outcome("t") == Canceled("0")
@@ -31,11 +29,9 @@ def test_proof_waits_for_the_event_after_the_ack() -> None:
 
 def test_proof_is_queried_when_no_event_comes() -> None:
     desk = Desk(0)
-    desk.cancel("t", order(O1), proof=True)
-    desk.ack(desk.last())
+    desk.accepted("t", order(O1), proof=True)
     desk.wait(400)
-    call = desk.call()
-    assert (call.form, call.order_ids) == ("query", (O1,))
+    call = desk.one_call("query", O1)
     desk.rest_orders(call, OrderState(O1, "canceled", filled_qty="2"))
     assert desk.outcome("t") == Canceled("2")
     assert desk.answers["t"].route == "rest"
@@ -44,8 +40,7 @@ def test_proof_is_queried_when_no_event_comes() -> None:
 def test_an_accepted_order_that_still_rests_is_canceled_again() -> None:
     desk = Desk(0)
     desk.opened(O1)
-    desk.cancel("t", order(O1), proof=True)
-    desk.ack(desk.last())
+    desk.accepted("t", order(O1), proof=True)
     desk.wait(400)
     desk.rest_orders(desk.call(), OrderState(O1, "open"))
     desk.ack(desk.last())
@@ -55,8 +50,7 @@ def test_an_accepted_order_that_still_rests_is_canceled_again() -> None:
 
 def test_an_order_that_appears_late_is_canceled_at_once() -> None:
     desk = Desk(0)
-    desk.cancel("t", order(O1))
-    desk.reject(desk.last())
+    desk.refused_with(Fault.NOT_OPEN, "t", order(O1))
     desk.wait(20)
     desk.opened(O1)
     desk.ack(desk.last())
@@ -65,8 +59,7 @@ def test_an_order_that_appears_late_is_canceled_at_once() -> None:
 
 def test_an_order_that_appears_late_under_its_client_id_is_canceled_by_its_own() -> None:
     desk = Desk(0)
-    desk.cancel("t", named("slot-1"))
-    send = desk.last()
+    send = desk.asked("t", named("slot-1"))
     assert send.target == named("slot-1")
     desk.reject(send)
     desk.opened(O1, cl_ord_id="slot-1")
@@ -87,8 +80,7 @@ def test_an_order_that_appears_late_under_its_client_id_is_canceled_by_its_own()
 
 def test_an_order_that_appears_under_a_denied_userref_is_canceled_at_once() -> None:
     desk = Desk(0)
-    desk.cancel("t", userref(7))
-    desk.reject(desk.last())
+    desk.refused_with(Fault.NOT_OPEN, "t", userref(7))
     desk.opened(O2, userref=8)
     assert desk.take() == []
     desk.opened(O1, userref=7)
@@ -99,8 +91,7 @@ def test_an_order_that_appears_under_a_denied_userref_is_canceled_at_once() -> N
 def test_a_closed_state_that_a_query_knows_settles_a_denial() -> None:
     desk = Desk(0)
     desk.opened(O1)
-    desk.cancel("t", order(O1))
-    desk.reject(desk.last())
+    desk.refused_with(Fault.NOT_OPEN, "t", order(O1))
     desk.rest_orders(desk.call(), OrderState(O1, "filled", filled_qty="5"))
     assert desk.outcome("t") == Closed("filled", "5")
     assert desk.answers["t"].route == "rest"
@@ -112,11 +103,7 @@ def test_a_query_that_contradicts_the_denial_does_not_start_a_volley() -> None:
     desk.cancel("t", order(O1))
     frames = 0
     for _ in range(10):
-        for send in desk.take():
-            frames += 1
-            desk.reject(send)
-        while (call := desk.maybe_call()) is not None:
-            desk.rest_orders(call, OrderState(O1, "open"))
+        frames += desk.deny(lambda call: desk.rest_orders(call, OrderState(O1, "open")))
         desk.wait(4)
     assert frames == 1
 
@@ -125,13 +112,7 @@ def test_a_query_refused_as_wrong_is_no_absence() -> None:
     desk = Desk(0, 1)
     desk.cancel("t", order(O1))
     desk.down(0)
-    while "t" not in desk.answers:
-        for send in desk.take():
-            if send.lane == 1:
-                desk.reject(send)
-        while (call := desk.maybe_call()) is not None:
-            desk.rest_refuse(call, Fault.INVALID, "EGeneral:Invalid arguments")
-        desk.wait(10)
+    desk.deny_until_answered("t", lambda call: desk.rest_refuse(call, Fault.INVALID), silent=0)
     assert desk.outcome("t") == Closed(None, None, "unconfirmed")
 
 
@@ -139,13 +120,7 @@ def test_after_a_lost_attempt_a_query_that_finds_no_such_order_confirms_the_deni
     desk = Desk(0, 1)
     desk.cancel("t", order(O1))
     desk.down(0)
-    while "t" not in desk.answers:
-        for send in desk.take():
-            if send.lane == 1:
-                desk.reject(send)
-        while (call := desk.maybe_call()) is not None:
-            desk.rest_refuse(call, Fault.NOT_OPEN, "EOrder:Invalid order")
-        desk.wait(10)
+    desk.deny_until_answered("t", lambda call: desk.rest_refuse(call, Fault.NOT_OPEN, "EOrder:Invalid order"), silent=0)
     assert desk.outcome("t") == NotOpen()
 
 
@@ -197,8 +172,7 @@ def test_a_denied_order_that_vanished_is_looked_for_by_name_for_those_who_asked_
     desk.opened(O1, cl_ord_id="slot-1")
     desk.wait(3000)
     desk.cancel("name", named("slot-1"))
-    desk.cancel("id", order(O1))
-    send = desk.last()
+    send = desk.asked("id", order(O1))
     desk.stream(snapshot=True)
     desk.reject(send)
     assert [s.target for s in desk.take()] == [named("slot-1")]
@@ -211,8 +185,7 @@ def test_a_denied_order_that_vanishes_last_is_unknown_to_those_who_asked_by_name
     desk.opened(O1, cl_ord_id="slot-1")
     desk.wait(3000)
     desk.cancel("name", named("slot-1"), deadline_ms=300)
-    desk.cancel("id", order(O1), deadline_ms=300)
-    desk.reject(desk.last())
+    desk.refused_with(Fault.NOT_OPEN, "id", order(O1), deadline_ms=300)
     desk.wait(50)
     desk.reject(desk.last())
     desk.wait(200)
