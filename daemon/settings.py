@@ -1,4 +1,7 @@
-"""The configuration file, decoded strictly into frozen structs. Every default and every named limit lives here."""
+"""The configuration file, decoded strictly into frozen structs. Every default stands here with its reason.
+
+What bounds the daemon as a whole stands here too; every other constant stands beside its use.
+"""
 
 import re
 import tomllib

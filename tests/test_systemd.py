@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from canceld.panic import DISK_TIMEOUT_S, GRACE_S
+from canceld.panic.verb import DISK_TIMEOUT_S, GRACE_S
 from canceld.settings import DRAIN_ON_STOP_S, Settings
 
 UNITS = Path(__file__).parent.parent / "systemd"

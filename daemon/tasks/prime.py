@@ -10,7 +10,29 @@ from typing import Final
 import structlog
 import trio
 
-from ..contract.evidence import CancelReject, Evidence, Fault, Hello, Looked, Orders, OrderState, Permissions, Pong
+from ..contract.evidence import (
+    CancelAck,
+    CancelAllAck,
+    CancelReject,
+    Challenge,
+    Evidence,
+    Fault,
+    Heartbeat,
+    Hello,
+    Irrelevant,
+    Looked,
+    ModeChanged,
+    Orders,
+    OrderState,
+    Permissions,
+    Pong,
+    Subscribed,
+    SubscriptionLost,
+    TimerAck,
+    Unattributed,
+    Unlisted,
+    Unreadable,
+)
 from ..contract.ids import Reqid
 from ..credentials import Keys
 from ..engine.effects import Send
@@ -158,7 +180,7 @@ class PrimeSession(Connection):
     def _may_renew(self) -> bool:
         # A new key that is not taken must cost one session and not each of them in turn.
         alone = len(self._holder.lanes) == 1
-        return alone or any(lane != self.lane for lane in self._parts.dispatcher.pursuits.live)
+        return alone or any(lane != self.lane for lane in self._parts.dispatcher.live)
 
     async def _admit(self, socket: WebSocket) -> None:
         """Greeting, rights, both order streams, and an answered ping behind them."""
@@ -237,7 +259,24 @@ class PrimeSession(Connection):
                 return False
             case Orders():
                 self._heed_orders(one)
-            case _:
+            case (
+                CancelAck()
+                | CancelReject()
+                | CancelAllAck()
+                | TimerAck()
+                | Orders()
+                | Unlisted()
+                | Looked()
+                | Subscribed()
+                | SubscriptionLost()
+                | ModeChanged()
+                | Heartbeat()
+                | Pong()
+                | Challenge()
+                | Unattributed()
+                | Irrelevant()
+                | Unreadable()
+            ):
                 pass
         return True
 
