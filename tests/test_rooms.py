@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "venue_table": {"contract", "venues"},
     "desks": {"contract", "engine", "venues", "transport", "tasks", "venue_table", *PLAIN},
     "app": {"contract", "desks", "engine", "transport", "tasks", "version", *PLAIN},
-    "process": {"app", "logs", "transport", *PLAIN},
+    "process": {"app", "logs", "tasks", "transport", *PLAIN},
     "checkup": {"contract", "transport", "version", *PLAIN},
     "checks": {"contract", "engine", "venues", "transport", "tasks", *PLAIN},
     "records": {"engine", "transport", *PLAIN},
@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "panic_venues": {"contract", "transport", "venues", *PLAIN},
     "cli": {"checks", "checkup", "demo", "panic", "process", "records", "schema", "settings", "sim", "verbs"}
     | {"version"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "transport"},
     "version": set(),
 }
 
