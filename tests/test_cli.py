@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from canceld import cli, verbs
+from canceld import cli
 from canceld.client import COMMANDS_ENDPOINT, CONTROL_ENDPOINT
 from canceld.settings import Gateway
+from canceld.verbs import ask
 
 from .client.stub import Command, Reply, StubDaemon, acked, refused
 
@@ -379,7 +380,7 @@ def test_the_configuration_file_names_the_socket_of_each_verb(tmp_path: Path) ->
 def test_an_absent_daemon_is_status_3_and_soon(
     path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verbs, "CONNECT_TIMEOUT_MS", 100)
+    monkeypatch.setattr(ask, "CONNECT_TIMEOUT_MS", 100)
     started = time.monotonic()
     assert canceld("kill", "--reason", "x", "--endpoint", f"ipc://{path}") == 3
     assert time.monotonic() - started < 1.0

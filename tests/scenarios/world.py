@@ -31,14 +31,15 @@ from canceld.sim.rates import UNLIMITED, Tier
 from canceld.sim.server import Received, SimulatedKraken
 from canceld.tasks.desk import Desk
 from canceld.transport.clock import VirtualClock
-from canceld.transport.disk import MemoryDirectory
 from canceld.transport.entropy import SeededEntropy
+from canceld.transport.memory.disk import MemoryDirectory
+from canceld.transport.memory.wire import memory_wire_pair
+from canceld.transport.memory.zeromq import MemoryBus, MemoryDealer, MemorySubscriber
 from canceld.transport.network import DialFailed
 from canceld.transport.notify import Notifier
 from canceld.transport.signals import MemorySignals, Signal
-from canceld.transport.wire import Wire, memory_wire_pair
+from canceld.transport.wire import Wire
 from canceld.transport.world import World
-from canceld.transport.zeromq_memory import MemoryBus, MemoryDealer, MemorySubscriber
 
 from . import wirelog
 from .judge import Judge
@@ -409,7 +410,7 @@ class Stage:
     @property
     def pursuits(self) -> Pursuits:
         """What the story's venue is pursued with."""
-        return self.desk.dispatcher.pursuits
+        return self.desk.dispatcher._pursuits
 
     async def _serve_daemon(self, daemon: Daemon) -> None:
         with self._life:
@@ -467,7 +468,7 @@ class Stage:
             assert self.daemon is not None
             assert self.daemon.gateway.in_flight == 0
             for venue, desk in self.daemon.desks.items():
-                assert desk.dispatcher.pursuits.idle, f"the engine's tables for {venue} are not empty"
+                assert desk.dispatcher._pursuits.idle, f"the engine's tables for {venue} are not empty"
         for strategy in reading:
             strategy.check()
         reqids = Counter(
@@ -524,5 +525,5 @@ async def stage(
     if failed is not None:
         raise failed
     for venue in settings.venues:
-        pursuits = world.desk_of(venue).dispatcher.pursuits
+        pursuits = world.desk_of(venue).dispatcher._pursuits
         assert pursuits.active == 0, f"the daemon ended with pursuits open on {venue}"
