@@ -59,7 +59,7 @@ class Futures:
                 case SubscriptionLost():
                     lost.append(evidence)
                 case _:
-                    pass  # streams tell much else, and none of it is asked about here
+                    pass
             return not wanted or bool(lost)
 
         def read(frame: str | bytes) -> Sequence[Evidence]:

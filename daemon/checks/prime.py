@@ -80,7 +80,7 @@ class PrimeRoute:
                 case Pong(reqid=reqid):
                     answered.add(reqid)
                 case _:
-                    pass  # streams tell much else, and none of it is asked about here
+                    pass
             return ping in answered | refused.keys() and bool(permissions or user in refused)
 
         await self._hear(socket, enough, ADMIT_TIMEOUT_S)
