@@ -40,6 +40,7 @@ LIBZMQ_OLDEST: Final = (4, 3, 5)  # older ones carry known memory faults that a 
 LINGER_MS: Final = 200  # last replies get this long to leave; libzmq's own default waits for ever
 TERM_TIMEOUT_S: Final = 1.0  # above LINGER_MS with room for a busy machine
 HANDSHAKE_MS: Final = 1_000  # a peer that connects and says nothing holds a descriptor no longer than this
+ZAP_DOMAIN: Final = b"canceld"  # any name will do: see _distrust_newcomers
 SUBSCRIPTION_LIMIT_BYTES: Final = 1_024  # the only thing a subscriber sends is topic prefixes
 DISCARD_STEP: Final = 256  # frames of an excessive message thrown away per call: about 0.2 ms of the loop
 
@@ -102,8 +103,7 @@ class Bus:
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         # A newcomer who names another's identity must not get the other's replies.
         socket.setsockopt(zmq.ROUTER_HANDOVER, 0)
-        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-        socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes)
+        _distrust_newcomers(socket, max_frame_bytes)
         socket.setsockopt(zmq.RCVHWM, RECEIVE_LIMIT)
         socket.setsockopt(zmq.SNDHWM, SEND_LIMIT)
         bind(socket, endpoint, mode)
@@ -117,8 +117,7 @@ class Bus:
         socket = self._context.socket(zmq.PUB)
         # With NODROP a full subscriber is an error to react to instead of a silent loss: see publish_nowait.
         socket.setsockopt(zmq.XPUB_NODROP, 1)
-        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-        socket.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_LIMIT_BYTES)
+        _distrust_newcomers(socket, SUBSCRIPTION_LIMIT_BYTES)
         socket.setsockopt(zmq.SNDHWM, EVENT_LIMIT)
         bind(socket, endpoint, mode)
         publisher = ZeromqPublisher(socket)
@@ -171,6 +170,16 @@ class Bus:
         self._doors = [known for known in self._doors if known.is_shut or not known.closed]
         if endpoint.startswith(IPC):
             self._doors.append(Door(socket, endpoint, closes_last))
+
+
+def _distrust_newcomers(socket: "zmq.Socket[bytes]", max_frame_bytes: int) -> None:
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes)
+    # A socket with a domain takes no ZMTP older than 3.0 (libzmq 4.0, 2013), and asks nobody about it as long as no
+    # ZAP handler runs. Junk reads as the oldest ZMTP, which has no greeting that could fail: it would arrive as
+    # messages, and when it arrives while the socket is being closed, libzmq's I/O thread aborts the process
+    # (zmtp_engine.cpp, process_routing_id_msg: the pipe is gone, and the push that fails is asserted to succeed).
+    socket.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
 
 
 class ZeromqRouter:
