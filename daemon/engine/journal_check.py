@@ -79,6 +79,12 @@ def lines_of(read: Read, file: str, offset: int = 0) -> Iterator[Line]:
         yield Line(start, rest, False)
 
 
+def first_of(read: Read, file: str) -> dict[str, Any] | None:
+    """The first line of a file as a map; None when it is none of ours."""
+    first = next(lines_of(read, file), None)
+    return None if first is None else record_in(first.raw)
+
+
 class _Torn:
     """Bytes that are no line of the chain, from where they begin."""
 

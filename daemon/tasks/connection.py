@@ -215,7 +215,7 @@ class Connection:
             delay_s = self._backoff.delay_s(
                 self._clock.monotonic_ns(),
                 self._parts.world.entropy.uniform(0.0, 1.0),
-                mode=self._parts.dispatcher.pursuits.mode,
+                mode=self._parts.dispatcher.mode,
                 cause=cause,
             )
             with trio.move_on_after(delay_s) as self._pausing:

@@ -98,13 +98,13 @@ MUTANTS: Final = (
     ),
     Mutant(
         "what is heard after the reply is not told",
-        "canceld.tasks.dispatcher",
+        "canceld.tasks.hand",
         "                owner.late(settlement)",
         "                pass",
     ),
     Mutant(
         "what was cut short by a crash is canceled before anybody looked",
-        "canceld.tasks.recovery",
+        "canceld.tasks.unsettled",
         "if not self.listed or self.others",
         "if self.others",
     ),
@@ -148,7 +148,7 @@ MUTANTS: Final = (
            " if True else 0"),
     Mutant(
         "a lost answer is called unsent",
-        "canceld.tasks.rest_lane",
+        "canceld.tasks.rest_exchange",
         "raise CallFailed(lost.detail, left=True) from None",
         "raise CallFailed(lost.detail, left=False) from None",
     ),
@@ -172,26 +172,26 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a reply goes out twice",
-        "canceld.tasks.gateway",
+        "canceld.tasks.replies",
         "        self.in_flight -= 1\n        if asked.joined",
-        "        self.in_flight -= 1\n        self._send(asked.wicket, asked.identity, asked.enveloped, payload)"
+        "        self.in_flight -= 1\n        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)"
         "\n        if asked.joined",
     ),
     Mutant(
         "who joins a command in flight is forgotten",
-        "canceld.tasks.gateway",
-        "            known.asked.joined = [place]",
-        "            known.asked.joined = []",
+        "canceld.tasks.tickets",
+        "            self.joined = [place]",
+        "            self.joined = []",
     ),
     Mutant(
         "an id may be used again for anything",
-        "canceld.tasks.gateway",
-        "if not same_command(known.command, asked.command):",
+        "canceld.tasks.replies",
+        "if not known.is_for(asked.command):",
         "if False:",
     ),
-    Mutant("an id is not remembered", "canceld.tasks.gateway", "if known is not None and known.expires_ns > now_ns:\n"
-           "            self._repeat(asked, known)\n            return None", "if False:\n            return None"),
-    Mutant("what comes too late is sent all the same", "canceld.tasks.gateway", "elif deadline_ns <= now_ns:",
+    Mutant("an id is not remembered", "canceld.engine.replays", "return known if known is not None and",
+           "return known if False and known is not None and"),
+    Mutant("what comes too late is sent all the same", "canceld.tasks.admission", "elif deadline_ns <= now_ns:",
            "elif False:"),
     Mutant("the doors stay open while nobody reads", "canceld.app", "                self.gateway.close()\n", ""),
     Mutant(
@@ -200,10 +200,10 @@ MUTANTS: Final = (
         "                desk.dispatcher.give_up()\n",
         "                pass\n",
     ),
-    Mutant("the alarm is late", "canceld.tasks.dispatcher", "ALARM_SLACK_S: Final = 0.000_05",
+    Mutant("the alarm is late", "canceld.tasks.hand", "ALARM_SLACK_S: Final = 0.000_05",
            "ALARM_SLACK_S: Final = 0.2"),
-    Mutant("a restart forgets the latch", "canceld.tasks.killswitch", "self._switch = Switch(latch)",
-           "self._switch = Switch(None)"),
+    Mutant("a restart forgets the latch", "canceld.tasks.latch_file", "self.switch = Switch(latch)",
+           "self.switch = Switch(None)"),
     Mutant(
         "a damaged latch counts as none",
         "canceld.engine.latch",
@@ -213,8 +213,8 @@ MUTANTS: Final = (
     Mutant(
         "a kill is confirmed before the latch is stored",
         "canceld.tasks.killswitch",
-        "        self._durable = False\n        self._unstored.set()\n        log.error(\"kill\"",
-        "        log.error(\"kill\"",
+        "        self._file.trip(latch)\n        log.error(\"kill\"",
+        "        self._switch.trip(latch)\n        log.error(\"kill\"",
     ),
     Mutant("a state directory serves two", "canceld.app", '[self._directory.lock("lock"), *self._socket_locks()]',
            "[]"),
