@@ -79,7 +79,10 @@ class Rest:
         if self._docket.policy.rest and urgent:
             # One that nobody has begun yet is the same question, asked earlier: behind a venue that stalls for minutes
             # a queue of them would grow, and what is asked last would be heard last.
-            self._urgent = deque(waiting for waiting in self._urgent if waiting.form != form)
+            # A drill's, which asks the same in another matter, is another question.
+            self._urgent = deque(
+                waiting for waiting in self._urgent if waiting.form != form or type(waiting.owner) is not type(owner)
+            )
             self._urgent.append(call)
             self._docket.effects.append(RestReady())
         elif self._docket.policy.rest:
@@ -145,6 +148,9 @@ class Rest:
     def answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
         """A REST call came to an HTTP answer, readable or not."""
         if call.owner is not None:
+            if isinstance(answer, RestOrders | RestCanceled):
+                # Made although the lane is closed, perhaps, and answered: it is closed for nobody any more.
+                self._docket.lanes.answered(REST)
             if isinstance(answer, RestOrders):
                 self._states.listed(answer.orders, call.asked_ns, now_ns)
             elif call.form == "open_orders" and self._questions.relist(call):
