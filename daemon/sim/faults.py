@@ -88,7 +88,8 @@ KINDS: dict[str, dict[str, object]] = {
     "rest_close_before_answer": _EFFECT,
     "rest_redirect": {"location": "https://www.kraken.com/", "status": 302},
     "rest_delay": {"seconds": 0.0, "request": False},  # request: hold the request back, not the answer
-    "rest_error": {"error": "EService:Unavailable", "form": "plain"},  # Futures also: "list" and "code"
+    # form, on Futures: one of CHOICES; status: of HTTP, and of a body that tells one (absent: the form's usual one).
+    "rest_error": {"error": "EService:Unavailable", "form": "plain", "status": None},
     "batch_missing": {"count": 1},  # Futures: batch elements carried out and left out of the answer
 }
 
@@ -107,7 +108,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "effect": ("before", "after"),
     "bears": ("cancel", "order"),
     "shape": ("order", "ids"),
-    "form": ("plain", "list", "code"),
+    "form": ("plain", "list", "code", "sentence", "framework"),
 }
 MARKET_STATUSES = ("online", "post_only", "limit_only", "cancel_only", "maintenance")
 # Faults in the way of every connection, the control door's own included.

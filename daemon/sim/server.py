@@ -94,7 +94,7 @@ class RestFront(Protocol):
 
     def answer(self, request: HttpRequest) -> HttpAnswer: ...
 
-    def error(self, text: str, form: str) -> HttpAnswer: ...
+    def error(self, text: str, form: str, status: int | None) -> HttpAnswer: ...
 
 
 class _Reset(Exception):
@@ -461,7 +461,7 @@ def _rest_answer(
                 return HttpAnswer(200, _HTML, "text/html"), False
             case "rest_redirect":
                 return HttpAnswer(fault["status"], b"", "text/html", (("location", fault["location"]),)), False
-        return front.error(fault["error"], fault["form"]), False
+        return front.error(fault["error"], fault["form"], fault["status"]), False
     return front.answer(request), take("rest_truncate") is not None
 
 

@@ -28,6 +28,8 @@ _LIMITS = 'Spot REST "Rate limits" guide'
 _SDK = "krakenfx/kraken-api-sdk, error guide"
 _SEEN = "public clients of WebSocket v1"
 _CANCEL_PAGE = 'Futures "Cancel order", Error'
+_SENTENCE = "btschwertfeger/python-kraken-sdk issues, ccxt pull 20437: sentences in a list of errors"
+_PHRASE = "HTTP's own phrase, which is the `error` of the web framework's body: roq-kraken-futures, tests"
 _FEED = "Futures feed: open_orders page, btschwertfeger/python-kraken-sdk issue 179"
 _FIX_102 = "Prime FIX order cancel reject, CxlRejReason (102)"
 _WORDED = "the same reason in words; the WebSocket's own spelling is not published"
@@ -90,6 +92,15 @@ FUTURES: Final[tuple[Row, ...]] = (
     Row("invalidArgument", Fault.INVALID, _CANCEL_PAGE),
     Row("requiredArgumentMissing", Fault.INVALID, _CANCEL_PAGE),
     Row("Json Parse Error", Fault.INVALID, _CANCEL_PAGE),
+    Row("Argument invalid", Fault.INVALID, _SENTENCE),
+    Row("invalid order type", Fault.INVALID, _SENTENCE),
+    # "Not Found" is missing on purpose: it speaks of the path, and the dialect asks the status beside it.
+    Row("Bad Request", Fault.INVALID, _PHRASE),
+    Row("Unauthorized", Fault.CREDENTIALS, _PHRASE),
+    Row("Forbidden", Fault.CREDENTIALS, _PHRASE),
+    Row("Too Many Requests", Fault.ROUTE_BUSY, _PHRASE),
+    Row("Internal Server Error", Fault.TRANSIENT, _PHRASE),
+    Row("Service Unavailable", Fault.TRANSIENT, _PHRASE),
     Row("marketUnavailable", Fault.UNAVAILABLE, _CANCEL_PAGE),
     # Its name notwithstanding: the page does not say that the endpoint was left before the order was touched.
     Row("Unavailable", Fault.TRANSIENT, _CANCEL_PAGE),
