@@ -191,6 +191,9 @@ class _Answer(msgspec.Struct, gc=False):
     result: Any = None
     error: Any = None
     errors: Any = None
+    errorMessage: Any = None
+    Error: Any = None
+    success: Any = None
     message: Any = None
     cancelStatus: msgspec.Raw = NOTHING
     batchStatus: msgspec.Raw = NOTHING
@@ -508,7 +511,7 @@ def _answer(status: int, body: bytes) -> _Answer | RestFailed | RestUnreadable:
         return _of_the_edge(status, why(error))
     inside = _status_inside(answer)
     words = _words(answer)
-    if words or inside is not None:
+    if words or inside is not None or answer.success is False:
         return _failure(answer, words, status if inside is None else inside)
     # Some successes come without `result`. Source: thrasher-corp/gocryptotrader.
     if status == 200 and answer.result in ("success", None):
@@ -548,7 +551,7 @@ def _words(answer: _Answer) -> dict[str, str]:
     """
     listed = answer.errors if isinstance(answer.errors, list) else (answer.errors,)
     words: dict[str, str] = {}
-    for error in filter(None, (answer.error, *listed)):
+    for error in filter(None, (answer.error, *listed, answer.errorMessage, answer.Error)):
         if isinstance(error, dict):
             code, message = error.get("code"), error_text(error.get("message"))
             words[message] = f"{code}: {message}" if isinstance(code, int | str) else message

@@ -273,6 +273,18 @@ def test_what_is_no_message_is_unreadable(frame: str | bytes) -> None:
     assert len(evidence.why) <= 200
 
 
+@pytest.mark.parametrize("name", ["error", "Error", "errorMessage"])
+@pytest.mark.parametrize("more", [{}, {"event": "something new"}, {"event": "challenge"}, {"feed": "heartbeat"}])
+def test_error_in_any_other_message_is_one(name: str, more: dict[str, str]) -> None:
+    evidence = decode(json.dumps({name: "apiLimitExceeded", **more}))
+    assert evidence == Unattributed(Fault.ROUTE_BUSY, "apiLimitExceeded")
+
+
+def test_error_beside_an_order_does_not_hide_it() -> None:
+    told = {"feed": "open_orders", "order_id": ORDER_ID, "is_cancel": True, "reason": "cancelled_by_user", "error": "x"}
+    assert isinstance(decode(json.dumps(told)), Orders)
+
+
 @given(st.binary() | st.text())
 def test_any_bytes_are_evidence_of_nothing(frame: bytes | str) -> None:
     assert isinstance(decode(frame), Unreadable | Irrelevant)

@@ -481,6 +481,10 @@ def test_damaged_answer_is_no_verdict(decode: Decode, body: bytes) -> None:
         (200, b'{"status":401,"error":"Unauthorized","message":"no key"}', Fault.CREDENTIALS, "Unauthorized; no key"),
         (401, b'{"status":401,"error":"","message":""}', Fault.CREDENTIALS, "HTTP 401"),
         (429, b'{"status":429,"error":"Too Many Requests","message":""}', Fault.ROUTE_BUSY, "Too Many Requests"),
+        # Under any other name an error refuses as well.
+        (200, b'{"result":"success","Error":"apiLimitExceeded"}', Fault.ROUTE_BUSY, "apiLimitExceeded"),
+        (200, b'{"errorMessage":"apiLimitExceeded"}', Fault.ROUTE_BUSY, "apiLimitExceeded"),
+        (200, b'{"success":false}', Fault.UNLISTED, "an error without words"),
         # Whoever is turned away at the door is told nothing of an order.
         (401, b'{"status":401,"error":"notFound"}', Fault.CREDENTIALS, "notFound"),
         (404, b"not found", Fault.INVALID, "HTTP 404"),

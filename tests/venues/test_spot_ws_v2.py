@@ -270,6 +270,45 @@ def test_error_of_no_method_refuses_the_request_that_it_names() -> None:
     assert SPOT.decode(frame) == CancelReject(Reqid(42), Fault.ROUTE_BUSY, "Exceeded msg rate")
 
 
+@BOTH
+def test_request_that_could_not_be_matched_is_refused_like_any_other(dialect: V2) -> None:
+    told = {"method": "error", "error": "EOrder:Unknown order", "success": False}
+    named = json.dumps({**told, "req_id": 42})
+    assert dialect.decode(named) == CancelReject(Reqid(42), Fault.NOT_OPEN, "EOrder:Unknown order")
+    assert dialect.decode(json.dumps(told)) == Unattributed(Fault.NOT_OPEN, "EOrder:Unknown order")
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["error", "Error", "errorMessage"])
+@pytest.mark.parametrize(
+    "more", [{}, {"method": "new"}, {"method": "pong"}, {"method": 7}, {"channel": "heartbeat"}, {"channel": "level3"}]
+)
+def test_error_in_any_other_message_refuses_the_request_that_it_names(
+    dialect: V2, name: str, more: dict[str, object]
+) -> None:
+    told = {name: "Exceeded msg rate", **more}
+    assert dialect.decode(json.dumps(told)) == Unattributed(Fault.ROUTE_BUSY, "Exceeded msg rate")
+    named = json.dumps({**told, "req_id": 42})
+    assert dialect.decode(named) == CancelReject(Reqid(42), Fault.ROUTE_BUSY, "Exceeded msg rate")
+
+
+def test_no_success_is_a_refusal_also_without_words() -> None:
+    assert SPOT.decode('{"method":"something new","success":false,"req_id":7}') == CancelReject(
+        Reqid(7), Fault.UNLISTED, ""
+    )
+
+
+def test_error_beside_rows_does_not_hide_them() -> None:
+    evidence = executions({"order_id": TXID, "order_status": "canceled"}, error="EService:Busy")
+    assert isinstance(evidence, Orders)
+
+
+@pytest.mark.parametrize("name", ["Error", "errorMessage"])
+@pytest.mark.parametrize("method", [*METHODS, "subscribe"])
+def test_success_beside_an_error_of_another_name_is_no_ack(method: str, name: str) -> None:
+    assert isinstance(answer(method, **{name: "Exceeded msg rate"}), Unreadable)
+
+
 def executions(*rows: Any, **message: Any) -> Evidence:
     told = {"channel": "executions", "type": "update", "sequence": 5, "data": rows, **message}
     return SPOT.decode(json.dumps(told))
@@ -454,6 +493,8 @@ def _claims_no_more(evidence: Evidence, whole: Evidence) -> bool:
         case CancelAck(reqid=reqid), CancelAck():
             mine, theirs = (evidence.order_id, evidence.cl_ord_id), (whole.order_id, whole.cl_ord_id)
             return reqid == whole.reqid and mine in (theirs, (None, None)) and evidence.venue_ns in (None, VENUE_NS, 0)
+        case CancelReject(fault=fault), Pong():
+            return fault is not Fault.NOT_OPEN
         case CancelReject(reqid=reqid, fault=fault), _:
             # Its words or its success lost: a failure of the same request of which nothing is known.
             return reqid == getattr(whole, "reqid", None) and fault in (Fault.UNLISTED, getattr(whole, "fault", None))
