@@ -477,6 +477,8 @@ def _strike_session(fault: Fault, session: WebSocketSession) -> None:
             session.send_raw(fault["text"] if fault["raw_hex"] is None else bytes.fromhex(fault["raw_hex"]))
         case "oversize_frame":
             session.send_raw("x" * fault["size"])
+        case "rate_notice":
+            session.notify(fault["error"])
 
 
 def _shown(order: Order) -> dict[str, Any]:

@@ -89,6 +89,11 @@ class V2Connection:
             answer["status"] = "error"
         return self._stamped(demand, answer)
 
+    def unmatched(self, reqid: int | None, error: str) -> Frame:
+        """Captured with and without `req_id` by a public gateway (roq-kraken, January 2026)."""
+        named = {} if reqid is None else {"req_id": reqid}
+        return {"method": "error", "error": error, "success": False} | named | self._times()
+
     # --- for the subclass -----------------------------------------------------------------------------------------
 
     def _emit(self, channel: str, what: str, records: list[Any]) -> None:
