@@ -66,6 +66,7 @@ KINDS: dict[str, dict[str, object]] = {
     "event_before_ack": {},
     "stale_reqid": {"reqid": 1, "instead": False},  # an ack for somebody else's request; instead of ours, or beside it
     "batch_partial": {"keep": 1},  # a batch cancel leaves its last `keep` orders resting (REST too)
+    "count_beside": {},  # v2: a batch cancel tells `orders_cancelled` beside its result, and no `count` in it
     # What an order's state is called, where an answer or an event names it: `cancelStatus.status`, the feed's `reason`,
     # Prime's `OrdStatus`, `order_status` of the Unified WebSocket. effect: of a Futures cancel.
     "status_word": {"word": "Vanished", **_EFFECT},

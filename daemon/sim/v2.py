@@ -115,6 +115,13 @@ class V2Connection:
     def _accepted(self, demand: Demand, result: dict[str, Any]) -> Frame:
         return self._stamped(demand, {"method": demand.operation, "result": result, "success": True})
 
+    def _counted(self, demand: Demand, count: int) -> Frame:
+        """A batch cancel's answer. Beside the result as captured by kraken-async-rs in May 2024."""
+        if self._line.take("count_beside", demand.operation):
+            told = {"method": demand.operation, "orders_cancelled": count, "success": True}
+            return self._stamped(demand, told)
+        return self._accepted(demand, {"count": count})
+
     def _stamped(self, demand: Demand, answer: dict[str, Any]) -> Frame:
         if demand.reqid is not None:
             answer["req_id"] = demand.reqid

@@ -65,6 +65,7 @@ class _Message(msgspec.Struct, gc=False):
     errorMessage: Any = None
     Error: Any = None
     result: Any = None
+    orders_cancelled: Any = None
     time_in: Any = None
     time_out: Any = None
     channel: Any = None
@@ -186,7 +187,7 @@ class V2:
             case "subscribe" | "unsubscribe":
                 return self._subscription(reqid, accepted, message, error)
             case "cancel_all" | "batch_cancel" if accepted and reqid is not None:
-                return CancelAllAck(reqid, count_of(_member(message.result, "count")))
+                return CancelAllAck(reqid, _count(message))
             case "cancel_all_orders_after" if accepted and reqid is not None:
                 return _timer(reqid, _member(message.result, "triggerTime"))
             case "cancel_all" | "batch_cancel" | "cancel_all_orders_after":
@@ -269,6 +270,15 @@ def _ack(reqid: Reqid, message: _Message) -> CancelAck:
         cl_ord_id if isinstance(cl_ord_id, str) else None,
         elapsed_ns(message.time_in, message.time_out),
     )
+
+
+def _count(message: _Message) -> int | None:
+    """How many orders were canceled; None where no number tells it, or two that disagree.
+
+    The page has `count` in the result; captured in May 2024 was `orders_cancelled` beside it (kraken-async-rs).
+    """
+    told = {count_of(number) for number in (_member(message.result, "count"), message.orders_cancelled)} - {None}
+    return told.pop() if len(told) == 1 else None
 
 
 def _timer(reqid: Reqid, trigger: object) -> Evidence:

@@ -238,6 +238,18 @@ def test_count_is_told_or_unknown_never_guessed(count: object, told: int | None)
         assert answer(method, result={"count": count}) == CancelAllAck(Reqid(7), told)
 
 
+@pytest.mark.parametrize(
+    ("inside", "beside", "told"),
+    [(None, 3, 3), (3, None, 3), (3, 3, 3), (0, 0, 0), (3, 2, None), (2, 3, None), (None, None, None), (True, 2, 2)],
+)
+def test_count_may_stand_in_the_result_or_beside_it(inside: object, beside: object, told: int | None) -> None:
+    result = {"count": inside} if inside is not None else {}
+    for method in ("cancel_all", "batch_cancel"):
+        assert answer(method, result=result, orders_cancelled=beside) == CancelAllAck(Reqid(7), told)
+    frame = '{"method":"batch_cancel","orders_cancelled":2,"req_id":7,"success":true,"time_in":"","time_out":""}'
+    assert SPOT.decode(frame) == CancelAllAck(Reqid(7), 2)
+
+
 @pytest.mark.parametrize("trigger", ["soon", None, 0, "2020-12-21T09:38:09", ""])
 def test_timer_without_a_readable_time_is_not_believed_off(trigger: object) -> None:
     assert isinstance(answer("cancel_all_orders_after", result={"triggerTime": trigger}), Unreadable)
