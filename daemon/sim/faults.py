@@ -18,8 +18,8 @@ An operation is a REST method (`CancelOrder`, `cancelorder`), a v1 event, a v2 m
 `traded`, `filled`, `canceled`, `expired`; on Prime `snapshot` or the report's `ExecType`.
 
 Kinds that act on connections (`reset_sockets`, `close_code`, `half_open`, `garbage_frame`, `oversize_frame`,
-`rate_notice`) strike the live ones at once, unless `match` is given: then they strike the connection on which that
-operation next arrives, `effect` telling whether before or after the operation took effect.
+`rate_notice`, `stray_refusal`) strike the live ones at once, unless `match` is given: then they strike the connection
+on which that operation next arrives, `effect` telling whether before or after the operation took effect.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ KINDS: dict[str, dict[str, object]] = {
     "half_open": {"both": False, **_EFFECT},  # nothing is written any more; with both, nothing is heeded either
     "garbage_frame": {"text": '{"event":', "raw_hex": None, **_EFFECT},  # raw_hex: bytes that are no frame at all
     "oversize_frame": {"size": 20 * 1024 * 1024, **_EFFECT},
+    # The refusal of a subscribe that names neither a request nor a channel.
+    "stray_refusal": {"error": "EService:Unavailable", **_EFFECT},
     "rate_notice": {"error": "Exceeded msg rate", **_EFFECT},  # an error of no request, in the dialect's own shape
     "no_heartbeat": {},
     # One WebSocket request.
@@ -105,6 +107,7 @@ AT_ONCE = (
     "garbage_frame",
     "oversize_frame",
     "rate_notice",
+    "stray_refusal",
     "invalid_session",
     "maintenance",
     "market_status",

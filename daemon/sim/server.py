@@ -479,6 +479,8 @@ def _strike_session(fault: Fault, session: WebSocketSession) -> None:
             session.send_raw("x" * fault["size"])
         case "rate_notice":
             session.notify(fault["error"])
+        case "stray_refusal":
+            session.refuse_nobody(fault["error"])
 
 
 def _shown(order: Order) -> dict[str, Any]:

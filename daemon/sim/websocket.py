@@ -195,6 +195,10 @@ class WebSocketSession:
         """Say an error that is about no request."""
         self._push(_text(self._dialect.unmatched(None, error)))
 
+    def refuse_nobody(self, error: str) -> None:
+        """Refuse a subscribe without a word on whose it was."""
+        self._push(_text(self._dialect.refuse(Demand("subscribe", None, {}, private=True), error)))
+
     def stir(self) -> None:
         """Look at the clock and the venue now, not at the next beat."""
         self._beat.set()

@@ -166,7 +166,7 @@ def _event(message: _Message) -> Evidence:
         case "subscribed" if message.feed in _DELTAS:
             return Subscribed(None)
         case "subscribed_failed" | "unsubscribed" as event if message.feed in _DELTAS:
-            return SubscriptionLost(None, futures_fault_of(text), text or event)
+            return SubscriptionLost(None, futures_fault_of(text), text or event, named=True)
         case "alert" | "error":
             return _alert(text)
         case str():

@@ -234,7 +234,7 @@ def _subscription(message: _SubscriptionStatus, error: object) -> Evidence:
         return Irrelevant()
     reqid, text = reqid_of(message.reqid), error_text(error)
     if message.status in ("unsubscribed", "error"):
-        return SubscriptionLost(reqid, fault_of(text), text or message.status)
+        return SubscriptionLost(reqid, fault_of(text), text or message.status, named=channel is not None)
     if error:
         return Unreadable("subscribed beside an error")
     if channel is None and reqid is None:

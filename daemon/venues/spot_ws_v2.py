@@ -220,10 +220,9 @@ class V2:
         channel, text = _member(message.result, "channel"), error_text(error)
         if channel not in (None, _CHANNEL):
             return Irrelevant()
-        if message.method == "unsubscribe":
-            return SubscriptionLost(reqid, self._fault_of(text), text or "unsubscribed")
-        if message.success is not True:
-            return SubscriptionLost(reqid, self._fault_of(text), text or "no success")
+        if message.method == "unsubscribe" or message.success is not True:
+            words = text or ("unsubscribed" if message.method == "unsubscribe" else "no success")
+            return SubscriptionLost(reqid, self._fault_of(text), words, named=channel is not None)
         if not accepted:
             return Unreadable("subscribed beside an error, or to nobody's request")
         return Subscribed(reqid, number_of(_member(message.result, "maxratecount")))

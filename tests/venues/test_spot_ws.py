@@ -97,7 +97,7 @@ def test_other_requests_are_the_documented_ones() -> None:
         (frames.SYSTEM_STATUS, ModeChanged("online")),
         (frames.SUBSCRIBED, Subscribed(Reqid(1), 125.0)),
         (frames.SUBSCRIBED_TO_TRADES, Irrelevant()),
-        (frames.DEAD_TOKEN, SubscriptionLost(None, Fault.STALE_TOKEN, "ESession:Invalid session")),
+        (frames.DEAD_TOKEN, SubscriptionLost(None, Fault.STALE_TOKEN, "ESession:Invalid session", named=True)),
         (frames.HEARTBEAT, Heartbeat()),
         (frames.PONG, Pong(Reqid(42))),
         (frames.MALFORMED, Unattributed(Fault.INVALID, "Malformed request")),
@@ -234,7 +234,7 @@ def test_new_trading_mode_is_unknown() -> None:
 
 def test_subscription_can_end_in_several_words() -> None:
     ended = '{"channelName":"openOrders","event":"subscriptionStatus","status":"unsubscribed"}'
-    assert decode(ended) == SubscriptionLost(None, Fault.UNLISTED, "unsubscribed")
+    assert decode(ended) == SubscriptionLost(None, Fault.UNLISTED, "unsubscribed", named=True)
     assert isinstance(decode(ended.replace("openOrders", "*")), SubscriptionLost)
     nameless = '{"event":"subscriptionStatus","status":"error","errorMessage":"EService:Unavailable","reqid":1}'
     assert decode(nameless) == SubscriptionLost(Reqid(1), Fault.UNAVAILABLE, "EService:Unavailable")

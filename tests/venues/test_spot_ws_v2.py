@@ -268,7 +268,7 @@ def test_subscription_can_end_in_several_ways() -> None:
     assert SPOT.decode(json.dumps(refused)) == SubscriptionLost(None, Fault.UNAVAILABLE, "EService:Unavailable")
     assert SPOT.decode('{"method":"subscribe","req_id":1}') == SubscriptionLost(Reqid(1), Fault.UNLISTED, "no success")
     ended = '{"method":"unsubscribe","req_id":1,"success":true,"result":{"channel":"executions"}}'
-    assert SPOT.decode(ended) == SubscriptionLost(Reqid(1), Fault.UNLISTED, "unsubscribed")
+    assert SPOT.decode(ended) == SubscriptionLost(Reqid(1), Fault.UNLISTED, "unsubscribed", named=True)
     assert SPOT.decode(ended.replace("executions", "balances")) == Irrelevant()
 
 
