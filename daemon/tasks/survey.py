@@ -27,9 +27,10 @@ class Survey:
     async def run(self) -> None:
         """Ask for ever; ends by cancellation."""
         while True:
-            if not self._asked:
+            now_ns = self._clock.monotonic_ns()
+            if not self._asked and not self._dispatcher.pursuits.quiet.anywhere(now_ns):
                 self._asked = True
-                self._dispatcher.pursuits.rest.request("open_orders", self, self._clock.monotonic_ns(), urgent=False)
+                self._dispatcher.pursuits.rest.request("open_orders", self, now_ns, urgent=False)
                 self._dispatcher.perform()
             await trio.sleep(EVERY_S)
 

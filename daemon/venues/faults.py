@@ -83,6 +83,7 @@ SPOT: Final[tuple[Row, ...]] = (
 FUTURES: Final[tuple[Row, ...]] = (
     Row("notFound", Fault.NOT_OPEN, _CANCEL_PAGE, alone=True),
     Row("apiLimitExceeded", Fault.ROUTE_BUSY, _CANCEL_PAGE),
+    Row("Rate limit exceeded", Fault.ROUTE_BUSY, "an alert on the feed, seen by public clients"),
     Row("authenticationError", Fault.CREDENTIALS, _CANCEL_PAGE),
     Row("accountInactive", Fault.CREDENTIALS, _CANCEL_PAGE),
     Row("insufficientPrivileges", Fault.PERMISSION, "krakenfx/kraken-cli"),
@@ -119,11 +120,7 @@ FUTURES: Final[tuple[Row, ...]] = (
 )
 """Every text of Futures REST and of its feed."""
 
-UNIFIED: Final[tuple[Row, ...]] = (
-    *SPOT,
-    *FUTURES,
-    Row("Rate limit exceeded", Fault.ROUTE_BUSY, "inferred: the Unified WebSocket publishes no text for its limit"),
-)
+UNIFIED: Final[tuple[Row, ...]] = (*SPOT, *FUTURES)
 """The Unified WebSocket publishes no texts of its own: it speaks Spot's dialect about the orders of Futures."""
 
 PRIME: Final[tuple[Row, ...]] = (
@@ -230,6 +227,10 @@ _THROTTLED_UNTIL: Final = re.compile(
 )
 
 
+# No venue publishes all its words for it, and each of them means that this way in is to be used less.
+_RATE: Final = re.compile(r"\brates?\b.*\b(?:limit|exceed)|\b(?:limit|exceed)\w*\b.*\brates?\b|\btoo many requests\b")
+
+
 def _plain(text: str) -> str:
     """`text` as the table is compared: lower case, single spaces, none around the first colon, no final period."""
     head, colon, tail = " ".join(text.lower().split()).partition(":")
@@ -250,7 +251,7 @@ def _reader(rows: Iterable[Row], *, tokens: bool) -> Callable[[str], Fault]:
         # Source: knowm/XChange pull 3697 (support mail), krakenfx/kraken-api-sdk.
         if tokens and ("token" in plain or "session" in plain) and ("invalid" in plain or "expired" in plain):
             return Fault.STALE_TOKEN
-        return Fault.UNLISTED
+        return Fault.ROUTE_BUSY if _RATE.search(plain) else Fault.UNLISTED
 
     return read
 

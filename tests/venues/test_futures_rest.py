@@ -610,7 +610,7 @@ def _claims_no_more(answer: RestAnswer, whole: RestAnswer) -> bool:
         case (RestUnreadable(), _):
             return True
         case RestFailed(fault=fault), RestFailed():
-            return fault in (whole.fault, Fault.UNLISTED)
+            return fault is whole.fault or fault is not Fault.NOT_OPEN
         case RestEnded(state=state), RestOrders(orders=(OrderState(status=status),)):
             # The venue's id was lost: how the order ended was not.
             return state == status
