@@ -70,7 +70,12 @@ class ScopeAt:
         else:
             self._general.append(selector)
             if given == {"symbol"} and selector.symbol is not None:
-                self.markets += (selector.symbol,)
+                self._take_market(selector.symbol)
+
+    def _take_market(self, symbol: str) -> None:
+        """Once, however often and in whatever spelling the scope names it."""
+        if market_of(self.venue, symbol) not in [market_of(self.venue, known) for known in self.markets]:
+            self.markets += (symbol,)
 
     @property
     def empty(self) -> bool:

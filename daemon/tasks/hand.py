@@ -51,6 +51,10 @@ class SessionPort(Protocol):
         """Drop the connection and dial again."""
         ...
 
+    def hurry(self) -> None:
+        """Dial now instead of waiting out a pause."""
+        ...
+
 
 WriteBundles: TypeAlias = Callable[[Sequence[Bundle]], bool]
 """Writes one frame per bundle, all in one write. False when the session is over: the frames may have left."""
@@ -102,9 +106,12 @@ class Hand:
         self._has_rest = False
         self._no_session = f"{venue} has no live WebSocket session"
         self._watchers: tuple[Watcher, ...] = ()
+        self._presser: Watcher | None = None
         self._tell_end: Callable[[Row], None] = _nobody
         self._no_feed = f"{venue} has no live order feed"
         self.beats = 0
+        self.pulls = 0
+        """How often a kill was pulled here."""
 
     def attach(self, lane: Lane, session: SessionPort) -> None:
         """Make a session known under its lane."""
@@ -125,15 +132,30 @@ class Hand:
         """The names of the sessions that take cancels, up or down."""
         return {lane: session.name for lane, session in self._sessions.items()}
 
-    def watch(self, watcher: Watcher) -> None:
-        """Let somebody hear of every session and order from here on."""
+    def watch(self, watcher: Watcher, *, presses: bool = False) -> None:
+        """Let somebody hear of every session and order from here on. presses: it is a kill of the whole venue."""
         self._watchers += (watcher,)
+        if presses:
+            self._presser = watcher
         self._pursuits.tells_opened = True
 
     def unwatch(self, watcher: Watcher) -> None:
         """It has heard enough."""
         self._watchers = tuple(one for one in self._watchers if one is not watcher)
+        if self._presser is watcher:
+            self._presser = None
         self._pursuits.tells_opened = bool(self._watchers)
+
+    @property
+    def pressing(self) -> bool:
+        """Whether the venue is under a kill: no pause but a kill's own then stands before it."""
+        return self._presser is not None
+
+    def press(self) -> None:
+        """A kill was pulled, perhaps once more: whoever waits out a pause goes now."""
+        self.pulls += 1
+        for session in self._sessions.values():
+            session.hurry()
 
     def hear_ends(self, told: Callable[[Row], None]) -> None:
         """Let somebody hear of every order that ended, whoever ended it."""

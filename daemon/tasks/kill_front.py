@@ -80,10 +80,12 @@ class Front:
             known=_known(dispatcher.resting),
             now_ns=clock.monotonic_ns(),
         )
-        dispatcher.watch(self)
+        dispatcher.watch(self, presses=True)
+        dispatcher.press()
 
     def fire(self) -> None:
         """The kill was pulled again."""
+        self._dispatcher.press()
         self.sweep.fire(_known(self._dispatcher.resting), self._clock.monotonic_ns())
         self.perform()
 

@@ -135,6 +135,7 @@ def test_a_scope_says_which_symbols_it_means_whole_and_what_it_names_alone() -> 
         [
             Selector(symbol="PF_XBTUSD"),
             Selector(venue="futures", symbol="PF_ETHUSD"),
+            Selector(venue="futures", symbol="pf_xbtusd"),
             Selector(symbol="PF_SOLUSD", side="buy"),
             Selector(venue="spot", symbol="XBT/USD"),
             Selector(order_id="a-1"),

@@ -78,8 +78,8 @@ class Rest:
         """
         call = Call(form=form, targets=(target,), owner=owner, asked_ns=now_ns)
         if self._docket.policy.rest and urgent:
-            # A waiting call of the same form asks the same: the new one replaces it, so that no queue grows behind a
-            # venue that stalls.
+            # A waiting call of the same form and the same asker asks the same: the new one replaces it, so that no
+            # queue grows behind a venue that stalls. A drill's call is another matter than a sweep's.
             self._urgent = deque(one for one in self._urgent if not (one.form == form and _is_of(one, owner)))
             self._urgent.append(call)
             self._docket.effects.append(RestReady())
@@ -151,6 +151,9 @@ class Rest:
     def answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
         """A REST call came to an HTTP answer, readable or not."""
         if call.owner is not None:
+            if isinstance(answer, RestOrders | RestCanceled):
+                # Made although the lane is closed, perhaps, and answered: it is closed for nobody any more.
+                self._docket.lanes.answered(REST)
             if isinstance(answer, RestOrders):
                 self._states.listed(answer.orders, call.asked_ns, now_ns)
             elif call.form == "open_orders" and self._questions.relist(call):
