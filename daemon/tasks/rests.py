@@ -109,11 +109,16 @@ class FreshPage:
             told["error"] = look.why or "no list came before the deadline"
         if look is not None and look.asked_ns is not None:
             told |= {"by": "list", "as_of": self._text(look.asked_ns, now_ns), "as_of_ns": look.asked_ns}
-        elif self._desks[venue].witnessed:
+        elif self._streamed(venue):
             told |= {"by": "stream", "as_of": self._text(now_ns, now_ns), "as_of_ns": now_ns}
         else:
             told = {"by": "none", "error": UNSEEN} | told
         return told
+
+    def _streamed(self, venue: Venue) -> bool:
+        """Whether a stream tells what is open. Prime marks no end of what was open before: a live session has to do."""
+        desk = self._desks[venue]
+        return desk.witnessed or (not desk.policy.rest and bool(desk.live))
 
     def _text(self, instant_ns: int, now_ns: int) -> str:
         return rfc3339(self._scoping.clock.utc_ns() - (now_ns - instant_ns))
