@@ -250,7 +250,8 @@ def _tell_orders(message: dict[str, Any], settlement: Settlement) -> None:
     if settlement.filled_qty is not None:
         message["filled_qty"] = settlement.filled_qty
     if settlement.order_ids is not None:
-        message["count"] = settlement.count
+        if settlement.count is not None:
+            message["count"] = settlement.count
         message |= shown_ids("order_ids", "more", settlement.order_ids)
     if settlement.unsure:
         message |= shown_ids("unsure", "more_unsure", settlement.unsure)

@@ -70,6 +70,20 @@ def _more(told: str, known: str | None) -> bool:
         return True
 
 
+def filled_together(rows: Iterable[Row | None]) -> str | None:
+    """What had filled of orders that ended, together; None unless all of it was told and all are of one symbol."""
+    total, symbols = Decimal(0), set()
+    for row in rows:
+        if row is None or not row.ended or row.filled_qty is None or row.symbol is None:
+            return None
+        symbols.add(row.symbol)
+        try:
+            total += Decimal(row.filled_qty)
+        except InvalidOperation:
+            return None
+    return f"{total:f}" if len(symbols) == 1 else None
+
+
 class Resting:
     """The orders of one venue's account. Open ones are always kept, ended ones up to a limit."""
 

@@ -10,7 +10,7 @@ import msgspec
 
 from ..contract.commands import target_of
 from ..contract.ids import EVERYTHING, Target, Venue
-from ..contract.outcomes import SAFE, Settlement
+from ..contract.outcomes import SAFE, Canceled, Settlement
 from ..contract.selectors import Selector
 from ..engine.instants import MS
 from ..engine.leases import Terms
@@ -69,11 +69,20 @@ class Expired:
         self.leasing = leasing
         self.terms = terms
         self.ends_ns = now_ns + GIVE_UP_NS
+        self.canceled: dict[str, None] = {}
+        """The orders of its scope that were canceled."""
         self.what = f"orders of {terms.strategy} may still rest after its lease expired"
         self.open = {
             (venue, target): Entry(self, venue, target, scope)
             for venue, target, scope in targets_of(terms.scope, venues)
         }
+
+    def went(self, settlement: Settlement) -> None:
+        """One asking is over: keep what it canceled."""
+        if settlement.order_ids is not None:
+            self.canceled.update(dict.fromkeys(settlement.order_ids))
+        elif isinstance(settlement.outcome, Canceled) and settlement.order_id is not None:
+            self.canceled[settlement.order_id] = None
 
     @property
     def next_ns(self) -> int:

@@ -5,11 +5,12 @@ Nothing here decides when a venue is flat, or when it is asked again: engine/swe
 """
 
 from collections.abc import Callable
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 import structlog
 
 from ..contract.evidence import Fault, RestAnswer, RestCanceled, RestFailed, RestOrders
+from ..contract.frames import SHOWN_LIMIT
 from ..contract.ids import Target
 from ..contract.outcomes import Settlement
 from ..engine.calls import Call
@@ -72,6 +73,8 @@ class Front:
         self._clock = clock
         self._events = events
         self._alert: str | None = None
+        self._canceled: dict[str, None] = {}
+        self._more = 0
         self.sweep = Sweep(
             dispatcher.venue,
             mass=dispatcher.policy.mass,
@@ -95,6 +98,11 @@ class Front:
         if self._alert is not None:
             self._events.clear(self._alert)
 
+    def status(self, now_ns: int) -> dict[str, Any]:
+        """This venue in `killed` and in `status`; `order_ids` are those of which a cancel's end was told."""
+        more = {"more": self._more} if self._more else {}
+        return {**self.sweep.status(now_ns), "order_ids": list(self._canceled), **more}
+
     def on_time(self, now_ns: int) -> None:
         """Do what has become due."""
         self.sweep.on_time(now_ns)
@@ -115,6 +123,11 @@ class Front:
         self.perform()
 
     def order_ended(self, order_id: str, canceled: bool, now_ns: int) -> None:
+        if canceled and order_id not in self._canceled:
+            if len(self._canceled) < SHOWN_LIMIT:
+                self._canceled[order_id] = None
+            else:
+                self._more += 1
         self.sweep.order_ended(order_id, canceled=canceled, now_ns=now_ns)
         self.perform()
 

@@ -311,7 +311,7 @@ class KillSwitch:
     def _venues(self, venues: Sequence[Venue]) -> dict[Venue, dict[str, Any]]:
         now_ns = self._clock.monotonic_ns()
         return {
-            venue: self._fronts[venue].sweep.status(now_ns) if venue in self._fronts else dict(_NOT_ENABLED)
+            venue: self._fronts[venue].status(now_ns) if venue in self._fronts else dict(_NOT_ENABLED)
             for venue in venues
         }
 

@@ -11,7 +11,7 @@ import structlog
 import trio
 
 from ..contract.commands import Lease
-from ..contract.frames import outcome_map
+from ..contract.frames import outcome_map, shown_ids
 from ..contract.ids import EVERYTHING, Venue
 from ..contract.outcomes import NAMES, Settlement
 from ..contract.selectors import Selector
@@ -192,6 +192,7 @@ class Leasing:
         expired = entry.expired
         outcome = outcome_map(None, entry.asked_ns, settlement)
         self._events.note("outcome", strategy=expired.terms.strategy, **outcome)
+        expired.went(settlement)
         if expired.open.get((entry.venue, entry.target)) is not entry:
             return
         if is_gone(settlement):
@@ -218,7 +219,9 @@ class Leasing:
         self._expired.remove(expired)
         self._unstored.set()
         self._events.clear(expired.what)
-        self._events.lease({"state": "settled", "strategy": expired.terms.strategy})
+        gone = tuple(expired.canceled)
+        told = {"count": len(gone), **shown_ids("order_ids", "more", gone)}
+        self._events.lease({"state": "settled", "strategy": expired.terms.strategy, **told})
         log.warning("lease settled", strategy=expired.terms.strategy)
 
     def _give_up(self, expired: Expired) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final, assert_never
 import structlog
 
 from ..contract.evidence import Fault, RestAnswer, RestCanceled, RestFailed, RestOrders
+from ..contract.frames import SHOWN_LIMIT
 from ..contract.ids import Target
 from ..contract.outcomes import Settlement
 from ..engine.calls import Call
@@ -93,6 +94,8 @@ class ScopeFront:
         self._news = news
         self._alert: str | None = None
         self._unsure: tuple[str, ...] = ()
+        self._canceled: dict[str, None] = {}
+        self._more = 0
         self._resolving = False
         self.sweep = Sweep(
             dispatcher.venue,
@@ -122,7 +125,9 @@ class ScopeFront:
 
     def status(self, now_ns: int) -> dict[str, Any]:
         """This venue in `killed` and in `status`. Flat is no venue with orders of which nobody can tell."""
-        shown = self.sweep.status(now_ns)
+        shown = {**self.sweep.status(now_ns), "order_ids": list(self._canceled)}
+        if self._more:
+            shown["more"] = self._more
         if self._unsure:
             shown["unsure"] = self._unsure[:UNSURE_LIMIT]
             if shown["state"] == "flat":
@@ -154,6 +159,12 @@ class ScopeFront:
         self.perform()
 
     def order_ended(self, order_id: str, canceled: bool, now_ns: int) -> None:
+        row = self._dispatcher.resting.get(order_id)
+        if canceled and row is not None and self._scope.fit(row, self._moment()) is Fit.YES:
+            if len(self._canceled) < SHOWN_LIMIT:
+                self._canceled[order_id] = None
+            else:
+                self._more += order_id not in self._canceled
         self.sweep.order_ended(order_id, canceled=canceled, now_ns=now_ns)
         self.perform()
 

@@ -136,6 +136,8 @@ class KilledVenue(msgspec.Struct):
 
     state: Literal["flat", "residual", "unreachable"]
     canceled: int | UnsetType = UNSET
+    order_ids: tuple[str, ...] | UnsetType = UNSET
+    more: int | UnsetType = UNSET
     residual: tuple[str, ...] | UnsetType = UNSET
     unsure: tuple[str, ...] | UnsetType = UNSET
 

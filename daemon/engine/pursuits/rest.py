@@ -207,6 +207,7 @@ class Rest:
         match answer:
             case RestCanceled(count=count) if count > 0 or pursuit.key.kind == "all":
                 if type(pursuit) is Family:
+                    pursuit.took(answer.orders)
                     self._acceptance.family_counted(pursuit, attempt, count, now_ns)
                 elif pursuit.done:
                     self._acceptance.late_or_repeated(pursuit, attempt, now_ns)

@@ -1,4 +1,4 @@
-"""The daemon dies with a command for a scope in flight. The next one goes on with what it meant, not with everything."""
+"""The daemon dies with a command for a scope in flight. The next one goes on with what it meant, and no further."""
 
 import pytest
 
