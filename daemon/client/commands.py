@@ -77,12 +77,14 @@ class Commands:
         userref: int | None = None,
         symbol: str | None = None,
         until: Until = "ack",
+        urgent: bool = False,
         id: CommandID | None = None,
         deadline_ms: int | None = None,
         strategy: str | None = None,
     ) -> Request[CancelResult]:
         """Cancel one order, named by exactly one of its three identifiers.
 
+        urgent: by every independent way at once; the first answer that settles it holds.
         until: "ack" answers at the venue's acceptance, "proof" at the evidence that the order left the book.
         id: made up when None; give the id of a DaemonUnreachable, with the same arguments, to ask again.
         Raises DaemonUnreachable, and ValueError for arguments that are no cancel.
@@ -91,7 +93,7 @@ class Commands:
         target = _target(order)
         return self._build(
             "cancel",
-            {"venue": venue, **_order_map(order), "until": until},
+            {"venue": venue, **_order_map(order), "until": until, "urgent": urgent or None},
             lambda request, reply: read_cancel(Asked(request.id, venue, target, request.repeated), reply),
             id=id,
             deadline_ms=deadline_ms,

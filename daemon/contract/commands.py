@@ -46,7 +46,7 @@ class _Command(
 
 
 class Cancel(_Command, frozen=True, tag="cancel", gc=False):
-    """Cancel one order. Answered with an outcome."""
+    """Cancel one order. Answered with an outcome. urgent: by every independent way at once; the first answer holds."""
 
     venue: Venue
     order_id: Text | None = None
@@ -54,6 +54,7 @@ class Cancel(_Command, frozen=True, tag="cancel", gc=False):
     userref: int | None = None
     symbol: Label | None = None
     until: Until = "ack"
+    urgent: bool = False
 
     @property
     def target(self) -> Target | None:

@@ -193,7 +193,8 @@ class Admission:
         if deadline_ns is None:
             return
         if self._begin(asked, deadline_ns):
-            desk.submit(asked, target, command.until == "proof", deadline_ns, now_ns, command.symbol)
+            proof = command.until == "proof"
+            desk.submit(asked, target, proof, deadline_ns, now_ns, command.symbol, command.urgent)
 
     def _kill(self, asked: Asked, command: Kill, now_ns: int) -> None:
         """Pull the kill switch: nothing that refuses other commands refuses this one, not even its own lateness."""

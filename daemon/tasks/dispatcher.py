@@ -27,10 +27,17 @@ class Dispatcher(Hand):
     # ---------------------------------------------------------------- from the gateway
 
     def submit(
-        self, owner: Owner, target: Target, proof: bool, deadline_ns: int, now_ns: int, symbol: str | None = None
+        self,
+        owner: Owner,
+        target: Target,
+        proof: bool,
+        deadline_ns: int,
+        now_ns: int,
+        symbol: str | None = None,
+        urgent: bool = False,
     ) -> None:
         """Take a cancel in. Nothing leaves before `perform`, so that a burst leaves in one write."""
-        self._pursuits.submit(owner, target, proof, deadline_ns, now_ns, symbol)
+        self._pursuits.submit(owner, target, proof, deadline_ns, now_ns, symbol, urgent)
 
     def submit_batch(
         self,

@@ -38,7 +38,14 @@ class Venue:
         self.performed = 0
 
     def submit(
-        self, owner: Owner, target: Target, proof: bool, deadline_ns: int, now_ns: int, symbol: str | None = None
+        self,
+        owner: Owner,
+        target: Target,
+        proof: bool,
+        deadline_ns: int,
+        now_ns: int,
+        symbol: str | None = None,
+        urgent: bool = False,
     ) -> None:
         self.asked.append((owner, target, proof, deadline_ns))
 
