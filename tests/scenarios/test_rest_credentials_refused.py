@@ -1,7 +1,7 @@
 """The key is deleted, or its secret is wrong: REST refuses every private call, and repeating that leads to a lockout.
 
-The sockets, admitted before, go on. REST is asked three times a minute at the most, and once more before it is believed;
-the operator is told, and a session that is lost comes back with the token it has.
+The sockets, admitted before, go on. REST is asked three times a minute at the most, and once more before that is
+believed; the operator is told, and a session that is lost comes back with the token it has.
 """
 
 import pytest
