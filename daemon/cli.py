@@ -7,17 +7,18 @@ Every verb imports what it needs when it runs, so that `kill` and `cancel` start
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from . import __version__
+from .verbs.exit_status import USAGE
 
 if TYPE_CHECKING:
     from .checks.findings import Finding
-    from .checkup import Checked
+    from .verbs.check import Checked
 
-USAGE: Final = 2
 INTERRUPTED: Final = 130
 """What a shell expects of a program ended by Ctrl-C. The answer was not awaited: nothing is said about the orders."""
 
@@ -29,6 +30,9 @@ DEADLINE_MS: Final = (1, 60_000)
 
 TIMEOUT_S: Final = (1, 3600)
 
+EXPORTER: Final = "127.0.0.1:9742"
+"""Where Prometheus finds the exporter unless told otherwise: this host alone, since nobody is asked who he is."""
+
 # These parse their own arguments; here they only need to be known.
 PASSED_ON: Final = {"sim": "canceld.sim.process", "demo": "canceld.demo.play"}
 
@@ -38,6 +42,9 @@ Verb = Callable[[argparse.Namespace], int]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; gives the exit status. Bad input is one line on stderr, never a traceback."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell that is not interactive starts its background jobs so. An interrupt sent to a verb is meant for it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if arguments and arguments[0] in PASSED_ON:
             status = _pass_on(arguments[0], arguments[1:])
@@ -123,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     watch = verbs.add_parser("watch", help="how the daemon is and what it does, live; ends with q or Ctrl-C")
     watch.add_argument("--events", metavar="ENDPOINT", help="of the event socket; else beside the other one")
     _add_where(watch)
-    watch.set_defaults(run=_talk("watch", "control", module="watch"))
+    watch.set_defaults(run=_talk("watch", "control"))
 
     panic = verbs.add_parser("panic", help="cancel everything without a daemon, straight at the venues; latches")
     panic.add_argument("--config", required=True, metavar="FILE")
@@ -145,6 +152,19 @@ def _parser() -> argparse.ArgumentParser:
     journal.add_argument("--verify", action="store_true", help="find changed, missing and moved lines: status 1")
     _add_json(journal)
     journal.set_defaults(run=_journal)
+
+    report = verbs.add_parser("report", help="what happened in a time, as one HTML file; needs no running daemon")
+    report.add_argument("--config", required=True, metavar="FILE", help="the daemon's configuration: its state.dir")
+    report.add_argument("--since", required=True, metavar="T", help="as `journal` takes it: 1h, 2026-01-31T12:00:00Z")
+    report.add_argument("--until", metavar="T", help="the same")
+    report.add_argument("--out", required=True, metavar="FILE", help="the file to write; one that is there is replaced")
+    _add_json(report)
+    report.set_defaults(run=_report)
+
+    exporter = verbs.add_parser("exporter", help="tell Prometheus how the daemon is; a process of its own")
+    exporter.add_argument("--listen", default=EXPORTER, metavar="HOST:PORT", help=f"default: {EXPORTER}")
+    _add_where(exporter)
+    exporter.set_defaults(run=_exporter)
 
     schema = verbs.add_parser("schema", help="print the JSON Schema of the messages between strategies and the daemon")
     schema.set_defaults(run=_schema)
@@ -195,13 +215,13 @@ def _complain(error: object) -> int:
     return USAGE
 
 
-def _talk(name: str, door: Any, *, module: str = "verbs") -> Verb:
+def _talk(name: str, door: Any) -> Verb:
     def talk(asked: argparse.Namespace) -> int:
-        from . import verbs
+        from .verbs import ask
 
         try:
-            return verbs.run(getattr(importlib.import_module(f".{module}", __package__), name), door, asked)
-        except verbs.UsageFault as fault:
+            return ask.run(getattr(importlib.import_module(f".verbs.{name}", __package__), name), door, asked)
+        except ask.UsageFault as fault:
             return _complain(fault)
 
     return talk
@@ -219,9 +239,9 @@ def _kill(parser: argparse.ArgumentParser) -> Verb:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from . import app
+    from . import process
 
-    return app.main(asked.config)
+    return process.main(asked.config)
 
 
 def _pass_on(name: str, rest: Sequence[str]) -> int:
@@ -236,7 +256,7 @@ def _pass_on(name: str, rest: Sequence[str]) -> int:
 def _check(asked: argparse.Namespace) -> int:
     import json
 
-    from .checkup import CheckFailed, check
+    from .verbs.check import CheckFailed, check
 
     try:
         checked = check(asked.config, os.environ)
@@ -263,10 +283,10 @@ def _check(asked: argparse.Namespace) -> int:
 def _ask_venues(checked: "Checked") -> "list[Finding]":
     import trio
 
-    from .app import real_world
     from .checks.online import check_online
-    from .checkup import CheckFailed
+    from .process import real_world
     from .settings import BadSettings
+    from .verbs.check import CheckFailed
 
     try:
         world = real_world(checked.settings)
@@ -291,21 +311,42 @@ def _print_tree(found: dict[str, Any], depth: int) -> None:
 
 
 def _panic(asked: argparse.Namespace) -> int:
-    from . import panic
+    from .panic import verb
 
-    return panic.main(asked.config, asked.reason, asked.timeout_s, asked.json)
+    return verb.main(asked.config, asked.reason, asked.timeout_s, asked.json)
 
 
 def _journal(asked: argparse.Namespace) -> int:
-    from . import records
+    from .verbs import journal
 
-    return records.run(asked)
+    return journal.run(asked)
+
+
+def _report(asked: argparse.Namespace) -> int:
+    from .verbs.report import report
+
+    return report(asked)
+
+
+def _exporter(asked: argparse.Namespace) -> int:
+    try:
+        from .verbs import exporter
+    except ModuleNotFoundError as missing:
+        if missing.name != "prometheus_client":
+            raise
+        return _complain("exporter needs the package prometheus-client; install kraken-canceld[exporter]")
+    from .verbs.ask import UsageFault
+
+    try:
+        return exporter.exporter(asked)
+    except UsageFault as fault:
+        return _complain(fault)
 
 
 def _schema(_: argparse.Namespace) -> int:
     import msgspec
 
-    from .schema import wire_schema
+    from .verbs.schema import wire_schema
 
     print(msgspec.json.format(msgspec.json.encode(wire_schema()), indent=2).decode())
     return 0

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from canceld import cli, verbs
+from canceld import cli
 from canceld.client import COMMANDS_ENDPOINT, CONTROL_ENDPOINT
 from canceld.settings import Gateway
+from canceld.verbs import ask
 
 from .client.stub import Command, Reply, StubDaemon, acked, refused
 
@@ -379,7 +380,7 @@ def test_the_configuration_file_names_the_socket_of_each_verb(tmp_path: Path) ->
 def test_an_absent_daemon_is_status_3_and_soon(
     path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verbs, "CONNECT_TIMEOUT_MS", 100)
+    monkeypatch.setattr(ask, "CONNECT_TIMEOUT_MS", 100)
     started = time.monotonic()
     assert canceld("kill", "--reason", "x", "--endpoint", f"ipc://{path}") == 3
     assert time.monotonic() - started < 1.0
@@ -431,9 +432,10 @@ def test_the_module_is_the_command() -> None:
     assert (ended.returncode, ended.stdout) == (0, "canceld 0.1.0\n")
 
 
-def test_an_interrupt_is_no_traceback(path: Path) -> None:
+@pytest.mark.parametrize("through", [[], ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]], ids=["terminal", "background"])
+def test_an_interrupt_is_no_traceback(path: Path, through: list[str]) -> None:
     with StubDaemon(path, lambda _: []) as daemon:
-        asked = [sys.executable, "-m", "canceld", "cancel", "spot", "A-B", "--endpoint", daemon.endpoint]
+        asked = [*through, sys.executable, "-m", "canceld", "cancel", "spot", "A-B", "--endpoint", daemon.endpoint]
         process = subprocess.Popen(
             [*asked, "--deadline-ms", "60000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -20,20 +20,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "credentials": {"contract", "settings", "transport"},
     "venues": {"contract", "version", *PLAIN},
     "engine": {"contract", *PLAIN},
-    "tasks": {"contract", "engine", "venues", "transport", *PLAIN},
+    "tasks": {"contract", "engine", "venues", "transport", "venue_table", *PLAIN},
     "logs": {"credentials", "transport"},
-    "app": {"contract", "engine", "venues", "transport", "tasks", "logs", "version", *PLAIN},
-    "checkup": {"contract", "transport", "version", *PLAIN},
+    "venue_table": {"contract", "venues"},
+    "desks": {"contract", "engine", "venues", "transport", "tasks", "venue_table", *PLAIN},
+    "app": {"contract", "desks", "engine", "transport", "tasks", "version", *PLAIN},
+    "process": {"app", "logs", "tasks", "transport", *PLAIN},
     "checks": {"contract", "engine", "venues", "transport", "tasks", *PLAIN},
-    "records": {"engine", "transport", *PLAIN},
-    "schema": {"contract", "version"},
-    "verbs": {"client", "contract", *PLAIN},
-    "watch": {"client", "contract", "verbs", *PLAIN},
+    # The journal is read with the engine's own reader, and from the disk; no other verb needs those two rooms.
+    "verbs": {"client", "contract", "engine", "report", "transport", "version", *PLAIN},
+    "report": set(),
     "demo": {"client", "contract"},
-    "panic": {"contract", "engine", "panic_venues", "transport", "venues", *PLAIN},
-    "panic_venues": {"contract", "transport", "venues", *PLAIN},
-    "cli": {"app", "checks", "checkup", "demo", "panic", "records", "schema", "settings", "sim", "verbs", "version"},
-    "__main__": {"cli"},
+    "panic": {"contract", "engine", "transport", "venues", "verbs", *PLAIN},
+    "cli": {"checks", "demo", "panic", "process", "settings", "sim", "verbs", "version"},
+    "__main__": {"cli", "transport"},
     "version": set(),
 }
 
@@ -54,9 +54,10 @@ DOOR_CALLS = {
 # one file each touches the world; `blocking` only guards itself against a second thread,
 # and the lease that it holds is renewed by one.
 OWN_PROCESS = {
-    "__main__.py", "app.py", "checkup.py", "cli.py", "panic.py", "panic_venues.py", "records.py", "verbs.py",
-    "watch.py",
-    "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py",
+    "__main__.py", "process.py", "cli.py",
+    "panic/door.py", "panic/prime.py", "panic/routes.py", "panic/state_files.py", "panic/sweep.py", "panic/verb.py",
+    "verbs/ask.py", "verbs/exporter.py", "verbs/journal.py", "verbs/watch.py",
+    "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py", "client/async_io.py",
     "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/story.py",
 }  # fmt: skip
 
@@ -127,3 +128,18 @@ def test_deciding_rooms_neither_wait_nor_log(file: Path) -> None:
     tree = ast.parse(file.read_text())
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Await | ast.AsyncFunctionDef)]
     assert not {"trio", "structlog", "logging"} & set(_imports(file))
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if _room(f) == "verbs"], ids=_name)
+def test_verbs_start_without_the_daemons_own_libraries(file: Path) -> None:
+    """An operator who kills waits for the process to start. Only who reads the record reads as engine and disk do."""
+    imported = set(_imports(file))
+    assert not {"trio", "structlog"} & imported
+    if file.stem not in ("journal", "report"):
+        assert not [name for name in imported if name.split(".")[1:2] in (["engine"], ["transport"])]
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if _room(f) == "panic"], ids=_name)
+def test_panic_shares_its_exit_statuses_with_the_verbs_and_no_more(file: Path) -> None:
+    shared = {name for name in _imports(file) if name.startswith("canceld.verbs")}
+    assert shared <= {"canceld.verbs.exit_status"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from canceld.panic import DISK_TIMEOUT_S, GRACE_S
+from canceld.panic.verb import DISK_TIMEOUT_S, GRACE_S
 from canceld.settings import DRAIN_ON_STOP_S, Settings
 
 UNITS = Path(__file__).parent.parent / "systemd"
@@ -142,9 +142,9 @@ def test_the_daemon_outlives_strategies_when_memory_runs_out(unit: dict[str, str
 
 # Settings in which the two services differ, each for a reason given in its file.
 OWN = {
-    "Description", "ExecStart", "ExecReload", "Type", "NotifyAccess", "Wants", "After", "TimeoutStartSec",
-    "TimeoutStopSec", "WatchdogSec", "Restart", "RestartSec", "RestartPreventExitStatus", "RuntimeDirectory",
-    "RuntimeDirectoryMode", "OOMScoreAdjust", "MemoryMax", "TasksMax", "LimitNOFILE", "WantedBy",
+    "Description", "ExecStart", "ExecReload", "ExecStopPost", "Type", "NotifyAccess", "Wants", "After",
+    "TimeoutStartSec", "TimeoutStopSec", "WatchdogSec", "Restart", "RestartSec", "RestartPreventExitStatus",
+    "RuntimeDirectory", "RuntimeDirectoryMode", "OOMScoreAdjust", "MemoryMax", "TasksMax", "LimitNOFILE", "WantedBy",
 }  # fmt: skip
 
 

@@ -7,12 +7,12 @@ from typing import Final
 from ..contract.evidence import Challenge, Evidence, Orders, RestToken, Subscribed, SubscriptionLost
 from ..contract.ids import Target
 from ..credentials import Keys, Secret
+from ..engine.nobody import uuid_of_nobody
 from ..settings import REST_SCHEMES, WEBSOCKET_SCHEMES, Settings, address_of
 from ..tasks.connection import ADMIT_TIMEOUT_S
 from ..transport.world import World
 from ..venues import futures_feed, futures_rest, spot_ws_v2
 from .findings import Verdict, cancel_verdict, subscription_verdict, token_verdict
-from .nobody import uuid_of_nobody
 from .report import Report
 from .routes import Rest, hear, open_session
 from .spot import SpotKey
@@ -58,6 +58,8 @@ class Futures:
                     socket.send_now(futures_feed.subscribe_frame(self._keys, text))
                 case SubscriptionLost():
                     lost.append(evidence)
+                case _:
+                    pass
             return not wanted or bool(lost)
 
         def read(frame: str | bytes) -> Sequence[Evidence]:

@@ -7,6 +7,7 @@ from ..contract.evidence import CancelReject, Evidence, Hello, Orders, Permissio
 from ..contract.ids import Reqid, Target
 from ..credentials import Keys
 from ..engine.inflight import Reqids
+from ..engine.nobody import uuid_of_nobody
 from ..settings import WEBSOCKET_SCHEMES, Settings, address_of
 from ..tasks.connection import ADMIT_TIMEOUT_S
 from ..transport.websocket import WebSocket
@@ -14,7 +15,6 @@ from ..transport.world import World
 from ..venues.prime_ws import TAG_CHARS, Prime
 from ..venues.signing import prime_headers, prime_timestamp
 from .findings import Verdict, permissions_verdict, prime_cancel_verdict, subscription_verdict, unreached
-from .nobody import uuid_of_nobody
 from .report import Report
 from .routes import hear, hear_verdict, open_session
 
@@ -79,6 +79,8 @@ class PrimeRoute:
                     refused[reqid] = evidence
                 case Pong(reqid=reqid):
                     answered.add(reqid)
+                case _:
+                    pass
             return ping in answered | refused.keys() and bool(permissions or user in refused)
 
         await self._hear(socket, enough, ADMIT_TIMEOUT_S)

@@ -8,6 +8,7 @@ import trio
 from ..contract.evidence import Fault, RestFailed, RestToken
 from ..contract.ids import Target
 from ..credentials import Credentials, Keys, Secret
+from ..engine.nobody import txid_of_nobody
 from ..engine.nonces import BLOCK_NS, Nonces, parse_mark
 from ..settings import REST_SCHEMES, Settings, address_of, spot_ws_address
 from ..tasks.rest_dialect import Decode, SignedRequest
@@ -16,7 +17,6 @@ from ..transport.disk import DiskFailed
 from ..transport.world import World
 from ..venues import spot_rest, spot_ws, spot_ws_v2
 from .findings import Verdict, cancel_verdict, clock_verdict, key_verdicts, mode_verdict, token_verdict
-from .nobody import txid_of_nobody
 from .report import Report
 from .routes import Answered, KeyRefused, Rest
 from .spot_session import ask_on_session
@@ -107,7 +107,7 @@ class Spot:
         self._settings = settings.spot
         self._key = key
         self._world = world
-        self._nobody = Target("order_id", txid_of_nobody(world.entropy.bytes(11)))
+        self._nobody = Target("order_id", txid_of_nobody("CHECKS", world.entropy.bytes(11)))
 
     async def ask_rest(self, report: Report) -> None:
         """What the venue says of itself and of the key, and a cancel."""

@@ -6,7 +6,20 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET
 
-from .commands import Cancel, CancelBatch, Command, Lease, LeaseScope, OrderRef, Rearm, target_of
+from .commands import (
+    Cancel,
+    CancelAll,
+    CancelBatch,
+    Command,
+    Kill,
+    Lease,
+    LeaseScope,
+    OrderRef,
+    Ping,
+    Rearm,
+    Status,
+    target_of,
+)
 from .ids import CommandID, Target, Venue, fault_of
 from .outcomes import (
     NAMES,
@@ -112,7 +125,7 @@ def _fault_in(command: Command) -> str | None:
             return next((f"scope[{n}].{fault}" for n, part in enumerate(scope) if (fault := _scope_fault(part))), None)
         case Rearm(confirm=None, force=True):
             return "force: goes with confirm"
-        case _:
+        case Cancel() | CancelAll() | Kill() | Rearm() | Status() | Ping():
             return None
 
 
@@ -265,4 +278,3 @@ def same_command(first: Command, second: Command) -> bool:
 
 def _untimed(command: Command) -> Command:
     return command if command.sent_ns is UNSET else msgspec.structs.replace(command, sent_ns=UNSET)
-

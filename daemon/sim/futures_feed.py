@@ -172,7 +172,7 @@ class FuturesFeed:
                 # The trade that completes an order shows as its removal.
                 if order.filled < order.quantity:
                     self._tell(feed, change, {"order": feed_row(order), "is_cancel": False}, "partial_fill")
-            case _:
+            case What.FILLED | What.CANCELED | What.EXPIRED:
                 self._tell(feed, change, self._removal(change.what, order), removal_reason(order))
 
     def _removal(self, what: What, order: Order) -> dict[str, Any]:

@@ -167,7 +167,7 @@ def removal_reason(order: Order) -> str:
             return "full_fill"
         case State.EXPIRED:
             return "contract_expired"
-        case _:
+        case State.OPEN | State.CANCELED:
             return "dead_man_switch" if order.reason == COUNTDOWN_FIRED else "cancelled_by_user"
 
 

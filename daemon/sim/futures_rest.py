@@ -445,7 +445,8 @@ def _one_of(order_id: str | None, cl_ord_id: str | None) -> dict[str, str]:
             return {"order_id": order_id}
         case None, str():
             return {"cliOrdId": cl_ord_id}
-    raise Refusal(INVALID_ARGUMENT)
+        case _:
+            raise Refusal(INVALID_ARGUMENT)
 
 
 def _optional(params: Params, name: str) -> str | None:

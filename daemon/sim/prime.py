@@ -365,6 +365,8 @@ def _status(paper: Paper) -> str:
             return "Canceled"
         case State.EXPIRED:
             return "DoneForDay"
+        case State.OPEN | State.FILLED:
+            pass
     if paper.order.filled == paper.order.quantity:
         return "Filled"
     if paper.pending:

@@ -216,6 +216,8 @@ class SimulatedKraken:
                 for market in self._markets(fault.route):
                     market.schedule([(self.now(), fault["mode"])])
                 return self._stir()
+            case _:
+                pass
         if fault.kind == "half_open":
             self.faults.last(fault)
         if fault.kind == "reset_sockets":
@@ -369,7 +371,8 @@ class SimulatedKraken:
                 return PrimeV1.route, lambda line: PrimeV1(line, self.prime, key, connection_id=connection_id, now=now)
             case "/ws/v1":
                 return FuturesFeed.route, lambda line: FuturesFeed(line, self.futures, rng=self._rng, now=now)
-        return None
+            case _:
+                return None
 
     async def _serve_rest(self, front: RestFront, http: HttpConnection, request: HttpRequest, number: int) -> bool:
         """Answer one REST request, as far as the faults allow; False when the connection is over."""
@@ -413,9 +416,10 @@ class SimulatedKraken:
                     return json_answer({"ok": True})
                 case "GET", "/sim/log":
                     return json_answer({"received": [asdict(received) for received in self.received]})
+                case _:
+                    return json_answer({"error": "no such control"}, 404)
         except (BadFault, LookupError, TypeError, ValueError, InvalidOperation, DuplicateClientID) as wrong:
             return json_answer({"error": f"{type(wrong).__name__}: {wrong}"}, 400)
-        return json_answer({"error": "no such control"}, 404)
 
     def _inject_over_http(self, asked: Any) -> None:
         """Faults by the control door. One that would shut this very door must name its own end."""
@@ -461,7 +465,8 @@ def _rest_answer(
                 return HttpAnswer(200, _HTML, "text/html"), False
             case "rest_redirect":
                 return HttpAnswer(fault["status"], b"", "text/html", (("location", fault["location"]),)), False
-        return front.error(fault["error"], fault["form"]), False
+            case "rest_error":
+                return front.error(fault["error"], fault["form"]), False
     return front.answer(request), take("rest_truncate") is not None
 
 
@@ -477,6 +482,8 @@ def _strike_session(fault: Fault, session: WebSocketSession) -> None:
             session.send_raw(fault["text"] if fault["raw_hex"] is None else bytes.fromhex(fault["raw_hex"]))
         case "oversize_frame":
             session.send_raw("x" * fault["size"])
+        case _:
+            pass
 
 
 def _shown(order: Order) -> dict[str, Any]:

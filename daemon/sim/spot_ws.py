@@ -129,6 +129,8 @@ class SpotV1:
                     return [self._subscribe(demand)]
                 case "unsubscribe":
                     return [self._unsubscribe(demand)]
+                case _:
+                    pass
             key = self._engine.holder(_token(demand.message))
             match demand.operation:
                 case "cancelOrder":
@@ -294,7 +296,7 @@ class SpotV1:
                 self._tell(change, order, {"status": "open", "userref": 0})
             case What.TRADED:
                 self._tell(change, order, progress)
-            case _:
+            case What.FILLED | What.CANCELED | What.EXPIRED:
                 ended = {"lastupdated": f"{change.at_s:.6f}", "status": STATUS[order.state]} | progress
                 if order.reason is not None:
                     ended["cancel_reason"] = order.reason

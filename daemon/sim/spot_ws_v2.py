@@ -240,7 +240,7 @@ class SpotV2(V2Connection):
                 if subscription.all_statuses:
                     self._trades += 1
                     self._tell(change, _trade(change, self._trades))
-            case _:
+            case What.FILLED | What.CANCELED | What.EXPIRED:
                 ended = _brief(order, change.at_s, change.what.value) | _progress(order)
                 if order.reason is not None:
                     ended |= {"cancel_reason": order.reason, "reason": order.reason}

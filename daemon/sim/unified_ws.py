@@ -185,7 +185,7 @@ class UnifiedV2(V2Connection):
             case What.FILLED:
                 if not everything:
                     self._tell(change, _row(order, change.at_s, "filled"))
-            case _:
+            case What.CANCELED | What.EXPIRED:
                 self._tell(change, _row(order, change.at_s, change.what.value) | {"reason": removal_reason(order)})
 
     def _tell(self, change: Change, row: dict[str, Any]) -> None:

@@ -230,6 +230,8 @@ class WebSocketSession:
                 if self._close_by_s is None:
                     self._push(event.response())
                 return False
+            case _:
+                pass
         return True
 
     def _receive(self, text: str) -> None:

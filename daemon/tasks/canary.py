@@ -7,6 +7,7 @@ import trio
 
 from ..contract.ids import Target
 from ..contract.outcomes import NAMES, NotOpen, Settlement
+from ..engine.nobody import txid_of_nobody
 from ..transport.clock import Clock
 from ..transport.entropy import Entropy
 from .dispatcher import Dispatcher
@@ -15,7 +16,6 @@ from .events import Events
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 DEADLINE_NS: Final = 5_000_000_000
-_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Canary:
@@ -37,9 +37,7 @@ class Canary:
             self._dispatcher.perform()
 
     def _nobody(self) -> Target:
-        """A well-formed order id of nobody's: Kraken's own begin with O and are no words."""
-        letters = "".join(_LETTERS[byte % len(_LETTERS)] for byte in self._entropy.bytes(11))
-        return Target("order_id", f"CANARY-{letters[:5]}-{letters[5:]}")
+        return Target("order_id", txid_of_nobody("CANARY", self._entropy.bytes(11)))
 
     def answered(self, settlement: Settlement) -> None:
         """Anything but "not open" is an alert: the next real cancel would fare no better."""

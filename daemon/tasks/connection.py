@@ -5,6 +5,7 @@ What being admitted takes and what is heard differs from venue to venue: session
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import Any, Final
 
@@ -314,16 +315,17 @@ class Connection:
     async def _read(self, socket: WebSocket) -> SessionEnded:
         """Read until the session ends; what was in flight moves on before this returns."""
 
-        def take(messages: Sequence[str | bytes]) -> None:
-            evidence = self._decode(messages)
-            self._record_heard(messages, evidence)
-            self._take(socket, evidence)
-
         try:
-            await socket.deliver(take)
+            await socket.deliver(partial(self._take_in, socket))
         except SessionEnded as ended:
             self._drop()
             return ended
+
+    def _take_in(self, socket: WebSocket, messages: Sequence[str | bytes]) -> None:
+        """What one read brought."""
+        evidence = self._decode(messages)
+        self._record_heard(messages, evidence)
+        self._take(socket, evidence)
 
     def _take(self, socket: WebSocket, evidence: Sequence[Evidence]) -> None:
         """Everything read in one go: what concerns the connection here, the rest to the dispatcher."""

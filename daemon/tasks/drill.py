@@ -5,7 +5,6 @@ to answer that it is not open; the venue is asked what rests; a latch is stored 
 of the last drill in which all of that worked is kept, and people are told when it is long ago.
 """
 
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -13,12 +12,27 @@ import msgspec
 import structlog
 import trio
 
-from ..contract.evidence import Fault, RestAnswer, RestCanceled, RestFailed, RestOrders
+from ..contract.evidence import (
+    Fault,
+    RestAnswer,
+    RestBatch,
+    RestCanceled,
+    RestEnded,
+    RestFailed,
+    RestKey,
+    RestMode,
+    RestOrders,
+    RestTime,
+    RestTimer,
+    RestToken,
+    RestUnreadable,
+)
 from ..contract.frames import refusal_map
 from ..contract.ids import Target, Venue
 from ..engine.calls import Call
 from ..engine.lane import Lane
 from ..engine.latch import Latch, format_latch
+from ..engine.nobody import txid_of_nobody, uuid_of_nobody
 from ..engine.sealed import Broken, seal, unseal
 from ..engine.sweep import SHOWN_LIMIT
 from ..transport.clock import Clock, rfc3339
@@ -51,8 +65,6 @@ PENDING: Final = "no answer"
 
 PRIME_SYMBOL: Final = "BTC-USD"
 """What an order that does not exist is said to trade, where no order is known to take a symbol from."""
-
-_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Asker(Protocol):
@@ -95,7 +107,18 @@ class _Way:
                 told = GOOD
             case RestFailed(error=error):
                 told = error
-            case _:
+            case (
+                RestOrders()
+                | RestCanceled()
+                | RestEnded()
+                | RestBatch()
+                | RestToken()
+                | RestMode()
+                | RestTimer()
+                | RestTime()
+                | RestKey()
+                | RestUnreadable()
+            ):
                 told = "an answer that says nothing"
         self._walk.told(self._venue, self._name, told)
 
@@ -267,6 +290,5 @@ class Drills:
 def _nobody(venue: Venue, entropy: Entropy) -> Target:
     """The well-formed id of an order that nobody has."""
     if venue == "spot":
-        letters = "".join(_LETTERS[byte % len(_LETTERS)] for byte in entropy.bytes(11))
-        return Target("order_id", f"DRILLS-{letters[:5]}-{letters[5:]}")
-    return Target("order_id", str(uuid.UUID(bytes=entropy.bytes(16), version=4)))
+        return Target("order_id", txid_of_nobody("DRILLS", entropy.bytes(11)))
+    return Target("order_id", uuid_of_nobody(entropy.bytes(16)))

@@ -6,13 +6,26 @@ import structlog
 import trio
 
 from ..contract.evidence import (
+    CancelAck,
+    CancelAllAck,
+    CancelReject,
     Challenge,
     Evidence,
     Fault,
     Heartbeat,
+    Hello,
+    Irrelevant,
+    Looked,
+    ModeChanged,
     Orders,
+    Permissions,
+    Pong,
     Subscribed,
     SubscriptionLost,
+    TimerAck,
+    Unattributed,
+    Unlisted,
+    Unreadable,
 )
 from ..contract.ids import Reqid
 from ..engine.lane import FEED
@@ -91,6 +104,21 @@ class Feed(Connection):
                 self._refusal = one
             case Heartbeat():
                 return False
-            case _:
+            case (
+                CancelAck()
+                | CancelReject()
+                | CancelAllAck()
+                | TimerAck()
+                | Orders()
+                | Unlisted()
+                | Looked()
+                | ModeChanged()
+                | Pong()
+                | Hello()
+                | Permissions()
+                | Unattributed()
+                | Irrelevant()
+                | Unreadable()
+            ):
                 pass
         return True

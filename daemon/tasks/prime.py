@@ -10,7 +10,29 @@ from typing import Final
 import structlog
 import trio
 
-from ..contract.evidence import CancelReject, Evidence, Fault, Hello, Looked, Orders, OrderState, Permissions, Pong
+from ..contract.evidence import (
+    CancelAck,
+    CancelAllAck,
+    CancelReject,
+    Challenge,
+    Evidence,
+    Fault,
+    Heartbeat,
+    Hello,
+    Irrelevant,
+    Looked,
+    ModeChanged,
+    Orders,
+    OrderState,
+    Permissions,
+    Pong,
+    Subscribed,
+    SubscriptionLost,
+    TimerAck,
+    Unattributed,
+    Unlisted,
+    Unreadable,
+)
 from ..contract.ids import Reqid
 from ..credentials import Keys
 from ..engine.effects import Send
@@ -237,7 +259,24 @@ class PrimeSession(Connection):
                 return False
             case Orders():
                 self._heed_orders(one)
-            case _:
+            case (
+                CancelAck()
+                | CancelReject()
+                | CancelAllAck()
+                | TimerAck()
+                | Orders()
+                | Unlisted()
+                | Looked()
+                | Subscribed()
+                | SubscriptionLost()
+                | ModeChanged()
+                | Heartbeat()
+                | Pong()
+                | Challenge()
+                | Unattributed()
+                | Irrelevant()
+                | Unreadable()
+            ):
                 pass
         return True
 

@@ -11,15 +11,26 @@ import structlog
 import trio
 
 from ..contract.evidence import (
+    CancelAck,
+    CancelAllAck,
     CancelReject,
+    Challenge,
     Evidence,
     Fault,
+    Heartbeat,
+    Hello,
+    Irrelevant,
     Looked,
     ModeChanged,
     Orders,
+    Permissions,
+    Pong,
     Subscribed,
     SubscriptionLost,
     TimerAck,
+    Unattributed,
+    Unlisted,
+    Unreadable,
 )
 from ..contract.ids import Reqid, Target
 from ..credentials import Secret
@@ -240,7 +251,23 @@ class Session(Connection):
                     self.renew_token()
                 asker.timer_failed(error)
                 return False
-            case _:
+            case (
+                CancelAck()
+                | CancelReject()
+                | CancelAllAck()
+                | Orders()
+                | Unlisted()
+                | Looked()
+                | Subscribed()
+                | Heartbeat()
+                | Pong()
+                | Hello()
+                | Challenge()
+                | Permissions()
+                | Unattributed()
+                | Irrelevant()
+                | Unreadable()
+            ):
                 pass
         return True
 

@@ -8,8 +8,8 @@ from .clock import Clock
 from .descriptors import PLENTY, Descriptors
 from .disk import Directory
 from .entropy import Entropy
+from .messages import MessageBus
 from .wire import Wire
-from .zeromq import MessageBus
 
 Dial: TypeAlias = Callable[[str, int], Awaitable[Wire]]
 """(host, port) to an encrypted, verified wire. Raises network.DialFailed; always ends."""
@@ -28,3 +28,5 @@ class World:
     bus: MessageBus
     directory: Callable[[str], Directory]
     descriptors: Callable[[], Descriptors] = lambda: PLENTY
+    real_time: bool = False
+    """Whether time goes by itself: what is done to be fast is then worth doing."""

@@ -1,217 +1,38 @@
-"""Local message sockets: pyzmq ROUTER and PUB sockets on trio, through libzmq's edge-triggered descriptor.
+"""libzmq in service: the process's one context, what every socket of it is told, and the watch over their files."""
 
-ZMQ_FD tells that libzmq's mailbox has news, not that a message waits; any call on the socket, a send included, may
-swallow that news. So one object owns each socket, nothing else may touch it, and these rules are kept here:
+from collections.abc import Callable
+from typing import Final
 
-1. Receive until libzmq says EAGAIN, only then wait for the descriptor.
-2. After each send, look at ZMQ_EVENTS, and wake the waiting reader when a message is there.
-3. Nobody else asks for ZMQ_EVENTS: the question itself swallows the news.
-4. The caller caps each drain, and `readable` lets other tasks run before it returns.
-5. A slow timer looks again anyway. What only the timer found is counted in `rescues`: more than a stray one is a bug.
-6. Before the descriptor is closed, trio is told, else a parked task waits on whatever reuses the number.
-
-Source: libzmq's zmq_getsockopt page, ZMQ_FD. No message content is looked at here, and no message is ever waited on.
-"""
-
-import contextlib
-import enum
-import errno
-import os
-import select
-import stat
-from collections.abc import Callable, Sequence
-from functools import lru_cache
-from pathlib import Path
-from typing import Final, Protocol, cast
-
-import msgspec
 import trio
 import zmq
 
 from .descriptors import count_descriptors, raise_descriptor_limit
+from .doors import Door, DoorNews
+from .endpoints import IPC, bind, check_endpoint
+from .endpoints import BindFailed as BindFailed  # what every caller of Bus must catch
+from .messages import (
+    EVENT_LIMIT,
+    FRAME_LIMIT_BYTES,
+    FRAMES_LIMIT,
+    RECEIVE_LIMIT,
+    SEND_LIMIT,
+    Publisher,
+    Router,
+)
+from .zeromq_sockets import ZeromqPublisher, ZeromqRouter
 
 LIBZMQ_OLDEST: Final = (4, 3, 5)  # older ones carry known memory faults that a local peer can reach
 LINGER_MS: Final = 200  # last replies get this long to leave; libzmq's own default waits for ever
 TERM_TIMEOUT_S: Final = 1.0  # above LINGER_MS with room for a busy machine
 HANDSHAKE_MS: Final = 1_000  # a peer that connects and says nothing holds a descriptor no longer than this
-FRAME_LIMIT_BYTES: Final = 1 << 20
-FRAMES_LIMIT: Final = 4
-RECEIVE_LIMIT: Final = 1_000  # messages libzmq keeps per peer before it stops reading from that peer
-SEND_LIMIT: Final = 1_000  # messages libzmq keeps per peer that does not read
-EVENT_LIMIT: Final = 10_000  # events libzmq keeps per subscriber that does not read
+ZAP_DOMAIN: Final = b"canceld"  # any name will do: see _distrust_newcomers
 SUBSCRIPTION_LIMIT_BYTES: Final = 1_024  # the only thing a subscriber sends is topic prefixes
-DISCARD_STEP: Final = 256  # frames of an excessive message thrown away per call: about 0.2 ms of the loop
-IPC_PATH_LIMIT_BYTES: Final = 107  # sun_path holds 108 with its final NUL
-PEER_TEXTS_LIMIT: Final = 4_096
 
 # Descriptors that newcomers leave to the venues' connections and files: a fifth, or this many where a fifth is less,
 # but never more than half. libzmq accepts some 25,000 a second: 500 between two looks.
 SPARE_DESCRIPTORS: Final = 1_024
-SPARE_SHARE_OF_LAST: Final = 4  # the door that closes last does so with this part of those left
 LOOK_S: Final = 0.02
-
-_IPC: Final = "ipc://"
-_ASIDE: Final = ".shut"  # added to the name of a socket file while newcomers are turned away
-_INPROC: Final = "inproc://"
-# Plain ints: pyzmq's enums cost more to combine and pass than the calls they are passed to.
-_NOBLOCK: Final = int(zmq.NOBLOCK)
-_NOBLOCK_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
-_EVENTS: Final = int(zmq.EVENTS)
-_POLLIN: Final = int(zmq.POLLIN)
-
-
-class BindFailed(Exception):
-    """The endpoint could not be opened; `detail` says what an operator can do about it."""
-
-    def __init__(self, endpoint: str, detail: str) -> None:
-        super().__init__(f"{endpoint}: {detail}")
-        self.endpoint = endpoint
-        self.detail = detail
-
-
-class Sent(enum.Enum):
-    """What became of a message given to `send_nowait`."""
-
-    OK = enum.auto()  # libzmq has it; whether the peer ever reads it is not known
-    FULL = enum.auto()  # the peer does not read and its queue is full; nothing was sent
-    GONE = enum.auto()  # no such peer is connected; nothing was sent
-
-
-class Peer(msgspec.Struct, frozen=True):
-    """Who connected, as the kernel recorded it at connect time (SO_PEERCRED): a peer cannot forge it."""
-
-    uid: int
-    gid: int
-    pid: int
-
-
-class Message(msgspec.Struct, eq=False):
-    """One received message: `identity` is the address for a reply, `frames` is everything after it.
-
-    `frames` holds at least one frame, and at most one more than the socket's frames limit: a longer list means that
-    the peer sent too many and the rest was thrown away. A struct because it is made per message: 0.3 us less.
-    """
-
-    identity: bytes
-    frames: list[bytes]
-    origin: zmq.Frame | Peer | None = None  # what `peer` is read from
-
-    @property
-    def peer(self) -> Peer | None:
-        """The sender's uid, gid and pid; None where the transport knows none (inproc).
-
-        Read from the frame itself and only when asked (0.4 us). Never remembered by identity: a peer may choose its
-        identity, also one that libzmq gave to somebody else before, and would be taken for that other peer.
-        """
-        origin = self.origin
-        if isinstance(origin, zmq.Frame):
-            try:
-                address = origin.get("Peer-Address")
-            except zmq.ZMQError:
-                return None
-            return _peer_from(str(address))
-        return origin
-
-    def __repr__(self) -> str:
-        # Contents stay out of logs and tracebacks.
-        return f"Message(identity={self.identity.hex()}, sizes={[len(frame) for frame in self.frames]})"
-
-
-class Router(Protocol):
-    """A socket that many peers send to and that answers each by its identity.
-
-    The owner's loop: `receive_nowait` until None or a cap of its own, then `await readable()`, and again; every half
-    second or so it cancels the wait and goes round without it, belt and braces against a wake-up lost by libzmq.
-    One task receives; any task of the same trio run may send.
-    """
-
-    @property
-    def rescues(self) -> int:
-        """Times that the slow timer alone found a message; a count that grows is a bug in this room.
-
-        A single one can be chance: a message that arrived within the few microseconds of the look itself.
-        """
-        ...
-
-    def receive_nowait(self) -> Message | None:
-        """The next message, or None when there is none now. Never raises on what a peer sent.
-
-        Raises trio.ClosedResourceError after `close`.
-        """
-        ...
-
-    def send_nowait(self, identity: bytes, frames: Sequence[bytes]) -> Sent:
-        """Hand one message to the peer `identity`; never waits, never drops silently.
-
-        frames: at least one. Raises trio.ClosedResourceError after `close`.
-        """
-        ...
-
-    async def readable(self) -> None:
-        """Return when `receive_nowait` is worth calling again; it may still answer None. Always a checkpoint.
-
-        Raises trio.ClosedResourceError when the socket is closed before or meanwhile, trio.BusyResourceError when
-        another task waits already.
-        """
-        ...
-
-    def rouse(self) -> None:
-        """Have a wait for `readable` return now, for a reason that is not on the socket."""
-        ...
-
-    def close(self) -> None:
-        """Close the socket; calling it again does nothing. The socket's file stays, as libzmq leaves it."""
-        ...
-
-
-class Publisher(Protocol):
-    """A socket that any number of subscribers listen to."""
-
-    @property
-    def dropped(self) -> int:
-        """Events that at least one subscriber lost because it did not read."""
-        ...
-
-    def publish_nowait(self, topic: bytes, body: bytes) -> None:
-        """Hand one event, frames `[topic, body]`, to every subscriber whose queue has room; never waits.
-
-        Raises trio.ClosedResourceError after `close`.
-        """
-        ...
-
-    def close(self) -> None:
-        """Close the socket; calling it again does nothing."""
-        ...
-
-
-class MessageBus(Protocol):
-    """What opens routers and publishers: `Bus` in service, `MemoryBus` under virtual time."""
-
-    version: str
-
-    def router(
-        self,
-        endpoint: str,
-        *,
-        mode: int,
-        max_frame_bytes: int = FRAME_LIMIT_BYTES,
-        frames_limit: int = FRAMES_LIMIT,
-        closes_last: bool = False,
-    ) -> Router:
-        """Open a router on `endpoint`. Raises ValueError on a refused endpoint, BindFailed when it cannot be had."""
-        ...
-
-    def publisher(self, endpoint: str, *, mode: int) -> Publisher:
-        """Open a publisher on `endpoint`. Raises as `router` does."""
-        ...
-
-    async def guard(self, turns_away: Callable[[bool], None]) -> None:
-        """Turn newcomers away while descriptors run short, and tell when that begins and ends. Ends by cancellation."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close everything opened here, within a bound."""
-        ...
+FILES_LOOK_S: Final = 1.0  # a strategy that starts and finds no socket tries again for longer than this
 
 
 class Bus:
@@ -233,7 +54,7 @@ class Bus:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.linger = LINGER_MS  # inherited by every socket
         self._opened: list[ZeromqRouter | ZeromqPublisher] = []
-        self._doors: list[_Door] = []
+        self._doors: list[Door] = []
 
     def router(
         self,
@@ -253,7 +74,7 @@ class Bus:
         Raises ValueError on an endpoint that `check_endpoint` refuses, BindFailed when it cannot be had.
 
         Binding takes the address from whoever listens there, silently: hold a lock first (`disk.Directory.lock`), and
-        watch `socket_inode` afterwards.
+        have `guard` run afterwards.
         """
         check_endpoint(endpoint)
         socket = self._context.socket(zmq.ROUTER)
@@ -261,13 +82,12 @@ class Bus:
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         # A newcomer who names another's identity must not get the other's replies.
         socket.setsockopt(zmq.ROUTER_HANDOVER, 0)
-        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-        socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes)
+        _distrust_newcomers(socket, max_frame_bytes)
         socket.setsockopt(zmq.RCVHWM, RECEIVE_LIMIT)
         socket.setsockopt(zmq.SNDHWM, SEND_LIMIT)
-        _bind(socket, endpoint, mode)
+        bind(socket, endpoint, mode)
         router = ZeromqRouter(socket, frames_limit)
-        self._keep(router, socket, endpoint, closes_last)
+        self._keep(router, endpoint, mode, closes_last, router.look_again)
         return router
 
     def publisher(self, endpoint: str, *, mode: int) -> Publisher:
@@ -276,12 +96,11 @@ class Bus:
         socket = self._context.socket(zmq.PUB)
         # With NODROP a full subscriber is an error to react to instead of a silent loss: see publish_nowait.
         socket.setsockopt(zmq.XPUB_NODROP, 1)
-        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-        socket.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_LIMIT_BYTES)
+        _distrust_newcomers(socket, SUBSCRIPTION_LIMIT_BYTES)
         socket.setsockopt(zmq.SNDHWM, EVENT_LIMIT)
-        _bind(socket, endpoint, mode)
+        bind(socket, endpoint, mode)
         publisher = ZeromqPublisher(socket)
-        self._keep(publisher, socket, endpoint)
+        self._keep(publisher, endpoint, mode, False, lambda: None)
         return publisher
 
     async def aclose(self) -> None:
@@ -296,12 +115,16 @@ class Bus:
         with trio.move_on_after(TERM_TIMEOUT_S, shield=True):
             await trio.to_thread.run_sync(self._context.term, abandon_on_cancel=True)
 
-    async def guard(self, turns_away: Callable[[bool], None]) -> None:
-        """Turn newcomers away while descriptors run short, and tell when that begins and ends. Ends by cancellation.
+    async def guard(self, turns_away: Callable[[bool], None], door_news: Callable[[DoorNews], None]) -> None:
+        """Keep every socket's file as it should be, and turn newcomers away while descriptors run short.
 
-        When accept finds none left, libzmq ends the whole process. Whoever is connected already notices nothing.
+        turns_away: told when that begins and when it ends. When accept finds no descriptor left, libzmq ends the whole
+        process. door_news: told of a file that somebody removed, replaced or changed, once it was seen, and again when
+        what could not be mended at once is mended. Whoever is connected already notices nothing of either.
+        Ends by cancellation.
         """
         shut = False
+        look_s = trio.current_time()
         try:
             while True:
                 in_use, limit = count_descriptors()
@@ -311,6 +134,12 @@ class Bus:
                 if shut is not any(door.is_shut for door in self._doors):
                     shut = not shut
                     turns_away(shut)
+                now_s = trio.current_time()
+                if now_s >= look_s:
+                    look_s = now_s + FILES_LOOK_S
+                    for door in self._doors:
+                        if (news := door.look(now_s)) is not None:
+                            door_news(news)
                 await trio.sleep(LOOK_S)
         finally:
             for door in self._doors:
@@ -320,300 +149,25 @@ class Bus:
     def _keep(
         self,
         opened: "ZeromqRouter | ZeromqPublisher",
-        socket: "zmq.Socket[bytes]",
         endpoint: str,
-        closes_last: bool = False,
+        mode: int,
+        closes_last: bool,
+        bound_again: Callable[[], None],
     ) -> None:
         # An endpoint may be bound again and again, after thefts: those closed since need no closing at the end.
         self._opened = [known for known in self._opened if not known.closed]
         self._opened.append(opened)
         self._doors = [known for known in self._doors if known.is_shut or not known.closed]
-        if endpoint.startswith(_IPC):
-            self._doors.append(_Door(socket, endpoint, closes_last))
+        if endpoint.startswith(IPC):
+            door = Door(opened.socket, endpoint, mode, closes_last=closes_last, bound_again=bound_again)
+            self._doors.append(door)
 
 
-class _Door:
-    """Where newcomers to one socket come in: the name of its file.
-
-    Unbinding would end the connections of those who are in. Taking the name away touches nobody: libzmq listens on, and
-    whoever connects finds no such file until it is put back.
-    """
-
-    def __init__(self, socket: "zmq.Socket[bytes]", endpoint: str, closes_last: bool) -> None:
-        self.is_shut = False
-        self._share = SPARE_SHARE_OF_LAST if closes_last else 1
-        self._socket = socket
-        self._path = endpoint.removeprefix(_IPC)
-        self._aside = f"{self._path}{_ASIDE}"
-
-    @property
-    def closed(self) -> bool:
-        return bool(self._socket.closed)
-
-    def heed(self, left: int, spare: int) -> None:
-        """Shut with fewer descriptors left than are to be spared, and open with some more. spare: for most doors."""
-        spare //= self._share
-        if not self.is_shut and left < spare:
-            self.shut()
-        elif self.is_shut and left > spare + spare // 8:
-            self.open()
-
-    def shut(self) -> None:
-        """Let nobody in any more; those who wait in line already come in."""
-        self.is_shut = True
-        with contextlib.suppress(OSError):
-            os.rename(self._path, self._aside)
-
-    def open(self) -> None:
-        """Let newcomers in again. Of a socket that was closed meanwhile the file is removed, as libzmq would have."""
-        self.is_shut = False
-        with contextlib.suppress(OSError):
-            if self.closed:
-                os.unlink(self._aside)
-            elif not os.path.lexists(self._path):
-                # Else somebody has put a socket of their own in its place.
-                os.rename(self._aside, self._path)
-
-
-class ZeromqRouter:
-    """A bound ROUTER socket under the rules at the top of this file; made by `Bus.router`."""
-
-    def __init__(self, socket: "zmq.Socket[bytes]", frames_limit: int) -> None:
-        self.rescues = 0
-        self._socket = socket
-        self._frames_limit = frames_limit
-        self._descriptor = cast(int, socket.getsockopt(zmq.FD))
-        self._descriptor_poll = select.poll()
-        self._descriptor_poll.register(self._descriptor, select.POLLIN)
-        # Bound once: an attribute look-up less per call, and below pyzmq's Python wrapper send costs half (0.5 us).
-        self._recv = socket.recv
-        self._send = super(zmq.Socket, socket).send
-        self._events = cast("Callable[[int], int]", super(zmq.Socket, socket).get)
-        self.closed = False
-        self._drained = False  # libzmq said EAGAIN and nothing touched the socket since: safe to park
-        self._discarding = False  # the rest of an excessive message still has to be thrown away
-        self._received = False  # the last call of `receive_nowait` gave a message
-        self._parked = False
-
-    def receive_nowait(self) -> Message | None:
-        if self._discarding and not self._discard():
-            return None  # not drained: `readable` comes straight back after letting others run
-        recv = self._recv
-        try:
-            # Behind a message there is mostly no other one, and to ask costs a third of being told by an exception.
-            if not self._received or self._events(_EVENTS) & _POLLIN:
-                identity = recv(_NOBLOCK)
-            else:
-                self._received = False
-                self._drained = True
-                return None
-        except zmq.Again:
-            self._received = False
-            self._drained = True
-            return None
-        except zmq.ZMQError as error:
-            self._raise_if_closed(error)
-            raise
-        # Messages arrive whole, so from here on no frame can be missing. A Frame object costs less than asking
-        # libzmq for RCVMORE, and it carries the peer's credentials.
-        origin = recv(_NOBLOCK, False)
-        frames = [origin.bytes]
-        more: bool = origin.more
-        while more:
-            if len(frames) > self._frames_limit:
-                self._discarding = True
-                break
-            frame = recv(_NOBLOCK, False)
-            frames.append(frame.bytes)
-            more = frame.more
-        self._received = True
-        return Message(identity, frames, origin)
-
-    def send_nowait(self, identity: bytes, frames: Sequence[bytes]) -> Sent:
-        if not frames:
-            raise ValueError("a message has at least one frame")
-        send = self._send
-        sent = Sent.OK
-        try:
-            # Only this frame can be refused: once the peer is chosen, libzmq takes the message whole.
-            send(identity, _NOBLOCK_MORE)
-        except zmq.Again:
-            sent = Sent.FULL
-        except zmq.ZMQError as error:
-            self._raise_if_closed(error)
-            if error.errno != errno.EHOSTUNREACH:
-                raise
-            sent = Sent.GONE
-        else:
-            for frame in frames[:-1]:
-                send(frame, _NOBLOCK_MORE)
-            send(frames[-1], _NOBLOCK)
-        # A refused send reads the mailbox too, so the reader is looked after in every case.
-        self._drained = False
-        if self._parked and self._events(_EVENTS) & _POLLIN:
-            self.rouse()
-        return sent
-
-    def rouse(self) -> None:
-        if self._parked:
-            self._parked = False
-            # The descriptor stays open; this is how trio ends a wait without a scope around it.
-            trio.lowlevel.notify_closing(self._descriptor)
-
-    async def readable(self) -> None:
-        if self.closed:
-            await trio.lowlevel.checkpoint()
-            raise trio.ClosedResourceError("the socket is closed")
-        if self._parked:
-            await trio.lowlevel.checkpoint()
-            raise trio.BusyResourceError("another task waits on this socket")
-        if not self._drained:
-            # The caller stopped at its cap, or something was sent since libzmq said EAGAIN.
-            if self._events(_EVENTS) & _POLLIN:
-                await trio.lowlevel.checkpoint()
-                return
-            self._drained = True
-        self._parked = True
-        try:
-            # No scope and no timer of our own around it: they would cost every message a tenth of its way through here.
-            await trio.lowlevel.wait_readable(self._descriptor)
-        except trio.ClosedResourceError:
-            # Also what `rouse` wakes us with.
-            if self.closed:
-                raise
-        except trio.Cancelled:
-            # News still in the mailbox is no rescue: the wait would have seen it as well.
-            if not self.closed and not self._descriptor_poll.poll(0) and self._events(_EVENTS) & _POLLIN:
-                self.rescues += 1
-            raise
-        finally:
-            self._parked = False
-            self._drained = False
-
-    def close(self) -> None:
-        if self.closed:
-            return
-        self.closed = True
-        trio.lowlevel.notify_closing(self._descriptor)
-        self._socket.close()
-
-    def _discard(self) -> bool:
-        """Throw away up to DISCARD_STEP frames of the current message; True when it has ended."""
-        for _ in range(DISCARD_STEP):
-            if not self._recv(_NOBLOCK, False).more:
-                self._discarding = False
-                return True
-        return False
-
-    def _raise_if_closed(self, error: zmq.ZMQError) -> None:
-        if self.closed:
-            raise trio.ClosedResourceError("the socket is closed") from error
-
-
-class ZeromqPublisher:
-    """A bound PUB socket; made by `Bus.publisher`."""
-
-    def __init__(self, socket: "zmq.Socket[bytes]") -> None:
-        self.dropped = 0
-        self._socket = socket
-        self._send = super(zmq.Socket, socket).send
-        self.closed = False
-
-    def publish_nowait(self, topic: bytes, body: bytes) -> None:
-        if self.closed:
-            raise trio.ClosedResourceError("the socket is closed")
-        try:
-            self._send(topic, _NOBLOCK_MORE)
-        except zmq.Again:
-            # Somebody's queue is full, and nobody got it. Send again with drops allowed: the others must not suffer.
-            self.dropped += 1
-            self._socket.setsockopt(zmq.XPUB_NODROP, 0)
-            self._send(topic, _NOBLOCK_MORE)
-            self._send(body, _NOBLOCK)
-            self._socket.setsockopt(zmq.XPUB_NODROP, 1)
-        else:
-            self._send(body, _NOBLOCK)
-
-    def close(self) -> None:
-        self.closed = True
-        self._socket.close()
-
-
-def check_endpoint(endpoint: str) -> None:
-    """Raises ValueError, with a line for the operator, unless `endpoint` is one that we offer.
-
-    Offered: ipc:// with a file path, whose permissions the kernel enforces; and inproc://, which no other process can
-    reach. Every other transport lets in whoever can connect.
-    """
-    if endpoint.startswith(_INPROC) and len(endpoint) > len(_INPROC):
-        return
-    if not endpoint.startswith(_IPC):
-        raise ValueError(f"{endpoint}: only ipc:// endpoints are offered, they alone are guarded by file permissions")
-    path = endpoint.removeprefix(_IPC)
-    if path.startswith("@"):
-        raise ValueError(f"{endpoint}: abstract sockets ignore file permissions, name a path")
-    if not path or path == "*" or "\0" in path:
-        raise ValueError(f"{endpoint}: name the path of the socket file")
-    size = len(os.fsencode(path))
-    if size > IPC_PATH_LIMIT_BYTES:
-        raise ValueError(f"{endpoint}: the path has {size} bytes, the kernel takes {IPC_PATH_LIMIT_BYTES}")
-
-
-def socket_inode(path: str | Path) -> tuple[int, int, int] | None:
-    """Which socket file lies at `path`: (device, inode, change time in ns), or None when there is no socket.
-
-    Another process that binds there puts its own file in the place; a different answer means that the address was
-    taken over and the first owner is deaf. The change time is needed since file systems reuse inode numbers.
-    """
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    return (found.st_dev, found.st_ino, found.st_ctime_ns) if stat.S_ISSOCK(found.st_mode) else None
-
-
-def _bind(socket: "zmq.Socket[bytes]", endpoint: str, mode: int) -> None:
-    """Bind, or close the socket and raise BindFailed."""
-    try:
-        if endpoint.startswith(_IPC):
-            _bind_ipc(socket, endpoint, Path(endpoint.removeprefix(_IPC)), mode)
-        else:
-            socket.bind(endpoint)
-    except zmq.ZMQError as error:
-        socket.close()
-        raise BindFailed(endpoint, os.strerror(error.errno or 0)) from error
-    except BindFailed:
-        socket.close()
-        raise
-
-
-def _bind_ipc(socket: "zmq.Socket[bytes]", endpoint: str, path: Path, mode: int) -> None:
-    # os.path answers False where pathlib raises: a directory we may not look into is reported like a missing one.
-    if not os.path.isdir(path.parent):
-        raise BindFailed(endpoint, f"the directory {path.parent} does not exist or may not be entered")
-    if os.path.lexists(path) and socket_inode(path) is None:
-        raise BindFailed(endpoint, "a file that is no socket lies there; libzmq would delete it")
-    # chmod after the bind would leave a moment with the wrong mode. libzmq creates the file in this thread; a file
-    # that another thread makes meanwhile can only come out stricter, since all of ours name their own mode.
-    umask_before = os.umask(0o777 & ~mode)
-    try:
-        socket.bind(endpoint)
-    except zmq.ZMQError as error:
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EADDRINUSE):
-            detail = f"not allowed to create the socket file ({os.strerror(error.errno)})"
-            raise BindFailed(endpoint, detail) from error
-        raise
-    finally:
-        os.umask(umask_before)
-    found = stat.S_IMODE(path.lstat().st_mode)
-    if found != mode:
-        raise BindFailed(endpoint, f"the socket file has mode {found:04o} instead of {mode:04o}")
-
-
-@lru_cache(maxsize=PEER_TEXTS_LIMIT)
-def _peer_from(address: str) -> Peer | None:
-    """libzmq's text for an ipc peer, `localhost:uid:gid:pid`; None for any other text."""
-    parts = address.split(":")
-    if len(parts) != 4 or not all(part.isdecimal() for part in parts[1:]):
-        return None
-    return Peer(uid=int(parts[1]), gid=int(parts[2]), pid=int(parts[3]))
+def _distrust_newcomers(socket: "zmq.Socket[bytes]", max_frame_bytes: int) -> None:
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes)
+    # A socket with a domain takes no ZMTP older than 3.0 (libzmq 4.0, 2013), and asks nobody about it as long as no
+    # ZAP handler runs. Junk reads as the oldest ZMTP, which has no greeting that could fail: it would arrive as
+    # messages, and when it arrives while the socket is being closed, libzmq's I/O thread aborts the process
+    # (zmtp_engine.cpp, process_routing_id_msg: the pipe is gone, and the push that fails is asserted to succeed).
+    socket.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)

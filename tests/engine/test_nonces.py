@@ -16,8 +16,8 @@ from canceld.engine.nonces import (
     format_mark,
     parse_mark,
 )
-from canceld.panic import NONCE_GROWTH
-from canceld.panic_venues import NONCE_JUMPS
+from canceld.panic.door import NONCE_JUMPS
+from canceld.panic.state_files import NONCE_GROWTH
 
 NOW_NS = 1_763_600_000 * 10**9
 SECOND_NS = 10**9

@@ -17,11 +17,11 @@ from canceld.contract.frames import Malformed, UnreadableReply, decode_command, 
 from canceld.contract.ids import Reqid, Target
 from canceld.credentials import Secret
 from canceld.engine import intents, journal, journal_check, latch, leases, nonces
-from canceld.records import told
 from canceld.settings import BadSettings, Settings, parse, spot_ws_address
-from canceld.transport.zeromq import check_endpoint
+from canceld.transport.endpoints import check_endpoint
 from canceld.venues import futures_feed, futures_rest, spot_rest, spot_ws, spot_ws_v2
 from canceld.venues.prime_ws import Prime
+from canceld.verbs.journal import told
 from tests.frames import futures_feed as feed_samples
 from tests.frames import futures_rest as futures_samples
 from tests.frames import prime_ws as prime_samples

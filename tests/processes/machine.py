@@ -50,7 +50,8 @@ mkdir -p .{installed}/bin .{installed}/python .{installed}/site .{installed}/src
 mount --bind {python} .{installed}/python
 mount --bind {site} .{installed}/site
 # Copied, not bound: a clone that only its owner may enter would be closed to the service's user too.
-cp -r {source}/daemon {source}/systemd .{installed}/src/
+cp -r {source}/daemon .{installed}/src/canceld
+cp -r {source}/systemd .{installed}/src/
 chmod -R a+rX .{installed}/src
 mount --bind {exchange} .{installed}/exchange
 printf '%s\\n' {wrapper} > .{installed}/bin/canceld

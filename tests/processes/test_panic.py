@@ -13,7 +13,7 @@ import pytest
 
 from canceld.engine.latch import parse_latch
 from canceld.engine.nonces import format_mark, parse_mark
-from canceld.panic_venues import REFUSALS
+from canceld.panic.sweep import REFUSALS
 from tests.processes.peers import Dealer
 from tests.processes.stage import ROOT, Exchange, Program, Service, canceld, toml, until
 

@@ -12,8 +12,8 @@ import msgspec
 import trio
 from trio.testing import MockClock
 
-from canceld.app import OVERTAKE_MS
 from canceld.contract.ids import Venue
+from canceld.desks import OVERTAKE_MS
 from canceld.engine.pursuits.front import Pursuits
 from canceld.settings import LATE_WINDOW_S
 from canceld.sim.rates import FUTURES_BUDGET, UNLIMITED

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from canceld.tasks.telemetry import Histogram
+from canceld.tasks.telemetry import BOUNDS_US, Histogram, Ledger
 
 PRECISION = 1 / 32
 
@@ -59,3 +59,30 @@ def test_memory_does_not_grow_with_what_is_recorded() -> None:
     for _ in range(100_000):
         histogram.record(rng.randrange(10**9))
     assert len(histogram._buckets) <= 31 * 32
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_coarse_buckets_hold_what_does_not_exceed_their_bounds(seed: int) -> None:
+    rng = random.Random(seed)
+    durations = [round(rng.lognormvariate(14, 3)) for _ in range(2_000)]
+    histogram = Histogram()
+    for duration_ns in durations:
+        histogram.record(duration_ns)
+    told = histogram.cumulative()
+    assert len(told) == len(BOUNDS_US)
+    assert told == sorted(told)
+    for bound_us, count in zip(BOUNDS_US, told, strict=True):
+        assert sum(d <= bound_us * 1000 * (1 - PRECISION) for d in durations) <= count
+        assert count <= sum(d <= bound_us * 1000 for d in durations)
+    assert histogram.sum_ns == sum(durations)
+
+
+def test_a_ledger_has_a_row_for_each_venue_outcome_and_route() -> None:
+    ledger = Ledger()
+    ledger.record("spot", "acked", "ws", 150_000)
+    ledger.record("spot", "acked", "ws", 3_000_000)
+    ledger.record("prime", "unknown", "none", 2_000_000_000)
+    prime, spot = ledger.rows()
+    assert (prime["venue"], prime["outcome"], prime["route"], prime["count"]) == ("prime", "unknown", "none", 1)
+    assert (spot["count"], spot["sum_s"]) == (2, 0.00315)
+    assert [dict(spot["buckets"])[us] for us in (100, 200, 2_000, 5_000, 60_000_000)] == [0, 1, 1, 2, 2]

@@ -14,7 +14,7 @@ from ..resting import Row
 from .answers import Answers
 from .docket import Docket
 from .families import Families
-from .family import Child, Family, Sweep
+from .family import Child, Family, StandIn
 from .judgement import Judgement
 from .pursuit import Pursuit, ending, meant_newer
 from .questions import Questions
@@ -63,7 +63,7 @@ class Acceptance:
             due = [waiter for waiter in waiters if not meant_newer(waiter, attempt)]
             self._answers.reply(pursuit, due, ending(pursuit, pursuit.end), route, now_ns, now_ns)
             if not pursuit.done:
-                # These asked after the accepted request had left.
+                # The waiters left over asked after the accepted request had left, so they may mean a newer order.
                 pursuit.accepted_for_others()
                 self._sending.go(pursuit, now_ns)
                 self._docket.schedule(pursuit)
@@ -79,6 +79,7 @@ class Acceptance:
         self._docket.schedule(pursuit)
 
     def family_accepted(self, family: Family, attempt: Attempt[Pursuit], now_ns: int) -> None:
+        """The request of a family was accepted: nothing of it is sent again."""
         if family.children is not None or family.verdict is not None or family.said is ACCEPTED:
             return
         self._docket.close_attempt(family, attempt, now_ns)
@@ -99,6 +100,7 @@ class Acceptance:
             self._families.split(family, now_ns)
 
     def family_acked(self, family: Family, attempt: Attempt[Pursuit], ack: CancelAck, now_ns: int) -> None:
+        """One ack for a family's request: of one order, which it may name."""
         if ack.order_id is not None:
             if ack.order_id in family.named:
                 self._docket.counts.repeated_acks += 1
@@ -108,9 +110,9 @@ class Acceptance:
         self._count_acks(family, attempt, now_ns)
 
     def _count_acks(self, family: Family, attempt: Attempt[Pursuit], now_ns: int) -> None:
-        """Most acks do not name their order: a family is accepted when as many came as may be needed.
+        """Most acks do not name their order, so acks are counted: the family is accepted once enough came.
 
-        How many that is for a userref only a stream tells that had listed all that is open. Without one a list has to.
+        How many are enough for a userref only a stream knows that had listed everything open; else a list is asked for.
         """
         if self._judgement.accounted(family):
             self.family_accepted(family, attempt, now_ns)
@@ -118,7 +120,7 @@ class Acceptance:
             self._questions.ask(family, now_ns)
 
     def late_or_repeated(self, pursuit: Pursuit, attempt: Attempt[Pursuit], now_ns: int) -> None:
-        """An ack for a pursuit that is over: news only to those who were answered `unknown` without one."""
+        """An ack for a pursuit that is over. Only waiters answered `unknown` hear of it, once."""
         holder = self._answers.doubtful.get(pursuit.key, pursuit)
         if not holder.answered_unknown or pursuit.said is ACCEPTED:
             self._docket.counts.repeated_acks += 1
@@ -126,7 +128,7 @@ class Acceptance:
             self._answers.tell_late(holder, Acked(), route_of(attempt.lane), now_ns)
 
     def end_told(self, pursuit: Pursuit, attempt: Attempt[Pursuit], row: Row, now_ns: int) -> None:
-        """The answer to a cancel says how the very order ended that it was for."""
+        """The answer to a cancel names the end of its order."""
         if not pursuit.done:
             pursuit.bearer_ended(row, ours=pursuit.ours)
             self.accepted(pursuit, attempt, now_ns)
@@ -134,7 +136,7 @@ class Acceptance:
             self._answers.tell_late(holder, ending(holder, row), route_of(attempt.lane), now_ns)
 
     def revoked(self, pursuit: Pursuit, reject: CancelReject, now_ns: int) -> None:
-        """An order whose cancel was accepted, and reported so, is refused in the end: it may rest after all."""
+        """The venue accepted a cancel, `acked` was told, and now the venue refuses it: the order may rest after all."""
         waiters, pursuit.answered_acked = pursuit.answered_acked, ()
         pursuit.error = reject.error
         for waiter in waiters:
@@ -142,11 +144,11 @@ class Acceptance:
             outcome = Rejected(RULES[reject.fault].reject_class)
             settlement = self._answers.settlement(pursuit, waiter, outcome, "stream", now_ns)
             if type(ticket) is Child:
-                # Its walk may have been answered by now, or have gone after the order anew.
+                # The family may have been answered by now, or have sent another cancel for the order.
                 told = None if ticket.parent.done else (ticket.parent.children or {}).get(ticket.order_id)
                 if told is not None and type(told.outcome) is Acked:
                     self._families.child_told(ticket, settlement, now_ns)
-            elif type(ticket) is not Sweep:
+            elif type(ticket) is not StandIn:
                 self._docket.counts.late += 1
                 self._docket.effects.append(Late(ticket, settlement))
         self._docket.effects.append(
@@ -157,9 +159,9 @@ class Acceptance:
         )
 
     def one_refused(self, family: Pursuit, reject: CancelReject, now_ns: int) -> None:
-        """One order of a family was refused after as many had been accepted as were known."""
+        """The venue refused one order of a family that counts as accepted."""
         if reject.fault is Fault.NOT_OPEN:
-            # Of an order that had ended before there is nothing to say.
+            # That order had ended before: nothing rests.
             return
         if family.done:
             self._docket.effects.append(
@@ -175,6 +177,7 @@ class Acceptance:
         self._docket.schedule(family)
 
     def family_shrank(self, family: Family, route: Route, now_ns: int) -> None:
+        """An order of the family ended: with the last of them an accepted family is over."""
         if family.done or family.children is not None:
             return
         if not family.left and family.said is ACCEPTED:

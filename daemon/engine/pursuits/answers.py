@@ -5,11 +5,12 @@ from ...contract.outcomes import Acked, Outcome, Refused, Route, Settlement, Unk
 from ..effects import Answer, Late
 from ..resting import Row
 from .docket import Docket
-from .family import Child, Family, Sweep
+from .family import Child, Family, StandIn
 from .judgement import Judgement
 from .ports import Parent
 from .pursuit import Pursuit, Waiter, ending
 from .questions import Questions
+from .said import DENIED
 
 
 class Answers:
@@ -25,6 +26,7 @@ class Answers:
     def settlement(
         self, pursuit: Pursuit, waiter: Waiter, outcome: Outcome, route: Route, answered_ns: int | None
     ) -> Settlement:
+        """What a waiter is told. answered_ns: when the news came that settled it, None where it was the deadline."""
         refused = type(outcome) is Refused
         key = pursuit.key
         settlement = Settlement(
@@ -41,7 +43,8 @@ class Answers:
         return pursuit.with_residual(settlement, self._docket.resting)
 
     def expire(self, pursuit: Pursuit, now_ns: int) -> None:
-        # Its orders' verdicts are part of its own.
+        """Answer every waiter whose deadline has come with what can honestly be said; orders of a family first."""
+        # A family's verdict is made of its orders' verdicts, so those come first.
         for order_id in pursuit.unsettled_children:
             child = self._docket.pursued.get(Target("order_id", order_id))
             if child is not None:
@@ -54,16 +57,17 @@ class Answers:
         pursuit.answered_unknown += tuple(waiter for waiter, outcome in verdicts if isinstance(outcome, Unknown))
         for waiter, outcome in verdicts:
             self.answer(pursuit, waiter, outcome, "none", None, now_ns)
-        # Also when nobody was due: a deadline that stayed behind would be due for ever.
+        # Even when no waiter was due: a deadline in the past would be due again and again.
         self.go_on_or_finish(pursuit, now_ns)
 
     def settle(self, pursuit: Pursuit, outcome: Outcome, route: Route, now_ns: int) -> None:
+        """Answer every waiter: the pursuit is over."""
         self.reply(pursuit, pursuit.waiters, outcome, route, now_ns, now_ns)
 
     def reply(
         self, pursuit: Pursuit, due: list[Waiter], outcome: Outcome, route: Route, answered_ns: int | None, now_ns: int
     ) -> None:
-        """Answer some of those who wait; with the last of them the pursuit is over."""
+        """Answer the waiters in `due`; with the last waiter the pursuit is over."""
         answered = set(due)
         pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter not in answered]
         if isinstance(outcome, Unknown):
@@ -73,12 +77,14 @@ class Answers:
         self.go_on_or_finish(pursuit, now_ns)
 
     def go_on_or_finish(self, pursuit: Pursuit, now_ns: int) -> None:
+        """The earliest deadline of the waiters that are left counts from now on; without any the pursuit is over."""
         if pursuit.waiters:
             pursuit.deadline_ns = min(waiter.deadline_ns for waiter in pursuit.waiters)
         else:
             self.finish(pursuit, now_ns)
 
     def finish(self, pursuit: Pursuit, now_ns: int) -> None:
+        """The pursuit is over: no alarm, queue or question keeps it, and its attempts are awaited no longer."""
         pursuit.done = True
         if type(pursuit) is Family:
             del self._docket.families[pursuit]
@@ -96,7 +102,7 @@ class Answers:
             self._docket.close_attempt(pursuit, attempt, now_ns)
 
     def _remember_doubt(self, pursuit: Pursuit, now_ns: int) -> None:
-        """Keep those who were answered `unknown` findable by their order, together with those of an earlier pursuit."""
+        """Waiters answered `unknown` stay findable by their order, for late news."""
         earlier = self.doubtful.pop(pursuit.key, None)
         if earlier is not None:
             pursuit.answered_unknown = earlier.answered_unknown + pursuit.answered_unknown
@@ -109,18 +115,20 @@ class Answers:
     def answer(
         self, pursuit: Pursuit, waiter: Waiter, outcome: Outcome, route: Route, answered_ns: int | None, now_ns: int
     ) -> None:
+        """Answer one waiter: a client, or the family that the order belongs to."""
         settlement = self.settlement(pursuit, waiter, outcome, route, answered_ns)
         if type(waiter.ticket) is Child:
             self.parent.child_told(waiter.ticket, settlement, now_ns)
-        elif type(waiter.ticket) is not Sweep:
+        elif type(waiter.ticket) is not StandIn:
             self._docket.effects.append(Answer(waiter.ticket, settlement))
 
     def answer_ended(self, waiter: Waiter, row: Row, now_ns: int) -> None:
-        """The order is known to have ended before anybody asked: nothing is sent."""
+        """The order had ended before the command came: answer at once, send nothing."""
         pursuit = Pursuit(Target("order_id", row.order_id), waiter)
         self.answer(pursuit, waiter, ending(pursuit, row), "stream", now_ns, now_ns)
 
     def tell_late(self, pursuit: Pursuit, outcome: Outcome, route: Route, now_ns: int) -> None:
+        """News for waiters who were answered `unknown`: told once, as late."""
         waiters, pursuit.answered_unknown = pursuit.answered_unknown, ()
         if self.doubtful.get(pursuit.key) is pursuit:
             del self.doubtful[pursuit.key]
@@ -128,18 +136,18 @@ class Answers:
             settlement = self.settlement(pursuit, waiter, outcome, route, now_ns)
             if type(waiter.ticket) is Child:
                 self.parent.child_told(waiter.ticket, settlement, now_ns)
-            elif type(waiter.ticket) is not Sweep:
+            elif type(waiter.ticket) is not StandIn:
                 self._docket.counts.late += 1
                 self._docket.effects.append(Late(waiter.ticket, settlement))
 
     def conclude(self, pursuit: Pursuit, now_ns: int) -> None:
-        """Tell those who waited long enough that no such order is open, unless its state is still being asked for."""
-        if pursuit.denied_ns is not None and not pursuit.asking and not pursuit.done:
+        """Tell waiters whose window is over that no such order is open, unless a query for it is still out."""
+        if pursuit.said is DENIED and not pursuit.asking and not pursuit.done:
             due = [waiter for waiter in pursuit.waiters if self._judgement.is_denied(pursuit, waiter)]
             self.reply(pursuit, due, self._judgement.not_there(pursuit), pursuit.denied_route, now_ns, now_ns)
 
     def forget(self, now_ns: int) -> None:
-        """Drop those who were answered `unknown` too long ago to be told anything late."""
+        """Waiters answered `unknown` longer than `late_ns` ago hear nothing more."""
         doubtful = self.doubtful
         while doubtful and next(iter(doubtful.values())).finished_ns + self._docket.policy.late_ns <= now_ns:
             doubtful.pop(next(iter(doubtful))).answered_unknown = ()

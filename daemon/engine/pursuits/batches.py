@@ -118,5 +118,6 @@ class Batches:
                     pursuit.batched = True
                     self._refusals.refused(pursuit, attempt, fault, error, now_ns)
                 case _:
+                    # Unreadable, or an answer to another question: any of them may have worked.
                     self._sending.doubt(pursuit, answer, now_ns)
             self._docket.schedule(pursuit)

@@ -54,6 +54,7 @@ class Docket:
         return due_ns if due_ns < reopens_ns else reopens_ns
 
     def schedule(self, pursuit: Pursuit) -> None:
+        """Set the alarm for what the pursuit has to do next."""
         if pursuit.done:
             return
         due = min(pursuit.deadline_ns, pursuit.silent_ns, pursuit.retry_ns, pursuit.query_ns)
@@ -63,11 +64,13 @@ class Docket:
             heapq.heappush(self._heap, (due, self._tick, pursuit))
 
     def close_attempt(self, pursuit: Pursuit, attempt: Attempt[Pursuit], now_ns: int) -> None:
+        """This request is awaited no longer."""
         self.inflight.settle(attempt, now_ns)
         if pursuit.pending.get(attempt.lane) is attempt:
             del pursuit.pending[attempt.lane]
 
     def unqueue(self, pursuit: Pursuit) -> None:
+        """Take the pursuit out of the queue for the REST lane."""
         if pursuit.queued:
             pursuit.queued = False
             del self.rest_queue[pursuit]
@@ -80,6 +83,7 @@ class Docket:
     def decide(
         self, what: Literal["hedge", "fallback", "retry", "hold"], pursuit: Pursuit, lane: Lane | None, why: str
     ) -> None:
+        """Note for the record what was decided, and why."""
         told = why if pursuit.error is None else f"{why}; last heard: {pursuit.error}"
         self.decisions.append(Decided(what, pursuit.key, lane, told))
 

@@ -44,7 +44,7 @@ class Families:
         self._walk = Pace(WALK_PER_S, WALK_BURST)
 
     def relisted(self, family: Pursuit) -> bool:
-        """Have a session list what is open, where REST did not tell; False where none can."""
+        """REST gave no list: have a session list what is open. False where no session can."""
         assert type(family) is Family
         if not self._questions.relist(family):
             return False
@@ -52,16 +52,17 @@ class Families:
         return True
 
     def heard_of(self, row: Row) -> None:
-        """An order may have rested, or come to rest, just before a request for its family took effect."""
+        """An order appeared after its family's request had left: the request may have met it or missed it."""
         for family in self._docket.families:
             if family.sent and family.key == Target("userref", row.userref or 0) and row.order_id not in family.meant:
                 family.perhaps.add(row.order_id)
 
     def queried(self, family: Family, told: Set[Target], now_ns: int) -> None:
+        """A query or a list for this family was answered. told: every name that the answer mentions."""
         rows = [self._docket.resting.get(str(target.value)) for target in told if target.kind == "order_id"]
         resting = {row.order_id for row in rows if row is not None and not row.ended}
         if family.key.kind == "userref" and family.listed_whole:
-            # The list was of everything: what bears another userref, or none, is no business of this family's.
+            # The list was of everything: only orders under the family's userref count.
             userref = family.key.value
             resting = {row.order_id for row in rows if row is not None and not row.ended and row.userref == userref}
         if not self._docket.policy.mass:
@@ -77,8 +78,8 @@ class Families:
         if family.children is not None and family.verdict is None:
             news = sorted(resting - family.children.keys())
             if news and family.witnessed and (self._judgement.streamed(family) or not family.mute):
-                # Nobody knows whether they were placed before its request left, or since: they are neither canceled
-                # nor called gone.
+                # New orders under the userref: placed before the request left, or after? Until a stream tells, they
+                # are neither canceled nor called gone.
                 family.seen_ns = 0
                 family.asks_at(now_ns + self._docket.policy.hedge_ns)
                 return
@@ -98,13 +99,13 @@ class Families:
             family.mean(resting)
             self.split(family, now_ns)
         elif family.meant or family.oks:
-            # Its request was accepted by a venue of which nobody knew all that it meant, or what it meant is gone.
+            # The list is empty, and the request worked: `meant` is gone, or the venue accepted orders unknown to us.
             self._verify(family, family.ending(self._docket.resting), now_ns, family.listed_by)
         else:
             self._answers.conclude(family, now_ns)
 
     def _confirm(self, family: Family, due: list[Waiter], verdict: Outcome, route: Route, now_ns: int) -> None:
-        """Tell a verdict that a list has borne out: what was only accepted before is now proved to be gone."""
+        """Answer with a verdict that a list has confirmed. `Acked` becomes `Canceled` for waiters with proof."""
         if isinstance(verdict, Acked) and (proved := [waiter for waiter in due if waiter.proof]):
             due = [waiter for waiter in due if not waiter.proof]
             self._answers.reply(family, proved, Canceled(), route, now_ns, now_ns)
@@ -133,7 +134,7 @@ class Families:
         self.walk_on(family, now_ns)
 
     def walk_on(self, family: Family, now_ns: int) -> None:
-        """As many as the pace allows now, and all that are left when the time to wait for their answers has come."""
+        """Cancel as many orders as the pace allows; from half of the shortest deadline on, all that are left."""
         assert family.children is not None
         proof = any(waiter.proof for waiter in family.waiters)
         deadline_ns = family.last_deadline_ns
@@ -150,7 +151,7 @@ class Families:
             self.chase.submit(Child(family, order_id), Target("order_id", order_id), proof, deadline_ns, now_ns)
 
     def _walk_checked(self, family: Family, resting: set[str], now_ns: int) -> None:
-        """A list of all that is open came. What is not being gone after yet is; twice nothing, and it is over."""
+        """A list of all open orders came. New orders are gone after; two lists in a row without any end the walk."""
         family.seen_ns = family.listed_ns
         if family.children is None:
             family.children = {}
@@ -181,17 +182,17 @@ class Families:
             family.asks_at(now_ns + self._docket.policy.hedge_ns)
 
     def _give_bad_news(self, family: Family, outcome: Outcome, now_ns: int) -> None:
-        """Some of a walk's orders may rest for good. Whoever asked after the last list was asked for waits for one."""
+        """Some orders of the walk may rest for good. A waiter who asked after the last list waits for the next one."""
         self._answers.reply(family, self._who_saw(family), outcome, "stream", now_ns, now_ns)
         if not family.done:
             self._questions.ask(family, now_ns)
 
     def _tell_unproved(self, family: Family, outcome: Outcome, route: Route, now_ns: int) -> None:
-        """Answer those who did not ask for proof."""
+        """Answer the waiters without proof."""
         self._answers.reply(family, [w for w in self._who_saw(family) if not w.proof], outcome, route, now_ns, now_ns)
 
     def _who_saw(self, family: Family) -> list[Waiter]:
-        """Those for whom no order is missed of which nobody told; all, where the request is the venue's own."""
+        """Waiters who asked before the last list was asked for; all of them where the venue has a mass cancel."""
         return [waiter for waiter in family.waiters if self._docket.policy.mass or family.seen_for(waiter)]
 
     def split(self, family: Pursuit, now_ns: int) -> None:
@@ -238,7 +239,7 @@ class Families:
         self._judge_children(family, settlement.route, settlement.answered_ns, now_ns)
 
     def _judge_children(self, family: Family, route: Route, answered_ns: int | None, now_ns: int) -> None:
-        """Once all of a split family's orders are settled, and nothing else can rest under its name, so is the family.
+        """Settle a split family once all its orders are settled and nothing else can rest under its name.
 
         route, answered_ns: of the news that settled the last of them.
         """
@@ -261,27 +262,26 @@ class Families:
                 if not family.done and isinstance(outcome, Acked):
                     self._verify(family, outcome, now_ns)
         elif isinstance(outcome, Acked | Canceled) and not self._judgement.unlisted(family):
-            # News only to those who were answered `unknown`; no list has proved more than that it was accepted.
+            # Only waiters answered `unknown` hear of it. No list has confirmed it, so it is `Acked` at most.
             self._answers.tell_late(family, Acked(), route, now_ns)
 
     def _verify(self, family: Family, outcome: Outcome, now_ns: int, route: Route = "stream") -> None:
-        """Nothing that it is known to have meant rests, but its request may have reached no order nobody told us of.
+        """Every order we knew is off the book. One we never heard of may have been missed; only a list can tell.
 
-        A list of open orders must bear that out, asked for when no order can still be on its way in. Who did not ask
-        for proof need not wait for it.
+        The list is asked for once no order can still be on its way in. A waiter without proof is answered before it.
         """
         family.verdict = outcome
         if isinstance(outcome, Canceled):
             self._tell_unproved(family, Acked(), route, now_ns)
         if not family.done and not self._docket.policy.mass:
-            # Looks are repeated until two in a row show nothing, so the first can be made now.
+            # Two lists in a row have to show nothing; the first may be asked for now.
             self._questions.ask(family, now_ns)
         elif not family.done:
             family.asks_at(max(now_ns, min(self._judgement.window_ns(family, waiter) for waiter in family.waiters)))
             self._docket.schedule(family)
 
     def nothing_awaited(self, family: Pursuit, now_ns: int) -> None:
-        """It was accepted, and no event of an order is to be waited for."""
+        """The venue accepted the request, and no order is left whose end a stream could tell."""
         assert type(family) is Family
         if family.meant:
             self.over(family, "stream", now_ns)
@@ -290,9 +290,9 @@ class Families:
             self._questions.ask(family, now_ns)
 
     def over(self, family: Family, route: Route, now_ns: int) -> None:
-        """Nothing rests of what an accepted family is known to have meant.
+        """No order in `meant` of an accepted family rests.
 
-        An order under its userref that was heard of only since may have been meant too, and may yet be refused.
+        An order under its userref that appeared later may have been met too, and its cancel may yet be refused.
         """
         known = family.key.kind == "all" or self._docket.resting.open_under(int(family.key.value)) <= family.meant
         if known:

@@ -27,12 +27,18 @@ from .pursuit import Pursuit, Waiter, closed_state
 class Family(Pursuit):
     """Every order under a userref, or every order there is, being cancelled by one request.
 
-    `meant` are the orders it is after, as far as the order stream knew them when it left, `left` those of them not
-    known to have ended, `perhaps` those heard of since, which it may have met too, `mute` the lanes that had its
-    request and were silent for too long, and when they had been. The venue answers per order and does not say whose
-    answer it is. When the request cannot be relied on any more the family is split: `children` holds what became of
-    each order by its own id. Where the venue has no such request it is split from the start, and `unwalked` are the
-    orders whose cancels have to wait their turn.
+    BY REQUEST → ACCEPTED → OVER; BY REQUEST → SPLIT → VERIFYING → OVER; without a mass cancel at the venue
+    WALKING → CONFIRMING (clean looks) → OVER.
+
+    `meant`    orders that the request is after: those that the order stream knew when it left
+    `left`     those of `meant` that are not known to have ended
+    `perhaps`  orders heard of since: the request may have met them
+    `named`    orders that an ack of the venue named
+    `mute`     lane → when it had been silent for too long after carrying the request
+    `children` order id → its settlement (None: not yet), once the family is split and each order goes by its own id
+    `unwalked` orders of a split family whose cancels wait for their turn
+
+    The venue answers once an order and most answers do not name theirs.
     """
 
     lists = True
@@ -46,17 +52,17 @@ class Family(Pursuit):
     """Whether it was of everything, and not of this family alone."""
     oks = 0
     otherwise = 0
-    """How many ended without having been canceled: no ack will come for them."""
+    """How many of `meant` ended by a fill or an expiry: no ack will come for them."""
     sent_for = 0
     """How many requests may have left for its orders one by one."""
     verdict: Outcome | None = None
-    """What its orders came to, as long as no list of open orders has borne it out."""
+    """What its orders came to. It is told once a list of open orders confirms it."""
     witnessed = False
     """Whether a stream had listed all that is open when its request left."""
     seen_ns = 0
-    """When the last list that was taken in was asked for: of what came later it tells those nothing who asked later."""
+    """When the newest list that was taken in had been asked for. It proves nothing to a waiter who asked later."""
     clean_looks: tuple[int, ...] = ()
-    """When each of the lists was asked for that have borne it out, in a row."""
+    """When the lists were asked for that showed nothing open, in a row without a break."""
 
     def __init__(self, target: Target, waiter: Waiter) -> None:
         super().__init__(target, waiter)
@@ -68,7 +74,7 @@ class Family(Pursuit):
         self.unwalked: list[str] = []
 
     def seen_for(self, waiter: Waiter) -> bool:
-        """Whether a list asked for since this waiter asked was taken in: an order may rest of which nobody told."""
+        """Whether a list was taken in that had been asked for after this waiter asked."""
         return waiter.asked_ns <= self.seen_ns
 
     def looks_for(self, waiter: Waiter) -> int:
@@ -145,7 +151,7 @@ class Family(Pursuit):
 
     @property
     def complete(self) -> bool:
-        """Whether as many orders were accepted as are known to be needed; of an unknown family one says it all."""
+        """Whether the venue accepted as many orders as `meant` needs; one is enough where no order is known."""
         return self.oks >= max(1, len(self.meant) - self.otherwise)
 
     def combined(self) -> Outcome:
@@ -162,7 +168,7 @@ class Family(Pursuit):
         return NotOpen()
 
     def ending(self, resting: Resting) -> Outcome:
-        """How it is reported when nothing of it rests: as canceled unless all of it had ended otherwise."""
+        """The outcome when no order of it rests: canceled, unless every order had ended in another way."""
         rows = [row for i in sorted(self.meant) if (row := resting.get(i)) is not None and row.ended]
         filled_qty = rows[0].filled_qty if len(rows) == len(self.meant) == 1 else None
         if rows and len(self.meant) - len(self.left) == self.otherwise:
@@ -177,5 +183,5 @@ class Child(NamedTuple):
     order_id: str
 
 
-class Sweep:
-    """The ticket of a request for everything that stands in for many cancels: they have tickets of their own."""
+class StandIn:
+    """The ticket of one request that stands in for many cancels, each of which has a ticket of its own."""

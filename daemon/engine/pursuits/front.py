@@ -28,14 +28,14 @@ from .answers import Answers
 from .batches import Batches
 from .docket import Docket
 from .families import Families
-from .family import Family, Sweep
+from .family import Family, StandIn
 from .judgement import Judgement
 from .names import Names
 from .pursuit import Pursuit, Waiter, ending
 from .questions import Questions
 from .refusals import Refusals
 from .rest import Rest
-from .said import ACCEPTED
+from .said import ACCEPTED, DENIED
 from .sending import Sending
 from .sessions import Sessions
 from .states import States
@@ -88,7 +88,7 @@ class Pursuits(Docket):
             if bearer is not None and bearer.status == "open":
                 order = Target("order_id", bearer.order_id)
                 pursued = self.pursued.get(order)
-                # Once it was accepted the name may have been given to a newer order.
+                # An accepted order may be gone, and a newer order may bear its name by now.
                 key = order if pursued is None or pursued.said is not ACCEPTED else target
         elif target.kind != "order_id":
             self._submit_family(target, waiter, now_ns)
@@ -174,7 +174,7 @@ class Pursuits(Docket):
                 continue
             pursuit = self.pursued[target] = Pursuit(target, Waiter(ticket, target, proof, deadline_ns, now_ns))
             swept.append(pursuit)
-        family = Family(EVERYTHING, Waiter(Sweep(), EVERYTHING, False, deadline_ns, now_ns))
+        family = Family(EVERYTHING, Waiter(StandIn(), EVERYTHING, False, deadline_ns, now_ns))
         family.swept = tuple(swept)
         self.families[family] = None
         self._sending.send(family, REST, now_ns)
@@ -184,6 +184,7 @@ class Pursuits(Docket):
             self.schedule(pursuit)
 
     def join(self, pursuit: Pursuit, waiter: Waiter, now_ns: int) -> None:
+        """One waiter more for an order that is being cancelled already: no second request leaves for it."""
         if pursuit.said is ACCEPTED and self._judgement.acceptance_failed(pursuit, now_ns):
             pursuit.taken_back()
             self._sending.go(pursuit, now_ns)
@@ -195,15 +196,14 @@ class Pursuits(Docket):
         pursuit.waiters.append(waiter)
         if waiter.deadline_ns < pursuit.deadline_ns:
             pursuit.deadline_ns = waiter.deadline_ns
-        if pursuit.denied_ns is not None and pursuit.retry_ns == FAR_NS and not pursuit.pending:
-            # Only a query was still awaited, by those whose windows were over; this one has a window of its own.
+        if pursuit.said is DENIED and pursuit.retry_ns == FAR_NS and not pursuit.pending:
+            # The earlier waiters' windows are over and they wait for a query alone; the new waiter has his own window.
             self._refusals.plan_reask(pursuit, now_ns)
         self.schedule(pursuit)
 
     def _submit_family(self, target: Target, waiter: Waiter, now_ns: int) -> None:
         for family in self.families:
-            # A request that left already may have passed the venue before an order was placed that this client means,
-            # and so may a list that was asked for because none could leave.
+            # A request (or a list, where none could leave) from before this command may miss an order placed since.
             begun = bool(family.sent) or (self.policy.mass and (family.asked or family.children is not None))
             if family.key == target and not begun:
                 self.join(family, waiter, now_ns)
@@ -214,7 +214,7 @@ class Pursuits(Docket):
         self.schedule(family)
 
     def give_up(self, now_ns: int) -> None:
-        """Answer everybody now with what can honestly be said: the process is about to end."""
+        """Answer every waiter now with what can honestly be said: the process is about to end."""
         everyone = [*self.pursued.values(), *self.families]
         for pursuit in everyone:
             for waiter in pursuit.waiters:
@@ -269,7 +269,7 @@ class Pursuits(Docket):
     @property
     def idle(self) -> bool:
         """Whether nothing is pursued, awaited or queued."""
-        waiting = self.inflight.waiting or self._questions.looks or self.rest._urgent or self.rest._requests
+        waiting = self.inflight.waiting or self._questions.looks or self.rest.waiting
         return not (self.active or self.held or self.rest_queue or self._questions.queries or waiting)
 
     def go(self, pursuit: Pursuit, now_ns: int) -> None:

@@ -54,6 +54,7 @@ class Judgement:
         return None
 
     def is_denied(self, pursuit: Pursuit, waiter: Waiter) -> bool:
+        """Whether the venue's last denial is final for this waiter: asked after his window, and no stream shows it."""
         denied_ns = pursuit.denied_ns
         if denied_ns is None or denied_ns < self.window_ns(pursuit, waiter):
             return False
@@ -73,7 +74,7 @@ class Judgement:
         return NotOpen()
 
     def window_ns(self, pursuit: Pursuit, waiter: Waiter) -> int:
-        """Until when an order that this command is after may still appear; only a denial asked for then is the last."""
+        """Until then the waiter's order may still appear. A denial counts for him when its request left later."""
         if pursuit.bearer is not None:
             # The order that the name stood for is known, and has ended.
             return waiter.asked_ns
@@ -90,14 +91,14 @@ class Judgement:
         return row is not None and row.status == "open"
 
     def unlisted(self, family: Family) -> bool:
-        """Whether nobody has told all that its request by userref may have met: no stream, and no list since."""
+        """Whether its request by userref may have met orders unknown to us: no stream has told all, and no list."""
         if not self._docket.policy.mass or family.key.kind != "userref":
             return False
         return not (self.streamed(family) or family.seen_ns)
 
     def streamed(self, family: Family) -> bool:
-        """Whether a stream can be relied on to have told all. Not one that left a request unanswered: it may be mute.
-        And none where more orders were canceled than were told of."""
+        """Whether some stream has told of every order. A stream that left a request unanswered may be dead, and none
+        has told all where the venue canceled more orders than the streams showed."""
         if family.oks > len(family.meant | family.perhaps):
             return False
         lanes, mute = self._docket.lanes, family.mute
@@ -105,7 +106,7 @@ class Judgement:
         return family.witnessed and any(heard.get(lane, 0) >= mute.get(lane, 0) for lane in lanes.witnesses)
 
     def accounted(self, family: Family) -> bool:
-        """Whether as many orders were accepted as its request can have meant."""
+        """Whether the venue accepted as many orders as the request can have met."""
         if family.key.kind != "userref":
             return family.complete
         if self.unlisted(family):
@@ -113,15 +114,15 @@ class Judgement:
         return family.oks >= max(1, len(family.meant | family.perhaps) - family.otherwise)
 
     def acceptance_failed(self, pursuit: Pursuit, now_ns: int) -> bool:
-        """Whether it was accepted so long ago that its order would be gone, and the order stream still shows it."""
+        """Whether the acceptance did not hold: long after it, the order stream still shows the order open."""
         assert pursuit.acked_ns is not None
         old = pursuit.acked_ns + self._docket.policy.hedge_ns < now_ns
         return old and pursuit.key.kind == "order_id" and self.seen_open(pursuit)
 
     def takes_back(self, pursuit: Pursuit, attempt: Attempt[Pursuit], reject: CancelReject) -> bool:
-        """Whether a refusal is of the very request that was accepted, and the order has not ended since.
+        """Whether the refusal answers the same request that was accepted, and the order has not ended since.
 
-        The second request of a hedge comes too late as a rule, and says nothing about the first.
+        A refusal of the hedge's second request says nothing about the first: it came too late, as it mostly does.
         """
         if attempt.reqid != pursuit.accepted_by or reject.fault is Fault.NOT_OPEN:
             return False
@@ -135,7 +136,7 @@ class Judgement:
         return pursuit.symbol if row is None or row.symbol is None else row.symbol
 
     def is_of_one(self, family: Family, fault: Fault) -> bool:
-        """Whether a refusal may be of one order of a family only, without saying whose: each then goes alone."""
+        """Whether the refusal may be of one order of the family only, unnamed: then each order goes by its own id."""
         if family.children is not None:
             return True
         if family.key.kind != "userref":

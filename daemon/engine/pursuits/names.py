@@ -1,4 +1,4 @@
-"""Who goes on by client order id: a name outlives the order that bore it, and may come to mean another."""
+"""Waiters by client order id: a name outlives its order, and a newer order may bear it."""
 
 from ...contract.ids import Target
 from ..resting import Row
@@ -33,7 +33,7 @@ class Names:
         if not by_name:
             return
         pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter.target.kind != "cl_ord_id"]
-        # Its deadline was perhaps theirs: left as it is, it would stay due for ever.
+        # The earliest deadline may have been of a waiter who left.
         self._answers.go_on_or_finish(pursuit, now_ns)
         named = by_name[0].target
         order_id = self._docket.resting.open_as(str(named.value))
@@ -49,7 +49,7 @@ class Names:
         else:
             for waiter in by_name:
                 self.chase.join(follower, waiter, now_ns)
-        # What left for them stays known, so that nobody is told that nothing did.
+        # Requests that left before count for the follower too: `refused` would claim that none did.
         follower.sent = pursuit.sent + follower.sent
         follower.first_sent_ns = pursuit.first_sent_ns or follower.first_sent_ns
         self._docket.schedule(follower)
@@ -57,7 +57,7 @@ class Names:
     def identify(self, named: Target, order: Target) -> None:
         """A pursuit by client order id goes on under the order's own id: others join it, and its state can be asked."""
         pursuit = self._docket.pursued.get(named)
-        # One that was accepted already went after whatever bore the name then; this order may be a newer one.
+        # An accepted cancel hit whichever order bore the name then; this may be a newer order.
         if pursuit is not None and pursuit.said is not ACCEPTED and order not in self._docket.pursued:
             del self._docket.pursued[named]
             self._docket.pursued[order] = pursuit

@@ -91,7 +91,7 @@ class Pursuit:
     stranded = False
     """No route was free when it wanted one: the next session that comes up takes it."""
     crowded = False
-    """It was to go as a batch, because single requests for it and its like would overdraw the budget."""
+    """It is to go as a batch: single requests for so many orders would overdraw the budget."""
     batched = False
     """It was in a batch that was refused: another batch would fare no better."""
     single = False
@@ -101,8 +101,7 @@ class Pursuit:
 
     # The doubt.
     ambiguous = False
-    """An attempt may have taken effect without our having heard of it. Cleared where it turns out that no byte of it
-    had left, and nowhere else."""
+    """An attempt may have worked without our having heard of it. Cleared in one place: no byte of it had left."""
 
     # The question.
     asked = False
@@ -159,7 +158,7 @@ class Pursuit:
 
     def accepted_for_others(self) -> None:
         """The acceptance was of an earlier order; whoever is left asked by the name after its request had left."""
-        self.acked_ns = None
+        self.acked_ns = self.acked_by = None
         self._falls_back()
 
     def denied(self, route: Route, sent_ns: int) -> None:

@@ -32,7 +32,7 @@ class Questions:
             self.queries[pursuit] = None
             self._docket.effects.append(RestReady())
             return
-        # The session that is used least can tell as well as any other, and best when another one has gone mute.
+        # The session used least tells as well as any other, and better where the busy one has gone mute.
         live = self._docket.lanes.live[::-1]
         if live:
             live = pursuit.askers(live, now_ns)
@@ -58,22 +58,24 @@ class Questions:
         self.crowd.append(pursuit)
 
     def look(self, asker: Pursuit | Call | list[Pursuit], lane: Lane, order_id: str | None) -> None:
+        """Ask on a session for one order's state, or (order_id None) for all that is open."""
         self._docket.counts.queries += 1
         reqid = self._docket.reqids.draw()
         self.looks[reqid] = (lane, asker)
         self._docket.effects.append(Look(lane, reqid, order_id))
 
     def relist(self, asker: Pursuit | Call) -> bool:
-        """Have the least used session list anew what is open, because REST did not tell; False where none can."""
+        """REST did not tell: have the least used session list anew what is open. False where no session can."""
         if not self._docket.policy.relists or not self._docket.lanes.live:
             return False
         lane = self._docket.lanes.live[-1]
-        # Its stream is ended for this, and tells nobody what is placed before it begins anew with its list.
+        # Its stream is ended for this: orders placed before it begins anew are not told.
         self._docket.lanes.witnesses.discard(lane)
         self.look(asker, lane, None)
         return True
 
     def next_query(self, now_ns: int) -> Call | None:
+        """The next question for REST: one list for all families, or as many orders as one query may name."""
         asked: list[Pursuit] = []
         for pursuit in list(self.queries):
             if pursuit.lists:
@@ -100,7 +102,7 @@ class Questions:
         return Call(form="open_orders", targets=(key,), pursuits=tuple(families), asked_ns=now_ns)
 
     def look_up(self, pursuit: Pursuit, now_ns: int) -> None:
-        """It may have been cancelled, and nobody says so: ask for its state, and cancel it alone if it rests."""
+        """The answer leaves open whether it was cancelled: ask for its state, and cancel it alone if it rests."""
         pursuit.doubted()
         pursuit.single = True
         self.ask(pursuit, now_ns)

@@ -1,5 +1,7 @@
 """The venue said no to a cancel: the rule of `reactions` for this answer is carried out."""
 
+from typing import assert_never
+
 from ...contract.evidence import CancelReject, Fault
 from ..effects import Redial, RenewToken
 from ..inflight import Attempt
@@ -66,7 +68,7 @@ class Refusals:
             self._resolve(pursuit, now_ns)
             return
         if fault is Fault.THROTTLED:
-            # Only an order that is there is weighed: an earlier denial does not hold any more.
+            # The venue weighs only orders that rest: this one is there, whatever an earlier denial said.
             pursuit.weighed()
         match rule.reaction:
             case Reaction.AGAIN:
@@ -83,11 +85,11 @@ class Refusals:
             case Reaction.NEW_TOKEN if lane != REST and lane not in pursuit.renewed:
                 pursuit.renewed |= {lane}
                 if self._docket.lanes.renewed_since(lane, attempt.sent_ns):
-                    # It left with the token before this one: a burst must not cost a token for each of its refusals.
+                    # The request left with the older token; the lane has a newer one, which costs no renewal.
                     self._sending.go_renewed(pursuit, lane, now_ns)
                 elif self._docket.lanes.await_token(lane, pursuit):
                     self._docket.effects.append(RenewToken(lane))
-            case _:
+            case Reaction.RESOLVE | Reaction.ONCE_ELSEWHERE | Reaction.NEW_TOKEN:
                 if rule.reaction is Reaction.NEW_TOKEN and lane != REST:
                     self._docket.effects.append(Redial(lane, error))
                 pursuit.refused |= {lane}
@@ -97,6 +99,8 @@ class Refusals:
                     self._sending.send(pursuit, other, now_ns)
                 else:
                     self._sending.reject_if_final(pursuit, now_ns)
+            case _:
+                assert_never(rule.reaction)
 
     def _batch_throttled(self, pursuit: Pursuit, now_ns: int) -> bool:
         """Orders over the pair's ceiling go as one REST batch, which the venue takes also then."""
@@ -109,13 +113,13 @@ class Refusals:
         if len(docket.throttled) < 2 and not any(queued.key.kind == "order_id" for queued in docket.rest_queue):
             again_ns = now_ns + RULES[Fault.THROTTLED].pause_ms * MS
             if not pursuit.overdrawn and any(waiter.deadline_ns > again_ns for waiter in pursuit.waiters):
-                # A moment's patience may find it company or room; both failing, it goes as a batch of one.
+                # Within the pause other orders may join the batch, or the counter may fall; else a batch of one goes.
                 pursuit.overdrawn = True
                 return False
         throttled, docket.throttled = docket.throttled, {}
         for member in throttled:
             member.overdrawn = True
-            # The venue weighs it, so it knows it: this is not the id that spoils a batch.
+            # The venue knows this id, so it cannot be the one that spoils a batch.
             member.single = False
             member.unpaused()
             self._sending.send(member, REST, now_ns)
@@ -125,9 +129,8 @@ class Refusals:
     def _resolve(self, pursuit: Pursuit, now_ns: int) -> None:
         """The venue knows no such open order. Find out which kind of not knowing it is.
 
-        It may have ended, it may never have been, it may not be there yet, and it may have been ended by an attempt of
-        ours whose answer we lost. Attempts that are still silent do not hold this up: they can end the order, but they
-        cannot make it appear.
+        The order may have ended; it may never have been; it may not be there yet; an attempt of ours whose answer was
+        lost may have ended it. Attempts still out do not hold this up: they can end the order, never make it appear.
         """
         if self._judgement.seen_open(pursuit) or not pursuit.asked:
             self._questions.ask(pursuit, now_ns)
@@ -138,23 +141,21 @@ class Refusals:
             self.plan_reask(pursuit, now_ns)
 
     def plan_reask(self, pursuit: Pursuit, now_ns: int) -> None:
+        """When to send the cancel again after a denial: while the order may not be there yet, with growing pauses."""
         pause_ns = REASK_MS[min(pursuit.reasks, len(REASK_MS) - 1)] * MS
         pursuit.reasks += 1
         pursuit.listens(FAR_NS)
         if self._judgement.seen_open(pursuit):
-            # The order stream and the answer contradict each other: one of them is behind.
+            # The stream shows it open and the answer denies it: one of them is behind, so it is sent again.
             pursuit.retries_at(now_ns + pause_ns)
             return
         waiting = [waiter for waiter in pursuit.waiters if not self._judgement.is_denied(pursuit, waiter)]
         windows = [self._judgement.window_ns(pursuit, waiter) for waiter in waiting]
-        # With none left only the query is waited for.
+        # With every window over, only the query's answer is waited for.
         pursuit.retries_at(max(now_ns, min(now_ns + pause_ns, *windows)) if windows else FAR_NS)
 
     def fault_of_named(self, pursuit: Pursuit, reject: CancelReject) -> Fault:
-        """What a refusal comes to, by the order that it names: that is the one which a client order id stood for.
-
-        Whatever the venue's words for it are, one that is known to have ended is not open, and no other was meant.
-        """
+        """The refusal names an order, which bears the client order id; if that has ended, the fault is NOT_OPEN."""
         row = None if reject.order_id is None else self._docket.resting.get(reject.order_id)
         if row is None or not row.ended or pursuit.key.kind != "cl_ord_id":
             return reject.fault

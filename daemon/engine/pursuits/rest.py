@@ -5,6 +5,7 @@ request counted as unsent of which a byte may have reached the venue.
 """
 
 from collections import deque
+from typing import assert_never
 
 import msgspec
 
@@ -71,15 +72,14 @@ class Rest:
         return bool(self._docket.rest_queue or self._questions.queries or self._requests)
 
     def request(self, form: Form, owner: CallOwner, now_ns: int, *, urgent: bool, target: Target = EVERYTHING) -> None:
-        """Have everything, or one order, cancelled, or all that is open listed, for somebody who is told the answer.
+        """Have everything or one order cancelled, or all that is open listed; `owner` hears the answer.
 
         urgent: by `next_urgent`, beside all other calls.
         """
         call = Call(form=form, targets=(target,), owner=owner, asked_ns=now_ns)
         if self._docket.policy.rest and urgent:
-            # One that nobody has begun yet is the same question, asked earlier: behind a venue that stalls for minutes
-            # a queue of them would grow, and what is asked last would be heard last.
-            # A drill's, which asks the same in another matter, is another question.
+            # A waiting call of the same form and kind of owner asks the same: the new one replaces it, so that no queue
+            # grows behind a venue that stalls. A drill's call is another matter than a sweep's.
             self._urgent = deque(
                 waiting for waiting in self._urgent if waiting.form != form or type(waiting.owner) is not type(owner)
             )
@@ -92,6 +92,11 @@ class Rest:
             self._questions.look(call, self._docket.lanes.live[-1], None)
         else:
             owner.call_failed(call, False, f"no {self._docket.venue} session is up", now_ns)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a call of an owner waits to be made."""
+        return bool(self._urgent or self._requests)
 
     @property
     def wants_urgent(self) -> bool:
@@ -164,8 +169,10 @@ class Rest:
                 self._cancel_answered(call.attempts[0], answer, now_ns)
             case "batch":
                 self._batch_answered(call, answer, now_ns)
-            case _:
+            case "query" | "open_orders":
                 self._states.query_answered(call, answer, now_ns)
+            case _:
+                assert_never(call.form)
 
     def failed(self, call: Call, left: bool, why: str, now_ns: int) -> None:
         """A REST call came to no answer. left: whether any byte of it may have reached the venue."""
@@ -214,11 +221,12 @@ class Rest:
             case _ if pursuit.done or pursuit.said is ACCEPTED:
                 return
             case RestCanceled():
-                # No order was cancelled and no error was named: as good as "no such open order".
+                # Count 0 without an error means "no such open order".
                 self._refusals.refused(pursuit, attempt, Fault.NOT_OPEN, "count 0", now_ns)
             case RestFailed(fault=fault, error=error):
                 self._refusals.refused(pursuit, attempt, fault, error, now_ns)
             case _:
+                # Unreadable, or an answer to another question: the cancel may have worked.
                 self._sending.doubt(pursuit, answer, now_ns)
         self._docket.schedule(pursuit)
 

@@ -45,7 +45,7 @@ class Sending:
         self._any_name = not docket.policy.uuids
 
     def diverted(self, pursuit: Pursuit, now_ns: int) -> bool:
-        """Send it on in another way than by its own request, where that is called for."""
+        """Whether it went on in another way: its name is followed, or the family is split."""
         if pursuit.end is not None:
             self._names.follow(pursuit, now_ns)
             return pursuit.done
@@ -70,13 +70,13 @@ class Sending:
             self.send(pursuit, lane, now_ns)
 
     def _way_for(self, pursuit: Pursuit, now_ns: int) -> Lane | None:
-        """The best route there is now. What has not left at all goes also where a budget was spent by others: they
-        would take what comes back of it for as long as they are many, and a budget refuses nobody."""
+        """The best route there is now. A pursuit that has not left yet may overdraw a spent budget: otherwise many
+        others could keep it waiting for ever, and a budget refuses nobody."""
         lane = next(self._docket.lanes.free_for(pursuit, now_ns), None)
         return lane if lane is not None or pursuit.sent else self._docket.lanes.spent_for(pursuit)
 
     def elsewhere(self, pursuit: Pursuit, now_ns: int) -> None:
-        """An attempt is over without a verdict: on to the next route now, or to any route after a pause."""
+        """An attempt ended without a verdict: take the next untried route now, or any route after a pause."""
         if self.diverted(pursuit, now_ns):
             return
         lane = self._docket.lanes.untried_for(pursuit, now_ns)
@@ -91,6 +91,7 @@ class Sending:
         pursuit.strands(now_ns + pause * MS)
 
     def send(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
+        """Send it on this lane now, or queue it for REST; without a symbol that the venue wants, it waits for that."""
         pursuit.listens(now_ns + self._docket.policy.hedge_ns)
         if pursuit.stranded:
             pursuit.stranded = False
@@ -121,12 +122,14 @@ class Sending:
         self._later(pursuit, now_ns)
 
     def named_at_last(self, pursuit: Pursuit, now_ns: int) -> None:
+        """A client named the symbol that the pursuit waited for."""
         if pursuit.nameless:
             pursuit.has_symbol()
             self.go(pursuit, now_ns)
             self._docket.schedule(pursuit)
 
     def open(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> Attempt[Pursuit]:
+        """Enter a request that is about to leave on this lane."""
         if pursuit.swept:
             self._sweep_left(pursuit, lane, now_ns)
         attempt = self._docket.inflight.open(pursuit, lane, now_ns)
@@ -136,11 +139,12 @@ class Sending:
         return attempt
 
     def wants(self, pursuit: Pursuit, lane: Lane) -> bool:
+        """Whether a request for it may still leave on this lane."""
         return pursuit.said is not ACCEPTED and lane not in pursuit.pending and not pursuit.barred
 
     def hedge(self, pursuit: Pursuit, now_ns: int) -> None:
         """Silence: a second route beside the first. The first is not given up, and nothing is concluded."""
-        # A stream that has told nothing since the request left may be dead too, whichever session's it is.
+        # A stream silent since the request left may be dead too.
         sent_ns, lanes = pursuit.first_sent_ns or 0, self._docket.lanes
         pursuit.hushed([lane for lane in lanes.witnesses if lanes.heard_ns.get(lane, 0) < sent_ns], now_ns)
         if self.diverted(pursuit, now_ns):
@@ -151,10 +155,11 @@ class Sending:
             self._docket.decide("hedge", pursuit, lane, f"no answer in {self._docket.policy.hedge_ns // MS} ms")
             self.send(pursuit, lane, now_ns)
         else:
-            # Every route is silent. The order's state may still be had.
+            # Every route was tried and is silent: ask for the order's state.
             self._questions.ask(pursuit, now_ns)
 
     def go_renewed(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
+        """The lane has a new token: send it there, or wherever is best if the lane is gone."""
         takes = lane in self._docket.lanes.live and self._docket.lanes.fits(pursuit, lane)
         if takes and self._docket.mode != "maintenance" and not pursuit.barred:
             self.send(pursuit, lane, now_ns)
@@ -162,12 +167,13 @@ class Sending:
             self.go(pursuit, now_ns)
 
     def doubt(self, pursuit: Pursuit, answer: RestAnswer, now_ns: int) -> None:
+        """The answer cannot be read, so the cancel may have worked."""
         pursuit.doubted()
         pursuit.error = getattr(answer, "why", "an answer to another question")
         self.elsewhere(pursuit, now_ns)
 
     def _sweep_left(self, family: Pursuit, lane: Lane, now_ns: int) -> None:
-        """The request for everything leaves, and with it those it is for; the answer or the stream tells of each."""
+        """The request for everything leaves, and with it each cancel that it stands in for."""
         for pursuit in family.swept:
             if pursuit.done:
                 continue
@@ -175,14 +181,14 @@ class Sending:
             self._docket.schedule(pursuit)
 
     def again_at(self, pursuit: Pursuit, at_ns: int, now_ns: int) -> None:
-        """Plan one more try, unless nobody will be waiting by then: then the refusal is the answer."""
+        """Plan one more try at `at_ns`; where every waiter's deadline is earlier, the refusal is the answer."""
         if pursuit.pending or pursuit.queued or any(waiter.deadline_ns > at_ns for waiter in pursuit.waiters):
             pursuit.paused(at_ns)
         else:
             self.reject_if_final(pursuit, now_ns)
 
     def reject_if_final(self, pursuit: Pursuit, now_ns: int) -> None:
-        """Answer with the refusal when it is all that can still come; after an ambiguous attempt it never is."""
+        """Answer with the refusal when nothing else can come. After an ambiguous attempt a query has to tell."""
         if pursuit.pending or pursuit.queued or pursuit.retry_ns != FAR_NS:
             return
         if self._docket.lanes.awaits_token(pursuit):

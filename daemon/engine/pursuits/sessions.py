@@ -125,7 +125,7 @@ class Sessions:
             self._docket.close_attempt(pursuit, attempt, now_ns)
             row = None if ack.order_id is None else self._docket.resting.get(ack.order_id)
             if row is not None and row.ended and pursuit.end is None:
-                # Its end was heard before it was known to be this pursuit's.
+                # A stream told the end of this order before the ack named it.
                 self._answers.settle(pursuit, ending(pursuit, row), "stream", now_ns)
             else:
                 self._acceptance.accepted(pursuit, attempt, now_ns)
@@ -200,7 +200,7 @@ class Sessions:
                 # A new session has a token of its own.
                 pursuit.renewed -= {lane}
                 pursuit.refused -= {lane}
-            # Whoever every route left in silence hedges on this one too; a userref must not, it is asked for once.
+            # A pursuit that every route left in silence tries the new session too; a userref is never sent twice.
             silent = pursuit.pending and pursuit.silent_ns == pursuit.retry_ns == FAR_NS
             waited = pursuit.queued or pursuit.stranded or (pursuit in waiting_for_token and not pursuit.pending)
             if waited or (silent and pursuit.key.kind != "userref"):
@@ -218,19 +218,19 @@ class Sessions:
             del pursuit.pending[lane]
             pursuit.doubted()
         if not self._docket.lanes.live and self._docket.mode == "maintenance":
-            # Nobody is left to tell us that it is over, so the routes are asked instead.
+            # No session is left to tell the end of the maintenance: try the routes instead.
             self.mode_changed("unknown", now_ns)
         for pursuit in dict.fromkeys([*lost, *waiting_for_token]):
             if not pursuit.done and pursuit.said is not ACCEPTED:
                 self._sending.elsewhere(pursuit, now_ns)
                 if not self._docket.policy.rest and not pursuit.done:
-                    # A second cancel of a dying order does no harm, so it has left; what the first one did is asked.
+                    # The second cancel has left, which does no harm; whether the first one worked is asked.
                     self._questions.ask(pursuit, now_ns)
                 self._docket.schedule(pursuit)
         for reqid in [reqid for reqid, (at, _) in self._questions.looks.items() if at == lane]:
             self._states.look_failed(reqid, now_ns)
         for reqid in [reqid for reqid, (at, _) in self._fired.items() if at == lane]:
-            # Whoever is told may use the lane, and find out by himself that it is lost.
+            # An owner that was told may have fired again, and so have changed the table.
             _, owner = self._fired.pop(reqid, (lane, None))
             if owner is not None:
                 owner.fired_failed(lane, "the session was lost before its answer", now_ns)
@@ -268,8 +268,8 @@ class Sessions:
                 self._docket.schedule(pursuit)
 
     def fire(self, lane: Lane, owner: FireOwner, now_ns: int) -> None:
-        """Have the venue's cancel-all sent on a session at once, whatever state that is in as far as pursuits go."""
-        # Before whatever else waits to be written: it makes most of that needless.
+        """Have the venue's cancel-all sent on a session at once, even one that ordinary cancels must not use now."""
+        # First in the list: it leaves before everything that waits to be written.
         self._docket.effects.insert(0, Send(lane, self._fired_as(lane, owner), EVERYTHING))
 
     def probe(self, lane: Lane, target: Target, owner: FireOwner, symbol: str | None = None) -> None:
@@ -283,12 +283,12 @@ class Sessions:
         reqid = self._docket.reqids.draw()
         self._fired[reqid] = (lane, owner)
         if len(self._fired) > FIRED_LIMIT:
-            # Its sweep has long sent others; nobody waits for the answer of this one.
+            # The oldest: its sweep has sent many since and waits for none of their answers.
             del self._fired[next(iter(self._fired))]
         return reqid
 
     def _is_repeated(self, event_id: str | None) -> bool:
-        """Whether an event was told before, on another stream: there it may since have been revoked."""
+        """Whether another stream told this event before. A second reading could undo what came since."""
         if event_id is None:
             return False
         if event_id in self._events:

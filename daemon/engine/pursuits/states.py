@@ -57,7 +57,7 @@ class States:
                 self.changed((row,), "stream", now_ns)
 
     def _recall(self, states: Iterable[OrderState], now_ns: int) -> list[Row]:
-        """Take in what is told of the past; the rows that changed, but for ends that nobody here has to do with."""
+        """Take in history; the rows that changed, without ends of orders that nobody pursues or knew."""
         changed = []
         for state in states:
             known = self._docket.resting.get(state.order_id) is not None
@@ -73,6 +73,7 @@ class States:
         return any(key in self._docket.pursued or key in self._answers.doubtful for key in keys)
 
     def changed(self, rows: Iterable[Row], route: Route, now_ns: int) -> None:
+        """Rows of the book changed: tell whoever is after their orders. route: who told it."""
         for row in rows:
             if row.userref is not None and self._docket.families:
                 self._families.heard_of(row)
@@ -103,10 +104,10 @@ class States:
                 self._acceptance.family_shrank(family, route, now_ns)
 
     def _over(self, pursuit: Pursuit, row: Row, route: Route, now_ns: int) -> None:
-        """Its order ended. Its name may have been given to a newer order before those who asked by it did.
+        """The order ended. A waiter by client order id may have meant a newer order that took the name before he asked.
 
-        Only an accepted cancel says that the order which ended is the one that the name stood for then: it is waited
-        for, and when it does not come nothing else must be open under the name.
+        Only an accepted cancel says which order the name stood for. Its ack is waited for; if it does not come, the
+        name is followed.
         """
         by_name = [waiter for waiter in pursuit.waiters if waiter.target.kind == "cl_ord_id"]
         if pursuit.acked_by is not None:
@@ -116,9 +117,14 @@ class States:
         self._answers.reply(pursuit, others, ending(pursuit, row), route, now_ns, now_ns)
         if not by_name:
             return
-        pursuit.bearer_ended(row, ours=row.status == "canceled" and bool(pursuit.pending))
-        if not pursuit.ours:
+        accepted = pursuit.said is ACCEPTED
+        pursuit.bearer_ended(row, ours=row.status == "canceled" and (accepted or bool(pursuit.pending)))
+        # The accepted request is known to have ended it, and no other one is waited for.
+        if accepted or not pursuit.ours:
             self._names.follow(pursuit, now_ns)
+        if accepted and not pursuit.done:
+            pursuit.accepted_for_others()
+            self._sending.go(pursuit, now_ns)
         self._docket.schedule(pursuit)
 
     def _opened(self, row: Row, now_ns: int) -> None:
@@ -155,7 +161,7 @@ class States:
             if row is None:
                 continue
             if row.ended and state.filled_qty is None:
-                # What the stream told before may be behind: fills that it has yet to tell came before this end.
+                # Fills before this end may still be on their way in the stream: the filled quantity is not known.
                 row.filled_qty = None
             changed.append(row)
         return changed
@@ -172,6 +178,7 @@ class States:
         self.changed(changed, "rest", now_ns)
 
     def query_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
+        """A query or a list by REST was answered."""
         match answer:
             case RestOrders(orders=orders):
                 for pursuit in call.pursuits:
@@ -184,7 +191,7 @@ class States:
                         self._queried(pursuit, told, now_ns)
                         self._docket.schedule(pursuit)
             case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID) if call.form == "query" and len(call.pursuits) > 1:
-                # One of the ids is not known, and nobody says which.
+                # The venue knows one of the ids not, without saying which: each is asked for alone.
                 for pursuit in call.pursuits:
                     pursuit.asking = False
                     if not pursuit.done:
@@ -197,6 +204,7 @@ class States:
                     self._queried(pursuit, frozenset(), now_ns)
                     self._docket.schedule(pursuit)
             case _:
+                # A failure, or nothing that can be read: absence of an answer says nothing of any order.
                 for pursuit in call.pursuits:
                     self.query_failed(pursuit, now_ns, by_rest=True)
 
@@ -208,22 +216,21 @@ class States:
         if pursuit.key not in told:
             pursuit.absent = True
             self._answers.conclude(pursuit, now_ns)
-        elif pursuit.denied_ns is not None:
-            # Nothing else was waited for where the order that bore the name has ended.
+        elif pursuit.said is DENIED:
+            # The venue knew no such order, and now shows it: only the windows decide.
             self._answers.conclude(pursuit, now_ns)
         elif not pursuit.queued and self._gave_up_silence(pursuit, now_ns):
-            # It rests: what was lost on its way did not work, and what was accepted did not hold.
+            # The order rests: the lost request did not work, and an acceptance did not hold.
             if pursuit.said is ACCEPTED:
                 pursuit.taken_back()
             pursuit.unpaused()
             self._sending.go(pursuit, now_ns)
 
     def _gave_up_silence(self, pursuit: Pursuit, now_ns: int) -> bool:
-        """Whether no request is awaited any more for an order that rests.
+        """Whether no request is awaited any more for an order that a query showed open.
 
-        One on REST has a connection of its own: where it was silent for long, and is the only one, the next need not
-        wait until it has timed out, by when a deadline may be over. Where there is no REST nothing else is left to try
-        than the sessions that were silent.
+        Requests that were silent for `hedge_ns` are given up: one on REST, which has a connection of its own (its
+        timeout may be later than the deadline), and any where there is no REST and nothing else is left to try.
         """
         silent = [attempt for lane, attempt in pursuit.pending.items() if lane == REST or not self._docket.policy.rest]
         long = all(attempt.sent_ns + self._docket.policy.hedge_ns <= now_ns for attempt in silent)
@@ -234,6 +241,7 @@ class States:
         return not pursuit.pending
 
     def query_failed(self, pursuit: Pursuit, now_ns: int, *, by_rest: bool = False) -> None:
+        """A query came to nothing: it is asked again later."""
         if by_rest and pursuit.lists and not pursuit.done and self._families.relisted(pursuit):
             return
         pursuit.asking = False
@@ -243,6 +251,7 @@ class States:
             self._docket.schedule(pursuit)
 
     def looked(self, looked: Looked, now_ns: int) -> None:
+        """A look on a session is over, whole or not."""
         _, asker = self._questions.looks.pop(looked.reqid, (None, None))
         of_one = type(asker) is Pursuit
         if looked.complete and not of_one:
@@ -276,11 +285,11 @@ class States:
                 self._queried(asker, _named_in(looked.orders), now_ns)
                 self._docket.schedule(asker)
             else:
-                # Nothing came, which is how the venue may well answer for an order that it does not know, and for one
-                # that it is slow to tell of.
+                # An empty answer: the venue does not know the order, or is slow to tell of it.
                 self.query_failed(asker, now_ns)
 
     def look_failed(self, reqid: Reqid, now_ns: int) -> None:
+        """A look on a session came to nothing."""
         self.looked(Looked(reqid, (), False, now_ns), now_ns)
 
     def listed(self, orders: Iterable[OrderState], asked_ns: int, now_ns: int) -> None:

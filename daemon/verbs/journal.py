@@ -1,0 +1,268 @@
+"""`canceld journal`: reads, filters and verifies the audit record, also while a daemon writes it.
+
+Only what is on the disk is read, line by line; nothing is written and no daemon is asked.
+"""
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from ..engine.journal import HEAD, files_among, parse_head
+from ..engine.journal_check import Check, Line, lines_of, record_in
+from ..settings import BadSettings, read
+from ..transport.clock import Clock, rfc3339
+from ..transport.disk import Directory, DiskFailed
+from .exit_status import DONE, NOT_DONE, UNREACHABLE, USAGE
+
+DIRECTORY: Final = "journal"
+HEAD_BYTES: Final = 64 << 10
+LOOKS: Final = 10
+LOOK_S: Final = 0.1
+"""A writer in the middle of a line has ended it long before this many looks; else the line is torn."""
+
+REQUESTS_LIMIT: Final = 100_000
+"""Most requests remembered whose answers belong to an order that was asked for."""
+
+_AGO: Final = re.compile(r"(\d{1,6})([smhd])\Z")
+_AGO_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_REQID: Final = re.compile(r'"req_?id":(\d+)')
+_OWN: Final = frozenset({"n", "ts", "kind", "prev"})
+_FRAMES: Final = frozenset({"frame_out", "frame_in"})
+_NAMES: Final = ("order_id", "cl_ord_id", "userref")
+
+
+class BadTime(Exception):
+    """A text that names no moment; the text says which are taken."""
+
+
+class _Gone(Exception):
+    """A file was removed while it was read: the oldest gives way when a new one is begun."""
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Print what was asked for; gives the exit status."""
+    try:
+        directory = Directory(read(asked.config).state.dir)
+        now_ns = Clock().utc_ns()
+        wanted = _Wanted(
+            since=None if asked.since is None else moment(asked.since, now_ns),
+            until=None if asked.until is None else moment(asked.until, now_ns),
+            order=asked.order,
+            strategy=asked.strategy,
+            outcome=asked.outcome,
+            id=asked.id,
+        )
+    except (BadSettings, BadTime) as error:
+        return _complain(error, USAGE)
+    if asked.verify and wanted.narrows:
+        return _complain("--verify looks at every line; leave the filters out", USAGE)
+    try:
+        # Not `subdirectory`, which would make it.
+        journal = Directory(directory.root / DIRECTORY)
+        if not files_among(journal.names()):
+            return _complain(f"{journal.root}: no journal there", UNREACHABLE)
+        if asked.verify:
+            return _verify(journal, asked.json)
+        return _show(journal, wanted, asked.json)
+    except DiskFailed as failed:
+        return _complain(f"no journal to read: {failed}", UNREACHABLE)
+
+
+def moment(text: str, now_ns: int) -> str:
+    """A moment as the journal writes it: of RFC 3339 text (UTC where it says nothing), a date, or `15m` for ago.
+
+    Raises BadTime.
+    """
+    if ago := _AGO.match(text):
+        past = timedelta(**{_AGO_UNITS[ago[2]]: int(ago[1])})
+        return rfc3339(max(0, now_ns - int(past.total_seconds()) * 1_000_000_000))
+    try:
+        found = datetime.fromisoformat(text)
+        told = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        utc = told.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadTime(f"{text!r}: expected 2026-01-31, 2026-01-31T12:00:00Z or 15m (s, m, h, d ago)") from None
+    return utc.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+class _Wanted:
+    """The filters; a record has to pass all that were given."""
+
+    def __init__(
+        self,
+        since: str | None,
+        until: str | None,
+        order: str | None,
+        strategy: str | None,
+        outcome: str | None,
+        id: str | None,
+    ) -> None:
+        self._since = since
+        self._until = until
+        self._order = order
+        self._named = None if order is None else re.compile(rf"(?<![\w-]){re.escape(order)}(?![\w-])")
+        self._strategy = strategy
+        self._outcome = outcome
+        self._id = id
+        self._requests: dict[str, None] = {}
+
+    @property
+    def narrows(self) -> bool:
+        """Whether any filter was given."""
+        given = (self._since, self._until, self._order, self._strategy, self._outcome, self._id)
+        return any(value is not None for value in given)
+
+    def passes(self, record: dict[str, Any]) -> bool:
+        """Whether the record is wanted."""
+        ts = record["ts"]
+        return (
+            (self._since is None or ts >= self._since)
+            and (self._until is None or ts <= self._until)
+            and (self._strategy is None or record.get("strategy") == self._strategy)
+            and (self._outcome is None or record.get("outcome") == self._outcome)
+            and (self._id is None or str(record.get("id")) == self._id)
+            and (self._order is None or self._is_about(record))
+        )
+
+    def _is_about(self, record: dict[str, Any]) -> bool:
+        """Whether it names the order: as a field, in a list of orders, in a frame, or by answering such a frame."""
+        assert self._order is not None and self._named is not None  # noqa: PT018 - they come together
+        if record["kind"] in _FRAMES:
+            frame = str(record.get("frame", ""))
+            request = _request_of(record, frame)
+            if self._named.search(frame) or self._named.search(str(record.get("asked", ""))):
+                if request is not None and len(self._requests) < REQUESTS_LIMIT:
+                    self._requests[request] = None
+                return True
+            # Answers of some dialects name the request only.
+            return request in self._requests
+        if any(str(record.get(name)) == self._order for name in _NAMES if name in record):
+            return True
+        listed = [one for name in ("orders", "residual") for one in _list(record.get(name))]
+        return any(self._order in map(str, one.values() if isinstance(one, dict) else [one]) for one in listed)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _request_of(record: dict[str, Any], frame: str) -> str | None:
+    """What pairs a request with its answer: the call's number on REST, the request id elsewhere."""
+    if "call" in record:
+        return f"{record.get('session')} {record['call']}"
+    reqid = _REQID.search(frame)
+    return None if reqid is None else reqid[1]
+
+
+def _show(journal: Directory, wanted: _Wanted, as_json: bool) -> int:
+    for file, line in lines(journal, patient=False):
+        if not line.whole:
+            continue  # just being written, or cut off by a crash
+        record = record_in(line.raw)
+        if record is None:
+            _note(f"{file}: a line that is no record; see --verify")
+        elif wanted.passes(record):
+            print(line.raw.decode() if as_json else told(record))
+    return DONE
+
+
+def told(record: dict[str, Any]) -> str:
+    """A record as a line for people: without its place in the chain and the times that only machines compare."""
+    shown = " ".join(
+        f"{_printable(str(name))}={_value(value)}"
+        for name, value in record.items()
+        if name not in _OWN and not str(name).endswith("_ns")
+    )
+    return f"{_printable(record['ts'])} {_printable(record['kind']):<9} {shown}".rstrip()
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return _printable(value)
+    return _printable(json.dumps(value, ensure_ascii=True))
+
+
+def _printable(text: str) -> str:
+    """Text that cannot paint the terminal: what strangers sent is in the record too."""
+    return text if text.isprintable() else ascii(text)
+
+
+def examine(journal: Directory) -> tuple[Check, list[str]]:
+    """The whole chain checked, and the names of its files."""
+    while True:
+        head = parse_head(journal.read_part(HEAD, 0, HEAD_BYTES) or None)
+        check = Check(head)
+        files: dict[str, None] = {}
+        try:
+            for file, line in lines(journal, patient=True):
+                if file not in files:
+                    files[file] = None
+                    check.begin(file)
+                check.take(line)
+        except _Gone:
+            continue
+        check.end()
+        return check, list(files)
+
+
+def _verify(journal: Directory, as_json: bool) -> int:
+    check, files = examine(journal)
+    first, last = (0 if link is None else link.n for link in (check.first, check.last))
+    if as_json:
+        faults = [{"file": fault.file, "line": fault.line, "what": fault.what} for fault in check.faults]
+        found = {"ok": not faults, "files": len(files), "lines": check.lines, "first": first, "last": last}
+        print(json.dumps({**found, "torn": check.torn, "faults": faults}))
+    else:
+        for fault in check.faults:
+            print(f"{journal.root / fault.file}:{fault.line}: {fault.what}")
+        verdict = "BROKEN" if check.faults else "whole"
+        torn = f", {check.torn} torn by crashes and told of" if check.torn else ""
+        print(f"{verdict}: {check.lines} lines, {first}..{last}, in {len(files)} files{torn}")
+        if check.head is None:
+            print("there is no head: lines cut off at the end would not be missed")
+    return NOT_DONE if check.faults else DONE
+
+
+def lines(journal: Directory, *, patient: bool) -> Iterator[tuple[str, Line]]:
+    """Every line of every file, oldest first. patient: the last one is waited for when it is being written.
+
+    Files that are begun meanwhile are read too. Raises _Gone when one was removed while it was read.
+    """
+    done = ""
+    while following := [file for file in files_among(journal.names()) if file > done]:
+        done, offset = following[0], 0
+        newest = len(following) == 1
+        for line in _lines_of(journal, done, 0, patient and newest):
+            offset = line.offset + len(line.raw) + 1
+            yield done, line
+        if newest and files_among(journal.names())[-1:] > [done]:
+            # It was ended meanwhile; only now that it is followed are its lines all there.
+            yield from ((done, line) for line in _lines_of(journal, done, offset, False))
+        if patient and not journal.exists(done):
+            raise _Gone
+
+
+def _lines_of(journal: Directory, file: str, offset: int, patient: bool) -> Iterator[Line]:
+    for look in range(LOOKS):
+        for line in lines_of(journal.read_part, file, offset):
+            if not line.whole and patient and look < LOOKS - 1:
+                break
+            offset = line.offset + len(line.raw) + 1
+            yield line
+        else:
+            return
+        time.sleep(LOOK_S)
+
+
+def _note(text: str) -> None:
+    print(f"canceld: {text}", file=sys.stderr)
+
+
+def _complain(error: object, status: int) -> int:
+    _note(str(error))
+    return status

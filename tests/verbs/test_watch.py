@@ -1,0 +1,325 @@
+"""The live view: what it shows, and that the terminal is commanded by nobody else and given back in the end."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from canceld.verbs.view import ALERTS_SHOWN, EVENTS_KEPT, Line, View, printable
+from tests.processes.conftest import exchange, home, service, start
+from tests.processes.peers import Dealer
+from tests.processes.stage import Exchange, Service
+
+__all__ = ["exchange", "home", "service", "start"]
+
+ROOT = Path(__file__).parent.parent.parent
+CLOCK = "2027-01-15 08:00:00 UTC"
+ROWS, COLUMNS = 30, 110
+WITHIN_S = 15.0
+GIVEN_BACK = "\x1b[?25h\x1b[?1049l"
+STATUS: dict[str, Any] = {
+    "version": "1.2.3",
+    "state": "serving",
+    "in_flight": 7,
+    "venues": {
+        "spot": {
+            "state": "degraded",
+            "mode": "online",
+            "sessions": [
+                {"name": "spot-0", "state": "live", "round_trip_us": 1500.0},
+                {"name": "spot-1", "state": "down", "why": "refused"},
+            ],
+            "rest": {"state": "up"},
+            "open_orders": 12,
+        }
+    },
+    "kill": {"latched": False},
+    "alerts": [],
+}
+
+
+def shown(view: View, *, width: int = COLUMNS, height: int = ROWS, now_s: float = 100.0) -> str:
+    return "\n".join(line.text for line in view.picture(width, height, now_s, CLOCK))
+
+
+def view_of(**changes: Any) -> View:
+    view = View()
+    view.answered({**STATUS, **changes}, 100.0)
+    return view
+
+
+def outcome(name: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "outcome", "venue": "spot", "outcome": name, "order_id": "O-1", "route": "ws", **fields}
+
+
+def style_of(view: View, text: str) -> str:
+    [line] = [line for line in view.picture(COLUMNS, ROWS, 100.0, CLOCK) if text in line.text]
+    return line.style
+
+
+# ---------------------------------------------------------------- the picture
+
+
+def test_it_shows_how_the_daemon_and_each_venue_is_and_why() -> None:
+    lines = shown(view_of()).splitlines()
+    assert lines[0].startswith("canceld 1.2.3  serving  in flight 7 ")
+    assert lines[0].endswith(CLOCK)
+    assert "kill switch armed" in lines[1]
+    [row] = [line for line in lines if line.startswith("spot ") and "online" in line]
+    assert row.split() == ["spot", "degraded", "online", "12", "up", "spot-0", "live", "1.5", "ms", "spot-1", "down"]
+    assert "spot  spot-1 down: refused" in lines
+
+
+def test_a_latched_kill_switch_and_what_still_rests_cannot_be_overlooked() -> None:
+    venues = {"spot": {"state": "residual", "canceled": 3, "residual": ["O-1", "O-2"]}, "prime": {"state": "flat"}}
+    view = view_of(kill={"latched": True, "at": "T", "trigger": "signal", "reason": "enough", "venues": venues})
+    assert "KILL SWITCH LATCHED since T by signal: enough" in shown(view)
+    assert style_of(view, "KILL SWITCH") == "bad"
+    assert style_of(view, "residual  3 canceled  2 still rest") == "bad"
+    assert style_of(view, "prime  flat") == "good"
+
+
+def test_a_daemon_that_does_not_answer_is_said_to_be_silent_and_for_how_long() -> None:
+    view = view_of()
+    view.silent("no answer")
+    assert "NO ANSWER for 5 s: no answer" in shown(view, now_s=105.0)
+    view.answered(STATUS, 106.0)
+    assert "NO ANSWER" not in shown(view, now_s=106.0)
+
+
+def test_outcomes_of_the_last_minute_are_counted_and_older_ones_are_not() -> None:
+    view = view_of()
+    for second in range(100):
+        view.heard("outcome.spot", outcome("acked"), float(second))
+    view.heard("outcome.spot", outcome("unknown"), 99.0)
+    assert "last minute  acked 59  canceled 0" in shown(view, now_s=100.0)
+    assert style_of(view, "last minute") == "warn"
+    assert "acked 0" in shown(view, now_s=500.0)
+
+
+def test_the_latest_events_are_at_the_bottom_and_as_many_as_there_is_room_for() -> None:
+    view = view_of()
+    for number in range(2 * EVENTS_KEPT):
+        view.heard("outcome.spot", outcome("acked", order_id=f"O-{number}"), 100.0)
+    picture = view.picture(COLUMNS, ROWS, 100.0, CLOCK)
+    assert len(picture) == ROWS
+    assert f"O-{2 * EVENTS_KEPT - 1} " in picture[-1].text
+    assert f"O-{2 * EVENTS_KEPT - 2} " in picture[-2].text
+
+
+def test_an_event_is_a_line_with_what_matters() -> None:
+    view = view_of()
+    took = {"received_ns": 1_000_000, "answered_ns": 3_500_000, "ts": "2027-01-15T08:00:00.123456Z"}
+    view.heard("outcome.spot", outcome("rejected", error="EOrder:X", **took), 100.0)
+    view.heard("order.spot", {"type": "order", "order_id": "O-GONE", "state": "canceled"}, 100.0)
+    view.heard("kill", {"type": "kill", "state": "flat", "venue": "prime", "canceled": 4}, 100.0)
+    view.heard("alert", {"type": "alert", "severity": "critical", "what": "bad news", "do": "act"}, 100.0)
+    view.heard("session.spot", {"type": "session", "venue": "spot", "session": "spot-0", "state": "live"}, 100.0)
+    told = shown(view)
+    assert "08:00:00.123  outcome.spot      O-1  rejected  ws  2.5 ms  EOrder:X" in told
+    assert "O-GONE" not in told
+    assert "state flat  venue prime  canceled 4" in told
+    assert "bad news; act" in told
+    assert style_of(view, "rejected  ws") == "warn"
+    assert style_of(view, "bad news") == "bad"
+    assert style_of(view, "session spot-0  state live") == "good"
+
+
+def test_the_latest_alerts_are_shown() -> None:
+    alerts = [
+        {"severity": "warning", "what": f"alert {number}", "do": "mend", "ts": "2027-01-15T08:00:00Z"}
+        for number in range(2 * ALERTS_SHOWN)
+    ]
+    told = shown(view_of(alerts=alerts))
+    assert f"08:00:00  alert {2 * ALERTS_SHOWN - 1}; mend" in told
+    assert f"alert {ALERTS_SHOWN - 1};" not in told
+
+
+@pytest.mark.parametrize("height", [1, 3, 10, 50])
+@pytest.mark.parametrize("width", [1, 20, 80])
+def test_it_fits_any_terminal(width: int, height: int) -> None:
+    view = view_of(alerts=[{"what": "x" * 200, "do": "y"}])
+    view.heard("alert", {"what": "z" * 300}, 100.0)
+    picture = view.picture(width, height, 100.0, CLOCK)
+    assert len(picture) <= height
+    assert all(len(line.text) <= width for line in picture)
+
+
+def test_before_the_first_status_there_is_a_picture_too() -> None:
+    assert shown(View()).startswith("canceld")
+
+
+@pytest.mark.parametrize("evil", ["\x1b[2J", "\r\nroot#", "\x07", "\u202e", "\x9b31m"])
+def test_nothing_from_elsewhere_commands_the_terminal(evil: str) -> None:
+    assert printable(f"a{evil}b").startswith("a·")
+    venues = {"spot": {"state": evil, "mode": evil, "sessions": [{"name": evil, "state": evil, "why": evil}]}}
+    kill = {"latched": True, "reason": evil, "who": evil, "venues": {evil: {"state": evil}}}
+    view = view_of(version=evil, state=evil, venues=venues, kill=kill, alerts=[{"what": evil, "do": evil}])
+    view.silent(evil)
+    view.heard("outcome.spot", outcome("unknown", error=evil, order_id=evil), 100.0)
+    view.heard("alert", {"what": evil, "do": evil}, 100.0)
+    view.heard("session.spot", {"why": evil, "more": {"in": evil}}, 100.0)
+    picture: list[Line] = view.picture(COLUMNS, ROWS, 100.0, CLOCK)
+    assert all(line.text.isprintable() for line in picture)
+
+
+# ---------------------------------------------------------------- the program
+
+
+class Terminal:
+    """A program on a terminal of its own, and everything that it wrote there."""
+
+    def __init__(self, *arguments: str, **environ: str) -> None:
+        self._ours, its = pty.openpty()
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        self.before = termios.tcgetattr(its)
+        self.written = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "canceld", "watch", *arguments],
+            cwd=ROOT,
+            stdin=its,
+            stdout=its,
+            stderr=its,
+            env={**os.environ, "TERM": "xterm", **environ},
+            start_new_session=True,
+        )
+        self._its = its
+
+    @property
+    def picture(self) -> str:
+        """The last one, without its colours."""
+        return re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", self.written.rpartition("\x1b[H")[2])
+
+    @property
+    def modes(self) -> list[Any]:
+        return termios.tcgetattr(self._its)
+
+    def read_until(self, holds: Callable[[], bool], what: str) -> None:
+        until_s = time.monotonic() + WITHIN_S
+        while not holds():
+            assert time.monotonic() < until_s, f"not within {WITHIN_S} s: {what}\n{self.written[-2000:]!r}"
+            if select.select([self._ours], [], [], 0.05)[0]:
+                self.written += os.read(self._ours, 65536).decode()
+
+    def press(self, key: bytes) -> None:
+        os.write(self._ours, key)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+        os.close(self._its)
+
+
+@pytest.fixture
+def terminal(service: Service) -> Iterator[Terminal]:
+    terminal = Terminal("--endpoint", service.control)
+    yield terminal
+    terminal.close()
+
+
+def test_an_operator_sees_a_cancel_and_a_kill_as_they_happen(
+    exchange: Exchange, service: Service, terminal: Terminal
+) -> None:
+    """The daemon is watched from beside it: venues, then a cancel with how long it took, then the kill switch."""
+    terminal.read_until(lambda: "kill switch armed" in terminal.picture, "the first picture")
+    terminal.read_until(lambda: "spot-0 live" in terminal.picture, "the session is shown")
+    [order_id] = exchange.place(1)
+    with Dealer(service.commands) as dealer:
+        dealer.cancel(order_id, id="a")
+        dealer.hear(WITHIN_S)
+    terminal.read_until(lambda: order_id in terminal.picture, "the cancel is shown")
+    with Dealer(service.control) as dealer:
+        dealer.ask("kill", reason="enough of it")
+    terminal.read_until(lambda: "KILL SWITCH LATCHED" in terminal.picture, "the kill is shown")
+    assert "enough of it" in terminal.picture
+    terminal.press(b"q")
+    terminal.read_until(lambda: terminal.process.poll() is not None, "q ends it")
+    terminal.read_until(lambda: terminal.written.endswith(GIVEN_BACK), "the screen is given back")
+    assert terminal.process.returncode == 0
+    assert terminal.modes == terminal.before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_and_the_terminal_is_as_it_was(terminal: Terminal, number: signal.Signals) -> None:
+    terminal.read_until(lambda: "kill switch armed" in terminal.picture, "the first picture")
+    assert terminal.modes != terminal.before
+    terminal.process.send_signal(number)
+    terminal.read_until(lambda: terminal.written.endswith(GIVEN_BACK), "the screen is given back")
+    assert terminal.process.wait(WITHIN_S) == 0
+    assert terminal.modes == terminal.before
+    assert "Traceback" not in terminal.written
+
+
+def test_a_daemon_that_goes_is_shown_as_silent_and_one_that_is_back_as_there(
+    service: Service, terminal: Terminal
+) -> None:
+    terminal.read_until(lambda: "kill switch armed" in terminal.picture, "the first picture")
+    service.kill()
+    terminal.read_until(lambda: "NO ANSWER" in terminal.picture, "its silence is shown")
+    service.launch()
+    terminal.read_until(lambda: "NO ANSWER" not in terminal.picture and "serving" in terminal.picture, "it is back")
+
+
+def test_for_a_program_everything_is_a_line_of_json(exchange: Exchange, service: Service) -> None:
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "canceld", "watch", "--config", str(service.config), "--json"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert watching.stdout is not None
+        assert json.loads(watching.stdout.readline())["type"] == "status"
+        # Once it has a second status, it has been listening for a second.
+        while json.loads(watching.stdout.readline())["type"] != "status":
+            pass
+        [order_id] = exchange.place(1)
+        with Dealer(service.commands) as dealer:
+            dealer.cancel(order_id, id="a")
+            dealer.hear(WITHIN_S)
+        lines = (json.loads(line) for line in watching.stdout)
+        told = next(line for line in lines if line.get("topic") == "outcome.spot")
+        assert (told["type"], told["order_id"], told["id"]) == ("outcome", order_id, "a")
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(WITHIN_S) == 0
+    finally:
+        watching.kill()
+        watching.wait()
+
+
+def said(*arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "canceld", "watch", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+    )
+    return done.returncode, done.stderr
+
+
+def test_bad_use_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    status, text = said("--endpoint", f"ipc://{tmp_path}/control.sock")
+    assert status == 2
+    assert text == "canceld: watch: standard output is no terminal; --json prints every event as a line\n"
+    status, text = said("--json", "--endpoint", f"ipc://{tmp_path}/control.sock")
+    assert status == 3
+    assert text.count("\n") == 1
+    assert "no such socket file" in text
+    status, text = said("--json", "--endpoint", "inproc://x")
+    assert (status, text.count("\n")) == (2, 1)
