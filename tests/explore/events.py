@@ -76,8 +76,12 @@ def _refuse_sockets(run: Run) -> None:
     _drop_all(run)
 
 
-def _mute(run: Run) -> None:
-    run.exchange.mute.update(list(run.exchange.sockets)[:1])
+def _mute(place: int) -> Event:
+    def happen(run: Run) -> None:
+        if run.exchange.sockets:
+            run.exchange.silence(list(run.exchange.sockets)[place])
+
+    return happen
 
 
 def _kill_token(run: Run) -> None:
@@ -143,7 +147,8 @@ def events_of(venue: Venue) -> dict[str, Event]:
     }
     if venue != "futures":
         events["one socket reset"] = _drop_one
-        events["one socket mute"] = _mute
+        events["the active socket mute"] = _mute(0)
+        events["the other socket mute"] = _mute(-1)
         events |= {f"frame: {odd.name}": _odd_frame(odd) for odd in FRAME_ODD}
     if venue == "spot":
         events["every token dead"] = _kill_token

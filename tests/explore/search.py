@@ -52,7 +52,7 @@ class Found:
 
     def report(self) -> str:
         """What is wrong, most often first, each with its shortest sequence."""
-        return "\n".join(f"{count:,} × {self.first[kind]}" for kind, count in self.wrong.most_common())
+        return "\n".join(f"{count:,} times: {self.first[kind]}" for kind, count in self.wrong.most_common())
 
 
 def play(venue: Venue, start: str, path: Iterable[str]) -> Run:
@@ -105,7 +105,7 @@ def last(job: Job) -> Found:
 
 
 def frontier(job: tuple[Venue, str, int]) -> tuple[Venue, str, list[Path], Found]:
-    """All states that up to so many events lead to: the paths to those that so many are needed for, and what was found."""
+    """All states that up to so many events lead to: the paths to those that take so many, and what was found."""
     venue, start, depth = job
     found = Found()
     with by_hand(Connection):

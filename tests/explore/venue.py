@@ -41,6 +41,9 @@ HOP_NS: Final = 2 * MS
 TIMEOUT_NS: Final = 2_500 * MS
 """When the daemon gives a silent call up. Source: tasks/rest_exchange.py."""
 
+SILENCE_NS: Final = 5_000 * MS
+"""When the daemon gives a mute session up. Source: Connection.silence_s."""
+
 SYMBOL: Final = "BTC-USD"
 
 
@@ -95,6 +98,7 @@ class Exchange:
         """Or "refuses connections", or "is silent", or "refuses the key"."""
         self.maintenance = False
         self.mute: set[Lane] = set()
+        self.mute_until_ns = 0
         self.tokens = 0
         self.good_tokens: set[int] = set()
         self.told_ns = self.appeared_ns = 0
@@ -175,6 +179,13 @@ class Exchange:
             self.mute.discard(lane)
             if socket is not None:
                 socket.lost()
+
+    def silence(self, lane: Lane) -> None:
+        """Nothing comes through on this session any more, either way, until the daemon gives it up."""
+        socket = self.sockets[lane]
+        self.mute.add(lane)
+        self.mute_until_ns = self.kernel.now_ns + SILENCE_NS
+        self.kernel.at(SILENCE_NS, lambda: self.drop(lane) if self.sockets.get(lane) is socket else None)
 
     def set_mode(self, maintenance: bool) -> None:
         self.maintenance = maintenance
