@@ -93,7 +93,11 @@ def _heal(run: Run) -> None:
 
 
 def _maintain(run: Run) -> None:
-    run.exchange.set_mode(True)
+    run.exchange.set_mode("maintenance")
+
+
+def _cancel_only(run: Run) -> None:
+    run.exchange.set_mode("cancel_only")
 
 
 def _place(run: Run) -> None:
@@ -139,6 +143,7 @@ def events_of(venue: Venue) -> dict[str, Event]:
         "an order placed": _place,
         "an order placed that lists lack": _place_unlisted,
         "maintenance": _maintain,
+        "cancel_only": _cancel_only,
         "all is well again": _heal,
         "1.3 s pass": _wait(1300),
         "6 s pass": _wait(6000),

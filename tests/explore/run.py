@@ -57,7 +57,7 @@ class Run:
         exchange.rest = "serves"
         exchange.next_rest = exchange.next_frame = None
         if exchange.maintenance:
-            exchange.set_mode(False)
+            exchange.set_mode("online")
 
     def advance(self, ms: int) -> None:
         """Let time pass, with all that happens in it."""
@@ -106,6 +106,21 @@ class Run:
         if self.daemon.lane is not None and now_ns not in (arrived.get("rest"), arrived.get("dial rest")):
             self.blamed.append("kill: no byte on REST in its step")
 
+    def _see_every_way(self, pulled_ns: int) -> None:
+        """A second after the pull, each way has brought bytes, or was dialled, whether or not it was closed.
+
+        Where nothing is known to rest at a venue without a request for everything only a look leaves, by one session;
+        that session may be mute for as long as it takes to give it up.
+        """
+        if self.exchange.mute_until_ns > pulled_ns and not self.exchange.mass:
+            return
+        ways = [(socket.lane, f"dial {socket.lane}") for socket in self.daemon.sockets if socket.lane != FEED]
+        if self.daemon.lane is not None:
+            ways.append(("rest", "dial rest"))  # type: ignore[arg-type]
+        for way, dial in ways:
+            if max(self.exchange.arrived.get(way, 0), self.exchange.arrived.get(dial, 0)) < pulled_ns:
+                self.blamed.append(f"kill: no byte on {way} in a second")
+
     def judge(self) -> None:
         """Pull if nobody has, let the venue be well, and see that all is flat soon."""
         exchange, kernel = self.exchange, self.kernel
@@ -119,6 +134,8 @@ class Run:
             return
         while not (self.daemon.flat and not exchange.book) and kernel.now_ns < began_ns + JUDGED_NS:
             self.advance(10)
+            if fresh and kernel.now_ns - began_ns == SOON_NS:
+                self._see_every_way(began_ns)
         flat_ns = kernel.now_ns
         answered_ns = exchange.answered_ns
         if answered_ns is None or not self.daemon.flat:

@@ -13,6 +13,7 @@ from canceld.contract.evidence import (
     Evidence,
     Fault,
     Looked,
+    Mode,
     ModeChanged,
     Orders,
     OrderState,
@@ -187,10 +188,10 @@ class Exchange:
         self.mute_until_ns = self.kernel.now_ns + SILENCE_NS
         self.kernel.at(SILENCE_NS, lambda: self.drop(lane) if self.sockets.get(lane) is socket else None)
 
-    def set_mode(self, maintenance: bool) -> None:
-        self.maintenance = maintenance
+    def set_mode(self, mode: Mode) -> None:
+        self.maintenance = mode == "maintenance"
         for lane in self.sockets:
-            self._say(lane, ModeChanged("maintenance" if maintenance else "online"))
+            self._say(lane, ModeChanged(mode))
 
     def write(self, socket: "Socket", cancels: Sequence[Send]) -> None:
         """Frames leave for the venue."""
@@ -397,6 +398,8 @@ REST_ODD: Final[dict[Venue, tuple[Odd, ...]]] = {
             )
         ),
         Odd("authenticationError with 401", _futures("authenticationError", 401)),
+        Odd("BAD_REQUEST", (400, b'{"status":"BAD_REQUEST","errors":[{"code":11,"message":"invalid"}]}')),
+        Odd("a status that is a number", (404, b'{"timestamp":"2027","status":404,"error":"Not Found","path":"/"}')),
         *ANYWHERE,
     ),
     "prime": (),
