@@ -22,7 +22,9 @@ from .tasks.canary import Canary
 from .tasks.events import Events
 from .tasks.gateway import Gateway
 from .tasks.journal import Journal
+from .tasks.key_owner import KeyOwner, KeyTaken
 from .tasks.killswitch import KillSwitch
+from .tasks.latch_file import LATCH_FILE, TRIGGER_FILE
 from .tasks.leasing import Leasing
 from .tasks.machine import Machine
 from .tasks.recovery import Record, Recovery
@@ -61,13 +63,14 @@ class Daemon:
         credentials: Credentials,
         world: World,
         *,
+        killed: bool = False,
         conceal: Callable[[Secret[str]], None] = lambda _: None,
         censor: Callable[[bytes], bytes] = lambda encoded: encoded,
     ) -> None:
         """Take the locks, read the state, bind the sockets. Raises StartFailed; the process is then to end.
 
-        conceal: told of every secret that is learnt while running, so that no log line shows it. censor: takes known
-        secrets out of what the journal is about to write.
+        killed: a kill waits for this daemon already. conceal: told of every secret that is learnt while running, so
+        that no log line shows it. censor: takes known secrets out of what the journal is about to write.
         """
         self.settings = settings
         self.world = world
@@ -87,11 +90,14 @@ class Daemon:
             )
             commands = world.bus.router(settings.gateway.commands, mode=settings.gateway.mode)
             control = world.bus.router(settings.gateway.control, mode=settings.gateway.control_mode, closes_last=True)
+            self._owner = KeyOwner(world.claim)
+            self._owner.take(credentials, whatever=killed or self._is_latched())
             self._desks = Desks(settings, credentials, world, self._directory, self.events, conceal)
         except AlreadyLocked as held:
             raise StartFailed(f"{held}; stop that instance, or give this one its own state.dir and sockets") from None
-        except (DiskFailed, BindFailed, ValueError) as error:
+        except (DiskFailed, BindFailed, KeyTaken, ValueError) as error:
             raise StartFailed(f"{error}") from None
+        self._owner.tell(self.events)
         self.desks = self._desks.by_venue
         dispatchers = {venue: desk.dispatcher for venue, desk in self.desks.items()}
         self.kill = KillSwitch(dispatchers, self._directory, world.clock, world.entropy, self.events)
@@ -113,6 +119,13 @@ class Daemon:
         )
         self.deadmen = self._desks.deadman_switches(self.kill.covers, self._beats)
         self.machine = Machine(world, self.events, self._desks.distrust, self._desks.venue_clocks)
+
+    def _is_latched(self) -> bool:
+        """Whether a kill was asked for before this start, by either of its files; in doubt it was."""
+        try:
+            return any(self._directory.exists(name) for name in (LATCH_FILE, TRIGGER_FILE))
+        except DiskFailed:
+            return True
 
     def _socket_locks(self) -> list[Any]:
         """A second bind would take the address from a running daemon without a word, so each socket has a lock too."""
@@ -183,6 +196,7 @@ class Daemon:
                 await self.world.bus.aclose()
                 self.journal.note("stop", in_flight=self.gateway.in_flight)
                 await self.journal.close()
+            self._owner.release()
             for lock in self._locks:
                 lock.release()
 
@@ -289,6 +303,8 @@ class Daemon:
             log.error("reload refused, nothing changed", error=str(error))
             self.events.alert("warning", f"reload refused: {error}", "mend the file and reload again")
         else:
+            self._owner.take(credentials, whatever=True)
+            self._owner.tell(self.events)
             self._desks.take_keys(credentials)
             log.info("reloaded")
         notifier.ready()

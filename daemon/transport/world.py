@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from .claims import UNCLAIMED, Claim
 from .clock import Clock
 from .descriptors import PLENTY, Descriptors
 from .disk import Directory
@@ -19,7 +20,8 @@ Dial: TypeAlias = Callable[[str, int], Awaitable[Wire]]
 class World:
     """Time, randomness, network, local sockets and files. `directory` opens a directory by its path.
 
-    `descriptors` counts those of this process; a world that has none runs short of none.
+    `descriptors` counts those of this process; a world that has none runs short of none. `claim` calls a name this
+    process's own among all of the host and raises claims.Held; a world of one process has nobody to keep it from.
     """
 
     clock: Clock
@@ -28,3 +30,4 @@ class World:
     bus: MessageBus
     directory: Callable[[str], Directory]
     descriptors: Callable[[], Descriptors] = lambda: PLENTY
+    claim: Callable[[str], Claim] = lambda _: UNCLAIMED
