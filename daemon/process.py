@@ -47,6 +47,7 @@ def real_world(settings: Settings) -> World:
         directory=Directory,
         descriptors=count_descriptors,
         claim=claim,
+        real_time=True,
     )
 
 

@@ -57,7 +57,7 @@ OWN_PROCESS = {
     "__main__.py", "process.py", "cli.py",
     "panic/door.py", "panic/prime.py", "panic/routes.py", "panic/state_files.py", "panic/sweep.py", "panic/verb.py",
     "verbs/ask.py", "verbs/exporter.py", "verbs/journal.py", "verbs/watch.py",
-    "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py",
+    "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py", "client/async_io.py",
     "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/story.py",
 }  # fmt: skip
 

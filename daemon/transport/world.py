@@ -31,3 +31,5 @@ class World:
     directory: Callable[[str], Directory]
     descriptors: Callable[[], Descriptors] = lambda: PLENTY
     claim: Callable[[str], Claim] = lambda _: UNCLAIMED
+    real_time: bool = False
+    """Whether time goes by itself: what is done to be fast is then worth doing."""
