@@ -101,7 +101,8 @@ class Daemon:
         self._owner.tell(self.events)
         self.desks = self._desks.by_venue
         dispatchers = {venue: desk.dispatcher for venue, desk in self.desks.items()}
-        self.kill = KillSwitch(dispatchers, self._directory, world.clock, world.entropy, self.events)
+        adopted = self._desks.adopt_marks
+        self.kill = KillSwitch(dispatchers, self._directory, world.clock, world.entropy, self.events, adopted=adopted)
         record = Record(self._directory)
         self.recovery = Recovery(record, dispatchers, world.clock, self.events)
         self.leasing = Leasing(dispatchers, self._directory, world.clock, self.events, self.kill)

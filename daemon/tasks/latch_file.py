@@ -44,7 +44,8 @@ REASON_BYTES: Final = 512
 class LatchFile:
     """The switch and its files.
 
-    sweep: cancels what a latch covers. pull: latches for a trigger. news: looks who can be answered now.
+    sweep: cancels what a latch covers. pull: latches for a trigger. news: looks who can be answered now. adopted: told,
+    before the sweep, that another program has latched us.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class LatchFile:
         sweep: Callable[[Latch], None],
         pull: Callable[[Trigger, str], None],
         news: Callable[[], None],
+        adopted: Callable[[], None],
     ) -> None:
         """Reads the latch. venues: those that the daemon serves."""
         self._directory = directory
@@ -66,6 +68,7 @@ class LatchFile:
         self._sweep = sweep
         self._pull = pull
         self._news = news
+        self._adopted = adopted
         self._unstored = trio.Event()
         self.durable = True
         """Whether a restart would find the switch as it is now."""
@@ -196,6 +199,7 @@ class LatchFile:
             return
         held = self.switch.latch
         if latch is not None and (held is None or self._wider(latch, held)):
+            self._adopted()
             self._sweep(latch)
             self.switch.trip(latch)
             log.error("latched from outside", trigger=latch.trigger, reason=latch.reason, who=latch.who)
