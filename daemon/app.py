@@ -5,7 +5,6 @@ Nesting is shutdown order. The desk ends first, so that replies go out before se
 
 from collections.abc import Callable
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,10 +26,12 @@ from .tasks.killswitch import KillSwitch
 from .tasks.latch_file import LATCH_FILE, TRIGGER_FILE
 from .tasks.leasing import Leasing
 from .tasks.machine import Machine
+from .tasks.origins import Origins
 from .tasks.recovery import Record, Recovery
 from .transport.disk import AlreadyLocked, DiskFailed
 from .transport.doors import DoorNews
 from .transport.notify import Notifier
+from .transport.origins import installed_commit
 from .transport.signals import Signal, SignalSource
 from .transport.world import World
 from .transport.zeromq import BindFailed
@@ -105,6 +106,7 @@ class Daemon:
         self.kill = KillSwitch(dispatchers, self._directory, world.clock, world.entropy, self.events, adopted=adopted)
         record = Record(self._directory)
         self.recovery = Recovery(record, dispatchers, world.clock, self.events)
+        self.origins = Origins(world.origin, self.events)
         self.leasing = Leasing(dispatchers, self._directory, world.clock, self.events, self.kill)
         self.gateway = Gateway(
             commands,
@@ -117,6 +119,7 @@ class Daemon:
             intents=record.intents,
             successor=self.recovery,
             leasing=self.leasing,
+            origins=self.origins,
             deadline_ms=settings.gateway.deadline_ms,
         )
         self.deadmen = self._desks.deadman_switches(self.kill.covers, self._beats)
@@ -189,7 +192,8 @@ class Daemon:
         try:
             async with trio.open_nursery() as record:
                 record.start_soon(self.journal.run, self.events, name="journal")
-                self.journal.note("start", venues=self.settings.venues, **_build(self.settings))
+                told = {**_build(self.settings), **self.world.host()}
+                self.journal.note("start", venues=self.settings.venues, **told)
                 await self._serve(signals, notifier, ready, reload)
                 record.cancel_scope.cancel()
         finally:
@@ -216,6 +220,7 @@ class Daemon:
             ground.start_soon(watchdog.keep_alive, notifier, self._beats, name="watchdog")
             ground.start_soon(self.world.bus.guard, self._turn_away, self._door_news, name="doors")
             ground.start_soon(self.machine.run, name="machine")
+            ground.start_soon(self.origins.run, name="origins")
             async with trio.open_nursery() as venues:
                 for venue, desk in self.desks.items():
                     venues.start_soon(desk.run, name=f"{venue} desk")
@@ -354,10 +359,5 @@ class Daemon:
 def _build(settings: Settings) -> dict[str, Any]:
     """What runs, so that any line of the record can be laid at its door: version, commit where known, configuration."""
     told = {"version": __version__, "config_sha256": sha256(msgspec.json.encode(settings)).hexdigest()}
-    try:
-        # Written by pip where it installed from a repository.
-        origin = msgspec.json.decode(distribution("kraken-canceld").read_text("direct_url.json") or "{}")
-        commit = origin.get("vcs_info", {}).get("commit_id")
-    except (PackageNotFoundError, msgspec.DecodeError, AttributeError):
-        commit = None
+    commit = installed_commit()
     return told if commit is None else {**told, "commit": commit}

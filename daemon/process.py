@@ -23,6 +23,7 @@ from .transport.entropy import Entropy
 from .transport.logsink import LogSink
 from .transport.network import Network
 from .transport.notify import Notifier
+from .transport.origins import origin_of, this_host
 from .transport.signals import Signal, open_signals
 from .transport.tls import client_context
 from .transport.world import World
@@ -47,6 +48,8 @@ def real_world(settings: Settings) -> World:
         directory=Directory,
         descriptors=count_descriptors,
         claim=claim,
+        origin=origin_of,
+        host=this_host,
         real_time=True,
     )
 

@@ -1,8 +1,8 @@
 """Every door to the world in one value, so that whoever builds the daemon decides which world it lives in."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from .claims import UNCLAIMED, Claim
 from .clock import Clock
@@ -10,6 +10,7 @@ from .descriptors import PLENTY, Descriptors
 from .disk import Directory
 from .entropy import Entropy
 from .messages import MessageBus
+from .origins import Origin, nobody_knows
 from .wire import Wire
 
 Dial: TypeAlias = Callable[[str, int], Awaitable[Wire]]
@@ -31,5 +32,11 @@ class World:
     directory: Callable[[str], Directory]
     descriptors: Callable[[], Descriptors] = lambda: PLENTY
     claim: Callable[[str], Claim] = lambda _: UNCLAIMED
+    origin: Callable[[int, int], Awaitable[Origin | None]] = nobody_knows
+    """(uid, pid) to what is known of a process."""
+
+    host: Callable[[], Mapping[str, Any]] = dict
+    """What is known of the host."""
+
     real_time: bool = False
     """Whether time goes by itself: what is done to be fast is then worth doing."""
