@@ -138,7 +138,6 @@ def test_a_flag_says_what_the_ids_are(path: Path, flag: str, text: str, sent: di
         ("cancel", "spot", "A-B", "--endpoint", "nonsense"),
         ("status", "--config", "/nonexistent/canceld.toml"),
         ("check", "--config", "/nonexistent/canceld.toml"),
-        ("rearm", "--confirm", "CODE"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_status_2(
@@ -163,14 +162,38 @@ def test_bad_input_is_one_clear_line_and_status_2(
         ("cancel", "spot", "A-B", "--deadline-ms", "0"),
         ("cancel", "spot", "A-B", "--deadline-ms", "60001"),
         ("cancel", "spot", "A-B", "--deadline-ms", "1e3"),
-        ("kill",),
         ("run",),
         ("status", "--endpoint", "ipc:///a", "--config", "b"),
     ],
 )
 def test_bad_usage_is_status_2(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert canceld(*arguments) == 2
-    assert "usage: canceld" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.count("\n")) == ("", 1)
+    assert shown.err.startswith("canceld: ")
+    assert "--help" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "guess"),
+    [
+        (("stat",), "there is no verb 'stat'; did you mean status?"),
+        (("klil",), "there is no verb 'klil'; did you mean kill?"),
+        (("kill", "--reson", "x"), "kill: there is no option --reson; did you mean --reason?"),
+        (("kill", "--dril"), "kill: there is no option --dril; did you mean --drill?"),
+        (("status", "--conf", "x"), "status: there is no option --conf; did you mean --config?"),
+        (("cancel", "sopt", "A-B"), "cancel: argument VENUE: there is no 'sopt'; did you mean spot?"),
+        (("kill", "fat", "finger"), "kill: 'fat' is one word too many; see canceld kill --help"),
+    ],
+)
+def test_a_misspelt_word_is_named_with_what_it_may_have_meant(
+    arguments: tuple[str, ...], guess: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Abbreviations are no words either: they would become interface, and `--dril` must not pull a kill."""
+    assert canceld(*arguments) == 2
+    shown = capsys.readouterr()
+    assert guess in shown.err
+    assert shown.err.count("\n") == 1
 
 
 # -------------------------------------------------------------------- cancel-all, kill, rearm, status
@@ -235,7 +258,8 @@ def test_a_cancel_all_that_did_not_happen_says_why(
     [
         (True, {"spot": "flat"}, 0),
         (True, {"spot": "flat", "prime": "residual"}, 1),
-        (True, {"spot": "flat", "prime": "unreachable"}, 3),
+        (True, {"spot": "flat", "prime": "unreachable"}, 1),
+        (True, {"spot": "unreachable", "prime": "unreachable"}, 1),
         (True, {"spot": "residual", "prime": "unreachable"}, 1),
         (False, {"spot": "flat"}, 1),
     ],
@@ -327,7 +351,10 @@ def test_status_is_readable_and_complete_in_json(path: Path, capsys: pytest.Capt
     lines = capsys.readouterr().out.splitlines()
     assert lines[:-1] == [
         "canceld 0.1.0  serving  in flight 2",
-        "kill switch LATCHED fat finger",
+        "kill switch LATCHED since 2027-01-15T08:00:00.000000Z by command uid 7 pid 8: fat finger",
+        "  spot   residual     3 canceled  2 still rest",
+        "  prime  unreachable  0 canceled                no session is up: ws",
+        "  spot still rests: A-1",
         "spot  up  spot-1 live  spot-2 dialling  rest up",
         "leases  1",
         "warning: clock; set it",

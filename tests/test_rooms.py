@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "venues": {"contract", "version", *PLAIN},
     "engine": {"contract", *PLAIN},
     "tasks": {"contract", "engine", "venues", "transport", "venue_table", *PLAIN},
-    "logs": {"credentials", "transport"},
+    "logs": {"contract", "credentials", "transport"},
     "venue_table": {"contract", "venues"},
     "desks": {"contract", "engine", "venues", "transport", "tasks", "venue_table", *PLAIN},
     "app": {"contract", "desks", "engine", "transport", "tasks", "version", *PLAIN},
