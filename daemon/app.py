@@ -146,13 +146,8 @@ class Daemon:
         }
         if detail:
             shown["detail"] = {
-                "refusals": gateway.refusals,
-                "replayed": gateway.replayed,
-                "forgotten_ids": gateway.forgotten,
-                "undelivered_replies": gateway.undelivered,
+                **gateway.detail(),
                 "dropped_events": self.events.dropped,
-                "answer_times": gateway.answer_times.summary(),
-                "queue_times": gateway.queue_times.summary(),
                 "journal": self.journal.status(),
                 "venues": {venue: desk.dispatcher.detail() for venue, desk in self.desks.items()},
             }

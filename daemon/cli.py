@@ -31,6 +31,9 @@ DEADLINE_MS: Final = (1, 60_000)
 
 TIMEOUT_S: Final = (1, 3600)
 
+EXPORTER: Final = "127.0.0.1:9742"
+"""Where Prometheus finds the exporter unless told otherwise: this host alone, since nobody is asked who he is."""
+
 # These parse their own arguments; here they only need to be known.
 PASSED_ON: Final = {"sim": "canceld.sim.process", "demo": "canceld.demo.play"}
 
@@ -163,6 +166,19 @@ def _parser() -> argparse.ArgumentParser:
     journal.add_argument("--verify", action="store_true", help="find changed, missing and moved lines: status 1")
     _add_json(journal)
     journal.set_defaults(run=_journal)
+
+    report = verbs.add_parser("report", help="what happened in a time, as one HTML file; needs no running daemon")
+    report.add_argument("--config", required=True, metavar="FILE", help="the daemon's configuration: its state.dir")
+    report.add_argument("--since", required=True, metavar="T", help="as `journal` takes it: 1h, 2026-01-31T12:00:00Z")
+    report.add_argument("--until", metavar="T", help="the same")
+    report.add_argument("--out", required=True, metavar="FILE", help="the file to write; one that is there is replaced")
+    _add_json(report)
+    report.set_defaults(run=_report)
+
+    exporter = verbs.add_parser("exporter", help="tell Prometheus how the daemon is; a process of its own")
+    exporter.add_argument("--listen", default=EXPORTER, metavar="HOST:PORT", help=f"default: {EXPORTER}")
+    _add_where(exporter)
+    exporter.set_defaults(run=_exporter)
 
     schema = verbs.add_parser("schema", help="print the JSON Schema of the messages between strategies and the daemon")
     schema.set_defaults(run=_schema)
@@ -309,6 +325,27 @@ def _journal(asked: argparse.Namespace) -> int:
     from .verbs import journal
 
     return journal.run(asked)
+
+
+def _report(asked: argparse.Namespace) -> int:
+    from .verbs.report import report
+
+    return report(asked)
+
+
+def _exporter(asked: argparse.Namespace) -> int:
+    try:
+        from .verbs import exporter
+    except ModuleNotFoundError as missing:
+        if missing.name != "prometheus_client":
+            raise
+        return _complain("exporter needs the package prometheus-client; install kraken-canceld[exporter]")
+    from .verbs.ask import UsageFault
+
+    try:
+        return exporter.exporter(asked)
+    except UsageFault as fault:
+        return _complain(fault)
 
 
 def _schema(_: argparse.Namespace) -> int:

@@ -20,14 +20,15 @@ from .results import (
 )
 
 if TYPE_CHECKING:
+    from .async_lease import AsyncLease
     from .async_trio import TrioClient, open_client
     from .blocking import Client
     from .blocking_lease import HeldLease
-    from .trio_lease import TrioLease
 
 __all__ = [
     "COMMANDS_ENDPOINT",
     "CONTROL_ENDPOINT",
+    "AsyncLease",
     "CancelAllResult",
     "CancelResult",
     "Client",
@@ -42,7 +43,6 @@ __all__ = [
     "Pong",
     "RearmResult",
     "TrioClient",
-    "TrioLease",
     "VenueSweep",
     "open_client",
 ]
@@ -59,10 +59,10 @@ if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name
             from .blocking_lease import HeldLease
 
             return HeldLease
-        if name == "TrioLease":
-            from .trio_lease import TrioLease
+        if name == "AsyncLease":
+            from .async_lease import AsyncLease
 
-            return TrioLease
+            return AsyncLease
         if name in ("TrioClient", "open_client"):
             from . import async_trio
 

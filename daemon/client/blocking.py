@@ -2,28 +2,17 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
+from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
 from ..contract.commands import LeaseScope, OrderRef, Until
 from ..contract.ids import CommandID, Venue
+from .blocking_lease import HeldLease
+from .commands import Commands, named_after, results_of
 from .link import Link, fresh_prefix, monotonic_ns
-from .requests import (
-    COMMANDS_ENDPOINT,
-    DEADLINE_MS,
-    KILL_DEADLINE_MS,
-    MARGIN_MS,
-    NS_PER_MS,
-    DaemonUnreachable,
-    Request,
-    Requests,
-    results_of,
-)
-from .results import CancelAllResult, CancelResult, KillResult, LeaseResult, Pong, RearmResult, ReplyMap
-
-if TYPE_CHECKING:
-    from .blocking_lease import HeldLease
+from .requests import COMMANDS_ENDPOINT, DEADLINE_MS, MARGIN_MS, NS_PER_MS, DaemonUnreachable, Request, Requests
+from .results import CancelResult
 
 SLICE_MS: Final = 50
 """How often a waiting call looks whether the connection was lost. An answer wakes it at once."""
@@ -31,7 +20,18 @@ SLICE_MS: Final = 50
 PIPELINE: Final = 1000
 """Most commands of one cancel_many under way at once: well inside every queue between here and the venue."""
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def asks(build: Callable[Concatenate[Commands, P], Request[T]]) -> "Callable[Concatenate[Client, P], T]":
+    """The method that asks with this command and waits for what it comes to."""
+
+    def ask(client: "Client", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return client._ask(build(client._commands, *args, **kwargs))
+
+    named_after(ask, build)
+    return ask
 
 
 class Client:
@@ -55,7 +55,15 @@ class Client:
         connect_timeout_ms: int | None = None,
         strategy: str | None = None,
     ) -> None:
-        self._requests = Requests(fresh_prefix(), deadline_ms=deadline_ms, margin_ms=margin_ms, strategy=strategy)
+        self._requests = Requests()
+        self._commands = Commands(
+            self._requests,
+            monotonic_ns,
+            fresh_prefix(),
+            deadline_ms=deadline_ms,
+            margin_ms=margin_ms,
+            strategy=strategy,
+        )
         self._connect_timeout_ms = connect_timeout_ms
         self._one_thread = threading.Lock()
         self._link = Link(endpoint, slice_ms=SLICE_MS)
@@ -72,36 +80,14 @@ class Client:
         """Close at once. What was sent stays sent; what was not never will be."""
         self._link.close()
 
-    def cancel(
-        self,
-        venue: Venue,
-        *,
-        order_id: str | None = None,
-        cl_ord_id: str | None = None,
-        userref: int | None = None,
-        symbol: str | None = None,
-        until: Until = "ack",
-        id: CommandID | None = None,
-        deadline_ms: int | None = None,
-        strategy: str | None = None,
-    ) -> CancelResult:
-        """Cancel one order, named by exactly one of its three identifiers.
-
-        until: "ack" answers at the venue's acceptance, "proof" at the evidence that the order left the book.
-        id: made up when None; give the id of a DaemonUnreachable, with the same arguments, to ask again.
-        Raises DaemonUnreachable, and ValueError for arguments that are no cancel.
-        """
-        return self._ask(
-            self._requests.cancel(
-                monotonic_ns(),
-                venue,
-                OrderRef(order_id, cl_ord_id, userref, symbol),
-                until=until,
-                id=id,
-                deadline_ms=deadline_ms,
-                strategy=strategy,
-            )
-        )
+    cancel = asks(Commands.cancel)
+    cancel_batch = asks(Commands.cancel_batch)
+    cancel_all = asks(Commands.cancel_all)
+    kill = asks(Commands.kill)
+    rearm = asks(Commands.rearm)
+    lease = asks(Commands.lease)
+    status = asks(Commands.status)
+    ping = asks(Commands.ping)
 
     def cancel_many(
         self,
@@ -118,8 +104,8 @@ class Client:
         only when not one was answered. The deadline runs from the call, for all of them.
         """
         orders = tuple(orders)
-        requests = self._requests.cancel_many(
-            monotonic_ns(), venue, orders, until=until, deadline_ms=deadline_ms, strategy=strategy
+        requests = self._commands.cancel_many(
+            venue, orders, until=until, deadline_ms=deadline_ms, strategy=strategy
         )
         try:
             self._converse(requests)
@@ -130,99 +116,6 @@ class Client:
             raise self._unreachable(None, sent=any(request.sent for request in requests))
         return results_of(venue, orders, requests)
 
-    def cancel_batch(
-        self,
-        venue: Venue,
-        orders: Iterable[OrderRef],
-        *,
-        until: Until = "ack",
-        id: CommandID | None = None,
-        deadline_ms: int | None = None,
-        strategy: str | None = None,
-    ) -> list[CancelResult]:
-        """Cancel 1..500 orders by one command; results in the sequence of `orders`. Raises as `cancel` does."""
-        return self._ask(
-            self._requests.cancel_batch(
-                monotonic_ns(), venue, orders, until=until, id=id, deadline_ms=deadline_ms, strategy=strategy
-            )
-        )
-
-    def cancel_all(
-        self,
-        venue: Venue | None = None,
-        *,
-        until: Until = "ack",
-        id: CommandID | None = None,
-        deadline_ms: int | None = None,
-        strategy: str | None = None,
-    ) -> CancelAllResult:
-        """Cancel everything open on one venue, or on every enabled one. Raises DaemonUnreachable, CommandRefused."""
-        return self._ask(
-            self._requests.cancel_all(
-                monotonic_ns(), venue, until=until, id=id, deadline_ms=deadline_ms, strategy=strategy
-            )
-        )
-
-    def kill(
-        self,
-        reason: str,
-        *,
-        venues: Sequence[Venue] | None = None,
-        drill: bool = False,
-        id: CommandID | None = None,
-        deadline_ms: int = KILL_DEADLINE_MS,
-    ) -> KillResult:
-        """Pull the kill switch and wait until every venue is verified flat, or for the deadline.
-
-        The latch is durable before the reply, and sweeping goes on after it. drill: walk the whole path with orders
-        that cannot exist instead, and pull nothing. Raises DaemonUnreachable, CommandRefused.
-        """
-        return self._ask(
-            self._requests.kill(monotonic_ns(), reason, venues=venues, drill=drill, id=id, deadline_ms=deadline_ms)
-        )
-
-    def rearm(
-        self,
-        *,
-        confirm: str | None = None,
-        reason: str | None = None,
-        force: bool = False,
-        id: CommandID | None = None,
-        deadline_ms: int | None = None,
-    ) -> RearmResult:
-        """Re-arm the kill switch in two calls: the first brings the code for the second's `confirm`.
-
-        Only on the control socket. Raises DaemonUnreachable, and CommandRefused while anything rests.
-        """
-        return self._ask(
-            self._requests.rearm(
-                monotonic_ns(), confirm=confirm, reason=reason, force=force, id=id, deadline_ms=deadline_ms
-            )
-        )
-
-    def lease(
-        self,
-        strategy: str,
-        ttl_ms: int,
-        *,
-        on_expiry: Literal["cancel", "kill"] = "cancel",
-        scope: Iterable[LeaseScope] = (),
-        id: CommandID | None = None,
-        deadline_ms: int | None = None,
-    ) -> LeaseResult:
-        """Take or renew a lease of 500..60000 ms, or give it back with 0. Raises DaemonUnreachable, CommandRefused."""
-        return self._ask(
-            self._requests.lease(
-                monotonic_ns(),
-                strategy,
-                ttl_ms,
-                on_expiry=on_expiry,
-                scope=scope,
-                id=id,
-                deadline_ms=deadline_ms,
-            )
-        )
-
     def holding(
         self,
         strategy: str,
@@ -231,7 +124,7 @@ class Client:
         on_expiry: Literal["cancel", "kill"] = "cancel",
         scope: Iterable[LeaseScope] = (),
         pulse_ms: int | None = None,
-    ) -> "HeldLease":
+    ) -> HeldLease:
         """Hold a lease for as long as a `with` block runs: renewed by a thread with a connection of its own.
 
         A block that ends, or leaves by `sys.exit()`, gives the lease back. One that raises, and a process that dies,
@@ -239,19 +132,9 @@ class Client:
         pulls the kill. pulse_ms: renew only while `pulse()` was called within this time, so that a strategy that hangs
         is noticed although its thread goes on. Entering raises DaemonUnreachable, CommandRefused.
         """
-        from .blocking_lease import HeldLease
-
         return HeldLease(
-            self._link.endpoint, strategy, ttl_ms, on_expiry=on_expiry, scope=scope, pulse_ms=pulse_ms
+            Client(self._link.endpoint), strategy, ttl_ms, on_expiry=on_expiry, scope=scope, pulse_ms=pulse_ms
         )
-
-    def status(self, *, detail: bool = False, deadline_ms: int | None = None) -> ReplyMap:
-        """How the daemon is: the contract's `status` map. Raises DaemonUnreachable."""
-        return self._ask(self._requests.status(monotonic_ns(), detail=detail, deadline_ms=deadline_ms))
-
-    def ping(self, *, deadline_ms: int | None = None) -> Pong:
-        """Whether the daemon answers. Raises DaemonUnreachable."""
-        return self._ask(self._requests.ping(monotonic_ns(), deadline_ms=deadline_ms))
 
     def _ask(self, request: Request[T]) -> T:
         try:

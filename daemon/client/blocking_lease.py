@@ -3,14 +3,29 @@
 import threading
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 from ..contract.commands import LeaseScope
-from .blocking import Client
 from .holding import Hold, ended_cleanly
 from .link import monotonic_ns
 from .requests import DaemonUnreachable
 from .results import CommandRefused
+
+
+class Leasing(Protocol):
+    """The connection that a lease is renewed over: a client of its own."""
+
+    def lease(
+        self,
+        strategy: str,
+        ttl_ms: int,
+        *,
+        on_expiry: Literal["cancel", "kill"] = "cancel",
+        scope: Iterable[LeaseScope] = (),
+        deadline_ms: int | None = None,
+    ) -> Any: ...
+
+    def close(self) -> None: ...
 
 
 class HeldLease:
@@ -18,7 +33,7 @@ class HeldLease:
 
     def __init__(
         self,
-        endpoint: str,
+        client: Leasing,
         strategy: str,
         ttl_ms: int,
         *,
@@ -31,7 +46,7 @@ class HeldLease:
         self._on_expiry = on_expiry
         self._scope = tuple(scope)
         self._hold = Hold(ttl_ms, pulse_ms, monotonic_ns())
-        self._client = Client(endpoint)
+        self._client = client
         # The renewing thread and whoever restates take turns at the connection.
         self._turn = threading.Lock()
         self._over = threading.Event()

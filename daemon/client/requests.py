@@ -1,34 +1,11 @@
-"""Commands built, ids made, replies matched: the part of a client that both flavours share. No socket, no clock."""
+"""Commands under way and the replies that answer them: what every flavour of the client shares. No socket, no clock."""
 
-import itertools
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Generic, Literal, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, TypeVar
 
-import msgspec
-
-from ..contract.commands import BATCH_LIMIT, LeaseScope, OrderRef, Until, target_of
-from ..contract.frames import BATCH_BYTES, UnreadableReply, decode_reply
-from ..contract.ids import CommandID, Target, Venue
-from .results import (
-    Asked,
-    CancelAllResult,
-    CancelResult,
-    CommandRefused,
-    KillResult,
-    LeaseResult,
-    Pong,
-    RearmResult,
-    ReplyMap,
-    read_all,
-    read_batch,
-    read_cancel,
-    read_killed,
-    read_lease,
-    read_pong,
-    read_rearm,
-    read_status,
-    unanswered,
-)
+from ..contract.frames import UnreadableReply, decode_reply
+from ..contract.ids import CommandID
+from .results import CommandRefused, ReplyMap
 
 COMMANDS_ENDPOINT: Final = "ipc:///run/canceld/commands.sock"
 """Where strategies find the daemon unless its configuration says otherwise."""
@@ -54,8 +31,6 @@ UNANSWERED_LIMIT: Final = 4096
 NS_PER_MS: Final = 1_000_000
 
 T = TypeVar("T")
-
-_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class DaemonUnreachable(Exception):
@@ -158,22 +133,12 @@ class Request(Generic[T]):
 
 
 class Requests:
-    """Every command of one client that waits for its reply. One owner, no threads.
+    """Every command of one client that waits for its reply. One owner, no threads."""
 
-    prefix: unique over all clients of the daemon, so that ids never meet; at most 40 characters.
-    """
-
-    def __init__(
-        self, prefix: str, *, deadline_ms: int = DEADLINE_MS, margin_ms: int = MARGIN_MS, strategy: str | None = None
-    ) -> None:
+    def __init__(self) -> None:
         self.waiting: dict[CommandID, Request[Any]] = {}
         self.unreadable = 0
         self.unmatched = 0
-        self._prefix = prefix
-        self._numbers = itertools.count(1)
-        self._deadline_ms = deadline_ms
-        self._margin_ms = margin_ms
-        self._strategy = strategy
         # Ids whose answer was not awaited to the end, oldest first: asked again, a refusal does not clear the first.
         self._unanswered: dict[CommandID, None] = {}
 
@@ -213,6 +178,10 @@ class Requests:
         """
         return [request for request in self.waiting.values() if request.repeatable and request.sendings > 0]
 
+    def gave_up_on(self, id: CommandID) -> bool:
+        """Whether an earlier asking with this id was given up on, so that what became of it is not known."""
+        return id in self._unanswered
+
     def give_up(self, request: Request[Any]) -> None:
         """Wait no longer for it."""
         if self.waiting.get(request.id) is request:
@@ -223,245 +192,3 @@ class Requests:
             self._unanswered[request.id] = None
             if len(self._unanswered) > UNANSWERED_LIMIT:
                 del self._unanswered[next(iter(self._unanswered))]
-
-    def cancel(
-        self,
-        now_ns: int,
-        venue: Venue,
-        order: OrderRef,
-        *,
-        until: Until,
-        id: CommandID | None,
-        deadline_ms: int | None,
-        strategy: str | None,
-    ) -> Request[CancelResult]:
-        """A `cancel`."""
-        target = _target(order)
-        return self._build(
-            now_ns,
-            "cancel",
-            {"venue": venue, **_order_map(order), "until": until},
-            lambda request, reply: read_cancel(Asked(request.id, venue, target, request.repeated), reply),
-            id=id,
-            deadline_ms=deadline_ms,
-            strategy=strategy,
-            repeatable=target.kind != "userref",
-        )
-
-    def cancel_many(
-        self,
-        now_ns: int,
-        venue: Venue,
-        orders: Sequence[OrderRef],
-        *,
-        until: Until,
-        deadline_ms: int | None,
-        strategy: str | None,
-    ) -> list[Request[CancelResult]]:
-        """One `cancel` per order."""
-        return [
-            self.cancel(now_ns, venue, order, until=until, id=None, deadline_ms=deadline_ms, strategy=strategy)
-            for order in orders
-        ]
-
-    def cancel_batch(
-        self,
-        now_ns: int,
-        venue: Venue,
-        orders: Iterable[OrderRef],
-        *,
-        until: Until,
-        id: CommandID | None,
-        deadline_ms: int | None,
-        strategy: str | None,
-    ) -> Request[list[CancelResult]]:
-        """A `cancel_batch`."""
-        orders = tuple(orders)
-        if not 1 <= len(orders) <= BATCH_LIMIT:
-            raise ValueError(f"orders: a batch has 1..{BATCH_LIMIT} orders, not {len(orders)}")
-        targets = [_target(order) for order in orders]
-        return self._build(
-            now_ns,
-            "cancel_batch",
-            {"venue": venue, "orders": [_order_map(order) for order in orders], "until": until},
-            lambda request, reply: read_batch(
-                [Asked(request.id, venue, target, request.repeated) for target in targets], reply
-            ),
-            id=id,
-            deadline_ms=deadline_ms,
-            strategy=strategy,
-            repeatable=all(target.kind != "userref" for target in targets),
-        )
-
-    def cancel_all(
-        self,
-        now_ns: int,
-        venue: Venue | None,
-        *,
-        until: Until,
-        id: CommandID | None,
-        deadline_ms: int | None,
-        strategy: str | None,
-    ) -> Request[CancelAllResult]:
-        """A `cancel_all`."""
-        return self._build(
-            now_ns,
-            "cancel_all",
-            {"venue": venue, "until": until},
-            lambda request, reply: read_all(request.id, reply),
-            id=id,
-            deadline_ms=deadline_ms,
-            strategy=strategy,
-        )
-
-    def kill(
-        self,
-        now_ns: int,
-        reason: str,
-        *,
-        venues: Sequence[Venue] | None,
-        drill: bool = False,
-        id: CommandID | None,
-        deadline_ms: int,
-    ) -> Request[KillResult]:
-        """A `kill`, or its drill."""
-        return self._build(
-            now_ns,
-            "kill",
-            {"reason": reason, "venues": venues, "drill": drill or None},
-            lambda request, reply: read_killed(request.id, reply),
-            id=id,
-            deadline_ms=deadline_ms,
-        )
-
-    def rearm(
-        self,
-        now_ns: int,
-        *,
-        confirm: str | None,
-        reason: str | None,
-        force: bool,
-        id: CommandID | None,
-        deadline_ms: int | None,
-    ) -> Request[RearmResult]:
-        """A `rearm`."""
-        return self._build(
-            now_ns,
-            "rearm",
-            {"confirm": confirm, "reason": reason, "force": force or None},
-            lambda request, reply: read_rearm(request.id, reply),
-            id=id,
-            deadline_ms=deadline_ms,
-        )
-
-    def lease(
-        self,
-        now_ns: int,
-        strategy: str,
-        ttl_ms: int,
-        *,
-        on_expiry: Literal["cancel", "kill"],
-        scope: Iterable[LeaseScope],
-        id: CommandID | None,
-        deadline_ms: int | None,
-    ) -> Request[LeaseResult]:
-        """A `lease`."""
-        return self._build(
-            now_ns,
-            "lease",
-            {"ttl_ms": ttl_ms, "on_expiry": on_expiry, "scope": [_present(msgspec.structs.asdict(s)) for s in scope]},
-            lambda request, reply: read_lease(request.id, reply),
-            id=id,
-            deadline_ms=deadline_ms,
-            strategy=strategy,
-        )
-
-    def status(self, now_ns: int, *, detail: bool, deadline_ms: int | None) -> Request[ReplyMap]:
-        """A `status`."""
-        return self._build(
-            now_ns,
-            "status",
-            {"detail": detail or None},
-            lambda _, reply: read_status(reply),
-            id=None,
-            deadline_ms=deadline_ms,
-        )
-
-    def ping(self, now_ns: int, *, deadline_ms: int | None) -> Request[Pong]:
-        """A `ping`."""
-        return self._build(now_ns, "ping", {}, lambda _, reply: read_pong(reply), id=None, deadline_ms=deadline_ms)
-
-    def _build(
-        self,
-        now_ns: int,
-        type: str,
-        fields: dict[str, Any],
-        read: Callable[[Request[T], ReplyMap], T],
-        *,
-        id: CommandID | None,
-        deadline_ms: int | None,
-        strategy: str | None = None,
-        repeatable: bool = True,
-    ) -> Request[T]:
-        if id is None:
-            id = f"{self._prefix}-{next(self._numbers)}"
-        if deadline_ms is None:
-            deadline_ms = self._deadline_ms
-        payload = _encode(
-            _present(
-                {
-                    "type": type,
-                    "id": id,
-                    **fields,
-                    "deadline_ms": deadline_ms,
-                    "strategy": strategy if strategy is not None else self._strategy,
-                    # The deadline runs from here. A command that ZeroMQ held back while the daemon was away reaches
-                    # it too late by this very clock and is refused as expired: it cannot cancel an order minutes
-                    # after its caller was told that the daemon is unreachable.
-                    "sent_ns": now_ns,
-                }
-            )
-        )
-        if len(payload) > BATCH_BYTES:
-            # The daemon could not even read the id of such a command to refuse it.
-            raise ValueError(f"a command has at most {BATCH_BYTES} bytes, not {len(payload)}")
-        return Request(
-            id,
-            payload,
-            now_ns + (deadline_ms + self._margin_ms) * NS_PER_MS,
-            read,
-            repeatable=repeatable,
-            asked_before=id in self._unanswered,
-        )
-
-
-def results_of(
-    venue: Venue, orders: Sequence[OrderRef], requests: Sequence[Request[CancelResult]]
-) -> list[CancelResult]:
-    """The results of cancels asked side by side; one that was not answered is an Unknown with an empty `reply`."""
-    return [
-        request.result() if request.answered else unanswered(Asked(request.id, venue, _target(order), request.repeated))
-        for order, request in zip(orders, requests, strict=True)
-    ]
-
-
-def _target(order: OrderRef) -> Target:
-    target = target_of(order.order_id, order.cl_ord_id, order.userref)
-    if target is None:
-        raise ValueError("exactly one of order_id, cl_ord_id, userref is required")
-    return target
-
-
-def _order_map(order: OrderRef) -> dict[str, Any]:
-    return _present(
-        {
-            "order_id": order.order_id,
-            "cl_ord_id": order.cl_ord_id,
-            "userref": order.userref,
-            "symbol": order.symbol,
-        }
-    )
-
-
-def _present(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}

@@ -299,13 +299,12 @@ class RestKey(msgspec.Struct, frozen=True):
     """What the venue says of the key itself, in its own words for permissions.
 
     Its account identifiers are left out on purpose. `nonce` is the last one it took from this key, and shows its scale.
-    valid_until_s, modified_s: Unix seconds, None where there is none. An empty `ip_allowlist` admits every address.
+    valid_until_s: Unix seconds, None where there is none. An empty `ip_allowlist` admits every address.
     """
 
     permissions: tuple[str, ...]
     nonce: int | None = None
     valid_until_s: float | None = None
-    modified_s: float | None = None
     ip_allowlist: tuple[str, ...] = ()
 
 

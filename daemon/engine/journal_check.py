@@ -79,6 +79,12 @@ def lines_of(read: Read, file: str, offset: int = 0) -> Iterator[Line]:
         yield Line(start, rest, False)
 
 
+def first_of(read: Read, file: str) -> dict[str, Any] | None:
+    """The first line of a file as a map; None when it is none of ours."""
+    first = next(lines_of(read, file), None)
+    return None if first is None else record_in(first.raw)
+
+
 class _Torn:
     """Bytes that are no line of the chain, from where they begin."""
 
@@ -111,7 +117,7 @@ class Check:
         self.torn = 0
         self.first: Link | None = None
         self.last: Link | None = None
-        self._head = head
+        self.head = head
         self._file = ""
         self._line = 0
         self._torn: _Torn | None = None
@@ -147,8 +153,8 @@ class Check:
         if self._missing_before is not None:
             self._fault(self._missing_before[1])
         reached = 0 if self.last is None else self.last.n
-        if self._head is not None and self._head.n > reached:
-            self._wrong(f"missing: lines {reached + 1}..{self._head.n} were there, the head says, and are not")
+        if self.head is not None and self.head.n > reached:
+            self._wrong(f"missing: lines {reached + 1}..{self.head.n} were there, the head says, and are not")
 
     def _follow(self, record: dict[str, Any], raw: bytes) -> None:
         n, prev = record["n"], record["prev"]
@@ -166,7 +172,7 @@ class Check:
             file, line = self._before
             what = f"changed: the line after it, {self._file}:{self._line}, holds another hash of it"
             self._fault(Fault(file, line, what))
-        if self._head is not None and n == self._head.n and link.hash != self._head.hash:
+        if self.head is not None and n == self.head.n and link.hash != self.head.hash:
             self._wrong("changed: the head holds another hash of it")
         if record["kind"] == "removed" and self._missing_before is not None:
             if (record.get("through"), record.get("hash")) == self._missing_before[0]:

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from ..contract.evidence import Fault, RestAnswer, RestFailed, RestUnreadable
 from ..settings import Address
-from ..transport.plain import Dialler, Http, LineLost
+from ..transport.plain.line import Dialler, Http, LineLost
 from ..venues.spot_rest import Request
 from .report import Failed
 

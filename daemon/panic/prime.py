@@ -9,7 +9,7 @@ from ..contract.evidence import CancelReject, Hello, Orders, OrderState, Pong, U
 from ..contract.ids import Reqid, Target
 from ..credentials import Keys
 from ..settings import Address
-from ..transport.plain import Dialler
+from ..transport.plain.line import Dialler
 from ..venues.prime_ws import Prime
 from ..venues.signing import prime_headers, prime_timestamp
 from .answers import open_among

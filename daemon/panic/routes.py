@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from ..contract.ids import Venue
 from ..credentials import BadCredentials, Keys, load_venue
 from ..settings import REST_SCHEMES, WEBSOCKET_SCHEMES, Settings, address_of
-from ..transport.plain import Dialler
+from ..transport.plain.line import Dialler
 from ..venues.prime_ws import TAG_CHARS
 from .door import NonceSource, RestDoor
 from .futures import FuturesRoute

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Final, Protocol
 
 from ..settings import Address
-from ..transport.plain import Dialler, LineLost
+from ..transport.plain.line import Dialler, LineLost
 from .report import Failed
 
 BURST: Final = 50
@@ -13,7 +13,7 @@ BURST: Final = 50
 
 
 class Session(Protocol):
-    """A WebSocket session, see transport.plain_websocket."""
+    """A WebSocket session, see transport.plain.websocket."""
 
     def send(self, text: bytes, by_s: float) -> None: ...
 
@@ -36,7 +36,7 @@ def session_of(name: str, hang_up: Callable[[], None]) -> Iterator[None]:
 def opened(dialler: Dialler, where: Address, headers: Sequence[tuple[str, str]], by_s: float) -> Session:
     """A session that has just been opened. headers: for the upgrade request. Raises LineLost."""
     # Late: the framing takes longer to import than Spot and Futures take to send their first bytes.
-    from ..transport.plain_websocket import open_websocket
+    from ..transport.plain.websocket import open_websocket
 
     return open_websocket(dialler, where.host, where.port, where.authority, where.path or "/", headers, by_s)
 

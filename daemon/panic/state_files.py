@@ -8,8 +8,8 @@ from typing import Final
 
 from ..engine.latch import Latch, Switch, format_latch, parse_latch
 from ..engine.nonces import Nonces, format_mark, parse_mark
-from ..transport import threads
 from ..transport.files import DiskFailed, read_regular, replace
+from ..transport.plain import threads
 
 NONCE_GROWTH: Final = 64
 """A daemon that lives sweeps as soon as it is latched, with the same key. Overtaken before, it may be minutes ahead of

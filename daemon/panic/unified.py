@@ -17,7 +17,7 @@ from ..contract.evidence import (
 from ..contract.ids import Reqid, Target
 from ..credentials import Keys, Secret
 from ..settings import Address
-from ..transport.plain import Dialler
+from ..transport.plain.line import Dialler
 from ..venues import spot_rest
 from ..venues.spot_ws_v2 import UNIFIED
 from .answers import open_among

@@ -19,8 +19,8 @@ from ..contract.ids import Venue
 from ..credentials import BadCredentials
 from ..engine.latch import REASON_CHARS
 from ..settings import BadSettings, read
-from ..transport import threads
-from ..transport.plain import Dialler
+from ..transport.plain import threads
+from ..transport.plain.line import Dialler
 from ..verbs.exit_status import USAGE
 from .report import Report
 from .routes import Routes

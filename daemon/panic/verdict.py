@@ -5,7 +5,7 @@ from typing import Any
 
 from ..contract.ids import Venue
 from ..settings import Settings
-from ..transport.plain import Dialler
+from ..transport.plain.line import Dialler
 from ..verbs.exit_status import DONE, NOT_DONE, UNREACHABLE
 from .report import Report
 from .state_files import Latching, StoredNonces

@@ -172,7 +172,8 @@ def _distribution(answered: Sequence[Answered]) -> Iterator[str]:
     first, last = 10 * (first // 10), 10 * -(-last // 10)
     width, height = 800, 160
     step = width / (last - first)
-    yield f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img" aria-label="distribution of answer times">'
+    yield f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none"'
+    yield ' role="img" aria-label="distribution of answer times">'
     for column, count in sorted(counts.items()):
         tall = max(2.0, height * count / most)
         x = (column - first) * step

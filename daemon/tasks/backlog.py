@@ -6,7 +6,7 @@ peer can be held back for a while: what of it can wait does so here, and nobody 
 
 from collections import deque
 
-from ..transport.zeromq import Message
+from ..transport.messages import Message
 
 
 class Backlog:

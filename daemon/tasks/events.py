@@ -13,7 +13,7 @@ from ..contract.ids import CommandID, Venue
 from ..contract.outcomes import Settlement
 from ..engine.resting import Row
 from ..transport.clock import Clock, rfc3339
-from ..transport.zeromq import Publisher
+from ..transport.messages import Publisher
 
 ALERT_PAUSE_NS: Final = 60_000_000_000
 """At most one alert per condition in this time: a flood of alerts is read by nobody."""

@@ -5,10 +5,9 @@ disk that is full, fails or hangs stops the record and nothing else: notes wait 
 log as well, an alert says so, what found no room is counted, and the record tells of the gap when it goes on.
 """
 
-from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 import trio
@@ -19,7 +18,6 @@ from ..engine.journal import (
     HEAD,
     ROOT,
     Chain,
-    Entry,
     Head,
     files_among,
     format_head,
@@ -27,23 +25,16 @@ from ..engine.journal import (
     parse_head,
     surplus,
 )
-from ..engine.journal_check import Resumed, lines_of, record_in, resume
+from ..engine.journal_check import Resumed, first_of, record_in, resume
 from ..transport.clock import Clock
 from ..transport.disk import Directory, DiskFailed, Diverged
+from .notes import Alarm, Notes
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 DIRECTORY: Final = "journal"
 """Where the files are, inside state.dir."""
 
-QUEUE_LIMIT: Final = 32_768
-"""Most notes that wait to become lines: a second of full speed. While the disk fails they are the record's memory, some
-30 MiB."""
-
-QUEUE_RESERVE: Final = 1_024
-"""Room beyond it for what must not be lost among a flood of frames."""
-
-RESERVED: Final = frozenset({"kill", "rearm", "start", "stop", "alert", "session", "gap"})
 FRAMES: Final = frozenset({"frame_out", "frame_in"})
 UNLOGGED: Final = frozenset({"event", "n", "ts", "monotonic_ns", "prev"})
 """Members of a line that mean nothing in the log, or have their own place there."""
@@ -87,30 +78,17 @@ CANNOT_WRITE: Final = "the audit journal cannot be written"
 CHANGED: Final = "the audit journal was changed by somebody else"
 
 
-class Alarm(Protocol):
-    """Whom to tell that the record fails: the events."""
-
-    def alert(self, severity: str, what: str, do: str) -> None: ...
-
-    def clear(self, what: str) -> None: ...
-
-
-class Journal:
+class Journal(Notes):
     """One record. `note` may be called at any time; `run` writes until it is cancelled, `close` writes the rest."""
 
     def __init__(
         self, state: Directory, clock: Clock, *, censor: Callable[[bytes], bytes] = lambda encoded: encoded
     ) -> None:
         """state: the directory that `journal/` lies in, which nobody else writes to. censor: as Chain takes it."""
-        self.dropped = 0
+        super().__init__(clock)
         self._state = state
         self._directory = state
-        self._utc_ns = clock.utc_ns
-        self._monotonic_ns = clock.monotonic_ns
         self._censor = censor
-        self._waiting: deque[Entry] = deque()
-        self._lost = 0
-        self._asleep: trio.Event | None = None
         self._alarm: Alarm | None = None
         # Set by the first look at the disk.
         self._chain: Chain | None = None
@@ -128,20 +106,6 @@ class Journal:
         self._failing: dict[str, str] = {}
         self._failing_since_ns = 0
 
-    def note(self, kind: str, /, **fields: Any) -> None:
-        """Record an event. Costs about a microsecond; nothing is encoded, hashed or written before others had a turn.
-
-        fields: plain values that nobody changes any more; frames as `frame`, cut with `clipped`.
-        """
-        waiting = self._waiting
-        if self._lost or len(waiting) >= QUEUE_LIMIT:
-            self._note_crowded(kind, fields)
-        else:
-            waiting.append((self._utc_ns(), self._monotonic_ns(), kind, fields))
-        if self._asleep is not None:
-            self._asleep.set()
-            self._asleep = None
-
     def status(self) -> dict[str, Any]:
         """The record for a detailed `status`."""
         shown: dict[str, Any] = {
@@ -154,24 +118,6 @@ class Journal:
         if self._failing:
             shown["why"] = next(iter(self._failing.values()))
         return shown
-
-    def _note_crowded(self, kind: str, fields: dict[str, Any]) -> None:
-        room = QUEUE_LIMIT - len(self._waiting)
-        if room > 0:
-            self._tell_lost()
-        elif kind not in RESERVED or room <= -QUEUE_RESERVE:
-            self._lost += 1
-            self.dropped += 1
-            return
-        self._waiting.append((self._utc_ns(), self._monotonic_ns(), kind, fields))
-
-    def _tell_lost(self) -> None:
-        """Say in the record how many notes are missing at this place."""
-        if self._lost:
-            why = next(iter(self._failing.values()), "more was noted than could be written")
-            fields = {"dropped": self._lost, "why": why}
-            self._lost = 0
-            self._waiting.append((self._utc_ns(), self._monotonic_ns(), "gap", fields))
 
     # ---------------------------------------------------------------- the task
 
@@ -313,8 +259,8 @@ class Journal:
         directory = self._directory
         files = await directory.apart(lambda: files_among(directory.names()))
         for file, following in zip(surplus(files, FILES_LIMIT), files[1:], strict=False):
-            first = await directory.apart(partial(_first_of, directory, file))
-            next_first = await directory.apart(partial(_first_of, directory, following))
+            first = await directory.apart(partial(first_of, directory.read_part, file))
+            next_first = await directory.apart(partial(first_of, directory.read_part, following))
             if next_first is not None:
                 told = {"file": file, "through": next_first["n"] - 1, "hash": next_first["prev"]}
                 if first is not None:
@@ -358,6 +304,9 @@ class Journal:
 
     # ---------------------------------------------------------------- when the disk fails
 
+    def _why_lost(self) -> str:
+        return next(iter(self._failing.values()), super()._why_lost())
+
     def _fail(self, part: str, failed: DiskFailed) -> None:
         if not self._failing:
             self._failing_since_ns = self._monotonic_ns()
@@ -394,9 +343,3 @@ class Journal:
             self._logged += 1
             if self._logged % TELL_SLICE == 0:
                 await trio.lowlevel.checkpoint()
-
-
-def _first_of(directory: Directory, file: str) -> dict[str, Any] | None:
-    """The first line of a file as a map; None when it is none of ours."""
-    first = next(lines_of(directory.read_part, file), None)
-    return None if first is None else record_in(first.raw)

@@ -10,10 +10,10 @@ from typing import Any, Final
 import structlog
 import trio
 
-from ..contract.commands import Lease, LeaseScope, target_of
+from ..contract.commands import Lease, LeaseScope
 from ..contract.frames import outcome_map
-from ..contract.ids import EVERYTHING, Target, Venue
-from ..contract.outcomes import NAMES, SAFE, Settlement
+from ..contract.ids import EVERYTHING, Venue
+from ..contract.outcomes import NAMES, Settlement
 from ..engine.instants import FAR_NS, MS
 from ..engine.leases import Leases, Stored, Terms, format_leases, parse_leases
 from ..transport.clock import Clock
@@ -21,6 +21,7 @@ from ..transport.disk import Directory
 from ..transport.files import DiskFailed
 from .dispatcher import Dispatcher
 from .events import Events
+from .expired import GIVE_UP_NS, PAUSE_LIMIT_NS, Entry, Expired, is_gone, shown_scope, words_for
 from .killswitch import KillSwitch
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -31,65 +32,12 @@ LEASES_FILE: Final = "leases"
 TRY_NS: Final = 4_000 * MS
 """How long one asking for a cancel is pursued. What it leaves open is told to people then, and asked for again."""
 
-PAUSE_NS: Final = 500 * MS
-PAUSE_LIMIT_NS: Final = 10_000 * MS
-"""Between two askings: at first, and at most after doubling each time."""
-
-GIVE_UP_NS: Final = 3_600_000 * MS
-"""After an hour the orders of a dead strategy are people's: they have had an alert each minute until then."""
-
 STORE_PAUSE_S: Final = 0.05
 """Between two writes: a strategy that changes its scope with each order must not keep the disk busy."""
 
 DISK_RETRY_S: Final = 1.0
 STORE_ON_STOP_S: Final = 1.0
 """How long a clean stop waits for the last write: a lease given back would expire after the restart without it."""
-
-
-class _Entry:
-    """One cancel that an expired lease asks for; the dispatcher's ticket for it."""
-
-    __slots__ = ("again_ns", "asked_ns", "expired", "pause_ns", "target", "venue", "why")
-
-    def __init__(self, expired: "_Expired", venue: Venue, target: Target) -> None:
-        self.expired = expired
-        self.venue = venue
-        self.target = target
-        self.pause_ns = PAUSE_NS
-        self.asked_ns = 0
-        # FAR_NS while an answer is awaited.
-        self.again_ns = 0
-        self.why = ""
-
-    def answered(self, settlement: Settlement) -> None:
-        self.expired.leasing.answered(self, settlement)
-
-    def late(self, settlement: Settlement) -> None:
-        if _is_gone(settlement):
-            self.expired.leasing.answered(self, settlement)
-
-
-class _Expired:
-    """An expired lease and what of its scope is not proved gone."""
-
-    def __init__(self, leasing: "Leasing", terms: Terms, now_ns: int) -> None:
-        self.leasing = leasing
-        self.terms = terms
-        self.ends_ns = now_ns + GIVE_UP_NS
-        self.what = f"orders of {terms.strategy} may still rest after its lease expired"
-        self.open = {
-            (venue, target): _Entry(self, venue, target) for venue, target in dict.fromkeys(_targets(terms.scope))
-        }
-
-    @property
-    def next_ns(self) -> int:
-        """When something of it is due; FAR_NS while every answer is awaited."""
-        return min([self.ends_ns, *(entry.again_ns for entry in self.open.values())])
-
-    @property
-    def left(self) -> list[str]:
-        """What is not proved gone, in words."""
-        return [_words(venue, target) for venue, target in self.open]
 
 
 class Leasing:
@@ -110,7 +58,7 @@ class Leasing:
         self._events = events
         self._kill = kill
         self._leases = Leases(tuple(desks))
-        self._expired: list[_Expired] = []
+        self._expired: list[Expired] = []
         self._killing: list[Terms] = []
         self._stopping = False
         self._unstored = trio.Event()
@@ -154,7 +102,7 @@ class Leasing:
         self, state: str, strategy: str, ttl_ms: int, on_expiry: str, scope: Iterable[LeaseScope], who: str
     ) -> None:
         self._unstored.set()
-        shown = [_shown(entry) for entry in scope]
+        shown = [shown_scope(entry) for entry in scope]
         told = {"state": state, "strategy": strategy, "ttl_ms": ttl_ms, "on_expiry": on_expiry, "scope": shown}
         self._events.lease({**told, "who": who} if who else told)
         if state != "returned":
@@ -165,7 +113,7 @@ class Leasing:
         for expired in [one for one in self._expired if one.terms.strategy == strategy]:
             names = [(venue, target) for venue, target in expired.open if target.kind != "order_id"]
             # A cancel under way would be asked for again if it came too early: it would find the strategy's next order.
-            asked: dict[Venue, list[_Entry]] = {}
+            asked: dict[Venue, list[Entry]] = {}
             for name in names:
                 entry = expired.open.pop(name)
                 if entry.again_ns == FAR_NS:
@@ -173,7 +121,7 @@ class Leasing:
             for venue, entries in asked.items():
                 self._desks[venue].withdraw(entries)
             if names:
-                left = [_words(venue, target) for venue, target in names]
+                left = [words_for(venue, target) for venue, target in names]
                 self._events.lease({"state": "handed over", "strategy": strategy, "left": left})
                 log.warning("lease taken again", strategy=strategy, orders=left)
             self._close(expired)
@@ -194,7 +142,7 @@ class Leasing:
 
     def _expire(self, terms: Terms, now_ns: int) -> None:
         self._unstored.set()
-        scope = [_shown(entry) for entry in terms.scope]
+        scope = [shown_scope(entry) for entry in terms.scope]
         told = {"state": "expired", "strategy": terms.strategy, "on_expiry": terms.on_expiry, "scope": scope}
         self._events.lease(told)
         log.warning("lease expired", strategy=terms.strategy, do=terms.on_expiry)
@@ -207,11 +155,11 @@ class Leasing:
             f"{terms.strategy} did not renew its lease",
             "the orders of its scope are cancelled; find out why it is silent",
         )
-        self._expired.append(_Expired(self, terms, now_ns))
+        self._expired.append(Expired(self, terms, now_ns))
 
-    def _pursue(self, expired: _Expired, now_ns: int) -> None:
+    def _pursue(self, expired: Expired, now_ns: int) -> None:
         """Ask for what is due; nothing leaves before the dispatchers perform."""
-        due: dict[Venue, list[_Entry]] = {}
+        due: dict[Venue, list[Entry]] = {}
         for entry in list(expired.open.values()):
             if entry.again_ns > now_ns:
                 continue
@@ -232,14 +180,14 @@ class Leasing:
                 desk.submit_batch(orders, True, now_ns + TRY_NS, now_ns)
         self._close(expired)
 
-    def answered(self, entry: _Entry, settlement: Settlement) -> None:
+    def answered(self, entry: Entry, settlement: Settlement) -> None:
         """What one asking came to: done with it, or asked again after a pause."""
         expired = entry.expired
         outcome = outcome_map(None, entry.asked_ns, settlement)
         self._events.note("outcome", strategy=expired.terms.strategy, **outcome)
         if expired.open.get((entry.venue, entry.target)) is not entry:
             return
-        if _is_gone(settlement):
+        if is_gone(settlement):
             del expired.open[entry.venue, entry.target]
             self._close(expired)
         else:
@@ -251,12 +199,12 @@ class Leasing:
             self._settled.set()
         self._arm()
 
-    def _tell_left(self, expired: _Expired, why: str) -> None:
+    def _tell_left(self, expired: Expired, why: str) -> None:
         left = expired.left
         self._events.alert("critical", expired.what, f"{why}; asked for again until gone; left: {', '.join(left[:5])}")
         log.warning("lease not carried out", strategy=expired.terms.strategy, why=why, count=len(left))
 
-    def _close(self, expired: _Expired) -> None:
+    def _close(self, expired: Expired) -> None:
         """The end of an expired lease of which nothing rests."""
         if expired.open or expired not in self._expired:
             return
@@ -266,7 +214,7 @@ class Leasing:
         self._events.lease({"state": "settled", "strategy": expired.terms.strategy})
         log.warning("lease settled", strategy=expired.terms.strategy)
 
-    def _give_up(self, expired: _Expired) -> None:
+    def _give_up(self, expired: Expired) -> None:
         left = expired.left
         self._expired.remove(expired)
         self._unstored.set()
@@ -366,27 +314,3 @@ class Leasing:
         with trio.move_on_after(STORE_ON_STOP_S):
             if self._unstored.is_set():
                 await self._store()
-
-
-def _is_gone(settlement: Settlement) -> bool:
-    return isinstance(settlement.outcome, SAFE) and not settlement.residual
-
-
-def _targets(scope: Iterable[LeaseScope]) -> list[tuple[Venue, Target]]:
-    """What to cancel for a scope; where it covers a whole venue, what else it names there is covered."""
-    whole = {entry.venue for entry in scope if _target(entry) == EVERYTHING}
-    named = [(entry.venue, _target(entry)) for entry in scope if entry.venue not in whole]
-    return [*((venue, EVERYTHING) for venue in sorted(whole)), *named]
-
-
-def _target(entry: LeaseScope) -> Target:
-    return target_of(entry.order_id, entry.cl_ord_id, entry.userref) or EVERYTHING
-
-
-def _shown(entry: LeaseScope) -> dict[str, Any]:
-    target = _target(entry)
-    return {"venue": entry.venue} if target == EVERYTHING else {"venue": entry.venue, target.kind: target.value}
-
-
-def _words(venue: Venue, target: Target) -> str:
-    return f"{venue} all" if target == EVERYTHING else f"{venue} {target.kind} {target.value}"

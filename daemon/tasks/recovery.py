@@ -8,24 +8,18 @@ A client that asks again with the same id hears what became of the first asking,
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import structlog
 import trio
 
-from ..contract.commands import Cancel, CancelAll, CancelBatch
 from ..contract.evidence import RestAnswer, RestOrders
 from ..contract.frames import same_command
-from ..contract.ids import EVERYTHING, CommandID, Target, Venue
+from ..contract.ids import CommandID, Venue
 from ..contract.outcomes import (
     NAMES,
-    SAFE,
-    Canceled,
-    Closed,
-    Outcome,
     Rejected,
     Settlement,
-    Unknown,
 )
 from ..engine.calls import Call
 from ..engine.intents import (
@@ -36,9 +30,7 @@ from ..engine.intents import (
     BadRecord,
     Client,
     Found,
-    Intent,
     Intents,
-    Slots,
     client_of,
     read,
 )
@@ -47,7 +39,8 @@ from ..transport.clock import Clock
 from ..transport.disk import Directory, DiskFailed
 from .dispatcher import Dispatcher
 from .events import Events
-from .gateway import Asked, reply_of
+from .tickets import Asked
+from .unsettled import Goal, Unsettled, look_up
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -69,9 +62,6 @@ UNDER_WAY: Final = "commands of the process before are being settled"
 GIVEN_UP: Final = "commands of the process before could not be settled"
 UNREADABLE: Final = "the record of commands in flight was torn"
 UNRECORDED: Final = "commands in flight are not recorded"
-
-# The same request would be refused again, and repeating it under a bad key leads to a lockout.
-_FINAL_REFUSALS: Final = frozenset({"auth", "permission", "invalid"})
 
 
 class Record:
@@ -98,91 +88,6 @@ class Record:
             self.trouble.append((UNREADABLE, f"{count} slots say nothing: see what rests at the venues, and cancel it"))
 
 
-class _Goal:
-    """One order, or one name of orders, that an intent is after at one venue; it comes to one settlement."""
-
-    def __init__(self, of: "_Unsettled", venue: Venue, target: Target, symbol: str | None) -> None:
-        self.of = of
-        self.venue = venue
-        self.target = target
-        self.symbol = symbol
-        self.settlement: Settlement | None = None
-        self.orders: dict[str, Settlement | None] = {}
-        if target.kind == "order_id":
-            self.orders[str(target.value)] = None
-        self.others: tuple[str, ...] = ()
-        """Orders that bear the name and were opened after it was asked for."""
-        self.listed = target.kind == "order_id"
-        """Whether a list told of every order that it can have meant."""
-
-    @property
-    def left(self) -> list[str]:
-        """Its orders that are not known to be settled."""
-        return [order_id for order_id, told in self.orders.items() if told is None or not _is_final(told)]
-
-    def outcome(self) -> Outcome:
-        """What is known of all its orders together, the most careful word first."""
-        outcomes = [None if told is None else told.outcome for told in self.orders.values()]
-        if not self.listed or self.others or any(not isinstance(outcome, (*SAFE, Rejected)) for outcome in outcomes):
-            return Unknown(())
-        for kind in (Rejected, Canceled, Closed):
-            for outcome in outcomes:
-                if isinstance(outcome, kind):
-                    return Canceled() if kind is Canceled and len(outcomes) > 1 else outcome
-        if self.target == EVERYTHING:
-            return Canceled()
-        # Nothing rests under it, and whether a request of ours has done that died with the process.
-        return Closed(None, None, "unconfirmed")
-
-    def settle(self) -> Settlement:
-        """The settlement that its orders come to, also when it is early for one."""
-        told = [settlement for settlement in self.orders.values() if settlement is not None]
-        if self.target.kind == "order_id" and told and _is_final(told[0]):
-            return told[0]
-        outcome = self.outcome()
-        everything = self.target == EVERYTHING
-        errors = [one.error for one in told if one.error is not None]
-        if not errors and isinstance(outcome, Unknown):
-            errors = ["the process that took it ended before it was answered"]
-        answered = [one for one in told if type(one.outcome) is type(outcome)]
-        return Settlement(
-            venue=self.venue,
-            target=self.target,
-            outcome=outcome,
-            route=answered[-1].route if answered else "none",
-            attempts=sum(one.attempts for one in told),
-            error=errors[-1] if errors else None,
-            count=sum(isinstance(one.outcome, Canceled) for one in told) if everything else None,
-            residual=(*self.left, *self.others) if everything else (),
-        )
-
-
-class _Unsettled:
-    """One intent on its way to the reply that it would have had."""
-
-    def __init__(self, intent: Intent, received_ns: int | None, venues: Sequence[Venue]) -> None:
-        self.client = intent.client
-        self.command = intent.command
-        self.utc_ns = intent.utc_ns
-        self.slots: Slots = intent.slots
-        self.received_ns = received_ns
-        self.over = trio.Event()
-        match intent.command:
-            case Cancel(venue=venue, symbol=symbol) as cancel:
-                assert cancel.target is not None
-                self.goals = [_Goal(self, venue, cancel.target, symbol)]
-            case CancelBatch(venue=venue, orders=orders):
-                self.goals = [_Goal(self, venue, ref.target, ref.symbol) for ref in orders if ref.target is not None]
-            case CancelAll(venue=venue):
-                self.goals = [_Goal(self, one, EVERYTHING, None) for one in (venues if venue is None else (venue,))]
-
-    def reply(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """What can be said to whoever asks again, and its outcomes."""
-        settlements = [goal.settlement or goal.settle() for goal in self.goals]
-        reply, outcomes = reply_of(self.command, self.received_ns, settlements)
-        return {**reply, "replayed": True}, outcomes
-
-
 class _Round:
     """Counts the orders of a round that are not answered yet."""
 
@@ -201,7 +106,7 @@ class _Ticket:
 
     __slots__ = ("goal", "order_id", "recovery", "round")
 
-    def __init__(self, recovery: "Recovery", round: _Round, goal: _Goal, order_id: str) -> None:
+    def __init__(self, recovery: "Recovery", round: _Round, goal: Goal, order_id: str) -> None:
         self.recovery = recovery
         self.round = round
         self.goal = goal
@@ -240,16 +145,16 @@ class Recovery:
         self._clock = clock
         self._events = events
         ahead_ns = clock.utc_ns() - clock.monotonic_ns()
-        self._unsettled: dict[_Unsettled, None] = {}
-        self._known: dict[tuple[Client, CommandID], _Unsettled] = {}
+        self._unsettled: dict[Unsettled, None] = {}
+        self._known: dict[tuple[Client, CommandID], Unsettled] = {}
         for intent in record.found.intents:
             same_boot = abs(intent.utc_ns - intent.received_ns - ahead_ns) < SAME_BOOT_NS
-            unsettled = _Unsettled(intent, intent.received_ns if same_boot else None, tuple(desks))
+            unsettled = Unsettled(intent, intent.received_ns if same_boot else None, tuple(desks))
             self._unsettled[unsettled] = None
             if intent.client.uid != NOBODY or intent.client.identity:
                 self._known[intent.client, intent.command.id] = unsettled
         self.expects = bool(self._known)
-        self._askers: dict[Asked, _Unsettled] = {}
+        self._askers: dict[Asked, Unsettled] = {}
         self._given_up = False
         self._nursery: trio.Nursery | None = None
 
@@ -278,15 +183,14 @@ class Recovery:
             self._nursery.start_soon(self._await, asked, unsettled, deadline_ns, name=f"asked again {asked.command.id}")
         return True
 
-    async def _await(self, asked: Asked, unsettled: _Unsettled, deadline_ns: int) -> None:
+    async def _await(self, asked: Asked, unsettled: Unsettled, deadline_ns: int) -> None:
         with trio.move_on_after(max(0.0, (deadline_ns - self._clock.monotonic_ns()) / 1e9)):
             await unsettled.over.wait()
         if self._askers.pop(asked, None) is not None:
             self._answer(asked, unsettled)
 
-    def _answer(self, asked: Asked, unsettled: _Unsettled) -> None:
-        reply, outcomes = unsettled.reply()
-        asked.gateway.settle(asked, reply, outcomes)
+    def _answer(self, asked: Asked, unsettled: Unsettled) -> None:
+        asked.answer(*unsettled.reply())
 
     def give_up(self) -> None:
         """The process is about to end: answer whoever asked again, and begin nothing more.
@@ -314,7 +218,7 @@ class Recovery:
             ids = [unsettled.command.id for unsettled in self._unsettled]
             log.warning("settling what the process before left", commands=len(ids), ids=ids[:20])
             self._events.alert("warning", UNDER_WAY, f"{len(ids)} of them; `late` events tell what becomes of each")
-            by_venue: dict[Venue, list[_Goal]] = {}
+            by_venue: dict[Venue, list[Goal]] = {}
             for unsettled in self._unsettled:
                 for goal in unsettled.goals:
                     by_venue.setdefault(goal.venue, []).append(goal)
@@ -326,7 +230,7 @@ class Recovery:
             self.expects = False
             self._known.clear()
 
-    async def _settle_all(self, venue: Venue, goals: list[_Goal]) -> None:
+    async def _settle_all(self, venue: Venue, goals: list[Goal]) -> None:
         desk = self._desks.get(venue)
         if desk is not None:
             try:
@@ -342,7 +246,7 @@ class Recovery:
                 self._events.alert("critical", GIVEN_UP, do if desk is not None else f"{venue} is not enabled: {do}")
                 self._conclude(goal)
 
-    async def _in_rounds(self, desk: Dispatcher, goals: list[_Goal]) -> None:
+    async def _in_rounds(self, desk: Dispatcher, goals: list[Goal]) -> None:
         rounds = 0
         while goals := [goal for goal in goals if goal.settlement is None]:
             if rounds:
@@ -350,7 +254,7 @@ class Recovery:
             rounds += 1
             await self._round(desk, goals)
 
-    async def _round(self, desk: Dispatcher, goals: Sequence[_Goal]) -> None:
+    async def _round(self, desk: Dispatcher, goals: Sequence[Goal]) -> None:
         """Look up what is named otherwise than by order id, go after every order that is left, and conclude."""
         by_name = [goal for goal in goals if goal.target.kind != "order_id"]
         # A list asked for now knows of every order that may still have been on its way in then.
@@ -360,7 +264,7 @@ class Recovery:
             return  # in the very step in which the list came: the next stop for a cancellation is too late
         if listed:
             for goal in by_name:
-                _look_up(desk, goal)
+                look_up(desk.pursuits.resting, goal)
         now_ns = self._clock.monotonic_ns()
         round = _Round()
         wanted = [(goal, order_id) for goal in goals for order_id in goal.left]
@@ -385,14 +289,14 @@ class Recovery:
             await listing.over.wait()
         return listing.good
 
-    def told(self, goal: _Goal, order_id: str, settlement: Settlement) -> None:
+    def told(self, goal: Goal, order_id: str, settlement: Settlement) -> None:
         """What became of one order of a goal, in time or late."""
         if goal.settlement is None:
             goal.orders[order_id] = settlement
             if goal.target.kind == "order_id" and not goal.left:
                 self._conclude(goal)
 
-    def _conclude(self, goal: _Goal) -> None:
+    def _conclude(self, goal: Goal) -> None:
         """Tell what a goal came to; with the last goal of a command the command is settled."""
         settlement = goal.settlement = goal.settle()
         unsettled = goal.of
@@ -405,33 +309,3 @@ class Recovery:
             unsettled.over.set()
             del self._unsettled[unsettled]
             self._intents.settle(unsettled.slots)
-
-
-def _look_up(desk: Dispatcher, goal: _Goal) -> None:
-    """Take in what is open under a goal's name: what it meant, and what took the name since."""
-    resting = desk.pursuits.resting
-    kind, value = goal.target
-    if kind == "userref":
-        open_ids = sorted(resting.open_under(int(value)))
-    elif kind == "cl_ord_id":
-        bearer = resting.open_as(str(value))
-        open_ids = [] if bearer is None else [bearer]
-    else:
-        open_ids = sorted(resting.open_ids())
-    others = []
-    for order_id in open_ids:
-        row = resting.get(order_id)
-        assert row is not None
-        # Without a time it is taken to be meant: it bears the name, and nobody says that it is newer.
-        if row.opened_s is None or row.opened_s * 1e9 <= goal.of.utc_ns:
-            if goal.orders.get(order_id) is None or isinstance(goal.orders[order_id].outcome, SAFE):  # type: ignore[union-attr]
-                goal.orders[order_id] = None
-        else:
-            others.append(order_id)
-    goal.others = tuple(others)
-
-
-def _is_final(settlement: Settlement) -> bool:
-    """Whether going on after the order would tell no more."""
-    outcome = settlement.outcome
-    return isinstance(outcome, SAFE) or (isinstance(outcome, Rejected) and outcome.reject_class in _FINAL_REFUSALS)

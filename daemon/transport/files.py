@@ -1,4 +1,4 @@
-"""Reading and replacing small files: the blocking steps, for programs that have no loop and for those that do.
+"""Reading, replacing and extending files: the blocking steps, for programs that have no loop and for those that do.
 
 It imports nothing that is slow to import: `panic` waits for it. What the files mean is not known here.
 """
@@ -24,6 +24,10 @@ class DiskFailed(Exception):
         super().__init__(f"{path}: {detail}")
         self.path = path
         self.detail = detail
+
+
+class Diverged(DiskFailed):
+    """The file does not hold what was written to it: somebody else changed, cut or replaced it."""
 
 
 class TooOpen(Exception):
@@ -101,6 +105,89 @@ def replace(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             unfinished.unlink()
         raise
+    sync_directory(path.parent)
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add `data` to the end of a file, made when it is missing, durable on return. Raises OSError."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, FILE_MODE)
+    try:
+        start = os.fstat(descriptor).st_size
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(descriptor, data[written:])
+        except OSError:
+            # Full disk: half a record would spoil the next one. Only when nobody else has appended meanwhile.
+            if written and os.fstat(descriptor).st_size == start + written:
+                os.ftruncate(descriptor, start)
+            raise
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+    if start == 0:
+        sync_directory(path.parent)
+
+
+def read_part(path: Path, offset: int, limit_bytes: int) -> bytes:
+    """At most `limit_bytes` of a regular file from `offset` on. Raises OSError, DiskFailed."""
+    # NONBLOCK: a pipe in the file's place must not hang us.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise DiskFailed(path, "is not a regular file")
+        return os.pread(descriptor, limit_bytes, offset)
+    finally:
+        os.close(descriptor)
+
+
+def extend(path: Path, offset: int, data: bytes) -> None:
+    """Make a file of `offset` bytes end with `data` behind them, not yet durable. Raises OSError, Diverged."""
+    # O_APPEND, so that it also works on a file that the operator made append-only.
+    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | (0 if offset else os.O_CREAT)
+    try:
+        descriptor = os.open(path, flags, FILE_MODE)
+    except FileNotFoundError:
+        if not offset:
+            raise
+        raise Diverged(path, "was there and is not: somebody removed it") from None
+    try:
+        size = os.fstat(descriptor).st_size
+        there = os.pread(descriptor, min(size - offset, len(data)), offset) if size > offset else b""
+        left = memoryview(left_of(path, there, size, offset, data))
+        while left:
+            left = left[os.write(descriptor, left) :]
+    finally:
+        os.close(descriptor)
+    if size == 0:
+        sync_directory(path.parent)
+
+
+def left_of(path: Path, there: bytes, size: int, offset: int, data: bytes) -> bytes:
+    """What of `data` is not yet in a file of `size` bytes that holds `there` from `offset` on. Raises Diverged."""
+    if size < offset:
+        raise Diverged(path, f"has {size} bytes and had {offset}: somebody cut or replaced it")
+    if size > offset + len(data) or not data.startswith(there):
+        raise Diverged(path, f"holds other bytes from {offset} on than were written there")
+    return data[len(there) :]
+
+
+def sync(path: Path) -> None:
+    """Make what the file holds durable. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove the file durably; nothing happens when there is none. Raises OSError."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return
     sync_directory(path.parent)
 
 

@@ -20,19 +20,11 @@ from typing import Final
 import h11
 import trio
 
-from .wire import RECEIVE_SIZE, Wire
+from .limits import HEAD_LIMIT, INTERIM_LIMIT, RECEIVE_SIZE, RESPONSE_LIMIT
+from .wire import Wire
 
 # Some edges turn away clients that do not say who they are.
 USER_AGENT: Final = b"canceld"
-
-# Body bytes of one response. The largest honest ones (lists of open orders) stay well under a tenth of it.
-RESPONSE_LIMIT: Final = 8 * 1024 * 1024
-
-# Head bytes of one response: four times what edges send with all their cookies and reports.
-HEAD_LIMIT: Final = 64 * 1024
-
-# Interim (1xx) responses before the final one; more is a peer that plays for time.
-INTERIM_LIMIT: Final = 8
 
 # A whole request head (RFC 9112 sections 3 and 5). A value cannot hold a line end, so the number of lines tells whether
 # one was smuggled in.

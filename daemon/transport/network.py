@@ -18,11 +18,16 @@ from typing import Final, Literal
 
 import trio
 
+from .limits import (
+    ADDRESS_LIMIT,
+    CONNECT_TIMEOUT_S,
+    HEAD_START_S,
+    RESOLVE_TIMEOUT_S,
+    TLS_TIMEOUT_S,
+    USER_TIMEOUT_MS,
+)
 from .tls import start_tls
 from .wire import SocketWire, Wire
-
-# The system's resolver gives up after tens of seconds; a session that dials cannot wait for that.
-RESOLVE_TIMEOUT_S: Final = 3.0
 
 # The same once earlier answers are known: the last good addresses nearly always still work, and going on with them
 # beats waiting for a resolver that is in trouble. A healthy one answers in a tenth of this.
@@ -35,23 +40,8 @@ RESOLVER_THREADS: Final = 4
 # Names remembered. A process talks to a handful of hosts.
 NAME_LIMIT: Final = 64
 
-# Addresses tried per dial, after alternating families: edges publish two to eight.
-ADDRESS_LIMIT: Final = 8
-
-# Head start of each address over the next (RFC 8305 section 5 recommends 250 ms).
-HEAD_START_S: Final = 0.25
-
-# All addresses together. Linux resends a SYN after 1 s and 3 s; a peer that missed both is not worth the third.
-CONNECT_TIMEOUT_S: Final = 3.0
-
 # Addresses that may fail their TLS handshake in one dial: one may be wrong, or its edge ill, while the next is fine.
 TLS_TRIES: Final = 2
-
-# Two round trips and a certificate check. Ten times the slowest honest handshake, and short beside a reconnect's cap.
-TLS_TIMEOUT_S: Final = 3.0
-
-# A peer that acknowledges nothing we sent for this long is gone: venues expect sign of life within five seconds too.
-USER_TIMEOUT_MS: Final = 5_000
 
 # Idle connections: first probe after 5 s, then every 2 s, gone after 3 without an answer (11 s in all).
 KEEPALIVE_IDLE_S: Final = 5

@@ -14,8 +14,9 @@ from typing import Final
 
 import trio
 
+from .limits import RECEIVE_SIZE
 from .trust import client_context as client_context  # for whoever dials: a TlsWire takes no other
-from .wire import RECEIVE_SIZE, Wire
+from .wire import Wire
 
 # The largest plaintext of one TLS record (RFC 8446 section 5.1): what one SSLObject.read can give.
 RECORD_SIZE: Final = 16 * 1024

@@ -8,8 +8,8 @@ from .clock import Clock
 from .descriptors import PLENTY, Descriptors
 from .disk import Directory
 from .entropy import Entropy
+from .messages import MessageBus
 from .wire import Wire
-from .zeromq import MessageBus
 
 Dial: TypeAlias = Callable[[str, int], Awaitable[Wire]]
 """(host, port) to an encrypted, verified wire. Raises network.DialFailed; always ends."""

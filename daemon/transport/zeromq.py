@@ -13,205 +13,46 @@ swallow that news. So one object owns each socket, nothing else may touch it, an
 Source: libzmq's zmq_getsockopt page, ZMQ_FD. No message content is looked at here, and no message is ever waited on.
 """
 
-import contextlib
-import enum
 import errno
-import os
 import select
-import stat
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
-import msgspec
 import trio
 import zmq
 
 from .descriptors import count_descriptors, raise_descriptor_limit
+from .endpoints import IPC, Door, bind, check_endpoint
+from .endpoints import BindFailed as BindFailed  # what every caller of Bus must catch
+from .messages import (
+    EVENT_LIMIT,
+    FRAME_LIMIT_BYTES,
+    FRAMES_LIMIT,
+    RECEIVE_LIMIT,
+    SEND_LIMIT,
+    Message,
+    Publisher,
+    Router,
+    Sent,
+)
 
 LIBZMQ_OLDEST: Final = (4, 3, 5)  # older ones carry known memory faults that a local peer can reach
 LINGER_MS: Final = 200  # last replies get this long to leave; libzmq's own default waits for ever
 TERM_TIMEOUT_S: Final = 1.0  # above LINGER_MS with room for a busy machine
 HANDSHAKE_MS: Final = 1_000  # a peer that connects and says nothing holds a descriptor no longer than this
-FRAME_LIMIT_BYTES: Final = 1 << 20
-FRAMES_LIMIT: Final = 4
-RECEIVE_LIMIT: Final = 1_000  # messages libzmq keeps per peer before it stops reading from that peer
-SEND_LIMIT: Final = 1_000  # messages libzmq keeps per peer that does not read
-EVENT_LIMIT: Final = 10_000  # events libzmq keeps per subscriber that does not read
 SUBSCRIPTION_LIMIT_BYTES: Final = 1_024  # the only thing a subscriber sends is topic prefixes
 DISCARD_STEP: Final = 256  # frames of an excessive message thrown away per call: about 0.2 ms of the loop
-IPC_PATH_LIMIT_BYTES: Final = 107  # sun_path holds 108 with its final NUL
-PEER_TEXTS_LIMIT: Final = 4_096
 
 # Descriptors that newcomers leave to the venues' connections and files: a fifth, or this many where a fifth is less,
 # but never more than half. libzmq accepts some 25,000 a second: 500 between two looks.
 SPARE_DESCRIPTORS: Final = 1_024
-SPARE_SHARE_OF_LAST: Final = 4  # the door that closes last does so with this part of those left
 LOOK_S: Final = 0.02
 
-_IPC: Final = "ipc://"
-_ASIDE: Final = ".shut"  # added to the name of a socket file while newcomers are turned away
-_INPROC: Final = "inproc://"
 # Plain ints: pyzmq's enums cost more to combine and pass than the calls they are passed to.
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 _NOBLOCK_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
 _EVENTS: Final = int(zmq.EVENTS)
 _POLLIN: Final = int(zmq.POLLIN)
-
-
-class BindFailed(Exception):
-    """The endpoint could not be opened; `detail` says what an operator can do about it."""
-
-    def __init__(self, endpoint: str, detail: str) -> None:
-        super().__init__(f"{endpoint}: {detail}")
-        self.endpoint = endpoint
-        self.detail = detail
-
-
-class Sent(enum.Enum):
-    """What became of a message given to `send_nowait`."""
-
-    OK = enum.auto()  # libzmq has it; whether the peer ever reads it is not known
-    FULL = enum.auto()  # the peer does not read and its queue is full; nothing was sent
-    GONE = enum.auto()  # no such peer is connected; nothing was sent
-
-
-class Peer(msgspec.Struct, frozen=True):
-    """Who connected, as the kernel recorded it at connect time (SO_PEERCRED): a peer cannot forge it."""
-
-    uid: int
-    gid: int
-    pid: int
-
-
-class Message(msgspec.Struct, eq=False):
-    """One received message: `identity` is the address for a reply, `frames` is everything after it.
-
-    `frames` holds at least one frame, and at most one more than the socket's frames limit: a longer list means that
-    the peer sent too many and the rest was thrown away. A struct because it is made per message: 0.3 us less.
-    """
-
-    identity: bytes
-    frames: list[bytes]
-    origin: zmq.Frame | Peer | None = None  # what `peer` is read from
-
-    @property
-    def peer(self) -> Peer | None:
-        """The sender's uid, gid and pid; None where the transport knows none (inproc).
-
-        Read from the frame itself and only when asked (0.4 us). Never remembered by identity: a peer may choose its
-        identity, also one that libzmq gave to somebody else before, and would be taken for that other peer.
-        """
-        origin = self.origin
-        if isinstance(origin, zmq.Frame):
-            try:
-                address = origin.get("Peer-Address")
-            except zmq.ZMQError:
-                return None
-            return _peer_from(str(address))
-        return origin
-
-    def __repr__(self) -> str:
-        # Contents stay out of logs and tracebacks.
-        return f"Message(identity={self.identity.hex()}, sizes={[len(frame) for frame in self.frames]})"
-
-
-class Router(Protocol):
-    """A socket that many peers send to and that answers each by its identity.
-
-    The owner's loop: `receive_nowait` until None or a cap of its own, then `await readable()`, and again; every half
-    second or so it cancels the wait and goes round without it, belt and braces against a wake-up lost by libzmq.
-    One task receives; any task of the same trio run may send.
-    """
-
-    @property
-    def rescues(self) -> int:
-        """Times that the slow timer alone found a message; a count that grows is a bug in this room.
-
-        A single one can be chance: a message that arrived within the few microseconds of the look itself.
-        """
-        ...
-
-    def receive_nowait(self) -> Message | None:
-        """The next message, or None when there is none now. Never raises on what a peer sent.
-
-        Raises trio.ClosedResourceError after `close`.
-        """
-        ...
-
-    def send_nowait(self, identity: bytes, frames: Sequence[bytes]) -> Sent:
-        """Hand one message to the peer `identity`; never waits, never drops silently.
-
-        frames: at least one. Raises trio.ClosedResourceError after `close`.
-        """
-        ...
-
-    async def readable(self) -> None:
-        """Return when `receive_nowait` is worth calling again; it may still answer None. Always a checkpoint.
-
-        Raises trio.ClosedResourceError when the socket is closed before or meanwhile, trio.BusyResourceError when
-        another task waits already.
-        """
-        ...
-
-    def rouse(self) -> None:
-        """Have a wait for `readable` return now, for a reason that is not on the socket."""
-        ...
-
-    def close(self) -> None:
-        """Close the socket; calling it again does nothing. The socket's file stays, as libzmq leaves it."""
-        ...
-
-
-class Publisher(Protocol):
-    """A socket that any number of subscribers listen to."""
-
-    @property
-    def dropped(self) -> int:
-        """Events that at least one subscriber lost because it did not read."""
-        ...
-
-    def publish_nowait(self, topic: bytes, body: bytes) -> None:
-        """Hand one event, frames `[topic, body]`, to every subscriber whose queue has room; never waits.
-
-        Raises trio.ClosedResourceError after `close`.
-        """
-        ...
-
-    def close(self) -> None:
-        """Close the socket; calling it again does nothing."""
-        ...
-
-
-class MessageBus(Protocol):
-    """What opens routers and publishers: `Bus` in service, `MemoryBus` under virtual time."""
-
-    version: str
-
-    def router(
-        self,
-        endpoint: str,
-        *,
-        mode: int,
-        max_frame_bytes: int = FRAME_LIMIT_BYTES,
-        frames_limit: int = FRAMES_LIMIT,
-        closes_last: bool = False,
-    ) -> Router:
-        """Open a router on `endpoint`. Raises ValueError on a refused endpoint, BindFailed when it cannot be had."""
-        ...
-
-    def publisher(self, endpoint: str, *, mode: int) -> Publisher:
-        """Open a publisher on `endpoint`. Raises as `router` does."""
-        ...
-
-    async def guard(self, turns_away: Callable[[bool], None]) -> None:
-        """Turn newcomers away while descriptors run short, and tell when that begins and ends. Ends by cancellation."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close everything opened here, within a bound."""
-        ...
 
 
 class Bus:
@@ -233,7 +74,7 @@ class Bus:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.linger = LINGER_MS  # inherited by every socket
         self._opened: list[ZeromqRouter | ZeromqPublisher] = []
-        self._doors: list[_Door] = []
+        self._doors: list[Door] = []
 
     def router(
         self,
@@ -265,7 +106,7 @@ class Bus:
         socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes)
         socket.setsockopt(zmq.RCVHWM, RECEIVE_LIMIT)
         socket.setsockopt(zmq.SNDHWM, SEND_LIMIT)
-        _bind(socket, endpoint, mode)
+        bind(socket, endpoint, mode)
         router = ZeromqRouter(socket, frames_limit)
         self._keep(router, socket, endpoint, closes_last)
         return router
@@ -279,7 +120,7 @@ class Bus:
         socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         socket.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_LIMIT_BYTES)
         socket.setsockopt(zmq.SNDHWM, EVENT_LIMIT)
-        _bind(socket, endpoint, mode)
+        bind(socket, endpoint, mode)
         publisher = ZeromqPublisher(socket)
         self._keep(publisher, socket, endpoint)
         return publisher
@@ -328,51 +169,8 @@ class Bus:
         self._opened = [known for known in self._opened if not known.closed]
         self._opened.append(opened)
         self._doors = [known for known in self._doors if known.is_shut or not known.closed]
-        if endpoint.startswith(_IPC):
-            self._doors.append(_Door(socket, endpoint, closes_last))
-
-
-class _Door:
-    """Where newcomers to one socket come in: the name of its file.
-
-    Unbinding would end the connections of those who are in. Taking the name away touches nobody: libzmq listens on, and
-    whoever connects finds no such file until it is put back.
-    """
-
-    def __init__(self, socket: "zmq.Socket[bytes]", endpoint: str, closes_last: bool) -> None:
-        self.is_shut = False
-        self._share = SPARE_SHARE_OF_LAST if closes_last else 1
-        self._socket = socket
-        self._path = endpoint.removeprefix(_IPC)
-        self._aside = f"{self._path}{_ASIDE}"
-
-    @property
-    def closed(self) -> bool:
-        return bool(self._socket.closed)
-
-    def heed(self, left: int, spare: int) -> None:
-        """Shut with fewer descriptors left than are to be spared, and open with some more. spare: for most doors."""
-        spare //= self._share
-        if not self.is_shut and left < spare:
-            self.shut()
-        elif self.is_shut and left > spare + spare // 8:
-            self.open()
-
-    def shut(self) -> None:
-        """Let nobody in any more; those who wait in line already come in."""
-        self.is_shut = True
-        with contextlib.suppress(OSError):
-            os.rename(self._path, self._aside)
-
-    def open(self) -> None:
-        """Let newcomers in again. Of a socket that was closed meanwhile the file is removed, as libzmq would have."""
-        self.is_shut = False
-        with contextlib.suppress(OSError):
-            if self.closed:
-                os.unlink(self._aside)
-            elif not os.path.lexists(self._path):
-                # Else somebody has put a socket of their own in its place.
-                os.rename(self._aside, self._path)
+        if endpoint.startswith(IPC):
+            self._doors.append(Door(socket, endpoint, closes_last))
 
 
 class ZeromqRouter:
@@ -537,83 +335,3 @@ class ZeromqPublisher:
     def close(self) -> None:
         self.closed = True
         self._socket.close()
-
-
-def check_endpoint(endpoint: str) -> None:
-    """Raises ValueError, with a line for the operator, unless `endpoint` is one that we offer.
-
-    Offered: ipc:// with a file path, whose permissions the kernel enforces; and inproc://, which no other process can
-    reach. Every other transport lets in whoever can connect.
-    """
-    if endpoint.startswith(_INPROC) and len(endpoint) > len(_INPROC):
-        return
-    if not endpoint.startswith(_IPC):
-        raise ValueError(f"{endpoint}: only ipc:// endpoints are offered, they alone are guarded by file permissions")
-    path = endpoint.removeprefix(_IPC)
-    if path.startswith("@"):
-        raise ValueError(f"{endpoint}: abstract sockets ignore file permissions, name a path")
-    if not path or path == "*" or "\0" in path:
-        raise ValueError(f"{endpoint}: name the path of the socket file")
-    size = len(os.fsencode(path))
-    if size > IPC_PATH_LIMIT_BYTES:
-        raise ValueError(f"{endpoint}: the path has {size} bytes, the kernel takes {IPC_PATH_LIMIT_BYTES}")
-
-
-def socket_inode(path: str | Path) -> tuple[int, int, int] | None:
-    """Which socket file lies at `path`: (device, inode, change time in ns), or None when there is no socket.
-
-    Another process that binds there puts its own file in the place; a different answer means that the address was
-    taken over and the first owner is deaf. The change time is needed since file systems reuse inode numbers.
-    """
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    return (found.st_dev, found.st_ino, found.st_ctime_ns) if stat.S_ISSOCK(found.st_mode) else None
-
-
-def _bind(socket: "zmq.Socket[bytes]", endpoint: str, mode: int) -> None:
-    """Bind, or close the socket and raise BindFailed."""
-    try:
-        if endpoint.startswith(_IPC):
-            _bind_ipc(socket, endpoint, Path(endpoint.removeprefix(_IPC)), mode)
-        else:
-            socket.bind(endpoint)
-    except zmq.ZMQError as error:
-        socket.close()
-        raise BindFailed(endpoint, os.strerror(error.errno or 0)) from error
-    except BindFailed:
-        socket.close()
-        raise
-
-
-def _bind_ipc(socket: "zmq.Socket[bytes]", endpoint: str, path: Path, mode: int) -> None:
-    # os.path answers False where pathlib raises: a directory we may not look into is reported like a missing one.
-    if not os.path.isdir(path.parent):
-        raise BindFailed(endpoint, f"the directory {path.parent} does not exist or may not be entered")
-    if os.path.lexists(path) and socket_inode(path) is None:
-        raise BindFailed(endpoint, "a file that is no socket lies there; libzmq would delete it")
-    # chmod after the bind would leave a moment with the wrong mode. libzmq creates the file in this thread; a file
-    # that another thread makes meanwhile can only come out stricter, since all of ours name their own mode.
-    umask_before = os.umask(0o777 & ~mode)
-    try:
-        socket.bind(endpoint)
-    except zmq.ZMQError as error:
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EADDRINUSE):
-            detail = f"not allowed to create the socket file ({os.strerror(error.errno)})"
-            raise BindFailed(endpoint, detail) from error
-        raise
-    finally:
-        os.umask(umask_before)
-    found = stat.S_IMODE(path.lstat().st_mode)
-    if found != mode:
-        raise BindFailed(endpoint, f"the socket file has mode {found:04o} instead of {mode:04o}")
-
-
-@lru_cache(maxsize=PEER_TEXTS_LIMIT)
-def _peer_from(address: str) -> Peer | None:
-    """libzmq's text for an ipc peer, `localhost:uid:gid:pid`; None for any other text."""
-    parts = address.split(":")
-    if len(parts) != 4 or not all(part.isdecimal() for part in parts[1:]):
-        return None
-    return Peer(uid=int(parts[1]), gid=int(parts[2]), pid=int(parts[3]))

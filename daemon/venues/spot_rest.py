@@ -263,7 +263,6 @@ def decode_key_info(status: int, body: bytes) -> RestKey | RestFailed | RestUnre
         permissions,
         int(nonce) if isinstance(nonce, str | int) and _NONCE.match(str(nonce)) else None,
         number_of(members.get("validuntil")),
-        number_of(members.get("modifiedtime")),
         tuple(address for address in _texts(members.get("ipallowlist")) or () if address),
     )
 

@@ -161,7 +161,7 @@ def _request_of(record: dict[str, Any], frame: str) -> str | None:
 
 
 def _show(journal: Directory, wanted: _Wanted, as_json: bool) -> int:
-    for file, line in _lines(journal, patient=False):
+    for file, line in lines(journal, patient=False):
         if not line.whole:
             continue  # just being written, or cut off by a crash
         record = record_in(line.raw)
@@ -188,13 +188,14 @@ def _value(value: Any) -> str:
     return plain(json.dumps(value, ensure_ascii=True))
 
 
-def _verify(journal: Directory, as_json: bool) -> int:
+def examine(journal: Directory) -> tuple[Check, list[str]]:
+    """The whole chain checked, and the names of its files."""
     while True:
         head = parse_head(journal.read_part(HEAD, 0, HEAD_BYTES) or None)
         check = Check(head)
         files: dict[str, None] = {}
         try:
-            for file, line in _lines(journal, patient=True):
+            for file, line in lines(journal, patient=True):
                 if file not in files:
                     files[file] = None
                     check.begin(file)
@@ -202,7 +203,11 @@ def _verify(journal: Directory, as_json: bool) -> int:
         except _Gone:
             continue
         check.end()
-        break
+        return check, list(files)
+
+
+def _verify(journal: Directory, as_json: bool) -> int:
+    check, files = examine(journal)
     first, last = (0 if link is None else link.n for link in (check.first, check.last))
     if as_json:
         faults = [{"file": fault.file, "line": fault.line, "what": fault.what} for fault in check.faults]
@@ -214,12 +219,12 @@ def _verify(journal: Directory, as_json: bool) -> int:
         verdict = "BROKEN" if check.faults else "whole"
         torn = f", {check.torn} torn by crashes and told of" if check.torn else ""
         say(f"{verdict}: {check.lines} lines, {first}..{last}, in {len(files)} files{torn}")
-        if head is None:
+        if check.head is None:
             say("there is no head: lines cut off at the end would not be missed")
     return NOT_DONE if check.faults else DONE
 
 
-def _lines(journal: Directory, *, patient: bool) -> Iterator[tuple[str, Line]]:
+def lines(journal: Directory, *, patient: bool) -> Iterator[tuple[str, Line]]:
     """Every line of every file, oldest first. patient: the last one is waited for when it is being written.
 
     Files that are begun meanwhile are read too. Raises _Gone when one was removed while it was read.

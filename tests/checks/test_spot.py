@@ -7,7 +7,8 @@ from trio.testing import MockClock
 
 from canceld.checks.spot import nonces_beside
 from canceld.engine.nonces import BLOCK_NS, MARGIN_NS, format_mark
-from canceld.transport.disk import DiskFailed, MemoryDirectory
+from canceld.transport.disk import DiskFailed
+from canceld.transport.memory.disk import MemoryDirectory
 
 from .venues import HTML, LEAST, SPOT, spot
 

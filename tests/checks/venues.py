@@ -14,12 +14,13 @@ from canceld.credentials import Credentials, Keys, Secret
 from canceld.settings import Futures, Prime, Settings, Spot, State
 from canceld.sim.server import SimulatedKraken
 from canceld.transport.clock import VirtualClock
-from canceld.transport.disk import MemoryDirectory
 from canceld.transport.entropy import SeededEntropy
+from canceld.transport.memory.disk import MemoryDirectory
+from canceld.transport.memory.wire import memory_wire_pair
+from canceld.transport.memory.zeromq import MemoryBus
 from canceld.transport.network import DialFailed
-from canceld.transport.wire import Wire, memory_wire_pair
+from canceld.transport.wire import Wire
 from canceld.transport.world import World
-from canceld.transport.zeromq_memory import MemoryBus
 from canceld.venues.signing import decode_spot_secret
 
 SPOT: Final = Spot(ws_url="wss://ws.spot.invalid", rest_url="https://rest.spot.invalid")

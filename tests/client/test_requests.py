@@ -1,5 +1,6 @@
-"""Commands as a client builds them, and replies as it matches them; no socket, no clock."""
+"""Commands under way and the replies that a client matches them with; no socket, no clock."""
 
+import itertools
 from typing import Any
 
 import msgspec
@@ -7,25 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canceld.client.requests import IN_FLIGHT_LIMIT, UNANSWERED_LIMIT, Request, Requests, results_of
+from canceld.client.commands import Commands
+from canceld.client.requests import IN_FLIGHT_LIMIT, UNANSWERED_LIMIT, Request, Requests
 from canceld.client.results import CancelResult
-from canceld.contract.commands import LeaseScope, OrderRef
-from canceld.contract.frames import Malformed, decode_command
+from canceld.contract.commands import OrderRef
 from canceld.contract.outcomes import Acked, Refused, Unknown
 
 NOW_NS = 1_000_000_000
-MS = 1_000_000
+PREFIXES = itertools.count()
 
 
 @pytest.fixture
 def requests() -> Requests:
-    return Requests("prefix", strategy="mm")
+    return Requests()
 
 
 def cancel(requests: Requests, **order: Any) -> Request[CancelResult]:
     id = order.pop("id", None)
-    order = order or {"order_id": "A-B"}
-    return requests.cancel(NOW_NS, "spot", OrderRef(**order), until="ack", id=id, deadline_ms=None, strategy=None)
+    return commands_of(requests).cancel("spot", **(order or {"order_id": "A-B"}), id=id)
+
+
+def commands_of(requests: Requests) -> Commands:
+    """Every one has a prefix of its own, as the clients of a daemon have."""
+    return Commands(requests, lambda: NOW_NS, f"prefix{next(PREFIXES)}")
 
 
 def reply(request: Request[Any], **members: Any) -> bytes:
@@ -35,32 +40,6 @@ def reply(request: Request[Any], **members: Any) -> bytes:
 
 def refusal(request: Request[Any], **members: Any) -> bytes:
     return reply(request, type="refused", outcome="refused", reason="draining", detail="stopping", **members)
-
-
-def test_every_command_that_is_built_is_one_that_the_daemon_takes(requests: Requests) -> None:
-    order = OrderRef(cl_ord_id="x", symbol="BTC-USD")
-    common: dict[str, Any] = {"id": None, "deadline_ms": 500}
-    built: list[Request[Any]] = [
-        requests.cancel(NOW_NS, "prime", order, until="proof", strategy="other", **common),
-        requests.cancel_batch(NOW_NS, "spot", [OrderRef(userref=-1)] * 500, until="ack", strategy=None, **common),
-        requests.cancel_all(NOW_NS, None, until="ack", strategy=None, **common),
-        requests.cancel_all(NOW_NS, "spot", until="proof", strategy=None, **common),
-        requests.kill(NOW_NS, "why", venues=["spot"], id=None, deadline_ms=10_000),
-        requests.rearm(NOW_NS, confirm=None, reason=None, force=False, **common),
-        requests.rearm(NOW_NS, confirm="K7", reason="mended", force=True, **common),
-        requests.lease(NOW_NS, "mm", 500, on_expiry="kill", scope=[LeaseScope(venue="spot", userref=7)], **common),
-        requests.status(NOW_NS, detail=True, deadline_ms=None),
-        requests.ping(NOW_NS, deadline_ms=None),
-    ]
-    commands = [decode_command(request.payload) for request in built]
-    assert not [command for command in commands if isinstance(command, Malformed)]
-    assert [command.id for command in commands] == [f"prefix-{n}" for n in range(1, 11)]
-
-
-def test_the_wait_is_the_deadline_and_the_margin() -> None:
-    requests = Requests("prefix", deadline_ms=700, margin_ms=30)
-    assert cancel(requests).give_up_ns == NOW_NS + 730 * MS
-    assert requests.ping(NOW_NS, deadline_ms=5).give_up_ns == NOW_NS + 35 * MS
 
 
 def test_a_reply_settles_its_own_request_and_only_once(requests: Requests) -> None:
@@ -102,15 +81,7 @@ def test_nothing_is_admitted_when_one_of_them_cannot_be(requests: Requests) -> N
 
 def test_after_a_lost_connection_only_what_was_sent_and_names_one_order_is_asked_again(requests: Requests) -> None:
     sent, unsent, userref = cancel(requests), cancel(requests), cancel(requests, userref=7)
-    batch = requests.cancel_batch(
-        NOW_NS,
-        "spot",
-        [OrderRef(order_id="A-B"), OrderRef(userref=7)],
-        until="ack",
-        id=None,
-        deadline_ms=None,
-        strategy=None,
-    )
+    batch = commands_of(requests).cancel_batch("spot", [OrderRef(order_id="A-B"), OrderRef(userref=7)])
     requests.admit([sent, unsent, userref, batch])
     for request in (sent, userref, batch):
         request.sendings = 1
@@ -160,20 +131,9 @@ def test_memory_of_ids_given_up_on_is_bounded(requests: Requests) -> None:
     assert cancel(requests, id="n-1").asked_before
 
 
-def test_orders_without_an_answer_are_unknown_in_their_place(requests: Requests) -> None:
-    orders = [OrderRef(order_id="A-1"), OrderRef(userref=7)]
-    asked = requests.cancel_many(NOW_NS, "spot", orders, until="ack", deadline_ms=None, strategy=None)
-    requests.admit(asked)
-    requests.take(reply(asked[0]))
-    results = results_of("spot", orders, asked)
-    assert [result.outcome for result in results] == [Acked(), Unknown(())]
-    assert results[1].target == ("userref", 7)
-    assert results[1].error == "no answer from the daemon"
-
-
 @given(st.binary(max_size=200))
 def test_no_bytes_from_the_daemon_raise_or_settle_anything(payload: bytes) -> None:
-    requests = Requests("prefix")
+    requests = Requests()
     request = cancel(requests)
     requests.admit([request])
     requests.take(payload)
@@ -192,16 +152,15 @@ MEMBERS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
 
 @given(members=MEMBERS, type=st.sampled_from(["outcome", "batch", "all", "killed", "rearm", "lease", "pong"]))
 def test_no_reply_of_the_right_id_raises(members: dict[str, Any], type: str) -> None:
-    requests = Requests("prefix")
+    requests = Requests()
+    commands = commands_of(requests)
     asked: list[Request[Any]] = [
         cancel(requests),
-        requests.cancel_batch(
-            NOW_NS, "spot", [OrderRef(userref=1)], until="ack", id=None, deadline_ms=None, strategy=None
-        ),
-        requests.cancel_all(NOW_NS, None, until="ack", id=None, deadline_ms=None, strategy=None),
-        requests.kill(NOW_NS, "why", venues=None, id=None, deadline_ms=1),
-        requests.rearm(NOW_NS, confirm=None, reason=None, force=False, id=None, deadline_ms=None),
-        requests.ping(NOW_NS, deadline_ms=None),
+        commands.cancel_batch("spot", [OrderRef(userref=1)]),
+        commands.cancel_all(),
+        commands.kill("why", deadline_ms=1),
+        commands.rearm(),
+        commands.ping(),
     ]
     requests.admit(asked)
     for request in asked:

@@ -18,7 +18,7 @@ from canceld.contract.ids import Reqid, Target
 from canceld.credentials import Secret
 from canceld.engine import intents, journal, journal_check, latch, leases, nonces
 from canceld.settings import BadSettings, Settings, parse, spot_ws_address
-from canceld.transport.zeromq import check_endpoint
+from canceld.transport.endpoints import check_endpoint
 from canceld.venues import futures_feed, futures_rest, spot_rest, spot_ws, spot_ws_v2
 from canceld.venues.prime_ws import Prime
 from canceld.verbs.journal import told

@@ -9,7 +9,7 @@ from canceld.contract.evidence import OrderState
 from canceld.credentials import Keys, Secret
 from canceld.panic.report import Failed
 from canceld.settings import Address
-from canceld.transport.plain import Dialler
+from canceld.transport.plain.line import Dialler
 
 WHERE = Address(True, "venue.test", 443, "/ws/v1")
 KEYS = Keys(Secret("key"), Secret(b"secret"))

@@ -8,7 +8,7 @@ import pytest
 from canceld.panic import prime as prime_module
 from canceld.panic.prime import PrimeRoute
 from canceld.panic.report import Failed, Report
-from canceld.transport.plain import LineLost
+from canceld.transport.plain.line import LineLost
 
 from .scripts import DIALLER, KEYS, WHERE, Frame, Venue
 

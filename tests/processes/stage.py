@@ -48,12 +48,16 @@ class Program:
         environ: Mapping[str, str] | None = None,
         module: str = "canceld",
         through: Sequence[str] = (),
+        python: str = sys.executable,
     ) -> None:
-        """through: a command that becomes the program, as `unshare --mount` does; the process id stays."""
+        """through: a command that becomes the program, as `unshare --mount` does; the process id stays.
+
+        python: the interpreter, whose environment tells which canceld it is.
+        """
         self.out_file, self.err_file = home / f"{name}.out", home / f"{name}.err"
         with self.out_file.open("ab") as out, self.err_file.open("ab") as err:
             self.process = subprocess.Popen(
-                [*through, sys.executable, "-m", module, *arguments],
+                [*through, python, "-m", module, *arguments],
                 cwd=ROOT,
                 env={**os.environ, **(environ or {})},
                 stdin=subprocess.DEVNULL,
@@ -92,9 +96,10 @@ class Program:
 class Exchange:
     """`canceld sim` and its control door: puts orders on the book, injects faults, tells what rests and what came."""
 
-    def __init__(self, home: Path, *arguments: str) -> None:
+    def __init__(self, home: Path, *arguments: str, python: str = sys.executable) -> None:
         # The venue's rate counter is a story of its own, told under virtual time.
-        self.program = Program(["sim", "--tier", "unlimited", "--dir", str(home / "sim"), *arguments], home, "sim")
+        arguments = ("sim", "--tier", "unlimited", "--dir", str(home / "sim"), *arguments)
+        self.program = Program([*arguments], home, "sim", python=python)
         self._door: http.client.HTTPSConnection | None = None
         try:
             line = until(self._line, START_S, "the exchange prints where it listens")
@@ -172,9 +177,12 @@ def toml(sections: Mapping[str, Mapping[str, Any]]) -> str:
 class Service:
     """`canceld run` with a configuration, sockets and state of its own under `home`."""
 
-    def __init__(self, home: Path, told: Mapping[str, Any], **sections: Mapping[str, Any]) -> None:
+    def __init__(
+        self, home: Path, told: Mapping[str, Any], *, python: str = sys.executable, **sections: Mapping[str, Any]
+    ) -> None:
         """told: what the exchange printed. sections: keys that are to differ, as `spot={"hedge_after_ms": 900}`."""
         self.home = home
+        self._python = python
         self.state = home / "state"
         self.state.mkdir(mode=0o700, exist_ok=True)
         self.commands, self.control, self.events = (
@@ -207,7 +215,7 @@ class Service:
     def launch(self, *, environ: Mapping[str, str] | None = None, through: Sequence[str] = ()) -> None:
         """Start it, and wait for nothing. through: as Program takes it."""
         arguments = ["run", "--config", str(self.config)]
-        self._program = Program(arguments, self.home, "canceld", environ=environ, through=through)
+        self._program = Program(arguments, self.home, "canceld", environ=environ, through=through, python=self._python)
 
     def start(self, *, environ: Mapping[str, str] | None = None, through: Sequence[str] = ()) -> "Service":
         """Start it, and return once every session is live."""

@@ -11,7 +11,7 @@ import trio
 from canceld.engine.journal import HEAD, REDACTED, files_among, parse_head
 from canceld.engine.journal_check import Check, lines_of
 from canceld.tasks.journal import CANNOT_WRITE, DIRECTORY
-from canceld.transport.disk import MemoryDirectory
+from canceld.transport.memory.disk import MemoryDirectory
 
 from .world import SEEDS, Stage, stage
 

@@ -6,7 +6,7 @@ still be had by asking again with the same id. Nobody else waits for it.
 
 import pytest
 
-from canceld.tasks import gateway
+from canceld.tasks import outbox
 
 from .world import stage
 
@@ -20,7 +20,7 @@ LOST = 30
 async def test_its_replies_are_kept_up_to_the_bound_and_the_rest_can_be_asked_for_again(
     autojump_clock: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "OUTBOX_REPLIES", KEPT)
+    monkeypatch.setattr(outbox, "OUTBOX_REPLIES", KEPT)
     async with stage() as world:
         alerts = world.listen("alert")
         good, deaf = world.strategy(), world.strategy(reads=False)
@@ -33,7 +33,7 @@ async def test_its_replies_are_kept_up_to_the_bound_and_the_rest_can_be_asked_fo
         assert reply["outcome"] in ("acked", "canceled")
         assert good.took(reply["id"]) == 0.0
         assert world.daemon is not None
-        assert world.daemon.gateway.undelivered == LOST
+        assert world.daemon.gateway.outbox.undelivered == LOST
         [alert] = alerts.events
         assert "does not read" in alert["what"]
         assert world.resting == []
@@ -52,14 +52,14 @@ async def test_its_replies_are_kept_up_to_the_bound_and_the_rest_can_be_asked_fo
 
 
 async def test_the_bound_is_in_bytes_too(autojump_clock: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway, "OUTBOX_BYTES", 10_000)
+    monkeypatch.setattr(outbox, "OUTBOX_BYTES", 10_000)
     async with stage() as world:
         deaf = world.strategy(reads=False)
         for number in range(SENT_LIMIT + 500):
             deaf.ask("ping", id=number)
         await world.passed(0.1)
         assert world.daemon is not None
-        kept = 500 - world.daemon.gateway.undelivered
+        kept = 500 - world.daemon.gateway.outbox.undelivered
         world.start(deaf.read)
         await world.passed(5.0)
         assert len(deaf.heard) == SENT_LIMIT + kept
@@ -75,7 +75,7 @@ async def test_one_that_goes_away_is_forgotten(autojump_clock: object) -> None:
         deaf.dealer.close()
         await world.passed(0.1)
         assert world.daemon is not None
-        assert world.daemon.gateway.undelivered == 500
+        assert world.daemon.gateway.outbox.undelivered == 500
         # A client that is gone when its reply comes is no reason to stop either.
         gone = world.strategy(reads=False)
         [order_id] = await world.place_seen(1)

@@ -31,14 +31,15 @@ from canceld.sim.rates import UNLIMITED, Tier
 from canceld.sim.server import Received, SimulatedKraken
 from canceld.tasks.desk import Desk
 from canceld.transport.clock import VirtualClock
-from canceld.transport.disk import MemoryDirectory
 from canceld.transport.entropy import SeededEntropy
+from canceld.transport.memory.disk import MemoryDirectory
+from canceld.transport.memory.wire import memory_wire_pair
+from canceld.transport.memory.zeromq import MemoryBus, MemoryDealer, MemorySubscriber
 from canceld.transport.network import DialFailed
 from canceld.transport.notify import Notifier
 from canceld.transport.signals import MemorySignals, Signal
-from canceld.transport.wire import Wire, memory_wire_pair
+from canceld.transport.wire import Wire
 from canceld.transport.world import World
-from canceld.transport.zeromq_memory import MemoryBus, MemoryDealer, MemorySubscriber
 
 from . import wirelog
 from .judge import Judge

@@ -14,7 +14,9 @@ from trio._core._io_epoll import EpollIOManager
 from trio._core._run import GLOBAL_RUN_CONTEXT
 from trio.testing import MockClock
 
-from canceld.transport.wire import MEMORY_CAPACITY, RECEIVE_SIZE, BackloggedWire
+from canceld.transport.limits import RECEIVE_SIZE
+from canceld.transport.memory.wire import MEMORY_CAPACITY
+from canceld.transport.wire import BackloggedWire
 
 NEVER_SLICED: Final = RECEIVE_SIZE
 

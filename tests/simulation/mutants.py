@@ -104,7 +104,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "what was cut short by a crash is canceled before anybody looked",
-        "canceld.tasks.recovery",
+        "canceld.tasks.unsettled",
         "if not self.listed or self.others",
         "if self.others",
     ),
@@ -172,26 +172,26 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a reply goes out twice",
-        "canceld.tasks.gateway",
+        "canceld.tasks.replies",
         "        self.in_flight -= 1\n        if asked.joined",
-        "        self.in_flight -= 1\n        self._send(asked.wicket, asked.identity, asked.enveloped, payload)"
+        "        self.in_flight -= 1\n        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)"
         "\n        if asked.joined",
     ),
     Mutant(
         "who joins a command in flight is forgotten",
-        "canceld.tasks.gateway",
-        "            known.asked.joined = [place]",
-        "            known.asked.joined = []",
+        "canceld.tasks.tickets",
+        "            self.joined = [place]",
+        "            self.joined = []",
     ),
     Mutant(
         "an id may be used again for anything",
-        "canceld.tasks.gateway",
-        "if not same_command(known.command, asked.command):",
+        "canceld.tasks.replies",
+        "if not known.is_for(asked.command):",
         "if False:",
     ),
-    Mutant("an id is not remembered", "canceld.tasks.gateway", "if known is not None and known.expires_ns > now_ns:\n"
-           "            self._repeat(asked, known)\n            return None", "if False:\n            return None"),
-    Mutant("what comes too late is sent all the same", "canceld.tasks.gateway", "elif deadline_ns <= now_ns:",
+    Mutant("an id is not remembered", "canceld.engine.replays", "return known if known is not None and",
+           "return known if False and known is not None and"),
+    Mutant("what comes too late is sent all the same", "canceld.tasks.admission", "elif deadline_ns <= now_ns:",
            "elif False:"),
     Mutant("the doors stay open while nobody reads", "canceld.app", "                self.gateway.close()\n", ""),
     Mutant(

@@ -15,8 +15,8 @@ import trio
 
 from canceld.contract.ids import Venue
 from canceld.sim.server import DEFAULT_ACCOUNT
+from canceld.transport.memory.zeromq import MemoryDealer
 from canceld.transport.signals import Signal
-from canceld.transport.zeromq_memory import MemoryDealer
 from tests.scenarios.world import COMMANDS, CONTROL, GRACE_S, SETTINGS, WS_HOST
 
 from .troubles import EVENTS_DELAYED_S

@@ -22,15 +22,15 @@ from canceld.engine.nonces import format_mark
 from canceld.logs import Logs, configure
 from canceld.sim.server import SimulatedKraken
 from canceld.transport.clock import NS_PER_S, VIRTUAL_UTC_START_NS, VirtualClock
-from canceld.transport.disk import MemoryDirectory
 from canceld.transport.entropy import SeededEntropy
+from canceld.transport.memory.disk import MemoryDirectory
+from canceld.transport.memory.zeromq import MemoryBus
+from canceld.transport.messages import MessageBus
 from canceld.transport.network import DialFailed
 from canceld.transport.notify import Notifier
 from canceld.transport.signals import MemorySignals, Signal
 from canceld.transport.wire import Wire
 from canceld.transport.world import World
-from canceld.transport.zeromq import MessageBus
-from canceld.transport.zeromq_memory import MemoryBus
 from tests.scenarios.judge import Judge
 from tests.scenarios.world import GRACE_S, HOSTS
 

@@ -3,7 +3,7 @@
 import pytest
 
 from canceld.tasks.backlog import Backlog
-from canceld.transport.zeromq import Message
+from canceld.transport.messages import Message
 
 
 def message(peer: bytes, number: int, size: int = 1) -> Message:

@@ -14,7 +14,7 @@ from canceld.tasks.events import Events
 from canceld.tasks.rest_lane import CallFailed
 from canceld.tasks.session import TimerAsker
 from canceld.transport.clock import VirtualClock
-from canceld.transport.zeromq_memory import MemoryBus
+from canceld.transport.memory.zeromq import MemoryBus
 
 EVENTS = "ipc:///run/canceld/events.sock"
 TIMEOUT_S, REFRESH_S = 60, 15

@@ -12,7 +12,7 @@ from canceld.contract.outcomes import Acked, Canceled, Settlement
 from canceld.engine.resting import Row
 from canceld.tasks.events import ALERTS_KEPT, Events
 from canceld.transport.clock import VirtualClock
-from canceld.transport.zeromq_memory import MemoryBus, MemorySubscriber
+from canceld.transport.memory.zeromq import MemoryBus, MemorySubscriber
 
 ENDPOINT = "ipc:///run/canceld/events.sock"
 

@@ -15,9 +15,11 @@ import trio.testing
 from canceld.engine.journal import HEAD, Chain, Entry, files_among, parse_head
 from canceld.engine.journal_check import Check, lines_of
 from canceld.tasks import journal as writer
+from canceld.tasks import notes as queue
 from canceld.tasks.journal import DIRECTORY, Journal
 from canceld.transport.clock import Clock, VirtualClock
-from canceld.transport.disk import Directory, DiskFailed, MemoryDirectory
+from canceld.transport.disk import Directory, DiskFailed
+from canceld.transport.memory.disk import MemoryDirectory
 
 
 class Alarms:
@@ -296,8 +298,8 @@ async def test_a_full_disk_loses_nothing_that_memory_holds_and_the_gap_is_told(
 async def test_what_memory_does_not_hold_is_counted_and_told_where_it_is_missing(
     autojump_clock: object, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "QUEUE_LIMIT", 50)
-    monkeypatch.setattr(writer, "QUEUE_RESERVE", 2)
+    monkeypatch.setattr(queue, "QUEUE_LIMIT", 50)
+    monkeypatch.setattr(queue, "QUEUE_RESERVE", 2)
     async with stage.writing() as journal:
         await trio.sleep(0.1)
         faults(stage).detail = "No space left on device"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from canceld.engine.latch import CODE_ALPHABET, CODE_CHARS
 from canceld.tasks.killswitch import LATCH_FILE, TRIGGER_FILE
-from canceld.transport.zeromq_memory import MemoryDealer
+from canceld.transport.memory.zeromq import MemoryDealer
 
-from .test_gateway import Door
+from .door import Door
 
 SEQUENCES: Final = 1_000
 """Random command sequences without the code. Source: reliability R3.2."""
@@ -24,7 +24,7 @@ class Doors(Door):
 
     def __init__(self, nursery: trio.Nursery) -> None:
         super().__init__(nursery)
-        self.switch = self.gateway._killswitch
+        self.switch = self.kill
         nursery.start_soon(self.switch.run)
 
     def tell(self, of: MemoryDealer, command: dict[str, Any]) -> None:

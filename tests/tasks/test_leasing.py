@@ -12,12 +12,13 @@ from canceld.contract.outcomes import Canceled, NotOpen, Outcome, Rejected, Sett
 from canceld.engine.leases import Terms, format_leases, parse_leases
 from canceld.tasks.dispatcher import Owner
 from canceld.tasks.events import Events
+from canceld.tasks.expired import GIVE_UP_NS, PAUSE_LIMIT_NS
 from canceld.tasks.killswitch import KillSwitch
-from canceld.tasks.leasing import GIVE_UP_NS, PAUSE_LIMIT_NS, Leasing
+from canceld.tasks.leasing import Leasing
 from canceld.transport.clock import VirtualClock
-from canceld.transport.disk import MemoryDirectory
 from canceld.transport.entropy import SeededEntropy
-from canceld.transport.zeromq_memory import MemoryBus
+from canceld.transport.memory.disk import MemoryDirectory
+from canceld.transport.memory.zeromq import MemoryBus
 
 EVENTS = "ipc:///run/canceld/events.sock"
 ORDER = LeaseScope("spot", order_id="OAAAAA-BBBBB-CCCCCC")

@@ -13,12 +13,12 @@ from canceld.tasks.events import Events
 from canceld.tasks.machine import Machine
 from canceld.transport.clock import NS_PER_S, VIRTUAL_UTC_START_NS, VirtualClock
 from canceld.transport.descriptors import Descriptors, count_descriptors
-from canceld.transport.disk import MemoryDirectory
 from canceld.transport.entropy import SeededEntropy
+from canceld.transport.memory.disk import MemoryDirectory
+from canceld.transport.memory.zeromq import MemoryBus
 from canceld.transport.network import DialFailed
 from canceld.transport.wire import Wire
 from canceld.transport.world import World
-from canceld.transport.zeromq_memory import MemoryBus
 from tests.scenarios.world import EVENTS, SETTINGS
 
 LIMIT = 1_000

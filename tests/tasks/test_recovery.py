@@ -16,8 +16,8 @@ from canceld.settings import REPLAY_WINDOW_S
 from canceld.tasks.events import Events
 from canceld.tasks.recovery import GIVEN_UP, INFLIGHT_FILE, PATIENCE_S, Record, Recovery
 from canceld.transport.clock import VirtualClock
-from canceld.transport.disk import MemoryDirectory
-from canceld.transport.zeromq_memory import MemoryBus, MemorySubscriber
+from canceld.transport.memory.disk import MemoryDirectory
+from canceld.transport.memory.zeromq import MemoryBus, MemorySubscriber
 
 EVENTS = "ipc:///run/canceld/events.sock"
 ORDER = "OAAAAA-BBBBB-CCCCCC"

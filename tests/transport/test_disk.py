@@ -16,7 +16,8 @@ import trio
 import trio.testing
 
 from canceld.transport import disk
-from canceld.transport.disk import AlreadyLocked, Directory, DiskFailed, Diverged, MemoryDirectory
+from canceld.transport.disk import AlreadyLocked, Directory, DiskFailed, Diverged
+from canceld.transport.memory.disk import MemoryDirectory
 
 
 @pytest.fixture(params=["real", "memory"])

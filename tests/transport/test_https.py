@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from canceld.transport.https import RESPONSE_LIMIT, AnswerLost, HttpConnection, NotSent, Response, date_ns
-from canceld.transport.wire import WRITE_BACKLOG_LIMIT, MemoryWire, memory_wire_pair
+from canceld.transport.https import AnswerLost, HttpConnection, NotSent, Response, date_ns
+from canceld.transport.limits import RESPONSE_LIMIT
+from canceld.transport.memory.wire import MemoryWire, memory_wire_pair
+from canceld.transport.wire import WRITE_BACKLOG_LIMIT
 from tests.transport.misbehaving import read_head
 
 Server = Callable[[MemoryWire], Awaitable[None]]

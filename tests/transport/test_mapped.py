@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from canceld.transport.disk import Directory, DiskFailed, MemoryDirectory
+from canceld.transport.disk import Directory, DiskFailed
 from canceld.transport.mapped import MAPPED_LIMIT_BYTES, map_file
+from canceld.transport.memory.disk import MemoryDirectory
 
 SIZE = 64 * 1024
 HEAD = b"begins so"

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from canceld.transport import network
 from canceld.transport.https import HttpConnection
+from canceld.transport.limits import ADDRESS_LIMIT
 from canceld.transport.network import (
-    ADDRESS_LIMIT,
     NAME_LIMIT,
     RESOLVER_THREADS,
     TLS_TRIES,

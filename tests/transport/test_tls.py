@@ -14,8 +14,9 @@ import trio
 import trustme
 from trio.testing import wait_all_tasks_blocked
 
+from canceld.transport.memory.wire import MemoryWire, memory_wire_pair
 from canceld.transport.tls import TlsWire, client_context, start_tls
-from canceld.transport.wire import WRITE_BACKLOG_LIMIT, MemoryWire, memory_wire_pair
+from canceld.transport.wire import WRITE_BACKLOG_LIMIT
 
 AUTHORITY = trustme.CA()
 NAME = "venue.test"

@@ -21,21 +21,23 @@ from wsproto.connection import Connection
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.frame_protocol import CloseReason
 
+from canceld.transport.memory.wire import MemoryWire, memory_wire_pair
+from canceld.transport.text_frames import TextFramer, TextSieve
 from canceld.transport.websocket import (
     CLOSE_TIMEOUT_S,
     PING_LIMIT,
+    HandshakeRefused,
+    SessionEnded,
+    WebSocket,
+    connect_websocket,
+)
+from canceld.transport.websocket_tap import (
     RECEIVE_BACKLOG_LIMIT,
     RECEIVE_QUEUE_LIMIT,
     REFUSAL_BODY_LIMIT,
     REFUSAL_BODY_WAIT_S,
-    HandshakeRefused,
-    SessionEnded,
-    TextFramer,
-    TextSieve,
-    WebSocket,
-    connect_websocket,
 )
-from canceld.transport.wire import WRITE_BACKLOG_LIMIT, MemoryWire, Wire, memory_wire_pair
+from canceld.transport.wire import WRITE_BACKLOG_LIMIT, Wire
 from tests.transport.misbehaving import (
     BINARY,
     PING,

@@ -9,12 +9,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from canceld.transport.wire import (
-    WRITE_BACKLOG_LIMIT,
-    SocketWire,
-    Wire,
-    memory_wire_pair,
-)
+from canceld.transport.memory.wire import memory_wire_pair
+from canceld.transport.wire import WRITE_BACKLOG_LIMIT, SocketWire, Wire
 
 Pair = Callable[[], tuple[Wire, Wire]]
 

@@ -20,8 +20,10 @@ import pytest
 import trio
 import zmq
 
-from canceld.transport import zeromq
-from canceld.transport.zeromq import BindFailed, Bus, Message, Peer, Router, Sent, ZeromqRouter
+from canceld.transport import endpoints, messages, zeromq
+from canceld.transport.endpoints import BindFailed
+from canceld.transport.messages import Message, Peer, Router, Sent
+from canceld.transport.zeromq import Bus, ZeromqRouter
 
 HOUSE = Path(__file__).parents[2]
 
@@ -158,7 +160,7 @@ async def test_the_kernel_tells_who_the_peer_is(endpoint: str, clients: Clients)
         router = bus.router(endpoint, mode=0o600)
         dealer(clients, endpoint).send(b"x")
         message = await receive(router)
-        assert message.peer == Peer(uid=os.getuid(), gid=os.getgid(), pid=os.getpid())
+        assert message.peer == Peer(uid=os.getuid(), pid=os.getpid())
 
 
 async def test_an_identity_of_libzmqs_own_form_lends_no_credentials(endpoint: str, room: Path) -> None:
@@ -169,7 +171,7 @@ async def test_an_identity_of_libzmqs_own_form_lends_no_credentials(endpoint: st
             peer.sendall(b"\x00\x01x")
             message = await receive(router)
         assert message.identity == b"\0abcd"
-        assert message.peer == Peer(uid=os.getuid(), gid=os.getgid(), pid=os.getpid())
+        assert message.peer == Peer(uid=os.getuid(), pid=os.getpid())
 
 
 async def test_peers_without_kernel_credentials_are_nobody() -> None:
@@ -184,7 +186,7 @@ async def test_peers_without_kernel_credentials_are_nobody() -> None:
 
 @pytest.mark.parametrize("address", ["", "localhost", "localhost:1:2", "localhost:1:2:-3", "a:b:c:d", "::1:2"])
 def test_an_unreadable_peer_address_is_nobody(address: str) -> None:
-    assert zeromq._peer_from(address) is None
+    assert messages._peer_from(address) is None
 
 
 async def test_the_text_of_a_message_shows_no_content(endpoint: str, clients: Clients) -> None:
@@ -639,7 +641,7 @@ async def test_endpoints_without_file_permissions_are_refused(endpoint: str, rea
 
 
 async def test_the_longest_path_the_kernel_takes_works(room: Path, clients: Clients) -> None:
-    name = "x" * (zeromq.IPC_PATH_LIMIT_BYTES - len(str(room)) - 1)
+    name = "x" * (endpoints.IPC_PATH_LIMIT_BYTES - len(str(room)) - 1)
     async with open_bus() as bus:
         router = bus.router(f"ipc://{room}/{name}", mode=0o600)
         dealer(clients, f"ipc://{room}/{name}").send(b"x")
@@ -677,16 +679,16 @@ async def test_a_file_in_the_way_is_never_deleted(room: Path, endpoint: str) -> 
 
 
 async def test_a_stolen_address_shows_in_the_inode(room: Path, endpoint: str) -> None:
-    assert zeromq.socket_inode(room / "s") is None
+    assert endpoints.socket_inode(room / "s") is None
     async with open_bus() as bus, open_bus() as thief:
         bus.router(endpoint, mode=0o600)
-        ours = zeromq.socket_inode(room / "s")
+        ours = endpoints.socket_inode(room / "s")
         assert ours is not None
-        assert zeromq.socket_inode(room / "s") == ours
+        assert endpoints.socket_inode(room / "s") == ours
         thief.router(endpoint, mode=0o600)
-        assert zeromq.socket_inode(room / "s") not in (None, ours)
+        assert endpoints.socket_inode(room / "s") not in (None, ours)
     (room / "file").touch()
-    assert zeromq.socket_inode(room / "file") is None
+    assert endpoints.socket_inode(room / "file") is None
 
 
 async def test_closing_wakes_the_task_that_waits(endpoint: str) -> None:
@@ -788,7 +790,7 @@ async def subscribed(clients: Clients, endpoint: str, topic: bytes, hwm: int = 1
     return subscriber
 
 
-async def greet(publisher: zeromq.Publisher, subscriber: "zmq.Socket[bytes]") -> None:
+async def greet(publisher: messages.Publisher, subscriber: "zmq.Socket[bytes]") -> None:
     """Publish until the subscriber hears it: only then is it subscribed to the rest too."""
     while not subscriber.poll(0):
         publisher.publish_nowait(b"hello", b"")
@@ -838,6 +840,6 @@ async def test_nobody_listening_is_no_loss(endpoint: str) -> None:
 def test_the_ipc_limit_is_the_kernels() -> None:
     with socket.socket(socket.AF_UNIX) as probe:
         with pytest.raises(FileNotFoundError):
-            probe.connect("/" + "x" * (zeromq.IPC_PATH_LIMIT_BYTES - 1))
+            probe.connect("/" + "x" * (endpoints.IPC_PATH_LIMIT_BYTES - 1))
         with pytest.raises(OSError, match="too long"):
-            probe.connect("/" + "x" * (zeromq.IPC_PATH_LIMIT_BYTES + 1))
+            probe.connect("/" + "x" * (endpoints.IPC_PATH_LIMIT_BYTES + 1))

@@ -200,14 +200,13 @@ def test_repr_shows_no_secret() -> None:
             RestKey(
                 ("query-open-trades", "close-trades", "create-ws-token"),
                 nonce=1763630000000,
-                modified_s=1763600000.0,
                 ip_allowlist=("203.0.113.7",),
             ),
         ),
         (
             decode_key_info,
             frames.KEY_INFO_SNAKE,
-            RestKey(("close-trades",), nonce=1763630000000000000, valid_until_s=1795166000.0, modified_s=1763600000.0),
+            RestKey(("close-trades",), nonce=1763630000000000000, valid_until_s=1795166000.0),
         ),
     ],
 )

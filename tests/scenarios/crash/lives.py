@@ -102,12 +102,12 @@ class Lives:
 
     def die_at(self, step: str) -> None:
         """Let it die at this step of the next cancel; "resumed": when it learns what became of an order it resumed."""
-        gateway, desk = self.daemon.gateway, self.stage.desk
-        intents = self.daemon.gateway._intents
+        admission, desk = self.daemon.gateway.admission, self.stage.desk
+        intents = admission._intents
         match step:
             case "decoded":
                 for name in ("_cancel", "_batch", "_all"):
-                    self._instead(gateway, name)
+                    self._instead(admission, name)
             case "recorded":
                 self._after(intents, "enter")
             case "frame":
@@ -124,7 +124,7 @@ class Lives:
 
                 desk.dispatcher.heard = told  # type: ignore[method-assign]
             case "reply":
-                self._after(gateway, "_send")
+                self._after(self.daemon.gateway.outbox, "send")
             case "settling":
                 self._instead(intents, "settle")
             case "settled":

@@ -3,7 +3,7 @@
 import pytest
 
 from canceld.engine.intents import HEADER, RECORD_BYTES, SLOT_BYTES
-from canceld.transport.disk import MemoryDirectory
+from canceld.transport.memory.disk import MemoryDirectory
 
 from ..world import Stage
 from .lives import INFLIGHT, Lives, lives

@@ -18,7 +18,7 @@ from wsproto.events import (
 )
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from .plain import Dialler, Line, LineLost
+from .line import Dialler, Line, LineLost
 
 # Characters of one message: a snapshot of every open order comes in one piece, its size is nowhere bounded.
 MESSAGE_LIMIT: Final = 16 * 1024 * 1024

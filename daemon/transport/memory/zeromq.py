@@ -1,4 +1,4 @@
-"""Stand-ins for zeromq.py without libzmq, descriptors or threads: deterministic under virtual time, for tests only.
+"""The local message sockets of zeromq.py without libzmq, descriptors or threads.
 
 One `MemoryBus` plays one machine: it outlives the process under test, so dealers and subscribers stay while a router is
 closed and bound again, as libzmq's own do by reconnecting.
@@ -10,7 +10,8 @@ from typing import Final
 
 import trio
 
-from .zeromq import (
+from ..endpoints import check_endpoint
+from ..messages import (
     EVENT_LIMIT,
     FRAME_LIMIT_BYTES,
     FRAMES_LIMIT,
@@ -19,10 +20,9 @@ from .zeromq import (
     Message,
     Peer,
     Sent,
-    check_endpoint,
 )
 
-MEMORY_PEER: Final = Peer(uid=1_000, gid=1_000, pid=4_242)
+MEMORY_PEER: Final = Peer(uid=1_000, pid=4_242)
 
 
 class MemoryBus:
@@ -123,7 +123,7 @@ class MemoryBus:
 
 
 class MemoryRouter:
-    """Keeps the promises of `zeromq.Router`; made by `MemoryBus.router`."""
+    """Keeps the promises of `messages.Router`; made by `MemoryBus.router`."""
 
     def __init__(self, max_frame_bytes: int, frames_limit: int, send_limit: int) -> None:
         self.rescues = 0
@@ -290,7 +290,7 @@ class MemoryDealer:
 
 
 class MemoryPublisher:
-    """Keeps the promises of `zeromq.Publisher`; made by `MemoryBus.publisher`."""
+    """Keeps the promises of `messages.Publisher`; made by `MemoryBus.publisher`."""
 
     def __init__(self, subscribers: "list[MemorySubscriber]", event_limit: int) -> None:
         self.dropped = 0

@@ -15,11 +15,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from .client import Client, CommandRefused, DaemonUnreachable
-from .verbs import DONE, USAGE, UsageFault, complain, endpoint_of
-
-LISTEN: Final = "127.0.0.1:9742"
-"""Where Prometheus finds it unless told otherwise: this host alone, since nobody is asked who he is."""
+from ..client import Client, CommandRefused, DaemonUnreachable
+from .ask import UsageFault, endpoint_of
+from .exit_status import DONE, USAGE
+from .output import complain
 
 STATUS_DEADLINE_MS: Final = 2_000
 """Well below Prometheus' default scrape timeout of ten seconds: a silent daemon is told as down within one scrape."""
@@ -173,12 +172,12 @@ def _ask(endpoint: str) -> Status | None:
         return None
 
 
-def export(asked: argparse.Namespace) -> int:
+def exporter(asked: argparse.Namespace) -> int:
     """`canceld exporter`: serves until it is interrupted. Raises UsageFault."""
     endpoint = endpoint_of(asked, "commands")
     host, _, port = str(asked.listen).rpartition(":")
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise UsageFault(f"--listen {asked.listen}: not HOST:PORT, like {LISTEN}")
+        raise UsageFault(f"--listen {asked.listen}: not HOST:PORT, like 127.0.0.1:9742")
     registry = CollectorRegistry()
     registry.register(_Daemon(lambda: _ask(endpoint)))
     try:

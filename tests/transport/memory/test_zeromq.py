@@ -4,8 +4,8 @@ import pytest
 import trio
 import trio.testing
 
-from canceld.transport.zeromq import RECEIVE_LIMIT, MessageBus, Peer, Publisher, Router, Sent
-from canceld.transport.zeromq_memory import MemoryBus
+from canceld.transport.memory.zeromq import MemoryBus
+from canceld.transport.messages import RECEIVE_LIMIT, MessageBus, Peer, Publisher, Router, Sent
 
 ENDPOINT = "ipc:///run/test/commands.sock"
 EVENTS = "ipc:///run/test/events.sock"
@@ -32,7 +32,7 @@ async def test_it_fits_where_the_real_bus_fits(bus: MemoryBus) -> None:
 
 async def test_a_reply_reaches_the_dealer_that_asked(bus: MemoryBus) -> None:
     router = bus.router(ENDPOINT, mode=0o600)
-    first, second = bus.connect(ENDPOINT), bus.connect(ENDPOINT, peer=Peer(uid=7, gid=8, pid=9))
+    first, second = bus.connect(ENDPOINT), bus.connect(ENDPOINT, peer=Peer(uid=7, pid=9))
     await first.send([b"first"])
     await second.send([b"", b"second"])
     asked = [router.receive_nowait(), router.receive_nowait()]
@@ -40,7 +40,7 @@ async def test_a_reply_reaches_the_dealer_that_asked(bus: MemoryBus) -> None:
     assert asked[0] is not None
     assert asked[1] is not None
     assert asked[1].frames == [b"", b"second"]
-    assert asked[1].peer == Peer(uid=7, gid=8, pid=9)
+    assert asked[1].peer == Peer(uid=7, pid=9)
     assert router.send_nowait(asked[1].identity, [b"", b"to second"]) is Sent.OK
     assert router.send_nowait(asked[0].identity, [b"to first"]) is Sent.OK
     assert await first.receive() == [b"to first"]

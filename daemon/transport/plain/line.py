@@ -15,27 +15,20 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final, TypeAlias
 
+from ..limits import (
+    ADDRESS_LIMIT,
+    CONNECT_TIMEOUT_S,
+    HEAD_LIMIT,
+    HEAD_START_S,
+    INTERIM_LIMIT,
+    RECEIVE_SIZE,
+    RESOLVE_TIMEOUT_S,
+    RESPONSE_LIMIT,
+    TLS_TIMEOUT_S,
+    USER_TIMEOUT_MS,
+)
+from ..trust import client_context
 from . import threads
-from .trust import client_context
-
-# As for the daemon's own dials: a stall in one phase must leave time for another try.
-RESOLVE_TIMEOUT_S: Final = 3.0
-CONNECT_TIMEOUT_S: Final = 3.0
-TLS_TIMEOUT_S: Final = 3.0
-
-# Head start of each address over the next (RFC 8305 section 5), and how many are tried.
-HEAD_START_S: Final = 0.25
-ADDRESS_LIMIT: Final = 8
-
-# A peer that acknowledges nothing we sent for this long is gone.
-USER_TIMEOUT_MS: Final = 5_000
-
-RECEIVE_SIZE: Final = 64 * 1024
-
-# Body bytes of one answer, the largest honest ones being lists of open orders; head bytes; interim (1xx) answers.
-RESPONSE_LIMIT: Final = 8 * 1024 * 1024
-HEAD_LIMIT: Final = 64 * 1024
-INTERIM_LIMIT: Final = 8
 
 # The least that a wait takes: a timeout of 0 would make the socket non-blocking.
 _SHORTEST_S: Final = 0.001

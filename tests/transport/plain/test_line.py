@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from canceld.transport import plain
-from canceld.transport.plain import Address, Dialler, Http, LineLost
+from canceld.transport.plain import line as plain
+from canceld.transport.plain.line import Address, Dialler, Http, LineLost
 
 LOOPBACK = "127.0.0.1"
 NAME = "venue.test"
@@ -305,5 +305,5 @@ def test_a_peer_that_never_shakes_hands_is_given_up(tmp_path: Path, monkeypatch:
 
 def test_nothing_slow_is_imported_for_the_first_byte() -> None:
     slow = "{'trio', 'h11', 'wsproto', 'msgspec'}"
-    script = f"import sys, canceld.transport.plain; sys.exit(bool({slow} & sys.modules.keys()))"
+    script = f"import sys, canceld.transport.plain.line; sys.exit(bool({slow} & sys.modules.keys()))"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=30)

@@ -1,9 +1,8 @@
-"""A lease held by a trio program: renewed by a task of its own, given back at a clean end."""
+"""A lease held by a program with an event loop: renewed by a task of its own, given back at a clean end."""
 
-from collections.abc import Awaitable, Iterable
-from typing import Protocol
-
-import trio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
 
 from ..contract.commands import LeaseScope
 from .holding import Hold
@@ -19,15 +18,28 @@ class Renew(Protocol):
         ...
 
 
-class TrioLease:
-    """Made by `TrioClient.holding`."""
+class AsyncLease:
+    """Made by the `holding` of an asynchronous client.
 
-    def __init__(self, renew: Renew, ttl_ms: int, scope: Iterable[LeaseScope], pulse_ms: int | None) -> None:
+    turn: a lock of the event loop that it lives in; sleep: that loop's, in seconds.
+    """
+
+    def __init__(
+        self,
+        renew: Renew,
+        ttl_ms: int,
+        scope: Iterable[LeaseScope],
+        pulse_ms: int | None,
+        *,
+        turn: AbstractAsyncContextManager[Any],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
         self._renew = renew
         self._ttl_ms = ttl_ms
         self._scope = tuple(scope)
         self._hold = Hold(ttl_ms, pulse_ms, monotonic_ns())
-        self._turn = trio.Lock()
+        self._turn = turn
+        self._sleep = sleep
 
     @property
     def held(self) -> bool:
@@ -66,7 +78,7 @@ class TrioLease:
     async def keep(self) -> None:
         """Renew for ever; a failure is told by `error` and tried again."""
         while True:
-            await trio.sleep(self._hold.every_ms / 1000)
+            await self._sleep(self._hold.every_ms / 1000)
             if self._hold.wants_renewal(monotonic_ns()):
                 try:
                     await self._take(None, self._hold.every_ms)

@@ -16,9 +16,9 @@ from wsproto.events import (
     TextMessage,
 )
 
-from canceld.transport import plain_websocket
-from canceld.transport.plain import Line, LineLost
-from canceld.transport.plain_websocket import PlainWebSocket, UpgradeRefused
+from canceld.transport.plain import websocket
+from canceld.transport.plain.line import Line, LineLost
+from canceld.transport.plain.websocket import PlainWebSocket, UpgradeRefused
 
 
 def soon() -> float:
@@ -136,7 +136,7 @@ def test_an_answer_to_the_handshake_that_is_no_http_is_told() -> None:
 
 
 def test_a_message_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plain_websocket, "MESSAGE_LIMIT", 5)
+    monkeypatch.setattr(websocket, "MESSAGE_LIMIT", 5)
     peer = Peer(accepting)
     session = opened(peer)
     peer.say(TextMessage("three"), TextMessage("thr", message_finished=False), TextMessage("ees"))

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 
-from canceld.transport import threads
+from canceld.transport.plain import threads
 
 
 def test_it_returns_as_soon_as_all_have_ended() -> None:
@@ -30,5 +30,8 @@ def test_it_returns_in_time_when_one_hangs() -> None:
 
 
 def test_a_job_that_hangs_does_not_keep_the_process() -> None:
-    script = "import threading; from canceld.transport import threads; threads.start(threading.Event().wait, 'hangs')"
+    script = (
+        "import threading; from canceld.transport.plain import threads;"
+        "threads.start(threading.Event().wait, 'hangs')"
+    )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=30)

@@ -1,0 +1,329 @@
+"""May a command go ahead, and to whom: every message comes to one command or one refusal.
+
+A command that may go ahead is handed over in the same step, to a venue's dispatcher, the kill switch or the leases. No
+byte leaves for a venue in here: the gateway lets the dispatchers perform when its round is over.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol, assert_never
+
+from msgspec import UNSET
+
+from ..contract.commands import Cancel, CancelAll, CancelBatch, Kill, Lease, Ping, Rearm, Status
+from ..contract.frames import (
+    BATCH_BYTES,
+    MESSAGE_FRAMES,
+    Malformed,
+    decode_command,
+    encoding_of,
+    outcome_map,
+    refusal_map,
+)
+from ..contract.ids import EVERYTHING, CommandID, Target, Venue
+from ..contract.outcomes import RefusalReason, Refused, Settlement
+from ..engine.instants import MS
+from ..engine.intents import NOBODY, Intents
+from ..settings import IN_FLIGHT_LIMIT
+from ..transport.clock import Clock
+from ..transport.messages import Message
+from .dispatcher import Dispatcher
+from .events import Events
+from .killswitch import KILL_DEADLINE_MS, KillSwitch
+from .leasing import Leasing
+from .outbox import Outlet
+from .replies import Replies
+from .telemetry import Histogram
+from .tickets import Asked, Part, Whole
+
+AHEAD_NS: Final = 1_000 * MS
+"""How far after its receipt a command may claim to have been sent. On one clock it cannot be after at all; a client on
+another one (the wall's, mostly) would never find a command too old, so it is told at its first."""
+
+COMPANY_NS: Final = 1_000 * MS
+"""For this long after a cancel, peers that send other work wait. Their own cancels never do, and while nobody cancels
+all of our time is theirs."""
+
+UNSEEN_NS: Final = 2 * MS
+"""What a message of too many frames is charged beyond its refusal: thousands may be thrown away that nobody here sees,
+and nobody else's are read meanwhile."""
+
+
+class Successor(Protocol):
+    """Who answers commands that the process before this one took and did not settle."""
+
+    expects: bool
+    """Whether there are any; nearly always there are none."""
+
+    def takes(self, asked: Asked, deadline_ns: int) -> bool:
+        """Whether this is one of them: it is answered then, by the deadline at the latest, and nothing is sent."""
+        ...
+
+
+class Admission:
+    """From a message to whoever carries its command out."""
+
+    def __init__(
+        self,
+        replies: Replies,
+        desks: Mapping[Venue, Dispatcher],
+        clock: Clock,
+        events: Events,
+        status: Callable[[bool], dict[str, Any]],
+        *,
+        kill: KillSwitch,
+        intents: Intents,
+        successor: Successor,
+        leasing: Leasing,
+        deadline_ms: int,
+    ) -> None:
+        """status: makes the members of a `status` reply; its argument says whether detail is wanted."""
+        self.draining = False
+        """Whether the daemon is stopping: new commands are refused, kills and leases are not."""
+        self.queue_times = Histogram()
+        self._replies = replies
+        self._desks = desks
+        self._clock = clock
+        self._events = events
+        self._status = status
+        self._killswitch = kill
+        self._intents = intents
+        self._successor = successor
+        self._leasing = leasing
+        self._deadline_ns = deadline_ms * MS
+        self._admitted_ns = -COMPANY_NS
+
+    def has_company(self, now_ns: int) -> bool:
+        """Whether others cancel these days, so that whoever sends other work has to share our time."""
+        return now_ns - self._admitted_ns < COMPANY_NS and not self.draining
+
+    # ---------------------------------------------------------------- from the sockets
+
+    def take(self, outlet: Outlet, message: Message) -> int | None:
+        """Answer a message, refuse it, or hand its command over.
+
+        Returns since when our time is to be charged to its sender, on the monotonic clock; None for what cancels.
+        """
+        now_ns = self._clock.monotonic_ns()
+        frames = message.frames
+        # One frame from a DEALER, an empty one before it from a REQ. Anything else is no message of ours.
+        if len(frames) == 1:
+            enveloped = False
+        elif len(frames) == 2 and not frames[0]:
+            enveloped = True
+        else:
+            self._refuse_frames(outlet, message)
+            return now_ns - UNSEEN_NS if len(frames) > MESSAGE_FRAMES else now_ns
+        payload = frames[-1]
+        command = decode_command(payload)
+        if isinstance(command, Malformed):
+            refusal = refusal_map(command.id, command.reason, command.detail)
+            self._replies.refuse(outlet, message.identity, enveloped, encoding_of(payload), refusal)
+            return now_ns
+        if command.sent_ns is not UNSET and command.sent_ns - now_ns > AHEAD_NS and type(command) is not Kill:
+            ahead_ms = (command.sent_ns - now_ns) // MS
+            detail = f"sent_ns: {ahead_ms} ms from now; expected CLOCK_MONOTONIC nanoseconds of this machine"
+            refusal = refusal_map(command.id, "invalid", detail)
+            self._replies.refuse(outlet, message.identity, enveloped, encoding_of(payload), refusal)
+            return None
+        return self._hand_over(Asked(self._replies, outlet, message, enveloped, command, now_ns), now_ns)
+
+    def _hand_over(self, asked: Asked, now_ns: int) -> int | None:
+        """Give a command to whom it is for; since when its sender is charged."""
+        command = asked.command
+        match command:
+            case Cancel():
+                self._cancel(asked, command, now_ns)
+            case CancelBatch():
+                self._batch(asked, command, now_ns)
+            case CancelAll():
+                self._all(asked, command, now_ns)
+            case Kill():
+                self._kill(asked, command, now_ns)
+            case Rearm():
+                self._rearm(asked, command, now_ns)
+            case Ping() | Status() | Lease() if (known := self._replies.known(asked, now_ns)) is not None:
+                # These are not remembered themselves, but they must not be mistaken for the command that has the id.
+                self._replies.repeat(asked, known)
+            case Lease():
+                self._lease(asked, command, now_ns)
+            case Ping(id=id):
+                self._replies.at_once(asked, {"type": "pong", "id": id, "monotonic_ns": now_ns})
+                return now_ns
+            case Status(id=id, detail=detail):
+                self._replies.at_once(asked, {"type": "status", "id": id, **self._status(detail)})
+                return now_ns
+            case other:
+                assert_never(other)
+        return None
+
+    def _refuse_frames(self, outlet: Outlet, message: Message) -> None:
+        """More or other frames than a payload, or REQ's empty frame and a payload."""
+        frames = message.frames
+        many = len(frames) > MESSAGE_FRAMES
+        detail = (
+            f"a message has at most {MESSAGE_FRAMES} frames"
+            if many
+            else "expected one payload frame, or an empty frame and a payload frame"
+        )
+        payload = next((frame for frame in frames if 0 < len(frame) <= BATCH_BYTES), b"")
+        told = decode_command(payload)
+        refusal = refusal_map(told.id, "too_large" if many else "invalid", detail)
+        self._replies.refuse(outlet, message.identity, not frames[0], encoding_of(payload), refusal)
+
+    def _cancel(self, asked: Asked, command: Cancel, now_ns: int) -> None:
+        """Admit one cancel: the hot path."""
+        target = command.target
+        assert target is not None
+        desk = self._desks.get(command.venue)
+        if desk is None:
+            self._replies.at_once(asked, _not_enabled(command.id, command.venue))
+            return
+        deadline_ns = self._admit(asked, now_ns, target)
+        if deadline_ns is None:
+            return
+        if self._begin(asked, deadline_ns):
+            desk.submit(asked, target, command.until == "proof", deadline_ns, now_ns, command.symbol)
+
+    def _kill(self, asked: Asked, command: Kill, now_ns: int) -> None:
+        """Pull the kill switch: nothing that refuses other commands refuses this one, not even its own lateness."""
+        if command.venues and not any(venue in self._desks for venue in command.venues):
+            self._replies.at_once(asked, _not_enabled(command.id, command.venues[0]))
+            return
+        known = self._replies.known(asked, now_ns)
+        if known is not None:
+            self._replies.repeat(asked, known)
+            return
+        self._replies.owe(asked, now_ns)
+        self._record(asked)
+        allowed_ns = (KILL_DEADLINE_MS if command.deadline_ms is UNSET else command.deadline_ms) * MS
+        start_ns = now_ns if command.sent_ns is UNSET else min(command.sent_ns, now_ns)
+        self._killswitch.kill(asked, command, asked.who, start_ns + allowed_ns)
+
+    def _lease(self, asked: Asked, command: Lease, now_ns: int) -> None:
+        """Take, renew or give back a lease: also while draining, since its orders rest on.
+
+        Not remembered: asked again under the same id it counts again, and a strategy that renews often would push the
+        ids of cancels out.
+        """
+        allowed_ns = self._deadline_ns if command.deadline_ms is UNSET else command.deadline_ms * MS
+        if command.sent_ns is not UNSET and command.sent_ns + allowed_ns <= now_ns:
+            # Somebody who has stopped since is not alive for what it sent then.
+            late_ms = (now_ns - command.sent_ns - allowed_ns) // MS
+            self._refuse_admission(asked, None, "expired", f"the deadline had passed {late_ms} ms before receipt")
+            return
+        why = self._leasing.renew(command, asked.who, now_ns)
+        if why is not None:
+            self._refuse_admission(asked, None, "invalid", why)
+            return
+        reply = {"type": "lease", "id": command.id, "strategy": command.strategy, "expires_in_ms": command.ttl_ms}
+        self._replies.at_once(asked, reply)
+
+    def _rearm(self, asked: Asked, command: Rearm, now_ns: int) -> None:
+        if asked.outlet.door != "control":
+            detail = "type: rearm is taken on the control socket only"
+            self._replies.at_once(asked, refusal_map(command.id, "invalid", detail))
+            return
+        deadline_ns = self._admit(asked, now_ns, None)
+        if deadline_ns is not None:
+            self._killswitch.rearm(asked, command, asked.who, deadline_ns)
+
+    def _batch(self, asked: Asked, command: CancelBatch, now_ns: int) -> None:
+        desk = self._desks.get(command.venue)
+        if desk is None:
+            self._replies.at_once(asked, _not_enabled(command.id, command.venue))
+            return
+        deadline_ns = self._admit(asked, now_ns, None)
+        if deadline_ns is None:
+            return
+        if not self._begin(asked, deadline_ns):
+            return
+        whole = Whole(asked, len(command.orders))
+        parts: list[tuple[Any, Target, str | None]] = []
+        for place, order in enumerate(command.orders):
+            target = order.target
+            assert target is not None
+            parts.append((Part(whole, place), target, order.symbol))
+        desk.submit_batch(parts, command.until == "proof", deadline_ns, now_ns)
+
+    def _all(self, asked: Asked, command: CancelAll, now_ns: int) -> None:
+        venues = list(self._desks) if command.venue is None else [command.venue]
+        if command.venue is not None and command.venue not in self._desks:
+            self._replies.at_once(asked, _not_enabled(command.id, command.venue))
+            return
+        deadline_ns = self._admit(asked, now_ns, None)
+        if deadline_ns is None:
+            return
+        if not self._begin(asked, deadline_ns):
+            return
+        whole = Whole(asked, len(venues))
+        for place, venue in enumerate(venues):
+            self._desks[venue].submit(Part(whole, place), EVERYTHING, command.until == "proof", deadline_ns, now_ns)
+
+    # ---------------------------------------------------------------- admission
+
+    def _admit(self, asked: Asked, now_ns: int, target: Target | None) -> int | None:
+        """The deadline of a command that may go ahead; None when it was replayed, joined or refused.
+
+        target: of a well-formed cancel, whose refusal is an outcome; None for everything else.
+        """
+        command = asked.command
+        known = self._replies.known(asked, now_ns)
+        if known is not None:
+            self._replies.repeat(asked, known)
+            return None
+        self._record(asked)
+        allowed_ns = self._deadline_ns if command.deadline_ms is UNSET else command.deadline_ms * MS
+        start_ns = now_ns
+        if command.sent_ns is not UNSET and command.sent_ns < now_ns:
+            start_ns = command.sent_ns
+            self.queue_times.record(now_ns - start_ns)
+        deadline_ns = start_ns + allowed_ns
+        # Three reasons to refuse, the lasting one first: asked again, the client meets the next.
+        if self.draining:
+            self._refuse_admission(asked, target, "draining", "the daemon is stopping; ask another or wait")
+        elif deadline_ns <= now_ns:
+            late_ms = (now_ns - deadline_ns) // MS
+            self._refuse_admission(asked, target, "expired", f"the deadline had passed {late_ms} ms before receipt")
+        elif self._replies.in_flight >= IN_FLIGHT_LIMIT:
+            self._refuse_admission(asked, target, "overloaded", f"{IN_FLIGHT_LIMIT} commands are in flight")
+        else:
+            self._replies.owe(asked, now_ns)
+            self._admitted_ns = now_ns
+            return deadline_ns
+        return None
+
+    def _begin(self, asked: Asked, deadline_ns: int) -> bool:
+        """Record an admitted cancel before anything leaves for it; False when nothing is to leave for it."""
+        if self._successor.expects and self._successor.takes(asked, deadline_ns):
+            return False
+        intents = self._intents
+        if intents.on:
+            peer = asked.peer
+            uid, pid = (NOBODY, NOBODY) if peer is None else (peer.uid, peer.pid)
+            payload = asked.message.frames[-1]
+            asked.slots = intents.enter(payload, asked.identity, uid, pid, asked.received_ns, self._clock.utc_ns())
+            if not asked.slots:
+                do = "cancels go on; those that found no slot would not be resumed after a crash"
+                self._events.alert("warning", "the record of commands in flight is full", do)
+        return True
+
+    def _record(self, asked: Asked) -> None:
+        """Put into the record who asks for what. Who it is the kernel says; what a peer calls itself proves nothing."""
+        peer = asked.peer = asked.message.peer
+        uid, pid = (None, None) if peer is None else (peer.uid, peer.pid)
+        self._events.note("command", command=asked.command, door=asked.outlet.door, uid=uid, pid=pid)
+
+    def _refuse_admission(self, asked: Asked, target: Target | None, reason: RefusalReason, detail: str) -> None:
+        self._replies.refusals += 1
+        command = asked.command
+        if target is not None and isinstance(command, Cancel):
+            settlement = Settlement(venue=command.venue, target=target, outcome=Refused(reason, detail))
+            refusal = outcome_map(command.id, asked.received_ns, settlement)
+        else:
+            refusal = refusal_map(command.id, reason, detail)
+        self._replies.at_once(asked, refusal)
+        self._events.note("outcome", strategy=command.strategy, **refusal)
+
+
+def _not_enabled(id: CommandID, venue: Venue) -> dict[str, Any]:
+    return refusal_map(id, "unsupported", f"venue: {venue} is not enabled in this daemon's configuration")

@@ -1,0 +1,124 @@
+"""Exactly one reply to each command: at once, when its outcome is there, or again for who asks again.
+
+What a command owes is counted in `in_flight`, and the daemon does not stop before all of it is paid.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+import trio
+
+from ..contract.frames import Encoding, decode_reply, encode, refusal_map
+from ..contract.outcomes import NAMES, Settlement
+from ..engine.intents import Intents
+from ..engine.replays import Remembered, Replays
+from ..transport.clock import Clock
+from .events import Events
+from .outbox import Outbox, Outlet
+from .telemetry import Histogram
+from .tickets import Asked
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+_WORTH_A_LINE: Final = frozenset({"unknown", "rejected", "refused"})
+"""Outcomes that leave an order resting, or may: they are logged. The others are on the event socket."""
+
+_LINE: Final = ("id", "venue", "order_id", "cl_ord_id", "userref", "outcome", "route", "attempts", "error", "reason")
+
+
+class Replies:
+    """Every reply of the daemon passes here, and then the outbox."""
+
+    def __init__(self, outbox: Outbox, intents: Intents, clock: Clock, events: Events) -> None:
+        """intents: the record in which an answered command is no longer to stand."""
+        self.in_flight = 0
+        """Commands that were admitted and have no reply yet."""
+        self.refusals = 0
+        self.replayed = 0
+        self.replays: Replays[Asked] = Replays()
+        self.answer_times = Histogram()
+        self._outbox = outbox
+        self._intents = intents
+        self._clock = clock
+        self._events = events
+        # While somebody waits for the last reply.
+        self._emptied: trio.Event | None = None
+
+    async def all_given(self) -> None:
+        """Return when the last command in flight is answered. New ones put it off: refuse them first."""
+        while self.in_flight:
+            self._emptied = trio.Event()
+            await self._emptied.wait()
+
+    # ---------------------------------------------------------------- without a wait
+
+    def at_once(self, asked: Asked, reply: Mapping[str, Any]) -> None:
+        """Reply to a command that is not in flight."""
+        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, encode(reply, asked.encoding))
+
+    def refuse(
+        self, outlet: Outlet, identity: bytes, enveloped: bool, encoding: Encoding, refusal: Mapping[str, Any]
+    ) -> None:
+        """Refuse what is no command."""
+        self.refusals += 1
+        self._outbox.send(outlet, identity, enveloped, encode(refusal, encoding))
+
+    # ---------------------------------------------------------------- the same id again
+
+    def known(self, asked: Asked, now_ns: int) -> Remembered[Asked] | None:
+        """What the id of a command stands for already; None when it is free."""
+        return self.replays.find(asked.key, now_ns)
+
+    def repeat(self, asked: Asked, known: Remembered[Asked]) -> None:
+        """The same id again: the stored reply, or a place beside the command in flight; for another command a no."""
+        if not known.is_for(asked.command):
+            detail = "id: taken by another command less than 15 minutes ago"
+            self.at_once(asked, refusal_map(asked.command.id, "id_reused", detail))
+            return
+        self.replayed += 1
+        if known.reply is not None:
+            self.at_once(asked, {**decode_reply(known.reply), "replayed": True})
+            return
+        assert known.waiter is not None
+        known.waiter.join(asked)
+
+    # ---------------------------------------------------------------- in flight
+
+    def owe(self, asked: Asked, now_ns: int) -> None:
+        """A command is in flight from now on: `settle` is to be called for it, once."""
+        self.replays.remember(asked.key, asked, asked.command, now_ns)
+        self.in_flight += 1
+
+    def settle(self, asked: Asked, reply: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]) -> None:
+        """Give a command in flight its one reply, and remember it; then tell the event socket its outcomes."""
+        payload = encode(reply, asked.encoding)
+        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)
+        if asked.slots:
+            self._intents.settle(asked.slots)
+        self.in_flight -= 1
+        if asked.joined is not None:
+            for place in asked.joined:
+                again = encode({**reply, "replayed": True}, place.encoding)
+                self._outbox.send(place.outlet, place.identity, place.enveloped, again)
+        # No byte left for a refused one, so asking again with the same id is a fresh try.
+        stored = None if reply.get("outcome") == "refused" else payload
+        self.replays.settle(asked.key, asked, stored)
+        self.answer_times.record(self._clock.monotonic_ns() - asked.received_ns)
+        for outcome in outcomes:
+            self._events.outcome(outcome, asked.command.strategy)
+            if outcome["outcome"] in _WORTH_A_LINE:
+                self._log(outcome)
+        if self._emptied is not None and not self.in_flight:
+            self._emptied.set()
+
+    def late(self, asked: Asked, settlement: Settlement) -> None:
+        """Tell the event socket what the venue said after the reply."""
+        self._events.late(asked.command.id, asked.received_ns, settlement)
+        log.info("late answer", id=asked.command.id, venue=settlement.venue, outcome=NAMES[type(settlement.outcome)])
+
+    def _log(self, outcome: Mapping[str, Any]) -> None:
+        if outcome["outcome"] == "unknown":
+            what = f"{outcome['venue']} cancels end as unknown"
+            self._events.alert("warning", what, "treat them as live; status tells which routes are down")
+        log.warning("answered", **{name: outcome[name] for name in _LINE if name in outcome})

@@ -1,0 +1,33 @@
+"""The bounds that every connection to a venue keeps, whether its program has an event loop or blocks."""
+
+from typing import Final
+
+RESOLVE_TIMEOUT_S: Final = 3.0
+"""The system's resolver gives up after tens of seconds; a session that dials cannot wait for that."""
+
+ADDRESS_LIMIT: Final = 8
+"""Addresses tried per dial: edges publish two to eight."""
+
+HEAD_START_S: Final = 0.25
+"""Head start of each address over the next (RFC 8305 section 5 recommends 250 ms)."""
+
+CONNECT_TIMEOUT_S: Final = 3.0
+"""All addresses together. Linux resends a SYN after 1 s and 3 s; a peer that missed both is not worth the third."""
+
+TLS_TIMEOUT_S: Final = 3.0
+"""Two round trips and a certificate check. Ten times the slowest honest handshake, short beside a reconnect's cap."""
+
+USER_TIMEOUT_MS: Final = 5_000
+"""A peer that acknowledges nothing we sent for this long is gone: venues expect signs of life within 5 s too."""
+
+RECEIVE_SIZE: Final = 64 * 1024
+"""What one read asks for. Large reads mean few system calls and few wake-ups in a burst of answers."""
+
+RESPONSE_LIMIT: Final = 8 * 1024 * 1024
+"""Body bytes of one HTTP answer. The largest honest ones (lists of open orders) stay well under a tenth of it."""
+
+HEAD_LIMIT: Final = 64 * 1024
+"""Head bytes of one HTTP answer: four times what edges send with all their cookies and reports."""
+
+INTERIM_LIMIT: Final = 8
+"""Interim (1xx) answers before the final one; more is a peer that plays for time."""
