@@ -237,7 +237,10 @@ def _talk(name: str) -> Verb:
         # Re-arming is for those alone who may open the control socket.
         doors = ask.CONTROL_ONLY if name == "rearm" else ask.OPERATORS
         asked.otherwise = getattr(module, "otherwise", None)
+        check_usage = getattr(module, "check_usage", None)
         try:
+            if check_usage is not None:
+                check_usage(asked)
             return ask.run(getattr(module, name), doors, asked)
         except ask.UsageFault as fault:
             return _complain(fault)

@@ -137,6 +137,7 @@ def test_a_flag_says_what_the_ids_are(path: Path, flag: str, text: str, sent: di
         ("cancel", "prime", "5", "--userref"),
         ("cancel", "spot", "A-B", "--endpoint", "nonsense"),
         ("status", "--config", "/nonexistent/canceld.toml"),
+        ("kill", "--config", "/nonexistent/canceld.toml"),
         ("check", "--config", "/nonexistent/canceld.toml"),
     ],
 )
@@ -306,6 +307,7 @@ def test_rearm_at_a_terminal_asks_for_a_reason_and_the_code(
     path: Path, typed: str, asked: int, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    monkeypatch.setattr(sys, "stdout", Terminal())
     first = {"type": "rearm", "latched": True, "code": "K7", "expires_in_ms": 60_000, "residual": {}}
     with answering(path, first, {"type": "rearm", "latched": False}) as daemon:
         assert canceld("rearm", "--endpoint", daemon.endpoint) == status
@@ -340,7 +342,17 @@ def test_status_is_readable_and_complete_in_json(path: Path, capsys: pytest.Capt
                 "rest": {"state": "up"},
             }
         },
-        "kill": {"latched": True, "reason": "fat finger"},
+        "kill": {
+            "latched": True,
+            "reason": "fat finger",
+            "trigger": "command",
+            "who": "uid 7 pid 8",
+            "at": "2027-01-15T08:00:00.000000Z",
+            "venues": {
+                "spot": {"state": "residual", "canceled": 3, "residual": ["A-1"], "resting": 2},
+                "prime": {"state": "unreachable", "residual": [], "tried": {"ws": "no session is up"}},
+            },
+        },
         "leases": [{}],
         "deadman": {},
         "alerts": [{"severity": "warning", "what": "clock", "do": "set it"}],
@@ -353,7 +365,7 @@ def test_status_is_readable_and_complete_in_json(path: Path, capsys: pytest.Capt
         "canceld 0.1.0  serving  in flight 2",
         "kill switch LATCHED since 2027-01-15T08:00:00.000000Z by command uid 7 pid 8: fat finger",
         "  spot   residual     3 canceled  2 still rest",
-        "  prime  unreachable  0 canceled                no session is up: ws",
+        "  prime  unreachable  0 canceled                ws: no session is up",
         "  spot still rests: A-1",
         "spot  up  spot-1 live  spot-2 dialling  rest up",
         "leases  1",
@@ -389,19 +401,28 @@ def test_the_default_paths_are_those_of_the_settings() -> None:
     assert Gateway().control == CONTROL_ENDPOINT
 
 
-def test_the_configuration_file_names_the_socket_of_each_verb(tmp_path: Path) -> None:
+def test_the_configuration_file_names_the_sockets(tmp_path: Path) -> None:
     config = tmp_path / "canceld.toml"
     config.write_text(
         f'[gateway]\ncommands = "ipc://{tmp_path}/commands.sock"\ncontrol = "ipc://{tmp_path}/control.sock"\n'
     )
+    outcome = {"type": "outcome", "venue": "spot", "outcome": "acked"}
     with (
-        answering(tmp_path / "commands.sock", {"type": "outcome", "venue": "spot", "outcome": "acked"}) as commands,
-        answering(tmp_path / "control.sock", {"type": "status"}) as control,
+        answering(tmp_path / "commands.sock", outcome) as commands,
+        answering(tmp_path / "control.sock", outcome, {"type": "status"}) as control,
     ):
         assert canceld("cancel", "spot", "A-B", "--config", str(config)) == 0
         assert canceld("status", "--config", str(config)) == 0
-    assert [command["type"] for command in commands.received] == ["cancel"]
-    assert [command["type"] for command in control.received] == ["status"]
+    assert [command["type"] for command in control.received] == ["cancel", "status"]
+    assert commands.received == []
+
+
+def test_a_configuration_that_was_broken_after_the_start_still_names_the_sockets(tmp_path: Path) -> None:
+    config = tmp_path / "canceld.toml"
+    config.write_text(f'[gateway]\ncontrol = "ipc://{tmp_path}/control.sock"\n[log]\nlevle = info\n[gone\n')
+    with answering(tmp_path / "control.sock", {"type": "killed", "latched": True, "venues": {}}) as control:
+        assert canceld("kill", "--config", str(config)) == 0
+    assert control.received[0]["reason"] == "none given"
 
 
 def test_an_absent_daemon_is_status_3_and_soon(

@@ -55,8 +55,8 @@ DOOR_CALLS = {
 # and the lease that it holds is renewed by one.
 OWN_PROCESS = {
     "__main__.py", "process.py", "cli.py",
-    "panic/door.py", "panic/prime.py", "panic/routes.py", "panic/state_files.py", "panic/sweep.py", "panic/verb.py",
-    "verbs/ask.py", "verbs/exporter.py", "verbs/journal.py", "verbs/watch.py",
+    "panic/door.py", "panic/keys.py", "panic/prime.py", "panic/routes.py", "panic/state_files.py", "panic/sweep.py",
+    "panic/verb.py", "verbs/ask.py", "verbs/exporter.py", "verbs/journal.py", "verbs/output.py", "verbs/watch.py",
     "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py",
     "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/story.py",
 }  # fmt: skip
@@ -140,6 +140,6 @@ def test_verbs_start_without_the_daemons_own_libraries(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", [f for f in FILES if _room(f) == "panic"], ids=_name)
-def test_panic_shares_its_exit_statuses_with_the_verbs_and_no_more(file: Path) -> None:
+def test_panic_shares_with_the_verbs_what_a_command_line_needs_and_no_more(file: Path) -> None:
     shared = {name for name in _imports(file) if name.startswith("canceld.verbs")}
-    assert shared <= {"canceld.verbs.exit_status"}
+    assert shared <= {f"canceld.verbs.{name}" for name in ("exit_status", "output", "readable")}

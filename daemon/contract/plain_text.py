@@ -10,6 +10,9 @@ from typing import Final
 REASON_BYTES: Final = 4096
 """What is kept of a reason: as much as anybody reads of one, as UTF-8."""
 
+NO_REASON: Final = "none given"
+"""What stands in the record where an operator gave no reason: no emergency waits for one."""
+
 
 def plain(text: str) -> str:
     """The text as one line of printable characters: every other character is shown by its escape, as `\\x1b`.

@@ -14,6 +14,12 @@ from .exit_status import DONE, NOT_DONE, UNREACHABLE
 from .output import NS_PER_MS, say, say_columns, say_json
 
 
+def check_usage(asked: argparse.Namespace) -> None:
+    """Raises UsageFault for ids that no order can have."""
+    for text in asked.ids:
+        _order(asked, text)
+
+
 def cancel(asked: argparse.Namespace, client: Client) -> int:
     """`canceld cancel VENUE ID…`."""
     orders = [_order(asked, text) for text in asked.ids]

@@ -1,16 +1,14 @@
 """`canceld kill`, and its drill."""
 
 import argparse
-from typing import Any, Final
+from typing import Any
 
 from ..client import Client, CommandRefused
 from ..client.results import KillResult
-from ..contract.plain_text import as_typed
+from ..contract.plain_text import NO_REASON, as_typed
 from .ask import DEFAULT_CONFIG
 from .exit_status import DONE, NOT_DONE
 from .output import complain, say, say_columns, say_json, say_residual
-
-NO_REASON: Final = "none given"
 
 
 def kill(asked: argparse.Namespace, client: Client) -> int:

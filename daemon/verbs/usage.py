@@ -14,8 +14,6 @@ from .output import complain
 LIKENESS: Final = 0.5
 """How much alike a word must be to what it may have been meant for, as difflib counts."""
 
-GUESSES: Final = 2
-
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose complaints are one line, for itself and for its verbs."""
@@ -57,6 +55,6 @@ def meant(word: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     known = list(known)
-    guesses = [one for one in known if len(word) > 2 and one.startswith(word)]
-    guesses += [one for one in get_close_matches(word, known, GUESSES, LIKENESS) if one not in guesses]
-    return f"; did you mean {' or '.join(guesses[:GUESSES])}?" if guesses else ""
+    begun = [one for one in known if word.strip("-") and one.startswith(word)]
+    guesses = begun or get_close_matches(word, known, 1, LIKENESS)
+    return f"; did you mean {guesses[0]}?" if guesses else ""

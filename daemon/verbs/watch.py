@@ -40,11 +40,16 @@ EVENTS_AT_ONCE: Final = 5_000
 _CODES: Final[dict[Style, str]] = {"plain": "", "bold": "1", "dim": "2", "good": "32", "warn": "33", "bad": "1;31"}
 
 
-def watch(asked: argparse.Namespace, client: Client) -> int:
-    """`canceld watch`, until Ctrl-C or q. Raises UsageFault, DaemonUnreachable at the start."""
-    endpoint = _events_endpoint(asked)
+def check_usage(asked: argparse.Namespace) -> None:
+    """Raises UsageFault where nothing can be drawn, or the event socket is not known."""
+    _events_endpoint(asked)
     if not asked.json and not (at_terminal(sys.stdout) and os.environ.get("TERM", "dumb") != "dumb"):
         raise UsageFault("watch: standard output is no terminal; --json prints every event as a line")
+
+
+def watch(asked: argparse.Namespace, client: Client) -> int:
+    """`canceld watch`, until Ctrl-C or q. Raises DaemonUnreachable at the start."""
+    endpoint = _events_endpoint(asked)
     first = client.status(deadline_ms=STATUS_DEADLINE_MS)
     try:
         with ExitStack() as ending:
