@@ -56,7 +56,8 @@ DOOR_CALLS = {
 OWN_PROCESS = {
     "__main__.py", "process.py", "cli.py",
     "panic/door.py", "panic/keys.py", "panic/prime.py", "panic/routes.py", "panic/state_files.py", "panic/sweep.py",
-    "panic/verb.py", "verbs/ask.py", "verbs/exporter.py", "verbs/journal.py", "verbs/output.py", "verbs/watch.py",
+    "panic/verb.py", "verbs/ask.py", "verbs/exporter.py", "verbs/journal.py", "verbs/output.py", "verbs/usage.py",
+    "verbs/watch.py",
     "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py",
     "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/story.py",
 }  # fmt: skip

@@ -4,6 +4,7 @@ Nothing is abbreviated. What is accepted is relied upon, and `--dr` must never c
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NoReturn
@@ -15,11 +16,32 @@ LIKENESS: Final = 0.5
 """How much alike a word must be to what it may have been meant for, as difflib counts."""
 
 
+COLUMNS: Final = 80
+"""Of a terminal that does not say how many it has."""
+
+
+class Formatter(argparse.HelpFormatter):
+    """argparse's own, but for how it finds the terminal's width: that imports compressors, and `kill` waits for it."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    told = os.environ.get("COLUMNS", "")
+    if told.isascii() and told.isdigit() and int(told):
+        return int(told)
+    try:
+        return os.get_terminal_size(1).columns or COLUMNS
+    except OSError:
+        return COLUMNS
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose complaints are one line, for itself and for its verbs."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"allow_abbrev": False, **options})
+        super().__init__(**{"allow_abbrev": False, "formatter_class": Formatter, **options})
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and end with the status of bad usage."""
