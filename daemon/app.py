@@ -17,7 +17,7 @@ from . import __version__
 from .credentials import BadCredentials, Credentials, Secret
 from .desks import Desks
 from .settings import DRAIN_ON_STOP_S, BadSettings, Settings
-from .tasks import watchdog
+from .tasks import keep_warm, watchdog
 from .tasks.canary import Canary
 from .tasks.events import Events
 from .tasks.gateway import Gateway
@@ -27,6 +27,7 @@ from .tasks.leasing import Leasing
 from .tasks.machine import Machine
 from .tasks.recovery import Record, Recovery
 from .transport.disk import AlreadyLocked, DiskFailed
+from .transport.doors import DoorNews
 from .transport.notify import Notifier
 from .transport.signals import Signal, SignalSource
 from .transport.world import World
@@ -198,7 +199,7 @@ class Daemon:
             ground.start_soon(self._heed_signals, signals, stop, notifier, reload, name="signals")
             ground.start_soon(watchdog.tell_status, notifier, self._line, name="status line")
             ground.start_soon(watchdog.keep_alive, notifier, self._beats, name="watchdog")
-            ground.start_soon(self.world.bus.guard, self._turn_away, name="doors")
+            ground.start_soon(self.world.bus.guard, self._turn_away, self._door_news, name="doors")
             ground.start_soon(self.machine.run, name="machine")
             async with trio.open_nursery() as venues:
                 for venue, desk in self.desks.items():
@@ -215,6 +216,10 @@ class Daemon:
                     await front.start(self.recovery.run, name="recovery")
                     front.start_soon(self.gateway.run, name="gateway")
                     front.start_soon(self.leasing.run, name="leases")
+                    every_ms = self.settings.gateway.keep_warm_ms
+                    if every_ms and self.world.real_time:
+                        walk = keep_warm.Walk(self.world, self.kill, self.leasing)
+                        front.start_soon(keep_warm.run, walk, every_ms, self._took_ns, name="keep warm")
                     if "spot" in self.desks and self.settings.spot.canary_s:
                         canary = Canary(
                             self.desks["spot"].dispatcher, self.world.clock, self.world.entropy, self.events
@@ -302,6 +307,27 @@ class Daemon:
         else:
             log.info("new clients are let in again")
             self.events.clear(what)
+
+    def _took_ns(self) -> int:
+        """When the last cancel came."""
+        return self.gateway.admission.admitted_ns
+
+    def _door_news(self, news: DoorNews) -> None:
+        """Somebody removed, replaced or changed a socket's file.
+
+        The socket is bound again rather than the daemon ended: those who are connected go on, and so does a kill.
+        """
+        what = f"the socket file {news.path} {news.fault.value}"
+        shut = f"nobody new can connect to {news.path}"
+        told = f"{what} ({news.detail})" if news.detail else what
+        if news.mended:
+            log.warning("socket file mended", path=news.path, why=told)
+            self.events.clear(shut)
+            self.events.alert("warning", told, f"it was put right; see who changes files in {Path(news.path).parent}")
+        else:
+            log.error("socket file not as it should be", path=news.path, why=told)
+            do = "remove what lies there, or make its directory again: it is tried every second, whoever is connected"
+            self.events.alert("critical", shut, f"{told}: {do} is served; a kill by SIGUSR1 or the kill file works")
 
     def _beats(self) -> list[int]:
         dispatchers = (desk.dispatcher.beats for desk in self.desks.values())

@@ -7,6 +7,7 @@ Every verb imports what it needs when it runs, so that `kill` and `cancel` start
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -48,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare()
     arguments = list(sys.argv[1:] if argv is None else argv)
     acts = False
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell that is not interactive starts its background jobs so. An interrupt sent to a verb is meant for it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if arguments and arguments[0] in PASSED_ON:
             status = _pass_on(arguments[0], arguments[1:])

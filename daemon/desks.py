@@ -207,7 +207,7 @@ class Desks:
         dispatcher.attach_rest(rest.wake, rest.told)
         parts = self._parts("futures", address_of(futures.ws_url, WEBSOCKET_SCHEMES, "futures.ws_url"), dispatcher)
         feed = Feed(parts, signer)
-        survey = Survey(dispatcher, clock)
+        survey = Survey(dispatcher)
         desk = Desk(dispatcher, (), rest, signer, parts.round_trips, parts.venue_times, feed, survey)
         if futures.uws_url:
             assert spot_keys is not None

@@ -480,9 +480,10 @@ def test_the_module_is_the_command() -> None:
     assert (ended.returncode, ended.stdout) == (0, "canceld 0.1.0\n")
 
 
-def test_an_interrupt_is_no_traceback(path: Path) -> None:
+@pytest.mark.parametrize("through", [[], ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]], ids=["terminal", "background"])
+def test_an_interrupt_is_no_traceback(path: Path, through: list[str]) -> None:
     with StubDaemon(path, lambda _: []) as daemon:
-        asked = [sys.executable, "-m", "canceld", "cancel", "spot", "A-B", "--endpoint", daemon.endpoint]
+        asked = [*through, sys.executable, "-m", "canceld", "cancel", "spot", "A-B", "--endpoint", daemon.endpoint]
         process = subprocess.Popen(
             [*asked, "--deadline-ms", "60000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -10,7 +10,9 @@ from ..contract.evidence import CancelAck, CancelReject, Evidence, RestAnswer
 from ..contract.ids import Reqid
 from ..settings import Address
 from ..tasks.connection import ADMIT_TIMEOUT_S, HANDSHAKE_TIMEOUT_S
-from ..tasks.rest_lane import CALL_TIMEOUT_S, DIAL_TIMEOUT_S, Decode, SignedRequest
+from ..tasks.rest_dialect import Decode, SignedRequest
+from ..tasks.rest_exchange import CALL_TIMEOUT_S
+from ..tasks.rest_pool import DIAL_TIMEOUT_S
 from ..transport.https import AnswerLost, HttpConnection, NotSent
 from ..transport.network import DialFailed
 from ..transport.websocket import WebSocket, connect_websocket

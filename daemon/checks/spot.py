@@ -11,7 +11,7 @@ from ..credentials import Credentials, Keys, Secret
 from ..engine.nobody import txid_of_nobody
 from ..engine.nonces import BLOCK_NS, Nonces, parse_mark
 from ..settings import REST_SCHEMES, Settings, address_of, spot_ws_address
-from ..tasks.rest_lane import Decode, SignedRequest
+from ..tasks.rest_dialect import Decode, SignedRequest
 from ..tasks.session import Dialect
 from ..transport.disk import DiskFailed
 from ..transport.world import World

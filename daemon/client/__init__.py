@@ -1,8 +1,10 @@
-"""What a strategy imports: `Client` blocks, `open_client` is for trio. Only the contract is shared with the daemon.
+"""What a strategy imports: `Client` blocks, `connect` is for asyncio, `open_client` for trio.
 
-Both names are fetched when first asked for, so that a blocking program does not pay for importing trio.
+Only the contract is shared with the daemon. Each flavour is fetched when first asked for, so that a blocking program
+does not pay for importing an event loop.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..contract.commands import LeaseScope, OrderRef
@@ -20,6 +22,7 @@ from .results import (
 )
 
 if TYPE_CHECKING:
+    from .async_io import AsyncioClient, connect
     from .async_lease import AsyncLease
     from .async_trio import TrioClient, open_client
     from .blocking import Client
@@ -29,6 +32,7 @@ __all__ = [
     "COMMANDS_ENDPOINT",
     "CONTROL_ENDPOINT",
     "AsyncLease",
+    "AsyncioClient",
     "CancelAllResult",
     "CancelResult",
     "Client",
@@ -44,27 +48,24 @@ __all__ = [
     "RearmResult",
     "TrioClient",
     "VenueSweep",
+    "connect",
     "open_client",
 ]
 
 
 if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name
 
+    HOMES = {
+        "AsyncLease": "async_lease",
+        "AsyncioClient": "async_io",
+        "Client": "blocking",
+        "HeldLease": "blocking_lease",
+        "TrioClient": "async_trio",
+        "connect": "async_io",
+        "open_client": "async_trio",
+    }
+
     def __getattr__(name: str) -> Any:
-        if name == "Client":
-            from .blocking import Client
-
-            return Client
-        if name == "HeldLease":
-            from .blocking_lease import HeldLease
-
-            return HeldLease
-        if name == "AsyncLease":
-            from .async_lease import AsyncLease
-
-            return AsyncLease
-        if name in ("TrioClient", "open_client"):
-            from . import async_trio
-
-            return getattr(async_trio, name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name not in HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f".{HOMES[name]}", __name__), name)

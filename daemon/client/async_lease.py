@@ -39,6 +39,7 @@ class AsyncLease:
         self._scope = tuple(scope)
         self._hold = Hold(ttl_ms, pulse_ms, monotonic_ns())
         self._turn = turn
+        self._given_back = False
         self._sleep = sleep
 
     @property
@@ -65,6 +66,9 @@ class AsyncLease:
     async def _take(self, scope: tuple[LeaseScope, ...] | None, deadline_ms: int | None) -> None:
         # One at a time, and what is covered is read in turn: a renewal must not take back what was stated meanwhile.
         async with self._turn:
+            if self._given_back:
+                # A renewal whose turn came after the end would take the lease anew, and nobody would hold it.
+                return
             covered = self._scope if scope is None else scope
             asked_ns = monotonic_ns()
             await self._renew(self._ttl_ms, covered, deadline_ms)
@@ -88,6 +92,7 @@ class AsyncLease:
     async def give_back(self) -> None:
         """Give it back, for a bounded time; where that fails it runs out by itself."""
         async with self._turn:
+            self._given_back = True
             try:
                 await self._renew(0, (), None)
             except (DaemonUnreachable, CommandRefused) as error:

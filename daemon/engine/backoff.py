@@ -33,6 +33,10 @@ REFUSED_S: Final = 60.0
 """Delay after a refusal that only people or a new token can change."""
 
 
+PRESSING_S: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""The delays while the venue is under a kill, whatever turned the session away; the last repeats."""
+
+
 class Rule(NamedTuple):
     """What a close code or a refused upgrade asks for. `spread`: the first time, dial at once but not all together."""
 
@@ -69,17 +73,34 @@ class Backoff:
         """The session was admitted."""
         self._live_ns = now_ns
 
-    def delay_s(self, now_ns: int, uniform: float, *, mode: Mode = "online", cause: int | None = None) -> float:
+    def forgive(self) -> None:
+        """Begin with the shortest delay again."""
+        self._failures = 0
+
+    def delay_s(
+        self,
+        now_ns: int,
+        uniform: float,
+        *,
+        mode: Mode = "online",
+        cause: int | None = None,
+        pressing: bool = False,
+    ) -> float:
         """The session was lost or could not be opened: how long to wait before dialling again.
 
         uniform: drawn afresh from 0..1; the delay is spread over its whole length with it. mode: the venue's last
-        announced. cause: the close code or the HTTP status of the refusal, where there was one.
+        announced. cause: the close code or the HTTP status of the refusal, where there was one. pressing: the venue is
+        under a kill.
         """
         if self._live_ns is not None and now_ns - self._live_ns >= STABLE_NS:
             self._failures = 0
         self._live_ns = None
         rule = RULES.get(cause, _USUAL) if cause is not None else _USUAL
         self._failures += 1
+        if pressing:
+            # Nothing that a venue could do to us for dialling too often is worse than orders that nobody cancels. The
+            # budget of the address still bounds it.
+            return PRESSING_S[min(self._failures, len(PRESSING_S)) - 1]
         tries = self._failures - FREE_TRIES
         if tries <= 0:
             # A venue that restarts again and again falls back to the usual delays, or the budget would be gone.
@@ -100,23 +121,33 @@ def is_alarming(cause: int | None) -> bool:
 
 
 CONNECT_LIMIT: Final = 120
+CONNECT_RESERVE: Final = 20
 CONNECT_WINDOW_NS: Final = 600 * 10**9
 """Connection attempts per rolling window. The address is banned at about 150; Kraken's own clients stop at 120.
-Source: Spot WebSocket "Introduction"; krakenfx/kraken-api-sdk."""
+The reserve is part of it, and for kills alone. Source: Spot WebSocket "Introduction"; krakenfx/kraken-api-sdk."""
 
 
 class ConnectBudget:
     """The attempts of all sessions together, on one address. Times are monotonic nanoseconds."""
 
-    def __init__(self, limit: int = CONNECT_LIMIT, window_ns: int = CONNECT_WINDOW_NS) -> None:
+    def __init__(
+        self, limit: int = CONNECT_LIMIT, window_ns: int = CONNECT_WINDOW_NS, reserve: int = CONNECT_RESERVE
+    ) -> None:
+        assert 0 <= reserve < limit
+        self._limit = limit
+        self._reserve = reserve
         self._window_ns = window_ns
         self._attempts: deque[int] = deque(maxlen=limit)
 
-    def take(self, now_ns: int) -> int:
-        """Book an attempt now and return 0, or book none and return the nanoseconds until one is free."""
+    def take(self, now_ns: int, *, pressing: bool = False) -> int:
+        """Book an attempt now and return 0, or book none and return the nanoseconds until one is free.
+
+        pressing: for a venue under a kill, which may have the reserve too.
+        """
         attempts = self._attempts
-        if len(attempts) == attempts.maxlen:
-            wait_ns = attempts[0] + self._window_ns - now_ns
+        limit = self._limit if pressing else self._limit - self._reserve
+        if len(attempts) >= limit:
+            wait_ns = attempts[-limit] + self._window_ns - now_ns
             if wait_ns > 0:
                 return wait_ns
         attempts.append(now_ns)

@@ -22,7 +22,8 @@ from ..transport.clock import Clock
 from ..venues.values import is_timer_reason
 from .dispatcher import Dispatcher
 from .events import Events
-from .rest_lane import CallFailed, RestLane
+from .rest_lane import RestLane
+from .rest_pool import CallFailed
 from .session import TimerAsker
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -147,8 +148,7 @@ class DeadmanSwitch:
         self._perform()
 
     def _health(self, now_ns: int) -> Health:
-        pursuits = self._dispatcher.pursuits
-        by_session = any(lane in self._sessions for lane in pursuits.live)
+        by_session = any(lane in self._sessions for lane in self._dispatcher.live)
         return Health(
             path_up=by_session or self._rest.reachable,
             lag_ns=self._lag_ns,
@@ -159,7 +159,7 @@ class DeadmanSwitch:
     # ---------------------------------------------------------------- maintenance
 
     def _heed_maintenance(self, now_ns: int) -> None:
-        mode = self._dispatcher.pursuits.mode
+        mode = self._dispatcher.mode
         if mode != self._mode:
             was, self._mode = self._mode, mode
             if mode == "maintenance":
@@ -232,7 +232,7 @@ class DeadmanSwitch:
             self._session_failed = self._by_session
         self._under_way = True
         if not self._session_failed:
-            for lane in self._dispatcher.pursuits.live:
+            for lane in self._dispatcher.live:
                 session = self._sessions.get(lane)
                 if session is not None and session.write_timer(timeout_s, command):
                     self._by_session = True

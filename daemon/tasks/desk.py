@@ -54,23 +54,23 @@ class Desk:
     @property
     def state(self) -> str:
         """`up` with every connection live, `degraded` with fewer ways to cancel, or in maintenance, else `down`."""
-        live = len(self.dispatcher.pursuits.live)
+        live = len(self.dispatcher.live)
         rest_up = self.rest is not None and self.rest.status()["state"] == "up"
         if not live and not rest_up:
             return "down"
         whole = all(connection.live for connection in self.connections) and (bool(self.sessions) or rest_up)
-        return "up" if whole and self.dispatcher.pursuits.mode != "maintenance" else "degraded"
+        return "up" if whole and self.dispatcher.mode != "maintenance" else "degraded"
 
     def status(self) -> dict[str, Any]:
         """This venue for the `status` reply."""
         return {
             "state": self.state,
-            "mode": self.dispatcher.pursuits.mode,
+            "mode": self.dispatcher.mode,
             "sessions": [connection.status() for connection in self.connections],
             "rest": None if self.rest is None else self.rest.status(),
             "round_trips": self.round_trips.summary(),
             "venue_times": self.venue_times.summary(),
-            "open_orders": len(self.dispatcher.pursuits.resting),
+            "open_orders": len(self.dispatcher.resting),
         }
 
     def line(self) -> str:

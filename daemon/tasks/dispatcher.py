@@ -1,136 +1,28 @@
-"""Carries out what the engine decides for one venue: writes frames, wakes the REST lane, hands answers back.
+"""What may be done to the engine of one venue, and by whom. One driver: nobody else changes the pursuits.
 
-Between a command and its frame on the socket there is no task, scope, queue or await: `submit` decides, `perform`
-writes. Deadlines, hedges and retries of all pursuits hang on one alarm.
+Every verb tells the engine and ends in `perform`, which writes the frames and hands the answers back before it returns.
+Three leave that to their caller, so that a burst of commands leaves in one write: `submit`, `submit_batch`, `resume`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Protocol, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import structlog
-import trio
 
-from ..contract.evidence import Evidence, Mode, Subscribed
-from ..contract.ids import Reqid, Target, Venue
-from ..contract.outcomes import Settlement
-from ..engine.budget import CancelBudget
-from ..engine.effects import Alert, Answer, Bundle, Ended, Late, Look, Opened, Redial, RenewToken, RestReady, Send
-from ..engine.instants import FAR_NS
-from ..engine.lane import REST, Lane
-from ..engine.pursuits.front import Pursuits
-from ..engine.resting import Row
-from ..transport.clock import Clock
-from .events import Events
+from ..contract.evidence import Evidence, Mode, RestAnswer, Subscribed
+from ..contract.ids import EVERYTHING, Target
+from ..engine.calls import Call, CallOwner, FireOwner, Form
+from ..engine.lane import Lane
+from ..engine.policy import Policy
+from ..engine.resting import Resting
+from .hand import Hand, Owner
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-ALARM_SLACK_S: Final = 0.000_05
-"""The alarm goes off this much late, so that it never goes off a rounding error early and finds nothing due."""
 
-BEAT_NS: Final = 500_000_000
-"""The alarm goes off this often even when nothing is due: the watchdog takes its silence for a hang."""
-
-
-class SessionPort(Protocol):
-    """What the dispatcher needs of a WebSocket session."""
-
-    name: str
-
-    def write_cancels(self, cancels: Sequence[Send]) -> bool:
-        """Write one frame per cancel, all in one write. False when the session is over: the frames may have left."""
-        ...
-
-    def look(self, reqid: Reqid, order_id: str | None) -> None:
-        """Ask for the state of one order, or for all that is open; the dispatcher hears a Looked."""
-        ...
-
-    def renew_token(self) -> None:
-        """Have a new token fetched."""
-        ...
-
-    def redial(self, why: str) -> None:
-        """Drop the connection and dial again."""
-        ...
-
-
-WriteBundles: TypeAlias = Callable[[Sequence[Bundle]], bool]
-"""Writes one frame per bundle, all in one write. False when the session is over: the frames may have left."""
-
-
-class Owner(Protocol):
-    """Who asked: what a ticket must be able to take."""
-
-    def answered(self, settlement: Settlement) -> None:
-        """The one answer."""
-        ...
-
-    def late(self, settlement: Settlement) -> None:
-        """What the venue said after an `unknown`."""
-        ...
-
-
-class Watcher(Protocol):
-    """Who wants to hear what happens to a venue's sessions and orders, whoever asked for it: a sweep."""
-
-    def session_up(self, lane: Lane, now_ns: int) -> None: ...
-
-    def session_down(self, lane: Lane, now_ns: int) -> None: ...
-
-    def order_opened(self, order_id: str, now_ns: int) -> None: ...
-
-    def order_ended(self, order_id: str, canceled: bool, now_ns: int) -> None: ...
-
-
-class Dispatcher:
-    """One venue's hand. All methods are plain calls; `run` is the alarm's task."""
-
-    def __init__(self, venue: Venue, pursuits: Pursuits, clock: Clock, events: Events, budget: CancelBudget) -> None:
-        self.venue = venue
-        self.pursuits = pursuits
-        self._budget = budget
-        self._clock = clock
-        self._events = events
-        self._sessions: dict[Lane, SessionPort] = {}
-        self._bundlers: dict[Lane, WriteBundles] = {}
-        self._wake_rest: Callable[[], None] = _nobody
-        self._tell_ceiling: Callable[[float | None], None] = _nobody
-        self._alarm: trio.CancelScope | None = None
-        self._armed_ns = FAR_NS
-        self._has_rest = False
-        self._no_session = f"{venue} has no live WebSocket session"
-        self._watcher: Watcher | None = None
-        self._tell_end: Callable[[Row], None] = _nobody
-        self._no_feed = f"{venue} has no live order feed"
-        self.beats = 0
-
-    def attach(self, lane: Lane, session: SessionPort) -> None:
-        """Make a session known under its lane."""
-        self._sessions[lane] = session
-
-    def attach_bundler(self, lane: Lane, write: WriteBundles) -> None:
-        """Make known that a session can cancel several orders by one request."""
-        self._bundlers[lane] = write
-
-    def attach_rest(self, wake: Callable[[], None], told: Callable[[float | None], None]) -> None:
-        """Make the REST lane known: `wake` tells it that there may be a call for it, `told` the rate threshold."""
-        self._has_rest = True
-        self._wake_rest = wake
-        self._tell_ceiling = told
-
-    @property
-    def sessions(self) -> dict[Lane, str]:
-        """The names of the sessions that take cancels, up or down."""
-        return {lane: session.name for lane, session in self._sessions.items()}
-
-    def watch(self, watcher: Watcher | None) -> None:
-        """Let somebody hear of every session and order from here on; None for nobody."""
-        self._watcher = watcher
-        self.pursuits.tells_opened = watcher is not None
-
-    def hear_ends(self, told: Callable[[Row], None]) -> None:
-        """Let somebody hear of every order that ended, whoever ended it."""
-        self._tell_end = told
+class Dispatcher(Hand):
+    """One venue's pursuits behind verbs. All methods are plain calls; `run` is the alarm's task."""
 
     # ---------------------------------------------------------------- from the gateway
 
@@ -138,7 +30,7 @@ class Dispatcher:
         self, owner: Owner, target: Target, proof: bool, deadline_ns: int, now_ns: int, symbol: str | None = None
     ) -> None:
         """Take a cancel in. Nothing leaves before `perform`, so that a burst leaves in one write."""
-        self.pursuits.submit(owner, target, proof, deadline_ns, now_ns, symbol)
+        self._pursuits.submit(owner, target, proof, deadline_ns, now_ns, symbol)
 
     def submit_batch(
         self, owners: Sequence[tuple[Owner, Target, str | None]], proof: bool, deadline_ns: int, now_ns: int
@@ -146,38 +38,91 @@ class Dispatcher:
         """Take many cancels in, each with its order's symbol where the client named it, in the form that the rate
         budget can bear: a batch is taken above the ceiling too."""
         orders = [self._price(target) for _, target, _ in owners if target.kind == "order_id"]
-        everything = self.pursuits.covers_all(target for _, target, _ in owners)
+        everything = self._pursuits.covers_all(target for _, target, _ in owners)
         form = self._budget.form(orders, now_ns, everything=everything) if len(orders) > 1 else "single"
         if form != "single":
-            submit = self.pursuits.submit_sweep if form == "all" else self.pursuits.submit_batch
+            submit = self._pursuits.submit_sweep if form == "all" else self._pursuits.submit_batch
             submit([(owner, target) for owner, target, _ in owners], proof, deadline_ns, now_ns)
             return
         for owner, target, symbol in owners:
-            self.pursuits.submit(owner, target, proof, deadline_ns, now_ns, symbol)
+            self._pursuits.submit(owner, target, proof, deadline_ns, now_ns, symbol)
 
     def withdraw(self, owners: Iterable[Owner]) -> None:
         """Send nothing more for these owners: each is answered at once, with what is known by now."""
-        self.pursuits.withdraw(owners, self._clock.monotonic_ns())
+        self._pursuits.withdraw(owners, self._clock.monotonic_ns())
         self.perform()
 
     def resume(self, owner: Owner, order_id: str, deadline_ns: int, now_ns: int, symbol: str | None = None) -> None:
         """Go on after an order whose cancel may have left before this process began; leaves with `perform`."""
-        self.pursuits.resume(owner, order_id, deadline_ns, now_ns, symbol)
+        self._pursuits.resume(owner, order_id, deadline_ns, now_ns, symbol)
 
-    def _price(self, target: Target) -> tuple[str | None, float | None]:
-        """Pair and age of an order: what the venue's counter charges a cancel by."""
-        row = self.pursuits.resting.get(str(target.value)) if target.kind == "order_id" else None
-        if row is None:
-            return None, None
-        return row.symbol, None if row.opened_s is None else self._clock.utc_ns() / 1e9 - row.opened_s
+    # ---------------------------------------------------------------- from the kill, its drill, and who else asks
 
-    # ---------------------------------------------------------------- from the sessions and the REST lane
+    def fire(self, lane: Lane, owner: FireOwner) -> None:
+        """Have the venue's cancel-all written to a session at once, whatever else waits to be written."""
+        self._pursuits.sessions.fire(lane, owner, self._clock.monotonic_ns())
+        self.perform()
+
+    def probe(self, lane: Lane, target: Target, owner: FireOwner, symbol: str | None = None) -> None:
+        """Have the cancel of one order, which nobody pursues, written to this session and no other.
+
+        symbol: where the venue wants one named.
+        """
+        self._pursuits.sessions.probe(lane, target, owner, symbol)
+        self.perform()
+
+    def request(self, form: Form, owner: CallOwner, *, urgent: bool, target: Target = EVERYTHING) -> None:
+        """Have everything, or one order, cancelled, or all that is open listed, for somebody who is told the answer.
+
+        urgent: beside all other calls of the REST lane, and before them.
+        """
+        self._pursuits.rest.request(form, owner, self._clock.monotonic_ns(), urgent=urgent, target=target)
+        self.perform()
+
+    # ---------------------------------------------------------------- from the REST lane
+
+    @property
+    def wants_call(self) -> bool:
+        """Whether `next_call` may have something: cheap, and never wrong when it says no."""
+        return self._pursuits.rest.wants_call
+
+    @property
+    def wants_urgent(self) -> bool:
+        """Whether `next_urgent` has something."""
+        return self._pursuits.rest.wants_urgent
+
+    def next_call(self, *, queries: bool) -> Call | None:
+        """The most important call, which counts as sent from here on; None when there is none to make now.
+
+        queries: whether calls that only ask may be made; a spent call budget holds those back, and never a cancel.
+        """
+        call = self._pursuits.rest.next_call(self._clock.monotonic_ns(), queries=queries)
+        self.perform()
+        return call
+
+    def next_urgent(self) -> Call | None:
+        """The next call that waits for nothing: no turn, no budget, no rest that the venue asked for."""
+        call = self._pursuits.rest.next_urgent(self._clock.monotonic_ns())
+        self.perform()
+        return call
+
+    def call_answered(self, call: Call, answer: RestAnswer) -> None:
+        """A REST call came to an HTTP answer, readable or not."""
+        self._pursuits.rest.answered(call, answer, self._clock.monotonic_ns())
+        self.perform()
+
+    def call_failed(self, call: Call, left: bool, why: str) -> None:
+        """A REST call came to no answer. left: whether any byte of it may have reached the venue."""
+        self._pursuits.rest.failed(call, left, why, self._clock.monotonic_ns())
+        self.perform()
+
+    # ---------------------------------------------------------------- from the sessions
 
     def heard(self, lane: Lane, evidence: Sequence[Evidence]) -> None:
         """Take in what a session read, in its sequence, and act on it."""
         now_ns = self._clock.monotonic_ns()
         for one in evidence:
-            self.pursuits.sessions.evidence(lane, one, now_ns)
+            self._pursuits.sessions.evidence(lane, one, now_ns)
             if type(one) is Subscribed:
                 self._budget.told(one.rate_ceiling)
                 self._tell_ceiling(one.rate_ceiling)
@@ -187,7 +132,7 @@ class Dispatcher:
         """A session can take cancels."""
         self._events.clear(self._no_session)
         now_ns = self._clock.monotonic_ns()
-        self.pursuits.sessions.up(lane, now_ns)
+        self._pursuits.sessions.up(lane, now_ns)
         self.perform()
         if self._watcher is not None:
             self._watcher.session_up(lane, now_ns)
@@ -195,11 +140,11 @@ class Dispatcher:
     def session_down(self, lane: Lane) -> None:
         """A session is over; what it had in flight moves on in this step."""
         now_ns = self._clock.monotonic_ns()
-        self.pursuits.sessions.down(lane, now_ns)
+        self._pursuits.sessions.down(lane, now_ns)
         self.perform()
         if self._watcher is not None:
             self._watcher.session_down(lane, now_ns)
-        if not self.pursuits.live:
+        if not self._pursuits.live:
             what_now = "cancels go by REST alone" if self._has_rest else "it takes no cancels until one is back"
             self._events.alert("critical", self._no_session, f"{what_now}; status tells why each is down")
 
@@ -215,133 +160,52 @@ class Dispatcher:
         """A session has a new token, or (not fresh) could not get one."""
         now_ns = self._clock.monotonic_ns()
         if fresh:
-            self.pursuits.sessions.token_renewed(lane, now_ns)
+            self._pursuits.sessions.token_renewed(lane, now_ns)
         else:
-            self.pursuits.sessions.token_failed(lane, now_ns)
+            self._pursuits.sessions.token_failed(lane, now_ns)
         self.perform()
 
     def key_replaced(self) -> None:
         """The account has a new key."""
-        self.pursuits.sessions.key_replaced()
+        self._pursuits.sessions.key_replaced()
         self.perform()
 
     def mode_changed(self, mode: Mode) -> None:
         """The venue announced its trading mode."""
-        if mode != self.pursuits.mode:
-            log.info("venue mode", venue=self.venue, mode=mode, was=self.pursuits.mode)
-        self.pursuits.sessions.mode_changed(mode, self._clock.monotonic_ns())
+        if mode != self._pursuits.mode:
+            log.info("venue mode", venue=self.venue, mode=mode, was=self._pursuits.mode)
+        self._pursuits.sessions.mode_changed(mode, self._clock.monotonic_ns())
         self.perform()
 
-    # ---------------------------------------------------------------- acting
-
-    def perform(self) -> None:
-        """Do what the engine asked for: frames first, then answers, then what only tells."""
-        while effects := self.pursuits.effects:
-            self.pursuits.effects = []
-            first = effects[0]
-            if len(effects) == 1 and type(first) is Send:
-                self._write(first.lane, (first,))
-                continue
-            writes: dict[Lane, list[Send]] = {}
-            for effect in effects:
-                if type(effect) is Send:
-                    writes.setdefault(effect.lane, []).append(effect)
-            for lane, cancels in writes.items():
-                self._write(lane, cancels)
-            for effect in effects:
-                kind = type(effect)
-                if kind is Answer:
-                    effect.ticket.answered(effect.settlement)  # type: ignore[union-attr]
-                elif kind is not Send:
-                    self._tell(effect)
-        if self.pursuits.decisions:
-            self._record_decisions()
-        self._arm()
-
-    def _write(self, lane: Lane, cancels: Sequence[Send]) -> None:
-        now_ns = self._clock.monotonic_ns()
-        bundles: Sequence[Bundle] = ()
-        if len(cancels) > 1 and lane in self._bundlers:
-            form = self._budget.form([self._price(cancel.target) for cancel in cancels], now_ns)
-            cancels, bundles = self.pursuits.batches.bundle(cancels, crowded=form == "single")
-        written = not bundles or self._bundlers[lane](bundles)
-        if not written or (cancels and not self._sessions[lane].write_cancels(cancels)):
-            # The frames may have left before the socket broke: the engine moves them on as it does with any loss.
-            self.pursuits.sessions.down(lane, now_ns)
-            return
-        for bundle in bundles:
-            self._budget.bundled(len(bundle.order_ids), now_ns)
-        for cancel in cancels:
-            symbol, age_s = self._price(cancel.target)
-            self._budget.sent(symbol, age_s, now_ns)
-
-    def _record_decisions(self) -> None:
-        decisions, self.pursuits.decisions = self.pursuits.decisions, []
-        for what, target, lane, why in decisions:
-            name = None if lane is None else f"{self.venue}-rest" if lane == REST else self._sessions[lane].name
-            named = {} if target.kind == "all" else {target.kind: target.value}
-            self._events.note("decision", what=what, venue=self.venue, session=name, why=why, **named)
+    # ---------------------------------------------------------------- at the end
 
     def give_up(self) -> None:
         """Answer everything in flight with what can honestly be said now."""
-        self.pursuits.give_up(self._clock.monotonic_ns())
+        self._pursuits.give_up(self._clock.monotonic_ns())
         self.perform()
+
+    # ---------------------------------------------------------------- how it stands
+
+    @property
+    def live(self) -> tuple[Lane, ...]:
+        """The sessions that are up and take cancels, the active one first."""
+        return self._pursuits.live
+
+    @property
+    def mode(self) -> Mode:
+        """The venue's trading mode, as far as it was told."""
+        return self._pursuits.mode
+
+    @property
+    def policy(self) -> Policy:
+        """What the venue offers, and how patient its pursuits are."""
+        return self._pursuits.policy
+
+    @property
+    def resting(self) -> Resting:
+        """The orders as the venue's streams and lists tell of them, to be read."""
+        return self._pursuits.resting
 
     def detail(self) -> dict[str, Any]:
         """Counters for a detailed status."""
-        return msgspec.structs.asdict(self.pursuits.counts)
-
-    def _tell(self, effect: Any) -> None:
-        match effect:
-            case RestReady():
-                self._wake_rest()
-            case Look(lane=lane, reqid=reqid, order_id=order_id):
-                self._sessions[lane].look(reqid, order_id)
-            case Ended(row=row):
-                self._events.order(self.venue, row)
-                self._tell_end(row)
-                if self._watcher is not None:
-                    canceled = row.status == "canceled"
-                    self._watcher.order_ended(row.order_id, canceled, self._clock.monotonic_ns())
-            case Opened(row=row):
-                if self._watcher is not None:
-                    self._watcher.order_opened(row.order_id, self._clock.monotonic_ns())
-            case Late(ticket=owner, settlement=settlement):
-                owner.late(settlement)
-            case RenewToken(lane=lane):
-                session = self._sessions[lane]
-                self._events.note("decision", what="renew_token", session=session.name, why="the venue refused it")
-                session.renew_token()
-            case Redial(lane=lane, why=why):
-                session = self._sessions[lane]
-                self._events.note("decision", what="redial", session=session.name, why=why)
-                session.redial(why)
-            case Alert(what=what, do=do):
-                log.warning("alert", venue=self.venue, what=what, do=do)
-                self._events.alert("warning", what, do)
-
-    def _arm(self) -> None:
-        """Make the alarm go off earlier if something is due before it."""
-        if self._alarm is not None:
-            wake_ns = self.pursuits.next_wake_ns
-            if wake_ns < self._armed_ns:
-                self._armed_ns = wake_ns
-                self._alarm.deadline = self._trio_time(wake_ns)
-
-    def _trio_time(self, monotonic_ns: int) -> float:
-        return trio.current_time() + (monotonic_ns - self._clock.monotonic_ns()) / 1e9 + ALARM_SLACK_S
-
-    async def run(self) -> None:
-        """Keep the alarm: whenever something is due, do it, and show now and then that it is kept."""
-        while True:
-            self._armed_ns = min(self.pursuits.next_wake_ns, self._clock.monotonic_ns() + BEAT_NS)
-            with trio.CancelScope(deadline=self._trio_time(self._armed_ns)) as self._alarm:
-                await trio.sleep_forever()
-            self._alarm = None
-            self.beats += 1
-            self.pursuits.on_time(self._clock.monotonic_ns())
-            self.perform()
-
-
-def _nobody(*_: object) -> None:
-    """Before a REST lane is attached there is nobody to wake."""
+        return msgspec.structs.asdict(self._pursuits.counts)

@@ -135,29 +135,26 @@ class _Walk:
         self.open: dict[Venue, list[str]] = {}
         self.done = trio.Event()
 
-    def begin(self, desks: Mapping[Venue, Dispatcher], clock: Clock, entropy: Entropy) -> None:
+    def begin(self, desks: Mapping[Venue, Dispatcher], entropy: Entropy) -> None:
         """Send everything; the bytes leave before this returns."""
         for venue, ways in self.ways.items():
             dispatcher = desks[venue]
-            pursuits = dispatcher.pursuits
-            policy = pursuits.policy
+            policy = dispatcher.policy
             nobody = _nobody(venue, entropy)
             symbol = self._symbol(dispatcher) if policy.symbols else None
             names = [*dispatcher.sessions.values(), *(["rest"] if policy.rest else []), "look"]
             ways.update(dict.fromkeys(names, PENDING))
-            now_ns = clock.monotonic_ns()
             for lane, name in dispatcher.sessions.items():
-                if lane in pursuits.live:
-                    pursuits.sessions.probe(lane, nobody, _Way(self, venue, name), symbol)
+                if lane in dispatcher.live:
+                    dispatcher.probe(lane, nobody, _Way(self, venue, name), symbol)
                 else:
                     self.told(venue, name, "is down")
             if policy.rest:
-                pursuits.rest.request("cancel", _Way(self, venue, "rest"), now_ns, urgent=True, target=nobody)
-            pursuits.rest.request("open_orders", _Way(self, venue, "look"), now_ns, urgent=True)
-            dispatcher.perform()
+                dispatcher.request("cancel", _Way(self, venue, "rest"), urgent=True, target=nobody)
+            dispatcher.request("open_orders", _Way(self, venue, "look"), urgent=True)
 
     def _symbol(self, dispatcher: Dispatcher) -> str:
-        resting = dispatcher.pursuits.resting
+        resting = dispatcher.resting
         rows = map(resting.get, resting.open_ids())
         return next((row.symbol for row in rows if row is not None and row.symbol is not None), PRIME_SYMBOL)
 
@@ -213,7 +210,7 @@ class Drills:
             asker.answer(refusal_map(asker.id, "overloaded", "drill: another one is under way"))
             return
         self._walk = walk = _Walk(asker, venues)
-        walk.begin(self._desks, self._clock, self._entropy)
+        walk.begin(self._desks, self._entropy)
         self._begun.send_nowait((walk, who, deadline_ns, latched))
 
     def give_up(self) -> None:

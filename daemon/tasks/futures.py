@@ -10,7 +10,7 @@ from ..engine.calls import Call
 from ..transport.clock import Clock, rfc3339
 from ..venues import futures_rest
 from .connection import TokenFailed
-from .rest_lane import Build, Decode, Plan
+from .rest_dialect import Build, Decode, Plan
 
 SLACK_NS: Final = 250_000_000
 """How long after its deadline the venue may still process a cancel: what its clock, as we know it, can be wrong by."""

@@ -127,6 +127,7 @@ class Gateway:
             "forgotten_ids": replies.replays.forgotten,
             "undelivered_replies": self.outbox.undelivered,
             "answer_times": replies.answer_times.summary(),
+            "cancels": replies.ledger.rows(),
             "queue_times": self.admission.queue_times.summary(),
         }
 

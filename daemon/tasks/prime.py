@@ -180,7 +180,7 @@ class PrimeSession(Connection):
     def _may_renew(self) -> bool:
         # A new key that is not taken must cost one session and not each of them in turn.
         alone = len(self._holder.lanes) == 1
-        return alone or any(lane != self.lane for lane in self._parts.dispatcher.pursuits.live)
+        return alone or any(lane != self.lane for lane in self._parts.dispatcher.live)
 
     async def _admit(self, socket: WebSocket) -> None:
         """Greeting, rights, both order streams, and an answered ping behind them."""

@@ -264,7 +264,7 @@ class Recovery:
             return  # in the very step in which the list came: the next stop for a cancellation is too late
         if listed:
             for goal in by_name:
-                look_up(desk.pursuits.resting, goal)
+                look_up(desk.resting, goal)
         now_ns = self._clock.monotonic_ns()
         round = _Round()
         wanted = [(goal, order_id) for goal in goals for order_id in goal.left]
@@ -277,14 +277,13 @@ class Recovery:
             await round.over.wait()
         if listed:
             for goal in by_name:
-                goal.listed = asked_utc_ns >= goal.of.utc_ns + desk.pursuits.policy.overtake_ns
+                goal.listed = asked_utc_ns >= goal.of.utc_ns + desk.policy.overtake_ns
                 if goal.listed and not goal.left:
                     self._conclude(goal)
 
     async def _list(self, desk: Dispatcher) -> bool:
         listing = _Listing()
-        desk.pursuits.rest.request("open_orders", listing, self._clock.monotonic_ns(), urgent=False)
-        desk.perform()
+        desk.request("open_orders", listing, urgent=False)
         with trio.move_on_after(ROUND_S):
             await listing.over.wait()
         return listing.good

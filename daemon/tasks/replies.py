@@ -16,7 +16,7 @@ from ..engine.replays import Remembered, Replays
 from ..transport.clock import Clock
 from .events import Events
 from .outbox import Outbox, Outlet
-from .telemetry import Histogram
+from .telemetry import Histogram, Ledger
 from .tickets import Asked
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -38,6 +38,7 @@ class Replies:
         self.replayed = 0
         self.replays: Replays[Asked] = Replays()
         self.answer_times = Histogram()
+        self.ledger = Ledger()
         self._outbox = outbox
         self._intents = intents
         self._clock = clock
@@ -104,8 +105,10 @@ class Replies:
         # No byte left for a refused one, so asking again with the same id is a fresh try.
         stored = None if reply.get("outcome") == "refused" else payload
         self.replays.settle(asked.key, asked, stored)
-        self.answer_times.record(self._clock.monotonic_ns() - asked.received_ns)
+        took_ns = self._clock.monotonic_ns() - asked.received_ns
+        self.answer_times.record(took_ns)
         for outcome in outcomes:
+            self.ledger.record(outcome["venue"], outcome["outcome"], outcome.get("route", "none"), took_ns)
             self._events.outcome(outcome, asked.command.strategy)
             if outcome["outcome"] in _WORTH_A_LINE:
                 self._log(outcome)

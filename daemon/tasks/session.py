@@ -46,6 +46,8 @@ TOKEN_TIMEOUT_S: Final = 5.0
 """For one token, its queue on the REST lane included."""
 
 TOKEN_RETRY_S: Final = 5.0
+PRESSING_RETRY_S: Final = 1.0
+"""The same while the venue is under a kill."""
 
 
 class Dialect(Protocol):
@@ -69,8 +71,8 @@ class Dialect(Protocol):
 class TokenSource(Protocol):
     """Where tokens come from: the Spot REST lane."""
 
-    async def fetch_token(self) -> tuple[Secret[str], float]:
-        """A fresh token and its validity in seconds. Raises TokenFailed."""
+    async def fetch_token(self, *, pressing: bool) -> tuple[Secret[str], float]:
+        """A fresh token and its validity in seconds. pressing: for a venue under a kill. Raises TokenFailed."""
         ...
 
 
@@ -293,7 +295,7 @@ class Session(Connection):
         asked_ns = self._clock.monotonic_ns()
         try:
             with trio.fail_after(TOKEN_TIMEOUT_S):
-                token, expires_s = await self._tokens.fetch_token()
+                token, expires_s = await self._tokens.fetch_token(pressing=self._parts.dispatcher.pressing)
         except (TokenFailed, trio.TooSlowError) as failed:
             if fallback is None:
                 if isinstance(failed, TokenFailed):
@@ -321,7 +323,7 @@ class Session(Connection):
                 )
                 if wanted:
                     self._parts.dispatcher.token_renewed(self.lane, fresh=False)
-                await trio.sleep(TOKEN_RETRY_S)
+                await trio.sleep(PRESSING_RETRY_S if self._parts.dispatcher.pressing else TOKEN_RETRY_S)
             else:
                 if wanted:
                     self._parts.dispatcher.token_renewed(self.lane, fresh=True)

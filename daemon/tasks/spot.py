@@ -4,7 +4,7 @@ from ..contract.ids import Target
 from ..credentials import Keys
 from ..engine.calls import Call
 from ..venues import spot_rest
-from .rest_lane import Build, Plan
+from .rest_dialect import Build, Plan
 
 
 class SpotRest:

@@ -7,7 +7,6 @@ import trio
 
 from ..contract.evidence import RestAnswer, RestOrders
 from ..engine.calls import Call
-from ..transport.clock import Clock
 from .dispatcher import Dispatcher
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -19,9 +18,8 @@ EVERY_S: Final = 10.0
 class Survey:
     """One venue's; the list itself goes into the engine's table of open orders."""
 
-    def __init__(self, dispatcher: Dispatcher, clock: Clock) -> None:
+    def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        self._clock = clock
         self._asked = False
 
     async def run(self) -> None:
@@ -29,8 +27,7 @@ class Survey:
         while True:
             if not self._asked:
                 self._asked = True
-                self._dispatcher.pursuits.rest.request("open_orders", self, self._clock.monotonic_ns(), urgent=False)
-                self._dispatcher.perform()
+                self._dispatcher.request("open_orders", self, urgent=False)
             await trio.sleep(EVERY_S)
 
     def call_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:

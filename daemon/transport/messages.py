@@ -11,6 +11,8 @@ from typing import Final, Protocol
 import msgspec
 import zmq
 
+from .doors import DoorNews
+
 FRAME_LIMIT_BYTES: Final = 1 << 20
 FRAMES_LIMIT: Final = 4
 RECEIVE_LIMIT: Final = 1_000  # messages libzmq keeps per peer before it stops reading from that peer
@@ -154,8 +156,11 @@ class MessageBus(Protocol):
         """Open a publisher on `endpoint`. Raises as `router` does."""
         ...
 
-    async def guard(self, turns_away: Callable[[bool], None]) -> None:
-        """Turn newcomers away while descriptors run short, and tell when that begins and ends. Ends by cancellation."""
+    async def guard(self, turns_away: Callable[[bool], None], door_news: Callable[[DoorNews], None]) -> None:
+        """Keep the sockets' files, and turn newcomers away while descriptors run short. Ends by cancellation.
+
+        turns_away: told when that begins and ends. door_news: told what somebody did to a file.
+        """
         ...
 
     async def aclose(self) -> None:

@@ -1,28 +1,14 @@
-"""Local message sockets: pyzmq ROUTER and PUB sockets on trio, through libzmq's edge-triggered descriptor.
+"""libzmq in service: the process's one context, what every socket of it is told, and the watch over their files."""
 
-ZMQ_FD tells that libzmq's mailbox has news, not that a message waits; any call on the socket, a send included, may
-swallow that news. So one object owns each socket, nothing else may touch it, and these rules are kept here:
-
-1. Receive until libzmq says EAGAIN, only then wait for the descriptor.
-2. After each send, look at ZMQ_EVENTS, and wake the waiting reader when a message is there.
-3. Nobody else asks for ZMQ_EVENTS: the question itself swallows the news.
-4. The caller caps each drain, and `readable` lets other tasks run before it returns.
-5. A slow timer looks again anyway. What only the timer found is counted in `rescues`: more than a stray one is a bug.
-6. Before the descriptor is closed, trio is told, else a parked task waits on whatever reuses the number.
-
-Source: libzmq's zmq_getsockopt page, ZMQ_FD. No message content is looked at here, and no message is ever waited on.
-"""
-
-import errno
-import select
-from collections.abc import Callable, Sequence
-from typing import Final, cast
+from collections.abc import Callable
+from typing import Final
 
 import trio
 import zmq
 
 from .descriptors import count_descriptors, raise_descriptor_limit
-from .endpoints import IPC, Door, bind, check_endpoint
+from .doors import Door, DoorNews
+from .endpoints import IPC, bind, check_endpoint
 from .endpoints import BindFailed as BindFailed  # what every caller of Bus must catch
 from .messages import (
     EVENT_LIMIT,
@@ -30,29 +16,23 @@ from .messages import (
     FRAMES_LIMIT,
     RECEIVE_LIMIT,
     SEND_LIMIT,
-    Message,
     Publisher,
     Router,
-    Sent,
 )
+from .zeromq_sockets import ZeromqPublisher, ZeromqRouter
 
 LIBZMQ_OLDEST: Final = (4, 3, 5)  # older ones carry known memory faults that a local peer can reach
 LINGER_MS: Final = 200  # last replies get this long to leave; libzmq's own default waits for ever
 TERM_TIMEOUT_S: Final = 1.0  # above LINGER_MS with room for a busy machine
 HANDSHAKE_MS: Final = 1_000  # a peer that connects and says nothing holds a descriptor no longer than this
+ZAP_DOMAIN: Final = b"canceld"  # any name will do: see _distrust_newcomers
 SUBSCRIPTION_LIMIT_BYTES: Final = 1_024  # the only thing a subscriber sends is topic prefixes
-DISCARD_STEP: Final = 256  # frames of an excessive message thrown away per call: about 0.2 ms of the loop
 
 # Descriptors that newcomers leave to the venues' connections and files: a fifth, or this many where a fifth is less,
 # but never more than half. libzmq accepts some 25,000 a second: 500 between two looks.
 SPARE_DESCRIPTORS: Final = 1_024
 LOOK_S: Final = 0.02
-
-# Plain ints: pyzmq's enums cost more to combine and pass than the calls they are passed to.
-_NOBLOCK: Final = int(zmq.NOBLOCK)
-_NOBLOCK_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
-_EVENTS: Final = int(zmq.EVENTS)
-_POLLIN: Final = int(zmq.POLLIN)
+FILES_LOOK_S: Final = 1.0  # a strategy that starts and finds no socket tries again for longer than this
 
 
 class Bus:
@@ -94,7 +74,7 @@ class Bus:
         Raises ValueError on an endpoint that `check_endpoint` refuses, BindFailed when it cannot be had.
 
         Binding takes the address from whoever listens there, silently: hold a lock first (`disk.Directory.lock`), and
-        watch `socket_inode` afterwards.
+        have `guard` run afterwards.
         """
         check_endpoint(endpoint)
         socket = self._context.socket(zmq.ROUTER)
@@ -102,13 +82,12 @@ class Bus:
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         # A newcomer who names another's identity must not get the other's replies.
         socket.setsockopt(zmq.ROUTER_HANDOVER, 0)
-        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-        socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes)
+        _distrust_newcomers(socket, max_frame_bytes)
         socket.setsockopt(zmq.RCVHWM, RECEIVE_LIMIT)
         socket.setsockopt(zmq.SNDHWM, SEND_LIMIT)
         bind(socket, endpoint, mode)
         router = ZeromqRouter(socket, frames_limit)
-        self._keep(router, socket, endpoint, closes_last)
+        self._keep(router, endpoint, mode, closes_last, router.look_again)
         return router
 
     def publisher(self, endpoint: str, *, mode: int) -> Publisher:
@@ -117,12 +96,11 @@ class Bus:
         socket = self._context.socket(zmq.PUB)
         # With NODROP a full subscriber is an error to react to instead of a silent loss: see publish_nowait.
         socket.setsockopt(zmq.XPUB_NODROP, 1)
-        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-        socket.setsockopt(zmq.MAXMSGSIZE, SUBSCRIPTION_LIMIT_BYTES)
+        _distrust_newcomers(socket, SUBSCRIPTION_LIMIT_BYTES)
         socket.setsockopt(zmq.SNDHWM, EVENT_LIMIT)
         bind(socket, endpoint, mode)
         publisher = ZeromqPublisher(socket)
-        self._keep(publisher, socket, endpoint)
+        self._keep(publisher, endpoint, mode, False, lambda: None)
         return publisher
 
     async def aclose(self) -> None:
@@ -137,12 +115,16 @@ class Bus:
         with trio.move_on_after(TERM_TIMEOUT_S, shield=True):
             await trio.to_thread.run_sync(self._context.term, abandon_on_cancel=True)
 
-    async def guard(self, turns_away: Callable[[bool], None]) -> None:
-        """Turn newcomers away while descriptors run short, and tell when that begins and ends. Ends by cancellation.
+    async def guard(self, turns_away: Callable[[bool], None], door_news: Callable[[DoorNews], None]) -> None:
+        """Keep every socket's file as it should be, and turn newcomers away while descriptors run short.
 
-        When accept finds none left, libzmq ends the whole process. Whoever is connected already notices nothing.
+        turns_away: told when that begins and when it ends. When accept finds no descriptor left, libzmq ends the whole
+        process. door_news: told of a file that somebody removed, replaced or changed, once it was seen, and again when
+        what could not be mended at once is mended. Whoever is connected already notices nothing of either.
+        Ends by cancellation.
         """
         shut = False
+        look_s = trio.current_time()
         try:
             while True:
                 in_use, limit = count_descriptors()
@@ -152,6 +134,12 @@ class Bus:
                 if shut is not any(door.is_shut for door in self._doors):
                     shut = not shut
                     turns_away(shut)
+                now_s = trio.current_time()
+                if now_s >= look_s:
+                    look_s = now_s + FILES_LOOK_S
+                    for door in self._doors:
+                        if (news := door.look(now_s)) is not None:
+                            door_news(news)
                 await trio.sleep(LOOK_S)
         finally:
             for door in self._doors:
@@ -161,177 +149,25 @@ class Bus:
     def _keep(
         self,
         opened: "ZeromqRouter | ZeromqPublisher",
-        socket: "zmq.Socket[bytes]",
         endpoint: str,
-        closes_last: bool = False,
+        mode: int,
+        closes_last: bool,
+        bound_again: Callable[[], None],
     ) -> None:
         # An endpoint may be bound again and again, after thefts: those closed since need no closing at the end.
         self._opened = [known for known in self._opened if not known.closed]
         self._opened.append(opened)
         self._doors = [known for known in self._doors if known.is_shut or not known.closed]
         if endpoint.startswith(IPC):
-            self._doors.append(Door(socket, endpoint, closes_last))
+            door = Door(opened.socket, endpoint, mode, closes_last=closes_last, bound_again=bound_again)
+            self._doors.append(door)
 
 
-class ZeromqRouter:
-    """A bound ROUTER socket under the rules at the top of this file; made by `Bus.router`."""
-
-    def __init__(self, socket: "zmq.Socket[bytes]", frames_limit: int) -> None:
-        self.rescues = 0
-        self._socket = socket
-        self._frames_limit = frames_limit
-        self._descriptor = cast(int, socket.getsockopt(zmq.FD))
-        self._descriptor_poll = select.poll()
-        self._descriptor_poll.register(self._descriptor, select.POLLIN)
-        # Bound once: an attribute look-up less per call, and below pyzmq's Python wrapper send costs half (0.5 us).
-        self._recv = socket.recv
-        self._send = super(zmq.Socket, socket).send
-        self._events = cast("Callable[[int], int]", super(zmq.Socket, socket).get)
-        self.closed = False
-        self._drained = False  # libzmq said EAGAIN and nothing touched the socket since: safe to park
-        self._discarding = False  # the rest of an excessive message still has to be thrown away
-        self._received = False  # the last call of `receive_nowait` gave a message
-        self._parked = False
-
-    def receive_nowait(self) -> Message | None:
-        if self._discarding and not self._discard():
-            return None  # not drained: `readable` comes straight back after letting others run
-        recv = self._recv
-        try:
-            # Behind a message there is mostly no other one, and to ask costs a third of being told by an exception.
-            if not self._received or self._events(_EVENTS) & _POLLIN:
-                identity = recv(_NOBLOCK)
-            else:
-                self._received = False
-                self._drained = True
-                return None
-        except zmq.Again:
-            self._received = False
-            self._drained = True
-            return None
-        except zmq.ZMQError as error:
-            self._raise_if_closed(error)
-            raise
-        # Messages arrive whole, so from here on no frame can be missing. A Frame object costs less than asking
-        # libzmq for RCVMORE, and it carries the peer's credentials.
-        origin = recv(_NOBLOCK, False)
-        frames = [origin.bytes]
-        more: bool = origin.more
-        while more:
-            if len(frames) > self._frames_limit:
-                self._discarding = True
-                break
-            frame = recv(_NOBLOCK, False)
-            frames.append(frame.bytes)
-            more = frame.more
-        self._received = True
-        return Message(identity, frames, origin)
-
-    def send_nowait(self, identity: bytes, frames: Sequence[bytes]) -> Sent:
-        if not frames:
-            raise ValueError("a message has at least one frame")
-        send = self._send
-        sent = Sent.OK
-        try:
-            # Only this frame can be refused: once the peer is chosen, libzmq takes the message whole.
-            send(identity, _NOBLOCK_MORE)
-        except zmq.Again:
-            sent = Sent.FULL
-        except zmq.ZMQError as error:
-            self._raise_if_closed(error)
-            if error.errno != errno.EHOSTUNREACH:
-                raise
-            sent = Sent.GONE
-        else:
-            for frame in frames[:-1]:
-                send(frame, _NOBLOCK_MORE)
-            send(frames[-1], _NOBLOCK)
-        # A refused send reads the mailbox too, so the reader is looked after in every case.
-        self._drained = False
-        if self._parked and self._events(_EVENTS) & _POLLIN:
-            self.rouse()
-        return sent
-
-    def rouse(self) -> None:
-        if self._parked:
-            self._parked = False
-            # The descriptor stays open; this is how trio ends a wait without a scope around it.
-            trio.lowlevel.notify_closing(self._descriptor)
-
-    async def readable(self) -> None:
-        if self.closed:
-            await trio.lowlevel.checkpoint()
-            raise trio.ClosedResourceError("the socket is closed")
-        if self._parked:
-            await trio.lowlevel.checkpoint()
-            raise trio.BusyResourceError("another task waits on this socket")
-        if not self._drained:
-            # The caller stopped at its cap, or something was sent since libzmq said EAGAIN.
-            if self._events(_EVENTS) & _POLLIN:
-                await trio.lowlevel.checkpoint()
-                return
-            self._drained = True
-        self._parked = True
-        try:
-            # No scope and no timer of our own around it: they would cost every message a tenth of its way through here.
-            await trio.lowlevel.wait_readable(self._descriptor)
-        except trio.ClosedResourceError:
-            # Also what `rouse` wakes us with.
-            if self.closed:
-                raise
-        except trio.Cancelled:
-            # News still in the mailbox is no rescue: the wait would have seen it as well.
-            if not self.closed and not self._descriptor_poll.poll(0) and self._events(_EVENTS) & _POLLIN:
-                self.rescues += 1
-            raise
-        finally:
-            self._parked = False
-            self._drained = False
-
-    def close(self) -> None:
-        if self.closed:
-            return
-        self.closed = True
-        trio.lowlevel.notify_closing(self._descriptor)
-        self._socket.close()
-
-    def _discard(self) -> bool:
-        """Throw away up to DISCARD_STEP frames of the current message; True when it has ended."""
-        for _ in range(DISCARD_STEP):
-            if not self._recv(_NOBLOCK, False).more:
-                self._discarding = False
-                return True
-        return False
-
-    def _raise_if_closed(self, error: zmq.ZMQError) -> None:
-        if self.closed:
-            raise trio.ClosedResourceError("the socket is closed") from error
-
-
-class ZeromqPublisher:
-    """A bound PUB socket; made by `Bus.publisher`."""
-
-    def __init__(self, socket: "zmq.Socket[bytes]") -> None:
-        self.dropped = 0
-        self._socket = socket
-        self._send = super(zmq.Socket, socket).send
-        self.closed = False
-
-    def publish_nowait(self, topic: bytes, body: bytes) -> None:
-        if self.closed:
-            raise trio.ClosedResourceError("the socket is closed")
-        try:
-            self._send(topic, _NOBLOCK_MORE)
-        except zmq.Again:
-            # Somebody's queue is full, and nobody got it. Send again with drops allowed: the others must not suffer.
-            self.dropped += 1
-            self._socket.setsockopt(zmq.XPUB_NODROP, 0)
-            self._send(topic, _NOBLOCK_MORE)
-            self._send(body, _NOBLOCK)
-            self._socket.setsockopt(zmq.XPUB_NODROP, 1)
-        else:
-            self._send(body, _NOBLOCK)
-
-    def close(self) -> None:
-        self.closed = True
-        self._socket.close()
+def _distrust_newcomers(socket: "zmq.Socket[bytes]", max_frame_bytes: int) -> None:
+    socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+    socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes)
+    # A socket with a domain takes no ZMTP older than 3.0 (libzmq 4.0, 2013), and asks nobody about it as long as no
+    # ZAP handler runs. Junk reads as the oldest ZMTP, which has no greeting that could fail: it would arrive as
+    # messages, and when it arrives while the socket is being closed, libzmq's I/O thread aborts the process
+    # (zmtp_engine.cpp, process_routing_id_msg: the pipe is gone, and the push that fails is asserted to succeed).
+    socket.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)

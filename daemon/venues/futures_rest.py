@@ -461,11 +461,11 @@ def _cl_ord_id(order: _Order) -> str | None:
 
 
 # 4xx that a server answers before it looks at what was asked; others (408, 409, 499, …) leave it open.
-# Source: for 401 and 403 the Kraken adapter of nautechsystems/nautilus_trader.
+# 401 and 403 without the API's own words come from the edge in front of it, which knows nothing of keys.
 _UNREAD: Final[Mapping[int, Fault]] = {
     400: Fault.INVALID,
-    401: Fault.CREDENTIALS,
-    403: Fault.CREDENTIALS,
+    401: Fault.ROUTE_BUSY,
+    403: Fault.ROUTE_BUSY,
     404: Fault.INVALID,
     405: Fault.INVALID,
     413: Fault.INVALID,

@@ -271,9 +271,10 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9+/=_.~-]+\Z")
 _NONCE: Final = re.compile(r"[0-9]{1,20}\Z")
 
 # 4xx that a server answers before it looks at what was asked; others (408, 409, 499, …) leave it open.
+# 401 and 403 without the API's own words come from the edge in front of it, which knows nothing of keys.
 _UNREAD: Final[Mapping[int, Fault]] = {
     400: Fault.INVALID,
-    401: Fault.CREDENTIALS,
+    401: Fault.ROUTE_BUSY,
     403: Fault.ROUTE_BUSY,
     404: Fault.INVALID,
     405: Fault.INVALID,

@@ -127,13 +127,9 @@ def _of_detail(detail: Status) -> Iterator[Metric]:
         cancels.add_metric(names, row["count"])
         bounds = [(str(us / 1e6), count) for us, count in row["buckets"]]
         times.add_metric(names, [*bounds, ("+Inf", row["count"])], row["sum_s"])
-    refused = CounterMetricFamily(
-        "canceld_refused_commands", "Commands that were refused, by reason.", labels=("reason",)
-    )
-    for reason, count in (detail.get("refusals") or {}).items():
-        refused.add_metric((reason,), count)
-    yield from (cancels, times, refused)
+    yield from (cancels, times)
     for name, member, text in (
+        ("canceld_refused_commands", "refusals", "Commands that were refused."),
         ("canceld_replayed_replies", "replayed", "Replies given a second time for the same id."),
         ("canceld_undelivered_replies", "undelivered_replies", "Replies that their clients did not read."),
         ("canceld_dropped_events", "dropped_events", "Events that were not published."),

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
-from canceld.client import LeaseScope, open_client
+from canceld.client import AsyncLease, LeaseResult, LeaseScope, open_client
 
 from .stub import StubDaemon
 from .test_blocking_lease import SCOPE, holds
@@ -49,3 +50,22 @@ async def test_without_a_pulse_nothing_is_renewed(path: Path) -> None:
             assert len(daemon.received) == 1
             assert not lease.held
             lease.pulse()
+
+
+async def test_a_renewal_whose_turn_comes_after_the_end_takes_nothing_anew() -> None:
+    asked: list[int] = []
+    answer = trio.Event()
+
+    async def renew(ttl_ms: int, scope: tuple[LeaseScope, ...], deadline_ms: int | None) -> LeaseResult:
+        asked.append(ttl_ms)
+        await answer.wait()
+        return LeaseResult(id=1, strategy="mm-1", expires_in_ms=ttl_ms)
+
+    lease = AsyncLease(renew, 600, SCOPE, None, turn=trio.Lock(), sleep=trio.sleep)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lease.give_back)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(lease.restate, SCOPE)
+        await trio.testing.wait_all_tasks_blocked()
+        answer.set()
+    assert asked == [0]

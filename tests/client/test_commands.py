@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from canceld.client import Client, TrioClient
+from canceld.client import AsyncioClient, Client, TrioClient
 from canceld.client.commands import Commands, results_of
 from canceld.client.requests import Request, Requests
 from canceld.client.results import CancelResult
@@ -67,7 +67,7 @@ def test_orders_without_an_answer_are_unknown_in_their_place(commands: Commands,
 
 
 
-@pytest.mark.parametrize("flavour", [Client, TrioClient])
+@pytest.mark.parametrize("flavour", [AsyncioClient, Client, TrioClient])
 def test_help_shows_each_call_with_its_own_arguments_and_what_it_gives(flavour: type) -> None:
     shown = inspect.signature(flavour.cancel)  # type: ignore[attr-defined]
     assert list(shown.parameters)[:4] == ["self", "venue", "order_id", "cl_ord_id"]

@@ -1,12 +1,16 @@
 """Stop, reload and sudden death, sent to the real process while cancels are in flight."""
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.processes.peers import Dealer
 from tests.processes.stage import Exchange, Service, until
@@ -64,6 +68,24 @@ def test_sigterm_with_a_silent_venue_still_answers_and_ends(exchange: Exchange, 
     assert {reply["id"] for reply in replies} == set(ids)
     assert {reply["outcome"] for reply in replies} == {"unknown"}
     assert all("ws" in reply["tried"] for reply in replies)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sigterm_ends_it_with_status_0_whatever_is_connecting(service: Service, seed: int) -> None:
+    """Two neighbours send junk and half handshakes to the sockets of strategies and of listeners, as fast as they can,
+    while the daemon is told to stop: it ends as always, and nothing aborts it."""
+    junk = [
+        subprocess.Popen([sys.executable, "-m", "tests.transport.endings", endpoint.removeprefix("ipc://"), str(seed)])
+        for endpoint in (service.commands, service.events)
+    ]
+    try:
+        assert {service.status()["state"] for _ in range(100)} == {"serving"}
+        assert service.stop() == 0
+    finally:
+        for one in junk:
+            one.kill()
+            one.wait()
+    assert "Fatal Python error" not in service.program.err
 
 
 def more_by_rest(exchange: Exchange, before: int) -> int:

@@ -410,7 +410,7 @@ class Stage:
     @property
     def pursuits(self) -> Pursuits:
         """What the story's venue is pursued with."""
-        return self.desk.dispatcher.pursuits
+        return self.desk.dispatcher._pursuits
 
     async def _serve_daemon(self, daemon: Daemon) -> None:
         with self._life:
@@ -468,7 +468,7 @@ class Stage:
             assert self.daemon is not None
             assert self.daemon.gateway.in_flight == 0
             for venue, desk in self.daemon.desks.items():
-                assert desk.dispatcher.pursuits.idle, f"the engine's tables for {venue} are not empty"
+                assert desk.dispatcher._pursuits.idle, f"the engine's tables for {venue} are not empty"
         for strategy in reading:
             strategy.check()
         reqids = Counter(
@@ -525,5 +525,5 @@ async def stage(
     if failed is not None:
         raise failed
     for venue in settings.venues:
-        pursuits = world.desk_of(venue).dispatcher.pursuits
+        pursuits = world.desk_of(venue).dispatcher._pursuits
         assert pursuits.active == 0, f"the daemon ended with pursuits open on {venue}"

@@ -98,7 +98,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "what is heard after the reply is not told",
-        "canceld.tasks.dispatcher",
+        "canceld.tasks.hand",
         "                owner.late(settlement)",
         "                pass",
     ),
@@ -148,7 +148,7 @@ MUTANTS: Final = (
            " if True else 0"),
     Mutant(
         "a lost answer is called unsent",
-        "canceld.tasks.rest_lane",
+        "canceld.tasks.rest_exchange",
         "raise CallFailed(lost.detail, left=True) from None",
         "raise CallFailed(lost.detail, left=False) from None",
     ),
@@ -200,10 +200,10 @@ MUTANTS: Final = (
         "                desk.dispatcher.give_up()\n",
         "                pass\n",
     ),
-    Mutant("the alarm is late", "canceld.tasks.dispatcher", "ALARM_SLACK_S: Final = 0.000_05",
+    Mutant("the alarm is late", "canceld.tasks.hand", "ALARM_SLACK_S: Final = 0.000_05",
            "ALARM_SLACK_S: Final = 0.2"),
-    Mutant("a restart forgets the latch", "canceld.tasks.killswitch", "self._switch = Switch(latch)",
-           "self._switch = Switch(None)"),
+    Mutant("a restart forgets the latch", "canceld.tasks.latch_file", "self.switch = Switch(latch)",
+           "self.switch = Switch(None)"),
     Mutant(
         "a damaged latch counts as none",
         "canceld.engine.latch",
@@ -213,8 +213,8 @@ MUTANTS: Final = (
     Mutant(
         "a kill is confirmed before the latch is stored",
         "canceld.tasks.killswitch",
-        "        self._durable = False\n        self._unstored.set()\n        log.error(\"kill\"",
-        "        log.error(\"kill\"",
+        "        self._file.trip(latch)\n        log.error(\"kill\"",
+        "        self._switch.trip(latch)\n        log.error(\"kill\"",
     ),
     Mutant("a state directory serves two", "canceld.app", '[self._directory.lock("lock"), *self._socket_locks()]',
            "[]"),

@@ -285,7 +285,7 @@ class Run:
             return False
         for venue, desk in daemon.desks.items():
             rest_up = desk.rest is not None and desk.rest.status()["state"] == "up"
-            if not (rest_up if venue == frozen or not desk.sessions else desk.dispatcher.pursuits.live):
+            if not (rest_up if venue == frozen or not desk.sessions else desk.dispatcher.live):
                 return False
         return True
 
@@ -310,8 +310,8 @@ class Run:
         if self.plan.settings.spot.canary_s or daemon.kill.latched or daemon.recovery.unsettled:
             return  # none of these comes to rest
         for venue, desk in daemon.desks.items():
-            if not desk.dispatcher.pursuits.idle:
-                world.blame(f"the engine's tables for {venue} are not empty: {_left_in(desk.dispatcher.pursuits)}")
+            if not desk.dispatcher._pursuits.idle:
+                world.blame(f"the engine's tables for {venue} are not empty: {_left_in(desk.dispatcher._pursuits)}")
 
     def _close_the_books(self) -> None:
         world, traders = self.world, self.traders
@@ -323,7 +323,7 @@ class Run:
         own_cancels = self.plan.kills or self.plan.settings.spot.canary_s or world.daemon is None
         if not own_cancels and world.life is not None and not world.life.dead and world.daemon is not None:
             for venue, desk in world.daemon.desks.items():
-                if desk.dispatcher.pursuits.active:
+                if desk.dispatcher._pursuits.active:
                     world.blame(f"the daemon ended with pursuits open on {venue}")
         received = world.exchange.received
         reqids = Counter(number for one in received if (number := wirelog.reqid(one)) is not None)

@@ -11,7 +11,7 @@ from canceld.engine.deadman import SECOND_NS, Deadman
 from canceld.engine.resting import Row
 from canceld.tasks.deadman import DeadmanSwitch, Progress
 from canceld.tasks.events import Events
-from canceld.tasks.rest_lane import CallFailed
+from canceld.tasks.rest_pool import CallFailed
 from canceld.tasks.session import TimerAsker
 from canceld.transport.clock import VirtualClock
 from canceld.transport.memory.zeromq import MemoryBus
@@ -51,10 +51,6 @@ class Venue:
             self._beats,
         )
         nursery.start_soon(self.switch.run)
-
-    @property
-    def pursuits(self) -> "Venue":
-        return self
 
     def _beats(self) -> list[int]:
         self.beats += not self.stuck

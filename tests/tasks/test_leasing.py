@@ -10,9 +10,9 @@ from canceld.contract.commands import Lease, LeaseScope
 from canceld.contract.ids import EVERYTHING, Target
 from canceld.contract.outcomes import Canceled, NotOpen, Outcome, Rejected, Settlement, Unknown
 from canceld.engine.leases import Terms, format_leases, parse_leases
-from canceld.tasks.dispatcher import Owner
 from canceld.tasks.events import Events
 from canceld.tasks.expired import GIVE_UP_NS, PAUSE_LIMIT_NS
+from canceld.tasks.hand import Owner
 from canceld.tasks.killswitch import KillSwitch
 from canceld.tasks.leasing import Leasing
 from canceld.transport.clock import VirtualClock

@@ -30,25 +30,13 @@ class Policy:
     overtake_ns = 0
 
 
-class Pursuits:
-    """A list of open orders on request, and the orders that it is asked to go after."""
-
-    policy = Policy()
-
-    def __init__(self) -> None:
-        self.resting = Resting(10)
-        self.rest = self
-
-    def request(self, form: str, owner: Any, now_ns: int, *, urgent: bool) -> None:
-        assert form == "open_orders"
-        owner.call_answered(None, RestOrders(()), now_ns)
-
-
 class Venue:
     """What the recovery sees of a dispatcher. Every order comes to the next of `outcomes`, the last one for ever."""
 
+    policy = Policy()
+
     def __init__(self, *outcomes: Outcome) -> None:
-        self.pursuits = Pursuits()
+        self.resting = Resting(10)
         self.resumed: list[str] = []
         self._outcomes = list(outcomes)
         self._due: list[Callable[[], None]] = []
@@ -58,6 +46,10 @@ class Venue:
         outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
         settlement = Settlement(venue="spot", target=Target("order_id", order_id), outcome=outcome, route="rest")
         self._due.append(lambda: owner.answered(settlement))
+
+    def request(self, form: str, owner: Any, *, urgent: bool) -> None:
+        assert form == "open_orders"
+        owner.call_answered(None, RestOrders(()), 0)
 
     def perform(self) -> None:
         due, self._due = self._due, []

@@ -35,7 +35,7 @@ async def newcomers(room: Path, clients: Clients, *, close: bool = False) -> Non
         known = dealer(clients, endpoint)
         known.send(b"here")
         await receive(router)
-        nursery.start_soon(bus.guard, told.append)
+        nursery.start_soon(bus.guard, told.append, print)
         with few_descriptors(10):
             await until(lambda: told == [True])
             with socket.socket(socket.AF_UNIX) as newcomer:
@@ -61,7 +61,7 @@ async def operators_door(room: Path, clients: Clients) -> None:
         bus.router(f"ipc://{room}/s", mode=0o660)
         control = bus.router(f"ipc://{room}/s-last", mode=0o600, closes_last=True)
         with few_descriptors(10):
-            nursery.start_soon(bus.guard, told.append)
+            nursery.start_soon(bus.guard, told.append, print)
             await until(lambda: told == [True])
             assert not (room / "s").exists()
             operator = dealer(clients, f"ipc://{room}/s-last")

@@ -10,6 +10,7 @@ from typing import Final
 
 import trio
 
+from ..doors import DoorNews
 from ..endpoints import check_endpoint
 from ..messages import (
     EVENT_LIMIT,
@@ -103,8 +104,8 @@ class MemoryBus:
         self._routers.clear()
         self._publishers.clear()
 
-    async def guard(self, turns_away: Callable[[bool], None]) -> None:
-        """There are no descriptors to run short of."""
+    async def guard(self, turns_away: Callable[[bool], None], door_news: Callable[[DoorNews], None]) -> None:
+        """There are neither descriptors to run short of nor files to lose."""
         await trio.sleep_forever()
 
     async def aclose(self) -> None:

@@ -7,7 +7,7 @@ how long ago the last good drill was; after a week without one, people are told.
 import pytest
 
 from canceld.tasks.drill import DRILL_FILE, LATCH_FILE, STALE
-from canceld.tasks.killswitch import LATCH_FILE as REAL_LATCH
+from canceld.tasks.latch_file import LATCH_FILE as REAL_LATCH
 
 from ..world import SEEDS, WS_HOST
 from .stages import MASS, book, kill, operations, operator, place_everywhere, stage, status

@@ -7,7 +7,7 @@ to be meant; and neither a reload nor a restart nor time does it either.
 from typing import Any
 
 from canceld.contract.ids import VENUES
-from canceld.tasks.killswitch import LATCH_FILE
+from canceld.tasks.latch_file import LATCH_FILE
 from canceld.transport.signals import Signal
 
 from ..world import PRIME_HOST, Stage, Strategy

@@ -16,7 +16,7 @@ from canceld.engine.pursuits.families import LOOKS_NEEDED, WALK_BURST
 from canceld.engine.pursuits.front import Pursuits
 from canceld.engine.pursuits.questions import LOOK_LIMIT
 
-from .model import DEADLINE_MS, HEDGE_MS, LATE_MS, OVERTAKE_MS, Desk, named, order
+from ..desk import DEADLINE_MS, HEDGE_MS, LATE_MS, OVERTAKE_MS, Desk, named, order
 
 O1, O2, O3 = "a-1", "b-2", "c-3"
 SYMBOL = "BTC-USD"

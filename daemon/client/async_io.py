@@ -1,0 +1,112 @@
+"""The client for asyncio programs: many tasks ask over one connection at the same time, without a thread."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Literal
+
+from ..contract.commands import LeaseScope
+from .async_core import RESCUE_S, AsyncClient
+from .async_lease import AsyncLease
+from .holding import ended_cleanly
+from .requests import COMMANDS_ENDPOINT, DEADLINE_MS, MARGIN_MS
+from .results import LeaseResult
+
+
+@asynccontextmanager
+async def connect(
+    endpoint: str = COMMANDS_ENDPOINT,
+    *,
+    deadline_ms: int = DEADLINE_MS,
+    margin_ms: int = MARGIN_MS,
+    strategy: str | None = None,
+) -> AsyncIterator["AsyncioClient"]:
+    """A connection to the daemon for as long as the block runs; arguments as of the blocking Client."""
+    client = AsyncioClient(endpoint, deadline_ms=deadline_ms, margin_ms=margin_ms, strategy=strategy)
+    try:
+        client._listen()
+        yield client
+    finally:
+        client._leave()
+
+
+class AsyncioClient(AsyncClient):
+    """Made by `connect`. Any number of tasks of one event loop may call it."""
+
+    def __init__(self, endpoint: str, *, deadline_ms: int, margin_ms: int, strategy: str | None) -> None:
+        super().__init__(endpoint, deadline_ms=deadline_ms, margin_ms=margin_ms, strategy=strategy)
+        self._loop = asyncio.get_running_loop()
+        self._next_look: asyncio.Handle | None = None
+        self._rescue: asyncio.Handle | None = None
+
+    @asynccontextmanager
+    async def holding(
+        self,
+        strategy: str,
+        ttl_ms: int,
+        *,
+        on_expiry: Literal["cancel", "kill"] = "cancel",
+        scope: Iterable[LeaseScope] = (),
+        pulse_ms: int | None = None,
+    ) -> AsyncIterator[AsyncLease]:
+        """Hold a lease for as long as the block runs; see `Client.holding`."""
+
+        async def renew(ttl_ms: int, scope: tuple[LeaseScope, ...], deadline_ms: int | None) -> LeaseResult:
+            return await self.lease(strategy, ttl_ms, on_expiry=on_expiry, scope=scope, deadline_ms=deadline_ms)
+
+        lease = AsyncLease(renew, ttl_ms, scope, pulse_ms, turn=asyncio.Lock(), sleep=asyncio.sleep)
+        await lease.take()
+        keeper = asyncio.create_task(lease.keep(), name=f"canceld lease of {strategy}")
+        try:
+            yield lease
+        except BaseException as error:
+            if ended_cleanly(error):
+                await lease.give_back()
+            raise
+        else:
+            await lease.give_back()
+        finally:
+            keeper.cancel()
+
+    def _event(self) -> asyncio.Event:
+        return asyncio.Event()
+
+    async def _wait(self, event: Any, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()
+
+    def _rouse(self) -> None:
+        if self._next_look is None:
+            self._next_look = self._loop.call_soon(self._read)
+
+    def _listen(self) -> None:
+        frames, events = self._link.descriptors()
+        self._loop.add_reader(frames, self._read)
+        self._loop.add_reader(events, self._look_for_a_loss)
+        self._look_unbidden()
+
+    def _leave(self) -> None:
+        frames, events = self._link.descriptors()
+        self._loop.remove_reader(frames)
+        self._loop.remove_reader(events)
+        for handle in (self._next_look, self._rescue):
+            if handle is not None:
+                handle.cancel()
+        self._link.close()
+
+    def _read(self) -> None:
+        """Take replies; when there are more than one look takes, other tasks run before the next."""
+        if self._next_look is not None:
+            self._next_look.cancel()
+            self._next_look = None
+        if self._look():
+            self._rouse()
+
+    def _look_unbidden(self) -> None:
+        """Look without a signal, now and then, for as long as the client is open."""
+        if self._next_look is None and self._link.has_frame():
+            self.rescues += 1
+            self._rouse()
+        self._look_for_a_loss()
+        self._rescue = self._loop.call_later(RESCUE_S, self._look_unbidden)

@@ -1,0 +1,42 @@
+"""What a REST lane needs of a venue: how its requests are built and its answers read."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ..contract.evidence import RestAnswer
+from ..engine.calls import Call
+
+
+class SignedRequest(Protocol):
+    """What a dialect builds."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]: ...
+
+
+Build = Callable[[int], SignedRequest]
+Decode = Callable[[int, bytes], RestAnswer]
+Plan = tuple[Build, Decode]
+
+
+class RestDialect(Protocol):
+    """What the lane needs of a venue dialect."""
+
+    def plan(self, call: Call) -> Plan:
+        """How to build the request of an engine's call from a nonce, and how to read its answer."""
+        ...
+
+    def token(self) -> Plan: ...
+
+    def timer(self, timeout_s: int) -> Plan: ...
+
+    def mode(self) -> Plan: ...
