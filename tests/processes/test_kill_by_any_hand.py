@@ -1,5 +1,6 @@
 """`canceld kill` whoever presses it and however: any reason, any output, any door that is open to this user."""
 
+import contextlib
 import json
 import os
 import shlex
@@ -100,6 +101,23 @@ def test_the_exit_status_tells_of_the_venue_and_not_of_the_output(armed: Shared,
     if verb.startswith("cancel "):
         assert run("cancel-all", "--config", str(service.config)).returncode == 0
     until(lambda: exchange.resting() == [], WITHIN_S, "nothing rests")
+
+
+def test_a_reader_that_reads_nothing_keeps_no_operator_waiting_for_ever(armed: Shared) -> None:
+    exchange, service = armed
+    read, write = os.pipe()
+    try:
+        os.set_blocking(write, False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(write, bytes(1 << 16))
+        os.set_blocking(write, True)
+        command = [sys.executable, "-m", "canceld", "kill", "--config", str(service.config)]
+        assert subprocess.run(command, cwd=ROOT, stdout=write, timeout=WITHIN_S).returncode == 0
+    finally:
+        os.close(read)
+        os.close(write)
+    assert exchange.resting() == []
 
 
 def test_rearming_is_told_by_the_exit_status_when_nobody_reads(armed: Shared) -> None:
