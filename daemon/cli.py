@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import __version__
 from .verbs.exit_status import NOT_DONE, USAGE
-from .verbs.output import complain, output_lost, prepare, say, say_json
+from .verbs.output import complain, output_lost, prepare, say, say_json, show
 from .verbs.usage import Parser
 
 if TYPE_CHECKING:
@@ -360,5 +360,6 @@ def _schema(_: argparse.Namespace) -> int:
 
     from .verbs.schema import wire_schema
 
-    print(msgspec.json.format(msgspec.json.encode(wire_schema()), indent=2).decode())
+    for line in msgspec.json.format(msgspec.json.encode(wire_schema()), indent=2).decode().splitlines():
+        show(line)
     return 0

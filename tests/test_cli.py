@@ -417,12 +417,17 @@ def test_the_configuration_file_names_the_sockets(tmp_path: Path) -> None:
     assert commands.received == []
 
 
-def test_a_configuration_that_was_broken_after_the_start_still_names_the_sockets(tmp_path: Path) -> None:
+def test_a_configuration_that_was_broken_after_the_start_still_names_the_sockets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = tmp_path / "canceld.toml"
     config.write_text(f'[gateway]\ncontrol = "ipc://{tmp_path}/control.sock"\n[log]\nlevle = info\n[gone\n')
     with answering(tmp_path / "control.sock", {"type": "killed", "latched": True, "venues": {}}) as control:
         assert canceld("kill", "--config", str(config)) == 0
     assert control.received[0]["reason"] == "none given"
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len(set(lines)) == 3
+    assert all(line.startswith(f"canceld: {config}: ") for line in lines)
 
 
 def test_an_absent_daemon_is_status_3_and_soon(

@@ -144,3 +144,10 @@ def test_verbs_start_without_the_daemons_own_libraries(file: Path) -> None:
 def test_panic_shares_with_the_verbs_what_a_command_line_needs_and_no_more(file: Path) -> None:
     shared = {name for name in _imports(file) if name.startswith("canceld.verbs")}
     assert shared <= {f"canceld.verbs.{name}" for name in ("exit_status", "output", "readable")}
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if _room(f) in ("cli", "panic", "verbs")], ids=_name)
+def test_what_verbs_print_goes_through_one_door(file: Path) -> None:
+    """It keeps foreign text from commanding a terminal, and a lost output from deciding an exit status."""
+    called = {ast.unparse(node.func) for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)}
+    assert "print" not in called

@@ -87,10 +87,14 @@ def endpoint_of(asked: argparse.Namespace, door: Door) -> str:
         # Late: reading TOML costs as much as the rest of the start, and most calls need none of it.
         from .readable import read_what_can_be
 
-        found = read_what_can_be(asked.config)
-        if found.missing:
-            raise UsageFault(found.remarks[0])
-        # A daemon that runs was started before somebody broke the file: its sockets are where they were.
+        found = getattr(asked, "configuration", None)
+        if found is None:
+            found = asked.configuration = read_what_can_be(asked.config)
+            if found.missing:
+                raise UsageFault(found.remarks[0])
+            # A daemon that runs was started before somebody broke the file: its sockets are where they were.
+            for remark in found.remarks:
+                complain(remark)
         return str(getattr(found.settings.gateway, door))
     return _DEFAULTS[door]
 

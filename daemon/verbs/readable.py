@@ -159,7 +159,7 @@ def _section(field: FieldInfo, table: Any, remarks: list[str]) -> Any:
         whole_fault = str(error)
     if not isinstance(table, dict) or not isinstance(field.type, type):
         remarks.append(f"{field.name}: {whole_fault}; its default is used")
-        return field.default
+        return getattr(Settings(), field.name)
     good: dict[str, Any] = {}
     for key, value in table.items():
         try:
