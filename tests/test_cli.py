@@ -450,6 +450,34 @@ def test_a_silent_daemon_is_status_3_and_the_fate_is_called_unknown(
     assert "unknown" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("answers", ["never", "absent"])
+def test_a_kill_that_no_daemon_answers_ends_with_what_to_type(
+    path: Path, answers: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ask, "CONNECT_TIMEOUT_MS", 100)
+    end = ("--deadline-ms", "100", "--endpoint", f"ipc://{path}")
+    if answers == "never":
+        with StubDaemon(path, lambda _: []):
+            assert canceld("kill", "--reason", "it's on fire", *end) == 3
+    else:
+        assert canceld("kill", "--reason", "it's on fire", *end) == 3
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines()[-1].endswith(
+        """type: canceld panic --config /etc/canceld/canceld.toml --reason 'it'"'"'s on fire'"""
+    )
+
+
+def test_a_daemon_that_is_stricter_with_reasons_is_asked_again_without_one(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    no = {"type": "refused", "outcome": "refused", "reason": "invalid", "detail": "reason: at most 512 characters"}
+    with answering(path, no, {"type": "killed", "latched": True, "venues": {}}) as daemon:
+        assert canceld("kill", "--reason", "x" * 5000, "--endpoint", daemon.endpoint) == 0
+    assert [command["reason"] for command in daemon.received] == ["x" * 4096, "none given"]
+    assert "killing without the reason" in capsys.readouterr().err
+
+
 # -------------------------------------------------------------------- whole processes
 
 
