@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from ..client import Client
-from ..contract.plain_text import as_typed
+from ..contract.plain_text import as_typed, plain
 from .exit_status import DONE, NOT_DONE
 from .output import at_terminal, complain, say, say_json, say_residual
 
@@ -32,7 +32,7 @@ def rearm(asked: argparse.Namespace, client: Client) -> int:
     if not reason:
         complain("not re-armed: a reason is needed for the record")
         return NOT_DONE
-    if input(f"Type {result.code} to re-arm: ").strip() != result.code:
+    if input(f"Type {plain(result.code)} to re-arm: ").strip() != result.code:
         complain("not re-armed: that was not the code")
         return NOT_DONE
     return _confirm(asked, client, result.code, reason)
