@@ -55,7 +55,7 @@ def main(config: str, reason: str, timeout_s: int, as_json: bool) -> int:
     dialler = Dialler(settings.tls.ca_file)
     reports = {venue: Report() for venue in venues}
     routes = Routes(settings, keys, dialler, nonces, reports)
-    sweeps = [threads.start(partial(_sweep, routes, venue, reports[venue], by_s), venue) for venue in venues]
+    sweeps = {venue: threads.start(partial(_sweep, routes, venue, reports[venue], by_s), venue) for venue in venues}
     latching = Latching(state, as_typed(reason) or NO_REASON)
     keeping = threads.start(partial(_keep, latching, nonces), "state")
     # While the connections are being made: they all will ask for it.
@@ -64,12 +64,15 @@ def main(config: str, reason: str, timeout_s: int, as_json: bool) -> int:
         complain(remark)
     if not as_json:
         say(f"cancelling everything at {', '.join(venues)}; at most {timeout_s} s")
-    threads.wait_for(sweeps, by_s + GRACE_S)
+    # Who waits for his turn waits for the Spot key alone.
+    under_spot_key = ("spot", "futures") if settings.futures.uws_url else ("spot",)
+    threads.wait_for([sweep for venue, sweep in sweeps.items() if venue in under_spot_key], by_s + GRACE_S)
+    nonces.end_turn()
+    threads.wait_for(sweeps.values(), by_s + GRACE_S)
     disk_by_s = time.monotonic() + DISK_TIMEOUT_S
     if threads.wait_for([keeping], disk_by_s):
         # Not beside it: two writers of one file would share the unfinished one.
         threads.wait_for([threads.start(nonces.store, "nonce mark")], disk_by_s)
-    nonces.end_turn()
     exit_status = exit_status_of(reports)
     verdict = verdict_of(settings, latching, nonces, dialler, reports, keys.remarks)
     if as_json:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from canceld.engine.latch import parse_latch
-from tests.processes.stage import ROOT, Exchange, toml
+from tests.processes.stage import ROOT, Exchange, toml, until
 
 VENUES = ("spot", "prime", "futures")
 EMPTY: dict[str, list[str]] = {venue: [] for venue in VENUES}
@@ -182,21 +182,39 @@ def test_the_exit_status_tells_of_the_venues_and_not_of_the_output(
 # -------------------------------------------------------------------- side by side
 
 
-def test_two_operators_at_once_have_no_nonce_refused(place: Callable[..., Path], market: Exchange) -> None:
+AT_THE_READY = """
+import sys
+from canceld import cli
+from canceld.panic import verb
+print("ready", flush=True)
+sys.stdin.read()
+sys.exit(cli.main(sys.argv[1:]))
+"""
+"""A panic that has been loaded and begins when its standard input ends."""
+
+
+def test_a_second_operator_has_no_nonce_refused_by_the_first(place: Callable[..., Path], market: Exchange) -> None:
+    """The venue takes its time with the first one's cancel; meanwhile somebody else presses, too."""
     config = place()
     seen = len(market.log())
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-m", "canceld", "panic", "--config", str(config), "--reason", f"hand {number}"],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-        )
-        for number in range(2)
-    ]
-    assert [one.wait(PATIENCE_S) for one in running] == [0, 0]
+    market.inject({"kind": "rest_delay", "match": "CancelAll", "seconds": 0.4, "times": 1})
+
+    def load(name: str) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-c", AT_THE_READY, "panic", "--config", str(config), "--reason", name]
+        made = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert made.stdout is not None
+        assert made.stdout.readline() == b"ready\n"
+        return made
+
+    first, second = load("first"), load("second")
+    assert first.stdin is not None
+    first.stdin.close()
+    until(lambda: "CancelAll" in {one["operation"] for one in market.log()[seen:]}, PATIENCE_S, "it has begun")
+    assert second.stdin is not None
+    second.stdin.close()
+    assert [one.wait(PATIENCE_S) for one in (first, second)] == [0, 0]
     assert market.book() == EMPTY
-    asked = [one["body"] for one in market.log()[seen:] if one["route"] == "spot_rest"]
-    nonces = [int(body["nonce"]) for body in asked]
+    nonces = [int(one["body"]["nonce"]) for one in market.log()[seen:] if one["route"] == "spot_rest"]
     assert len(nonces) == 2 * 3
     assert nonces == sorted(nonces)
 
