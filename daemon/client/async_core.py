@@ -106,6 +106,10 @@ class AsyncClient(ABC):
     def _rouse(self) -> None:
         """A reply is there whose signal a send has taken away: have the reader look."""
 
+    @abstractmethod
+    def _see_to_it_in(self, seconds: float) -> None:
+        """Have `_see_to_it` called in so many seconds, or earlier."""
+
     async def _ask(self, request: Request[T]) -> T:
         try:
             await self._converse((request,))
@@ -163,13 +167,22 @@ class AsyncClient(ABC):
             payload = self._link.receive()
             if payload is None:
                 break
-            self._requests.take(payload)
+            self._requests.take(payload, monotonic_ns())
         # The edge also comes when a connection is there again.
         self._send_unsent()
+        self._plan()
         return self._link.has_frame()
 
-    def _look_for_a_loss(self) -> None:
-        """Send what waited for a connection, and ask again what was under way when one was lost."""
+    def _plan(self) -> None:
+        """Have the next refused command sent again when its pause is over."""
+        due_ns = self._requests.due_ns
+        if due_ns is not None:
+            self._see_to_it_in(max(0, due_ns - monotonic_ns()) / 1e9)
+
+    def _see_to_it(self) -> None:
+        """Send what waited for a connection or for the end of its pause, and what was under way when one was lost."""
         if self._link.came_back():
             self._unsent.update((request.id, request) for request in self._requests.lost())
+        self._unsent.update((request.id, request) for request in self._requests.due(monotonic_ns()))
         self._send_unsent()
+        self._plan()

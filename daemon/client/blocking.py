@@ -38,7 +38,9 @@ class Client:
     """One connection to the daemon, kept and reused. One thread at a time; after a fork make a new one.
 
     Every call ends within its deadline plus `margin_ms` (and one slice of 50 ms). A daemon that does not answer raises
-    DaemonUnreachable; a daemon that is restarted meanwhile is asked again with the same id, except for a userref.
+    DaemonUnreachable; a daemon that is restarted meanwhile is asked again with the same id, except for a userref. One
+    that refuses because it is stopping, or has no route to the venue, is asked again after growing pauses until the
+    deadline; the last refusal is the answer then.
 
     endpoint: the `gateway.commands` of the daemon's configuration, or `gateway.control` for an operator.
     deadline_ms: for calls that name none.
@@ -171,14 +173,15 @@ class Client:
                     else:
                         no_room = True
                 payload = link.receive_or_room() if no_room else link.receive_within()
+                now_ns = monotonic_ns()
                 if payload is not None:
-                    self._requests.take(payload)
+                    self._requests.take(payload, now_ns)
                     if not waiting:
                         return
                 elif link.came_back():
                     unsent = deque([*self._requests.lost(), *(one for one in unsent if one.sendings == 0)])
-                now_ns = monotonic_ns()
-                if now_ns >= give_up_ns or (now_ns >= connect_by_ns and requests[0].sendings == 0):
+                unsent.extend(self._requests.due(now_ns))
+                if now_ns >= give_up_ns or (now_ns >= connect_by_ns and not requests[0].reached):
                     return
         finally:
             self._one_thread.release()
