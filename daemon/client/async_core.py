@@ -7,9 +7,11 @@ from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from ..contract.commands import OrderRef, Until
 from ..contract.ids import CommandID, Venue
+from .async_events import AsyncEvents
 from .commands import Commands, named_after, results_of
-from .link import Link, fresh_prefix, monotonic_ns
-from .requests import DaemonUnreachable, Request, Requests
+from .events import check_topics
+from .link import EventLink, Link, fresh_prefix, monotonic_ns
+from .requests import DaemonUnreachable, Request, Requests, events_beside
 from .results import CancelResult
 
 DRAIN_LIMIT: Final = 64
@@ -93,6 +95,19 @@ class AsyncClient(ABC):
         if requests and not any(request.answered for request in requests):
             raise self._unreachable(None, sent=any(request.sent for request in requests))
         return results_of(venue, orders, requests)
+
+    def events(self, topics: Iterable[str] = (), *, endpoint: str | None = None) -> AsyncEvents:
+        """Listen to what the daemon tells everybody; see `Client.events`."""
+        link = EventLink(endpoint or events_beside(self._link.endpoint), check_topics(topics))
+        return AsyncEvents(link, self._readable, self._checkpoint)
+
+    @abstractmethod
+    async def _readable(self, descriptor: int) -> None:
+        """Return when the descriptor can be read, or after RESCUE_S."""
+
+    @abstractmethod
+    async def _checkpoint(self) -> None:
+        """Let other tasks run."""
 
     @abstractmethod
     def _event(self) -> Event:

@@ -69,6 +69,17 @@ class AsyncioClient(AsyncClient):
         finally:
             keeper.cancel()
 
+    async def _readable(self, descriptor: int) -> None:
+        news = asyncio.Event()
+        self._loop.add_reader(descriptor, news.set)
+        try:
+            await self._wait(news, RESCUE_S)
+        finally:
+            self._loop.remove_reader(descriptor)
+
+    async def _checkpoint(self) -> None:
+        await asyncio.sleep(0)
+
     def _event(self) -> asyncio.Event:
         return asyncio.Event()
 

@@ -84,6 +84,13 @@ class TrioClient(AsyncClient):
         if failed is not None:
             raise failed
 
+    async def _readable(self, descriptor: int) -> None:
+        with trio.move_on_after(RESCUE_S):
+            await trio.lowlevel.wait_readable(descriptor)
+
+    async def _checkpoint(self) -> None:
+        await trio.lowlevel.checkpoint()
+
     def _event(self) -> trio.Event:
         return trio.Event()
 

@@ -8,10 +8,21 @@ from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
 from ..contract.commands import LeaseScope, OrderRef, Until
 from ..contract.ids import CommandID, Venue
+from .blocking_events import Events
 from .blocking_lease import HeldLease
 from .commands import Commands, named_after, results_of
-from .link import Link, fresh_prefix, monotonic_ns
-from .requests import COMMANDS_ENDPOINT, DEADLINE_MS, MARGIN_MS, NS_PER_MS, DaemonUnreachable, Request, Requests
+from .events import check_topics
+from .link import EventLink, Link, fresh_prefix, monotonic_ns
+from .requests import (
+    COMMANDS_ENDPOINT,
+    DEADLINE_MS,
+    MARGIN_MS,
+    NS_PER_MS,
+    DaemonUnreachable,
+    Request,
+    Requests,
+    events_beside,
+)
 from .results import CancelResult
 
 SLICE_MS: Final = 50
@@ -137,6 +148,14 @@ class Client:
         return HeldLease(
             Client(self._link.endpoint), strategy, ttl_ms, on_expiry=on_expiry, scope=scope, pulse_ms=pulse_ms
         )
+
+    def events(self, topics: Iterable[str] = (), *, endpoint: str | None = None) -> Events:
+        """Listen to what the daemon tells everybody: all of it, or these topics (`late.spot`, `late`, `kill`, `alert`).
+
+        A connection of its own, from now on; what happened before is not told. endpoint: the `gateway.events` of the
+        daemon's configuration; by default `events.sock` beside this client's own socket. Raises ValueError.
+        """
+        return Events(EventLink(endpoint or events_beside(self._link.endpoint), check_topics(topics)))
 
     def _ask(self, request: Request[T]) -> T:
         try:

@@ -15,6 +15,9 @@ COMMANDS_ENDPOINT: Final = "ipc:///run/canceld/commands.sock"
 CONTROL_ENDPOINT: Final = "ipc:///run/canceld/control.sock"
 """Where operators find it: the only socket that re-arms."""
 
+EVENTS_ENDPOINT: Final = "ipc:///run/canceld/events.sock"
+"""Where whoever wants to hear of everything finds it."""
+
 DEADLINE_MS: Final = 2000
 """The daemon's own default. It is always sent, so that both sides measure one deadline."""
 
@@ -40,6 +43,14 @@ PASSING: Final = ("draining", "no_route")
 NS_PER_MS: Final = 1_000_000
 
 T = TypeVar("T")
+
+
+def events_beside(endpoint: str) -> str:
+    """The event socket that lies beside another socket of the daemon, by its usual name. Raises ValueError."""
+    directory, slash, _ = endpoint.rpartition("/")
+    if not endpoint.startswith("ipc://") or not slash:
+        raise ValueError(f"no event socket lies beside {endpoint}: name it with `endpoint`")
+    return f"{directory}/{EVENTS_ENDPOINT.rpartition('/')[2]}"
 
 
 class DaemonUnreachable(Exception):
