@@ -10,7 +10,7 @@ from ..contract.ids import CommandID, Venue
 from .async_events import AsyncEvents
 from .commands import Commands, named_after, results_of
 from .events import check_topics
-from .link import EventLink, Link, fresh_prefix, monotonic_ns
+from .link import EventLink, Link, fresh_prefix, monotonic_ns, why_absent
 from .requests import DaemonUnreachable, Request, Requests, events_beside
 from .results import CancelResult
 
@@ -135,7 +135,9 @@ class AsyncClient(ABC):
         return request.result()
 
     def _unreachable(self, id: CommandID | None, *, sent: bool) -> DaemonUnreachable:
-        return DaemonUnreachable(self._link.endpoint, id, sent=sent, unreadable=self._requests.unreadable)
+        endpoint = self._link.endpoint
+        why = "" if sent else why_absent(endpoint)
+        return DaemonUnreachable(endpoint, id, sent=sent, unreadable=self._requests.unreadable, why=why)
 
     async def _converse(self, requests: Sequence[Request[Any]]) -> None:
         """Send the commands, which share one deadline, and wait until all are answered or it is over."""

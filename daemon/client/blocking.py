@@ -12,7 +12,7 @@ from .blocking_events import Events
 from .blocking_lease import HeldLease
 from .commands import Commands, named_after, results_of
 from .events import check_topics
-from .link import EventLink, Link, fresh_prefix, monotonic_ns
+from .link import EventLink, Link, fresh_prefix, monotonic_ns, why_absent
 from .requests import (
     COMMANDS_ENDPOINT,
     DEADLINE_MS,
@@ -167,7 +167,9 @@ class Client:
         return request.result()
 
     def _unreachable(self, id: CommandID | None, *, sent: bool) -> DaemonUnreachable:
-        return DaemonUnreachable(self._link.endpoint, id, sent=sent, unreadable=self._requests.unreadable)
+        endpoint = self._link.endpoint
+        why = "" if sent else why_absent(endpoint)
+        return DaemonUnreachable(endpoint, id, sent=sent, unreadable=self._requests.unreadable, why=why)
 
     def _converse(self, requests: Sequence[Request[Any]]) -> None:
         """Send the commands, which share one deadline, and take replies until all are here or it is over."""

@@ -1,6 +1,9 @@
 """One DEALER towards the daemon, the clock and the process id: everything of the client that touches the machine."""
 
+import errno
 import os
+import socket
+import stat
 import struct
 import time
 from collections.abc import Iterable
@@ -27,6 +30,38 @@ def monotonic_ns() -> int:
 def fresh_prefix() -> str:
     """A prefix for command ids that no other client has."""
     return os.urandom(PREFIX_BYTES).hex()
+
+
+def why_absent(endpoint: str) -> str:
+    """Why no connection stands, as the kernel tells who tries it now; empty where it does not tell."""
+    path = endpoint.removeprefix("ipc://")
+    if path == endpoint:
+        return ""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            fault = probe.connect_ex(path)
+        except OSError:
+            return ""
+    match fault:
+        case errno.ENOENT:
+            return "there is no such socket file: is it running, and is this its endpoint?"
+        case errno.EACCES:
+            return f"this user may not open it: {_who_may(path)}"
+        case errno.ECONNREFUSED:
+            return "the socket file is there, but nobody answers at it: it has ended"
+        case 0 | errno.EAGAIN:
+            return "a process listens there, but nobody answers at it"
+        case _:
+            return os.strerror(fault)
+
+
+def _who_may(path: str) -> str:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return f"the directory {os.path.dirname(path)} is closed to it"
+    return f"the socket file has mode {stat.S_IMODE(found.st_mode):04o}, owner {found.st_uid}, group {found.st_gid}"
 
 
 class EventLink:

@@ -60,21 +60,25 @@ class DaemonUnreachable(Exception):
     its stored answer, or joins the cancel that is in flight, and sends nothing twice.
 
     id: of the command; None where several were asked at once.
+    why: for people, why no connection stands; empty where one did.
     sent: False when the command never left this process, since no daemon was connected. True: its fate is unknown.
     """
 
-    def __init__(self, endpoint: str, id: CommandID | None, *, sent: bool, unreadable: int = 0) -> None:
+    def __init__(
+        self, endpoint: str, id: CommandID | None, *, sent: bool, unreadable: int = 0, why: str = ""
+    ) -> None:
         what = "the commands" if id is None else f"command {id!r}"
         if sent:
             text = f"no answer from {endpoint}: what became of {what} is unknown; asking again with the same id is safe"
         else:
-            text = f"no daemon at {endpoint}: {what} never left this process"
+            text = f"no daemon at {endpoint}: {what} never left this process{why and '; '}{why}"
         if unreadable:
             text += f" ({unreadable} unreadable answers)"
         super().__init__(text)
         self.endpoint = endpoint
         self.id = id
         self.sent = sent
+        self.why = why
 
 
 class Request(Generic[T]):

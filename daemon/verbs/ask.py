@@ -4,7 +4,6 @@ Nothing here may import trio or structlog: an operator who kills waits for this 
 """
 
 import argparse
-import os
 from collections.abc import Callable
 from typing import Final, Literal
 
@@ -42,7 +41,7 @@ def run(verb: Callable[[argparse.Namespace, Client], int], door: Door, asked: ar
         with client:
             return verb(asked, client)
     except DaemonUnreachable as error:
-        complain(f"{error}{_why_absent(endpoint)}" if not error.sent else str(error))
+        complain(str(error))
         return UNREACHABLE
     except CommandRefused as error:
         if asked.json:
@@ -67,14 +66,3 @@ def endpoint_of(asked: argparse.Namespace, door: Door) -> str:
             raise UsageFault(str(error)) from None
         return str(getattr(gateway, door))
     return _DEFAULTS[door]
-
-
-def _why_absent(endpoint: str) -> str:
-    path = endpoint.removeprefix("ipc://")
-    if path == endpoint:
-        return ""
-    if not os.path.exists(path):
-        return "; there is no such socket file, is it running?"
-    if not os.access(path, os.W_OK):
-        return "; this user may not write to the socket file, see its group"
-    return "; the socket file is there, but nobody answers at it"
