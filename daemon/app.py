@@ -17,7 +17,7 @@ from . import __version__
 from .credentials import BadCredentials, Credentials, Secret
 from .desks import Desks
 from .settings import DRAIN_ON_STOP_S, BadSettings, Settings
-from .tasks import watchdog
+from .tasks import keep_warm, watchdog
 from .tasks.canary import Canary
 from .tasks.events import Events
 from .tasks.gateway import Gateway
@@ -216,6 +216,10 @@ class Daemon:
                     await front.start(self.recovery.run, name="recovery")
                     front.start_soon(self.gateway.run, name="gateway")
                     front.start_soon(self.leasing.run, name="leases")
+                    every_ms = self.settings.gateway.keep_warm_ms
+                    if every_ms and self.world.real_time:
+                        walk = keep_warm.Walk(self.world, self.kill, self.leasing)
+                        front.start_soon(keep_warm.run, walk, every_ms, self._took_ns, name="keep warm")
                     if "spot" in self.desks and self.settings.spot.canary_s:
                         canary = Canary(
                             self.desks["spot"].dispatcher, self.world.clock, self.world.entropy, self.events
@@ -303,6 +307,10 @@ class Daemon:
         else:
             log.info("new clients are let in again")
             self.events.clear(what)
+
+    def _took_ns(self) -> int:
+        """When the last cancel came."""
+        return self.gateway.admission.admitted_ns
 
     def _door_news(self, news: DoorNews) -> None:
         """Somebody removed, replaced or changed a socket's file.

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from functools import partial
 from typing import Final
@@ -12,9 +13,11 @@ from .app import Daemon, StartFailed
 from .credentials import BadCredentials, Credentials, Secret, load
 from .logs import configure
 from .settings import BadSettings, Settings, read
+from .tasks.latch_file import TRIGGER_FILE
+from .transport import early
 from .transport.clock import Clock
 from .transport.descriptors import count_descriptors
-from .transport.disk import Directory
+from .transport.disk import Directory, DiskFailed
 from .transport.entropy import Entropy
 from .transport.logsink import LogSink
 from .transport.network import Network
@@ -42,11 +45,20 @@ def real_world(settings: Settings) -> World:
         bus=Bus(),
         directory=Directory,
         descriptors=count_descriptors,
+        real_time=True,
     )
 
 
 def main(path: str) -> int:
     """`canceld run`: until stopped. Exit status 0 after a clean stop, 2 when it cannot start."""
+    try:
+        return _run(path)
+    finally:
+        if signal.SIGUSR1 in early.kept():
+            _hand_on_kill(path)
+
+
+def _run(path: str) -> int:
     environ = os.environ
     try:
         settings = read(path)
@@ -90,6 +102,18 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 1000)
+
+
+def _hand_on_kill(path: str) -> None:
+    """SIGUSR1 came and no daemon was there to heed it, or one that was about to end: the next start is to."""
+    try:
+        state = read(path).state.dir
+        Directory(state).replace_now(TRIGGER_FILE, b"SIGUSR1 while no daemon could heed it")
+    except (BadSettings, DiskFailed) as error:
+        told = f"nothing was latched ({error}); orders rest: run canceld panic --config {path}"
+    else:
+        told = f"it waits in {state}/{TRIGGER_FILE} for the next start; orders rest: run canceld panic --config {path}"
+    print(f"canceld: SIGUSR1 asked for a kill and no daemon heeded it: {told}", file=sys.stderr)
 
 
 def _secrets(credentials: Credentials) -> list[Secret[str] | Secret[bytes]]:

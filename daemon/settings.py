@@ -74,6 +74,8 @@ class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mode: Mode = 0o660
     control_mode: Mode = 0o600
     deadline_ms: Milliseconds = 2000
+    keep_warm_ms: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1
+    """How often a cancel's way is walked while nobody cancels, so that it stays in the caches; 0: never."""
 
 
 class Spot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

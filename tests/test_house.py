@@ -79,6 +79,10 @@ def _circle(graph: dict[Path, set[Path]]) -> list[str]:
     while ground := [file for file, below in left.items() if not below & left.keys()]:
         for file in ground:
             del left[file]
+    # What imports them from above stands in no circle itself.
+    while roof := left.keys() - {below for file in left for below in left[file]}:
+        for file in roof:
+            del left[file]
     return sorted(map(_name, left))
 
 

@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "venue_table": {"contract", "venues"},
     "desks": {"contract", "engine", "venues", "transport", "tasks", "venue_table", *PLAIN},
     "app": {"contract", "desks", "engine", "transport", "tasks", "version", *PLAIN},
-    "process": {"app", "logs", "transport", *PLAIN},
+    "process": {"app", "logs", "tasks", "transport", *PLAIN},
     "checks": {"contract", "engine", "venues", "transport", "tasks", *PLAIN},
     # The journal is read with the engine's own reader, and from the disk; no other verb needs those two rooms.
     "verbs": {"client", "contract", "engine", "report", "transport", "version", *PLAIN},
@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": {"client", "contract"},
     "panic": {"contract", "engine", "transport", "venues", "verbs", *PLAIN},
     "cli": {"checks", "demo", "panic", "process", "settings", "sim", "verbs", "version"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "transport"},
     "version": set(),
 }
 

@@ -142,9 +142,9 @@ def test_the_daemon_outlives_strategies_when_memory_runs_out(unit: dict[str, str
 
 # Settings in which the two services differ, each for a reason given in its file.
 OWN = {
-    "Description", "ExecStart", "ExecReload", "Type", "NotifyAccess", "Wants", "After", "TimeoutStartSec",
-    "TimeoutStopSec", "WatchdogSec", "Restart", "RestartSec", "RestartPreventExitStatus", "RuntimeDirectory",
-    "RuntimeDirectoryMode", "OOMScoreAdjust", "MemoryMax", "TasksMax", "LimitNOFILE", "WantedBy",
+    "Description", "ExecStart", "ExecReload", "ExecStopPost", "Type", "NotifyAccess", "Wants", "After",
+    "TimeoutStartSec", "TimeoutStopSec", "WatchdogSec", "Restart", "RestartSec", "RestartPreventExitStatus",
+    "RuntimeDirectory", "RuntimeDirectoryMode", "OOMScoreAdjust", "MemoryMax", "TasksMax", "LimitNOFILE", "WantedBy",
 }  # fmt: skip
 
 

@@ -58,6 +58,8 @@ class Futures:
                     socket.send_now(futures_feed.subscribe_frame(self._keys, text))
                 case SubscriptionLost():
                     lost.append(evidence)
+                case _:
+                    pass
             return not wanted or bool(lost)
 
         def read(frame: str | bytes) -> Sequence[Evidence]:

@@ -79,6 +79,8 @@ class PrimeRoute:
                     refused[reqid] = evidence
                 case Pong(reqid=reqid):
                     answered.add(reqid)
+                case _:
+                    pass
             return ping in answered | refused.keys() and bool(permissions or user in refused)
 
         await self._hear(socket, enough, ADMIT_TIMEOUT_S)

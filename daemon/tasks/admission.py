@@ -90,11 +90,12 @@ class Admission:
         self._successor = successor
         self._leasing = leasing
         self._deadline_ns = deadline_ms * MS
-        self._admitted_ns = -COMPANY_NS
+        self.admitted_ns = -COMPANY_NS
+        """When the last command that cancels was let ahead, on the monotonic clock."""
 
     def has_company(self, now_ns: int) -> bool:
         """Whether others cancel these days, so that whoever sends other work has to share our time."""
-        return now_ns - self._admitted_ns < COMPANY_NS and not self.draining
+        return now_ns - self.admitted_ns < COMPANY_NS and not self.draining
 
     # ---------------------------------------------------------------- from the sockets
 
@@ -288,7 +289,7 @@ class Admission:
             self._refuse_admission(asked, target, "overloaded", f"{IN_FLIGHT_LIMIT} commands are in flight")
         else:
             self._replies.owe(asked, now_ns)
-            self._admitted_ns = now_ns
+            self.admitted_ns = now_ns
             return deadline_ns
         return None
 

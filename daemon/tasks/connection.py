@@ -5,6 +5,7 @@ What being admitted takes and what is heard differs from venue to venue: session
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import Any, Final
 
@@ -93,6 +94,7 @@ class Connection:
         self._clock = parts.world.clock
         self._note = parts.events.note
         self._backoff = Backoff()
+        self._stream_refused = False
         self._dialled: WebSocket | None = None
         self._socket: WebSocket | None = None
         self._asked_ns = 0
@@ -158,6 +160,11 @@ class Connection:
         """Whether it was admitted and is up."""
         return self.state is State.LIVE
 
+    def _refuse_stream(self, socket: WebSocket, why: str) -> None:
+        """The venue refused or ended the order stream: without it the connection is of no use."""
+        self._stream_refused = True
+        socket.abandon(why)
+
     def redial(self, why: str) -> None:
         """Give this connection up, also one that is not admitted yet, and dial again."""
         if self._dialled is not None:
@@ -169,6 +176,12 @@ class Connection:
         if self._pausing is not None:
             # Whoever was turned away for minutes is not to wait them out with a key that is good.
             self._pausing.deadline = min(self._pausing.deadline, self._renew_at)
+
+    def hurry(self) -> None:
+        """Dial now instead of waiting out a pause, and pause briefly from here on: a kill was pulled."""
+        self._backoff.forgive()
+        if self._pausing is not None:
+            self._pausing.deadline = trio.current_time()
 
     def status(self) -> dict[str, Any]:
         """This connection for the `status` reply."""
@@ -217,22 +230,27 @@ class Connection:
                 self._parts.world.entropy.uniform(0.0, 1.0),
                 mode=self._parts.dispatcher.mode,
                 cause=cause,
+                pressing=self._parts.dispatcher.pressing,
+                refused=self._stream_refused,
             )
             with trio.move_on_after(delay_s) as self._pausing:
                 await trio.sleep_forever()
             self._pausing = None
 
     async def _wait_for_budget(self) -> None:
-        while wait_ns := self._parts.budget.take(self._clock.monotonic_ns()):
+        while wait_ns := self._parts.budget.take(self._clock.monotonic_ns(), pressing=self._parts.dispatcher.pressing):
             self.tried.set()
             self._parts.events.alert(
                 "warning", f"{self.name} waits: the connection budget of this address is spent", "look for a drop loop"
             )
-            await trio.sleep(wait_ns / 1e9)
+            with trio.move_on_after(wait_ns / 1e9) as self._pausing:
+                await trio.sleep_forever()
+            self._pausing = None
 
     async def _live_once(self) -> None:
         """One life. Raises how it ended: DialFailed, SessionEnded, TokenFailed or NotAdmitted."""
         address = self._parts.address
+        self._stream_refused = False
         self._step(Input.DIAL)
         wire = await self._parts.world.dial(address.host, address.port)
         self._asked_ns = self._clock.boottime_ns()
@@ -305,16 +323,17 @@ class Connection:
     async def _read(self, socket: WebSocket) -> SessionEnded:
         """Read until the session ends; what was in flight moves on before this returns."""
 
-        def take(messages: Sequence[str | bytes]) -> None:
-            evidence = self._decode(messages)
-            self._record_heard(messages, evidence)
-            self._take(socket, evidence)
-
         try:
-            await socket.deliver(take)
+            await socket.deliver(partial(self._take_in, socket))
         except SessionEnded as ended:
             self._drop()
             return ended
+
+    def _take_in(self, socket: WebSocket, messages: Sequence[str | bytes]) -> None:
+        """What one read brought."""
+        evidence = self._decode(messages)
+        self._record_heard(messages, evidence)
+        self._take(socket, evidence)
 
     def _take(self, socket: WebSocket, evidence: Sequence[Evidence]) -> None:
         """Everything read in one go: what concerns the connection here, the rest to the dispatcher."""

@@ -51,6 +51,10 @@ class SessionPort(Protocol):
         """Drop the connection and dial again."""
         ...
 
+    def hurry(self) -> None:
+        """Dial now instead of waiting out a pause."""
+        ...
+
 
 WriteBundles: TypeAlias = Callable[[Sequence[Bundle]], bool]
 """Writes one frame per bundle, all in one write. False when the session is over: the frames may have left."""
@@ -105,6 +109,8 @@ class Hand:
         self._tell_end: Callable[[Row], None] = _nobody
         self._no_feed = f"{venue} has no live order feed"
         self.beats = 0
+        self.pulls = 0
+        """How often a kill was pulled here."""
 
     def attach(self, lane: Lane, session: SessionPort) -> None:
         """Make a session known under its lane."""
@@ -129,6 +135,17 @@ class Hand:
         """Let somebody hear of every session and order from here on; None for nobody."""
         self._watcher = watcher
         self._pursuits.tells_opened = watcher is not None
+
+    @property
+    def pressing(self) -> bool:
+        """Whether the venue is under a kill: no pause but a kill's own then stands before it."""
+        return self._watcher is not None
+
+    def press(self) -> None:
+        """A kill was pulled, perhaps once more: whoever waits out a pause goes now."""
+        self.pulls += 1
+        for session in self._sessions.values():
+            session.hurry()
 
     def hear_ends(self, told: Callable[[Row], None]) -> None:
         """Let somebody hear of every order that ended, whoever ended it."""

@@ -81,9 +81,11 @@ class Front:
             now_ns=clock.monotonic_ns(),
         )
         dispatcher.watch(self)
+        dispatcher.press()
 
     def fire(self) -> None:
         """The kill was pulled again."""
+        self._dispatcher.press()
         self.sweep.fire(_known(self._dispatcher.resting), self._clock.monotonic_ns())
         self.perform()
 

@@ -10,12 +10,13 @@ from typing import Final
 
 import structlog
 import trio
+from msgspec.structs import replace
 
 from ..contract.evidence import Fault, RestAnswer, RestFailed
 from ..contract.ids import Venue
+from ..engine.gate import KEY_REFUSED, Gate
 from ..engine.journal import clipped
 from ..engine.nonces import Nonces
-from ..engine.reactions import RULES
 from ..engine.venue_clock import VenueClock
 from ..transport.https import AnswerLost, HttpConnection, NotSent, Response, date_ns
 from ..transport.world import World
@@ -33,8 +34,9 @@ deadline, and few enough for the venue's own limits."""
 CALL_TIMEOUT_S: Final = 2.5
 """From the request to its whole answer; above the slowest honest answers, below a patient caller's deadline."""
 
-STALE_TRIES: Final = 3
-"""Connections tried for one call when each turns out to have been closed while idle."""
+TRIES: Final = 4
+"""Connections tried for one call: when each turns out to have been closed while idle, and after a refusal that a second
+try may overcome."""
 
 
 class _Turn:
@@ -82,25 +84,27 @@ class Exchanges:
         self._venue_clock = venue_clock
         self._exclusive_s = exclusive_s
         self._turn = trio.Semaphore(self.turns, max_value=self.turns)
-        self._closed_until_ns = 0
-        self._closed_why = ""
+        self._gate = Gate()
 
-    async def exchange(self, choose: Callable[[], Plan | None], *, takes_turn: bool = True) -> RestAnswer | None:
+    async def exchange(self, choose: Callable[[], Plan | None], *, pressing: str | None = None) -> RestAnswer | None:
         """Take a turn, then do what `choose` says at that moment; None when it says that there is nothing to do.
 
-        A nonce that another one overtook is replaced once. Raises CallFailed.
+        A nonce that another one overtook is replaced once, and a key that is refused is shown once more on another
+        connection. pressing: the form of a kill's call, which waits for no turn and for no pause but its own. Raises
+        CallFailed.
         """
         plan: Plan | None = None
-        overtaken: RestFailed | None = None
+        refused: RestFailed | None = None
+        seen: set[Fault] = set()
         why = ""
-        for _ in range(STALE_TRIES):
+        for _ in range(TRIES):
             try:
-                self._raise_if_closed()
-                connection = await self._pool.take()
+                self._raise_if_shut(pressing)
+                connection = await self._pool.take(at_once=pressing is not None)
             except CallFailed as failed:
                 why = failed.why
                 break
-            turn = await self._take_turn(connection) if takes_turn else _Turn(None)
+            turn = await self._take_turn(connection) if pressing is None else _Turn(None)
             plan = plan or _chosen(choose, turn)
             if plan is None:
                 turn.end()
@@ -112,16 +116,16 @@ class Exchanges:
                 # The venue had closed it while it was idle. The next one may be open, or is dialled.
                 why = stale.detail
                 continue
-            if overtaken is None and self._is_overtaken(answer):
-                assert isinstance(answer, RestFailed)
-                overtaken = answer
+            if isinstance(answer, RestFailed) and self._tries_again(answer, seen, connection):
+                refused = answer
                 continue
-            self._heed(answer)
+            self._heed(answer, pressing)
             return answer
-        # Where the second try cannot be sent any more, the refusal of the first is the answer: a request did leave.
-        if overtaken is not None:
-            return overtaken
-        raise CallFailed(why, left=False)
+        if refused is None:
+            raise CallFailed(why, left=False)
+        # The second try cannot be sent any more: the refusal of the first is the answer, since a request did leave.
+        # What one connection alone was told of the key proves nothing against it.
+        return replace(refused, fault=Fault.UNAVAILABLE) if refused.fault in KEY_REFUSED else refused
 
     async def _take_turn(self, connection: HttpConnection) -> _Turn:
         """Wait for a turn; whoever gives up waiting for it leaves the connection to the next."""
@@ -142,13 +146,21 @@ class Exchanges:
             raise CallFailed(lost.detail, left=True) from None
         return decode(response.status, response.body)
 
-    def _is_overtaken(self, answer: RestAnswer) -> bool:
-        """Whether the venue has seen a later nonce; if so, the next ones are drawn ahead of that."""
-        if self._nonces is None or not isinstance(answer, RestFailed) or answer.fault is not Fault.STALE_NONCE:
-            return False
-        self._nonces.overtaken(self._world.clock.utc_ns())
-        log.warning("nonce overtaken", venue=self.venue, error=answer.error)
-        return True
+    def _tries_again(self, failed: RestFailed, seen: set[Fault], connection: HttpConnection) -> bool:
+        """Whether the same call is worth a second try. seen: the refusals that it had a second try for already."""
+        if failed.fault is Fault.STALE_NONCE and self._nonces is not None and failed.fault not in seen:
+            # The venue has seen a later one: the next ones are drawn ahead of that.
+            self._nonces.overtaken(self._world.clock.utc_ns())
+            log.warning("nonce overtaken", venue=self.venue, error=failed.error)
+            seen.add(failed.fault)
+            return True
+        if failed.fault in KEY_REFUSED and self._gate.doubts and not seen & KEY_REFUSED:
+            # One odd answer, perhaps of one machine of many. The next connection must be another one.
+            self._pool.discard(connection)
+            log.warning("key refused, tried on another connection", venue=self.venue, error=failed.error)
+            seen.add(failed.fault)
+            return True
+        return False
 
     async def _request(self, connection: HttpConnection, request: SignedRequest, turn: _Turn) -> Response:
         """One request in the turn that the caller took. Raises NotSent or AnswerLost."""
@@ -193,27 +205,31 @@ class Exchanges:
 
     @property
     def closed(self) -> str | None:
-        """After which refusal nothing is sent for a while; None when calls are made."""
-        return self._closed_why if self._world.clock.monotonic_ns() < self._closed_until_ns else None
+        """After which refusal no ordinary call is made for a while; None when calls are made."""
+        return self._gate.shut(self._world.clock.monotonic_ns())
 
     def reopen(self) -> None:
         """Another key is in use from here on: what the venue refused to the last one says nothing about it."""
-        self._closed_until_ns = 0
+        self._gate.reopen()
 
-    def _heed(self, answer: RestAnswer) -> None:
-        """After a refusal of the key itself nothing is sent for a while: repeating it leads to a lockout."""
-        if not isinstance(answer, RestFailed):
+    def pulled(self) -> None:
+        """A kill was pulled, perhaps once more: its calls wait for no pause that grew before."""
+        self._gate.pulled()
+
+    def _heed(self, answer: RestAnswer, pressing: str | None) -> None:
+        """After a refusal of the key itself ordinary calls stay away for a while: repeating it leads to a lockout."""
+        if not isinstance(answer, RestFailed) or answer.fault not in KEY_REFUSED:
+            self._gate.answered(answer, pressing)
             return
-        if answer.fault in (Fault.CREDENTIALS, Fault.LOCKOUT):
-            self._closed_until_ns = self._world.clock.monotonic_ns() + RULES[answer.fault].closes_ms * 1_000_000
-            self._closed_why = answer.error
-            self._events.alert(
-                "critical", f"{self.venue} REST refuses the key: {answer.error}", "check the key; sessions are kept"
-            )
+        self._gate.refused(answer, self._world.clock.monotonic_ns(), pressing)
+        self._events.alert(
+            "critical", f"{self.venue} REST refuses the key: {answer.error}", "check the key; sessions are kept"
+        )
 
-    def _raise_if_closed(self) -> None:
-        if self.closed is not None:
-            raise CallFailed(f"REST is left alone after: {self.closed}", left=False)
+    def _raise_if_shut(self, pressing: str | None) -> None:
+        why = self._gate.shut(self._world.clock.monotonic_ns(), pressing)
+        if why is not None:
+            raise CallFailed(f"REST is left alone after: {why}", left=False)
 
 
 def _chosen(choose: Callable[[], Plan | None], turn: _Turn) -> Plan | None:

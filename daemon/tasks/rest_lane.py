@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 import trio
 
-from ..contract.evidence import RestFailed, RestMode, RestTimer, RestToken, Window
+from ..contract.evidence import RestAnswer, RestFailed, RestMode, RestTimer, RestToken, Window
 from ..contract.ids import Venue
 from ..credentials import Secret
 from ..engine.budget import CallBudget
@@ -44,8 +44,9 @@ IDLE_LOOK_S: Final = 1.0
 
 MARK_LOOK_S: Final = 0.5
 
-URGENT: Final = 2
-"""Urgent calls that may be under way at once: a cancel-all and the look behind it."""
+URGENT: Final = 8
+"""Urgent calls that may be under way at once: a cancel-all and the look behind it, of as many rounds as a silent venue
+can hold up. What is asked anew each second must find somebody free, or the first answer would come to nobody."""
 
 
 class RestLane:
@@ -85,6 +86,7 @@ class RestLane:
         self._budget = budget
         self._work_there = trio.Event()
         self._urgent_there = trio.Event()
+        self._pulls = 0
 
     def told(self, ceiling: float | None) -> None:
         """The venue told the account's rate threshold, and with it the tier of this key."""
@@ -93,6 +95,9 @@ class RestLane:
     def wake(self) -> None:
         """There may be a call to make."""
         self._work_there.set()
+        if self._pulls != self._dispatcher.pulls:
+            self._pulls = self._dispatcher.pulls
+            self._exchanges.pulled()
         if self._dispatcher.wants_urgent:
             self._urgent_there.set()
 
@@ -152,6 +157,38 @@ class RestLane:
             while await self._work_once():
                 pass
 
+    async def _work_once(self) -> bool:
+        """Make the most important call; False when there is none."""
+        taken: list[Call] = []
+
+        def choose() -> Plan | None:
+            call = self._next_call()
+            if call is None:
+                return None
+            self._budget.called(call.form, len(call.targets), self._world.clock.monotonic_ns())
+            taken.append(call)
+            return self._dialect.plan(call)
+
+        if not self._dispatcher.wants_call:
+            return False
+        try:
+            answer = await self._exchanges.exchange(choose)
+        except CallFailed as failed:
+            # Nothing was chosen when not even a connection could be had: the call that wanted it has failed, unsent.
+            call = taken[0] if taken else self._next_call()
+            if call is None:
+                self._pool.last_error = failed.why
+                return False
+            self._failed(call, failed)
+            return True
+        if answer is None:
+            return False
+        self._answered(taken[0], answer)
+        return True
+
+    def _next_call(self) -> Call | None:
+        return self._dispatcher.next_call(queries=self._budget.spares_query(self._world.clock.monotonic_ns()))
+
     async def _work_urgent(self) -> None:
         """Make the calls that wait for nothing.
 
@@ -161,51 +198,37 @@ class RestLane:
             with trio.move_on_after(IDLE_LOOK_S):
                 await self._urgent_there.wait()
             self._urgent_there = trio.Event()
-            while self._dispatcher.wants_urgent:
-                await self._work_once(urgent=True)
+            while (call := self._dispatcher.next_urgent()) is not None:
+                await self._press(call)
 
-    async def _work_once(self, *, urgent: bool = False) -> bool:
-        """Make the most important call; False when there is none."""
-        taken: list[Call] = []
-
-        def choose() -> Plan | None:
-            call = self._next(urgent)
-            if call is None:
-                return None
+    async def _press(self, call: Call) -> None:
+        def choose() -> Plan:
             self._budget.called(call.form, len(call.targets), self._world.clock.monotonic_ns())
-            taken.append(call)
             return self._dialect.plan(call)
 
-        if not urgent and not self._dispatcher.wants_call:
-            return False
         try:
-            answer = await self._exchanges.exchange(choose, takes_turn=not urgent)
+            answer = await self._exchanges.exchange(choose, pressing=call.form)
         except CallFailed as failed:
-            self._pool.last_error = failed.why
-            # Nothing was chosen when not even a connection could be had: the call that wanted it has failed, unsent.
-            call = taken[0] if taken else self._next(urgent)
-            if call is None:
-                return False
-            log.warning("REST call failed", venue=self.venue, form=call.form, left=failed.left, why=failed.why)
-            self._dispatcher.call_failed(call, failed.left, failed.why)
-            return True
-        if answer is None:
-            return False
+            self._failed(call, failed)
+            return
+        assert answer is not None
+        self._answered(call, answer)
+
+    def _failed(self, call: Call, failed: CallFailed) -> None:
+        self._pool.last_error = failed.why
+        log.warning("REST call failed", venue=self.venue, form=call.form, left=failed.left, why=failed.why)
+        self._dispatcher.call_failed(call, failed.left, failed.why)
+
+    def _answered(self, call: Call, answer: RestAnswer) -> None:
         if isinstance(answer, RestFailed):
-            log.info("REST refused", venue=self.venue, form=taken[0].form, fault=answer.fault.name, error=answer.error)
-        self._dispatcher.call_answered(taken[0], answer)
-        return True
+            log.info("REST refused", venue=self.venue, form=call.form, fault=answer.fault.name, error=answer.error)
+        self._dispatcher.call_answered(call, answer)
 
-    def _next(self, urgent: bool) -> Call | None:
-        if urgent:
-            return self._dispatcher.next_urgent()
-        return self._dispatcher.next_call(queries=self._budget.spares_query(self._world.clock.monotonic_ns()))
-
-    async def fetch_token(self) -> tuple[Secret[str], float]:
-        """A fresh WebSocket token and its validity in seconds. Raises TokenFailed."""
+    async def fetch_token(self, *, pressing: bool = False) -> tuple[Secret[str], float]:
+        """A fresh WebSocket token and its validity in seconds. pressing: for a kill. Raises TokenFailed."""
         self._budget.called("token", 0, self._world.clock.monotonic_ns())
         try:
-            answer = await self._exchanges.exchange(self._dialect.token)
+            answer = await self._exchanges.exchange(self._dialect.token, pressing="token" if pressing else None)
         except CallFailed as failed:
             raise TokenFailed(failed.why) from None
         if isinstance(answer, RestToken):

@@ -63,18 +63,23 @@ class Pool:
         """Whether a connection could be had as far as is known."""
         return bool(self._idle) or not self._dial_fault
 
-    async def take(self) -> HttpConnection:
-        """A warm connection, else a new one. Raises CallFailed."""
+    async def take(self, *, at_once: bool = False) -> HttpConnection:
+        """A warm connection, else a new one. at_once: also right after a dial that failed. Raises CallFailed."""
         while self._idle:
             connection, _ = self._idle.pop()
             if connection.is_open:
                 return connection
             await connection.aclose()
-        return await self._dial()
+        return await self._dial(at_once=at_once)
 
     def give_back(self, connection: HttpConnection) -> None:
         """It is open, and nobody uses it any more."""
         self._idle.append((connection, trio.current_time()))
+
+    def discard(self, connection: HttpConnection) -> None:
+        """Use this one no more, idle or not."""
+        self._idle = [(one, since) for one, since in self._idle if one is not connection]
+        self.drop(connection)
 
     def drop(self, connection: HttpConnection) -> None:
         """Nobody uses it any more, or should."""
@@ -85,8 +90,8 @@ class Pool:
         self._distrusted += [connection for connection, _ in self._idle]
         self._idle.clear()
 
-    async def _dial(self) -> HttpConnection:
-        if trio.current_time() - self._dial_failed_at < DIAL_PAUSE_S:
+    async def _dial(self, *, at_once: bool = False) -> HttpConnection:
+        if trio.current_time() - self._dial_failed_at < DIAL_PAUSE_S and not at_once:
             raise CallFailed(self._dial_fault, left=False)
         try:
             with trio.fail_after(DIAL_TIMEOUT_S):

@@ -9,6 +9,8 @@ from typing import Protocol
 
 import trio
 
+from . import early
+
 
 class Signal(enum.Enum):
     """The signals we answer; every other keeps its default."""
@@ -32,20 +34,29 @@ class OsSignals:
 
     def __init__(self, numbers: AsyncIterator[int]) -> None:
         self._numbers = numbers
+        self.first = deque(early.kept())
 
     async def receive(self) -> Signal:
-        return Signal(signal.Signals(await anext(self._numbers)))
+        if self.first:
+            await trio.lowlevel.checkpoint()
+            return Signal(self.first.popleft())
+        return Signal(await anext(self._numbers))
 
 
 @asynccontextmanager
 async def open_signals() -> AsyncIterator[OsSignals]:
     """Take over every signal of `Signal` until the context ends; main thread only.
 
-    Open it before anything that takes time: until then SIGHUP and SIGUSR1 end the process, as is their default.
-    A signal that nobody read is raised again when the context ends, so a stop is never swallowed.
+    What early.py has kept is told first. A signal that nobody read is raised again when the context ends; in the
+    process of a daemon that means that early.py keeps it once more.
     """
     with trio.open_signal_receiver(*(member.value for member in Signal)) as numbers:
-        yield OsSignals(numbers)
+        signals = OsSignals(numbers)
+        try:
+            yield signals
+        finally:
+            for number in signals.first:
+                early.keep(number)
 
 
 class MemorySignals:

@@ -106,14 +106,19 @@ class Tap(trio.abc.Stream):
                 data, self._behind_answer = self._behind_answer, b""
                 if not data:
                     data = await self._wire.receive_some(max_bytes)
-                texts, rest = self._sieve.split(data)
-                if texts:
-                    self._put(texts)
+                rest = self.sift(data)
                 if rest or not data:
                     return rest
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             self.fail(SessionEnded(f"connection lost: {error}"))
             raise
+
+    def sift(self, data: bytes) -> bytes:
+        """Hand on the texts among the next bytes; what is left is for the library."""
+        texts, rest = self._sieve.split(data)
+        if texts:
+            self._put(texts)
+        return rest
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await trio.lowlevel.checkpoint()

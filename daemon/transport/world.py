@@ -28,3 +28,5 @@ class World:
     bus: MessageBus
     directory: Callable[[str], Directory]
     descriptors: Callable[[], Descriptors] = lambda: PLENTY
+    real_time: bool = False
+    """Whether time goes by itself: what is done to be fast is then worth doing."""

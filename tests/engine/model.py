@@ -1,10 +1,9 @@
-"""A desk to drive the pursuits of one venue by hand, and a small venue that remembers what really rests."""
+"""A small venue that remembers what really rests, and everything that goes wrong between it and a desk."""
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from random import Random
-from typing import Any
 
 from canceld.contract.evidence import (
     CancelAck,
@@ -21,220 +20,15 @@ from canceld.contract.evidence import (
     RestUnreadable,
 )
 from canceld.contract.ids import EVERYTHING, Reqid, Target
-from canceld.contract.outcomes import SAFE, Acked, Canceled, Closed, Outcome, Refused, Settlement, Unknown
+from canceld.contract.outcomes import SAFE, Acked, Canceled, Closed, Refused, Unknown
 from canceld.engine.calls import Call
-from canceld.engine.effects import Alert, Answer, Ended, Late, Redial, RenewToken, RestReady, Send
-from canceld.engine.inflight import Reqids
+from canceld.engine.effects import Redial, RenewToken, Send
 from canceld.engine.instants import FAR_NS, MS
 from canceld.engine.lane import Lane
-from canceld.engine.policy import Policy
-from canceld.engine.pursuits.front import Pursuits
 from canceld.engine.pursuits.pursuit import Pursuit
 from canceld.engine.reactions import RULES
-from canceld.engine.resting import Resting
 
-HEDGE_MS = 400
-OVERTAKE_MS = 1500
-LATE_MS = 60_000
-DEADLINE_MS = 2000
-
-
-def order(order_id: str) -> Target:
-    return Target("order_id", order_id)
-
-
-def named(cl_ord_id: str) -> Target:
-    return Target("cl_ord_id", cl_ord_id)
-
-
-def userref(number: int) -> Target:
-    return Target("userref", number)
-
-
-class Desk:
-    """Pursuits with a clock in milliseconds; what they ask for is sorted into lists as it comes."""
-
-    def __init__(self, *lanes: Lane, rest: bool = True, late_limit: int = 1000, resting_limit: int = 1000) -> None:
-        self.now_ms = 1000.0
-        self.resting = Resting(resting_limit)
-        policy = Policy(HEDGE_MS * MS, OVERTAKE_MS * MS, LATE_MS * MS, late_limit)
-        if not rest:
-            policy = policy._replace(rest=False)
-        self.pursuits = Pursuits("spot", policy, Reqids(1), self.resting)
-        self.sent: list[Send] = []
-        self.answers: dict[Any, Settlement] = {}
-        self.answered_ms: dict[Any, float] = {}
-        self.lates: list[Late] = []
-        self.ended: list[str] = []
-        self.told: list[RenewToken | Redial | Alert] = []
-        self.rest_ready = 0
-        for lane in lanes:
-            self.up(lane)
-
-    @property
-    def now_ns(self) -> int:
-        return round(self.now_ms * MS)
-
-    def carry_out(self) -> None:
-        """Take the effects, as the caller of the engine does; one ticket is answered once only."""
-        effects, self.pursuits.effects = self.pursuits.effects, []
-        for effect in effects:
-            match effect:
-                case Send():
-                    assert effect.lane in self.pursuits.live, "a frame for a lane that is down"
-                    self.sent.append(effect)
-                case Answer(ticket=ticket, settlement=settlement):
-                    assert ticket not in self.answers, f"{ticket} was answered twice"
-                    self.answers[ticket] = settlement
-                    self.answered_ms[ticket] = self.now_ms
-                case Late():
-                    self.lates.append(effect)
-                case Ended(row=row):
-                    self.ended.append(row.order_id)
-                case RestReady():
-                    self.rest_ready += 1
-                case _:
-                    self.told.append(effect)
-
-    # ---------------------------------------------------------------- what clients and sessions do
-
-    def cancel(
-        self, ticket: Any, target: Target = EVERYTHING, *, proof: bool = False, deadline_ms: float = DEADLINE_MS
-    ) -> None:
-        self.pursuits.submit(ticket, target, proof, self.now_ns + round(deadline_ms * MS), self.now_ns)
-        self.carry_out()
-
-    def batch(self, tickets: Iterable[tuple[Any, Target]], *, proof: bool = False) -> None:
-        self.pursuits.submit_batch(list(tickets), proof, self.now_ns + DEADLINE_MS * MS, self.now_ns)
-        self.carry_out()
-
-    def up(self, lane: Lane) -> None:
-        self.pursuits.sessions.up(lane, self.now_ns)
-        if not len(self.pursuits.resting):
-            self.pursuits.sessions.evidence(lane, Orders((), snapshot=True), self.now_ns)
-        self.carry_out()
-
-    def down(self, lane: Lane) -> None:
-        self.pursuits.sessions.down(lane, self.now_ns)
-        self.carry_out()
-
-    def renewed(self, lane: Lane) -> None:
-        self.pursuits.sessions.token_renewed(lane, self.now_ns)
-        self.carry_out()
-
-    def token_failed(self, lane: Lane) -> None:
-        self.pursuits.sessions.token_failed(lane, self.now_ns)
-        self.carry_out()
-
-    def mode(self, mode: Any) -> None:
-        self.pursuits.sessions.mode_changed(mode, self.now_ns)
-        self.carry_out()
-
-    # ---------------------------------------------------------------- what the venue says
-
-    def hear(self, lane: Lane, evidence: Evidence) -> None:
-        self.pursuits.sessions.evidence(lane, evidence, self.now_ns)
-        self.carry_out()
-
-    def ack(self, send: Send, order_id: str | None = None) -> None:
-        self.hear(send.lane, CancelAck(send.reqid, order_id))
-
-    def reject(self, send: Send, fault: Fault = Fault.NOT_OPEN, error: str = "EOrder:Unknown order") -> None:
-        self.hear(send.lane, CancelReject(send.reqid, fault, error))
-
-    def stream(self, *states: OrderState, lane: Lane = 0, snapshot: bool = False) -> None:
-        self.hear(lane, Orders(states, snapshot))
-
-    def opened(self, order_id: str, **fields: Any) -> None:
-        self.stream(OrderState(order_id, "open", **fields))
-
-    def canceled(self, order_id: str, filled_qty: str | None = "0") -> None:
-        self.stream(OrderState(order_id, "canceled", filled_qty=filled_qty))
-
-    def filled(self, order_id: str) -> None:
-        self.stream(OrderState(order_id, "filled", filled_qty="5"))
-
-    # ---------------------------------------------------------------- REST
-
-    def call(self) -> Call:
-        """The next REST call; there must be one."""
-        call = self.maybe_call()
-        assert call is not None, "no REST call is wanted"
-        return call
-
-    def maybe_call(self) -> Call | None:
-        assert self.pursuits.rest.wants_call or self.pursuits.rest.next_call(self.now_ns) is None
-        call = self.pursuits.rest.next_call(self.now_ns)
-        self.carry_out()
-        return call
-
-    def rest(self, call: Call, answer: RestAnswer) -> None:
-        self.pursuits.rest.answered(call, answer, self.now_ns)
-        self.carry_out()
-
-    def rest_count(self, call: Call, count: int = 1) -> None:
-        self.rest(call, RestCanceled(count, False))
-
-    def call_soon(self) -> Call:
-        """The next REST call, waited for."""
-        while (call := self.maybe_call()) is None:
-            self.wait(100)
-        return call
-
-    def rest_refuse(self, call: Call, fault: Fault, error: str = "EOrder:Unknown order") -> None:
-        self.rest(call, RestFailed(fault, error))
-
-    def rest_orders(self, call: Call, *states: OrderState) -> None:
-        self.rest(call, RestOrders(states))
-
-    def nothing_rests(self) -> None:
-        """Whatever list is asked for until two seconds from now is empty."""
-        for _ in range(20):
-            while (call := self.maybe_call()) is not None:
-                assert call.form == "open_orders", call
-                self.rest_orders(call)
-            self.wait(100)
-
-    def rest_fail(self, call: Call, *, left: bool, why: str = "connection lost") -> None:
-        self.pursuits.rest.failed(call, left, why, self.now_ns)
-        self.carry_out()
-
-    # ---------------------------------------------------------------- time
-
-    def wait(self, ms: float) -> None:
-        """Let time pass, waking the engine at each moment it asked for."""
-        end_ms = self.now_ms + ms
-        wakes = 0
-        while (wake_ns := self.pursuits.next_wake_ns) != FAR_NS and wake_ns <= round(end_ms * MS):
-            self.now_ms = max(self.now_ms, wake_ns / MS)
-            self.pursuits.on_time(self.now_ns)
-            self.carry_out()
-            wakes += 1
-            assert wakes < 10_000, "the engine wakes without end"
-        self.now_ms = end_ms
-        self.pursuits.on_time(self.now_ns)
-        self.carry_out()
-
-    # ---------------------------------------------------------------- looking
-
-    def outcome(self, ticket: Any) -> Outcome | None:
-        settlement = self.answers.get(ticket)
-        return None if settlement is None else settlement.outcome
-
-    def take(self) -> list[Send]:
-        """The frames sent since the last look."""
-        sent, self.sent = self.sent, []
-        return sent
-
-    def last(self) -> Send:
-        """The one frame sent since the last look."""
-        sent = self.take()
-        assert len(sent) == 1, sent
-        return sent[0]
-
-
-
-# ---------------------------------------------------------------- a venue that remembers what really rests
+from .desk import OVERTAKE_MS, Desk, named, order, userref
 
 
 class Order:

@@ -1,6 +1,7 @@
 """The unit as it is in systemd/, started by a real systemd: sandbox, credentials, watchdog, restart and stop."""
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -149,6 +150,26 @@ def test_a_crash_is_followed_by_a_start(booted: Booted) -> None:
     after = active(machine)
     assert after["MainPID"] != before["MainPID"]
     await_live(machine)
+    cancels(exchange, machine)
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.1, 0.3])
+def test_a_kill_by_signal_while_it_starts_is_not_lost(booted: Booted, delay_s: float) -> None:
+    """Before the program's first line SIGUSR1 ends it; what the unit does then pulls the switch of the next start."""
+    exchange, machine = booted
+    state = machine.root / "var/lib/canceld"
+    machine.systemctl("stop", UNIT)
+    exchange.place(3)
+    machine.systemctl("start", "--no-block", UNIT)
+    until(lambda: machine.shown(UNIT)["MainPID"] != "0", START_S, "there is a process")
+    time.sleep(delay_s)
+    machine.systemctl("kill", "--signal=SIGUSR1", UNIT)
+    until((state / "latch").exists, START_S, "the switch is pulled")
+    until(lambda: exchange.resting() == [], START_S, "the orders are gone")
+    machine.systemctl("stop", UNIT)
+    (state / "latch").unlink()
+    (state / "kill").unlink(missing_ok=True)
+    machine.systemctl("start", UNIT)
     cancels(exchange, machine)
 
 

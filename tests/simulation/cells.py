@@ -6,6 +6,7 @@ The engine knows nothing of it: its methods are wrapped for as long as somebody 
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import product
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -17,7 +18,7 @@ from canceld.engine.pursuits.acceptance import Acceptance
 from canceld.engine.pursuits.answers import Answers
 from canceld.engine.pursuits.pursuit import Pursuit
 from canceld.engine.pursuits.refusals import Refusals
-from canceld.engine.pursuits.said import ACCEPTED, Said
+from canceld.engine.pursuits.said import ACCEPTED, ENDED, Said
 from canceld.engine.pursuits.sending import Sending
 from canceld.engine.pursuits.sessions import Sessions
 from canceld.engine.pursuits.states import States
@@ -39,6 +40,15 @@ HEARD: Final = (
     "deadline",
 )
 """The columns of the table in engine/pursuits/said.py."""
+
+NEVER: Final = {
+    (ACCEPTED, "silence"): "no silence is listened for once a cancel was accepted",
+}
+"""Cells in which nothing can be heard, and why."""
+
+RARE: Final = frozenset(product((ENDED,), ("order ended", "order opened", "query: rests", "query: absent")))
+"""Cells that a run may miss: a name given again, or a query answered, while the request is out that ended its bearer.
+tests/engine/pursuits/test_table.py walks them all the same."""
 
 
 def table(cells: Cells) -> str:

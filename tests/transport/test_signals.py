@@ -7,6 +7,7 @@ import pytest
 import trio
 import trio.testing
 
+from canceld.transport import early
 from canceld.transport.signals import MemorySignals, Signal, open_signals
 
 
@@ -36,6 +37,19 @@ async def test_a_signal_that_nobody_read_is_raised_again_at_the_end() -> None:
         assert seen == [signal.SIGUSR1]
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_every_signal_that_is_heeded_is_taken_early() -> None:
+    assert set(early.NUMBERS) == {member.value for member in Signal}
+
+
+async def test_what_was_kept_is_told_first_and_kept_again_where_nobody_reads_it() -> None:
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM):
+        early.keep(number)
+    async with open_signals() as signals:
+        assert await signals.receive() is Signal.HANGUP
+    assert early.kept() == [signal.SIGUSR1, signal.SIGTERM]
+    assert early.kept() == []
 
 
 async def test_memory_signals_arrive_in_order_and_equal_ones_once(autojump_clock: trio.testing.MockClock) -> None:

@@ -10,6 +10,7 @@ from .judgement import Judgement
 from .ports import Parent
 from .pursuit import Pursuit, Waiter, ending
 from .questions import Questions
+from .said import DENIED
 
 
 class Answers:
@@ -141,7 +142,7 @@ class Answers:
 
     def conclude(self, pursuit: Pursuit, now_ns: int) -> None:
         """Tell waiters whose window is over that no such order is open, unless a query for it is still out."""
-        if pursuit.denied_ns is not None and not pursuit.asking and not pursuit.done:
+        if pursuit.said is DENIED and not pursuit.asking and not pursuit.done:
             due = [waiter for waiter in pursuit.waiters if self._judgement.is_denied(pursuit, waiter)]
             self.reply(pursuit, due, self._judgement.not_there(pursuit), pursuit.denied_route, now_ns, now_ns)
 

@@ -35,7 +35,7 @@ from .pursuit import Pursuit, Waiter, ending
 from .questions import Questions
 from .refusals import Refusals
 from .rest import Rest
-from .said import ACCEPTED
+from .said import ACCEPTED, DENIED
 from .sending import Sending
 from .sessions import Sessions
 from .states import States
@@ -196,7 +196,7 @@ class Pursuits(Docket):
         pursuit.waiters.append(waiter)
         if waiter.deadline_ns < pursuit.deadline_ns:
             pursuit.deadline_ns = waiter.deadline_ns
-        if pursuit.denied_ns is not None and pursuit.retry_ns == FAR_NS and not pursuit.pending:
+        if pursuit.said is DENIED and pursuit.retry_ns == FAR_NS and not pursuit.pending:
             # The earlier waiters' windows are over and they wait for a query alone; the new waiter has his own window.
             self._refusals.plan_reask(pursuit, now_ns)
         self.schedule(pursuit)

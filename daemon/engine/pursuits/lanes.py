@@ -59,6 +59,13 @@ class Lanes:
         if lane == REST:
             self.rest_reopens_ns = self.closed_until[lane]
 
+    def answered(self, lane: Lane) -> None:
+        """A closed lane was used all the same, and works: whoever waits for it may go on."""
+        if lane in self.closed_until:
+            self.closed_until[lane] = 0
+            if lane == REST:
+                self.rest_reopens_ns = 0
+
     def reopen(self) -> None:
         """Open every lane now."""
         self.closed_until.clear()

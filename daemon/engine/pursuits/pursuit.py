@@ -158,7 +158,7 @@ class Pursuit:
 
     def accepted_for_others(self) -> None:
         """The acceptance was of an earlier order; whoever is left asked by the name after its request had left."""
-        self.acked_ns = None
+        self.acked_ns = self.acked_by = None
         self._falls_back()
 
     def denied(self, route: Route, sent_ns: int) -> None:

@@ -78,9 +78,11 @@ class Rest:
         """
         call = Call(form=form, targets=(target,), owner=owner, asked_ns=now_ns)
         if self._docket.policy.rest and urgent:
-            # A waiting call of the same form asks the same: the new one replaces it, so that no queue grows behind a
-            # venue that stalls.
-            self._urgent = deque(waiting for waiting in self._urgent if waiting.form != form)
+            # A waiting call of the same form and kind of owner asks the same: the new one replaces it, so that no queue
+            # grows behind a venue that stalls. A drill's call is another matter than a sweep's.
+            self._urgent = deque(
+                waiting for waiting in self._urgent if waiting.form != form or type(waiting.owner) is not type(owner)
+            )
             self._urgent.append(call)
             self._docket.effects.append(RestReady())
         elif self._docket.policy.rest:
@@ -151,6 +153,9 @@ class Rest:
     def answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
         """A REST call came to an HTTP answer, readable or not."""
         if call.owner is not None:
+            if isinstance(answer, RestOrders | RestCanceled):
+                # Made although the lane is closed, perhaps, and answered: it is closed for nobody any more.
+                self._docket.lanes.answered(REST)
             if isinstance(answer, RestOrders):
                 self._states.listed(answer.orders, call.asked_ns, now_ns)
             elif call.form == "open_orders" and self._questions.relist(call):

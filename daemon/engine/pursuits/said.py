@@ -17,7 +17,7 @@ ACCEPTED  the venue will cancel; only waiters for proof are left.
     other refusal   the same; and where `acked` was told, that is corrected and an alert raised
     silence         none is listened for
     lane lost       nothing is missed
-    order ended     `canceled` or `closed`
+    order ended     `canceled` or `closed`; those who asked by name after the accepted request had left go on by name
     order opened    ignored: it is another order, or old news
     query: rests    taken back, in doubt; sent again
     query: absent   noted: absence is no proof
@@ -35,9 +35,14 @@ DENIED    the venue knows no such open order.
     deadline        the window is over and no stream shows it: `not_open` or `closed`; else `unknown`
 ENDED     the order that bore the client order id has ended; a request of ours that is still out may be for it.
     ack             that order was meant: its end to those who asked before the request left; the others go on by name
-    a refusal       it was not ours that ended it; the name is followed
+    no such order   no request of ours ended it; the name is followed
+    other refusal   the name is followed
     silence         the name is followed
     lane lost       the name is followed
+    order ended     it was the next one under the name: its end counts for both
+    order opened    it is the next one under the name: nothing is sent while a request is out
+    query: rests    old news: the name is followed once no request is out
+    query: absent   noted
     deadline        `unknown`
 
 *Conclude*: those whose window is over, with no query out, are told that no such order is open. *The name is followed*:

@@ -117,9 +117,14 @@ class States:
         self._answers.reply(pursuit, others, ending(pursuit, row), route, now_ns, now_ns)
         if not by_name:
             return
-        pursuit.bearer_ended(row, ours=row.status == "canceled" and bool(pursuit.pending))
-        if not pursuit.ours:
+        accepted = pursuit.said is ACCEPTED
+        pursuit.bearer_ended(row, ours=row.status == "canceled" and (accepted or bool(pursuit.pending)))
+        # The accepted request is known to have ended it, and no other one is waited for.
+        if accepted or not pursuit.ours:
             self._names.follow(pursuit, now_ns)
+        if accepted and not pursuit.done:
+            pursuit.accepted_for_others()
+            self._sending.go(pursuit, now_ns)
         self._docket.schedule(pursuit)
 
     def _opened(self, row: Row, now_ns: int) -> None:
@@ -211,8 +216,8 @@ class States:
         if pursuit.key not in told:
             pursuit.absent = True
             self._answers.conclude(pursuit, now_ns)
-        elif pursuit.denied_ns is not None:
-            # DENIED before, and now shown: only the windows decide.
+        elif pursuit.said is DENIED:
+            # The venue knew no such order, and now shows it: only the windows decide.
             self._answers.conclude(pursuit, now_ns)
         elif not pursuit.queued and self._gave_up_silence(pursuit, now_ns):
             # The order rests: the lost request did not work, and an acceptance did not hold.

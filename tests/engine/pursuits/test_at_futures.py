@@ -26,7 +26,7 @@ from canceld.engine.lane import FEED, Lane
 from canceld.engine.policy import Policy
 from canceld.engine.pursuits.front import Pursuits
 
-from .model import DEADLINE_MS, HEDGE_MS, LATE_MS, OVERTAKE_MS, Desk, named, order
+from ..desk import DEADLINE_MS, HEDGE_MS, LATE_MS, OVERTAKE_MS, Desk, named, order
 
 U = [f"00000000-0000-4000-8000-{n:012d}" for n in range(10)]
 TXID = "OAAAAA-AAAAA-AAAAAA"

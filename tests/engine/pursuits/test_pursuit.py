@@ -21,7 +21,7 @@ from canceld.engine.pursuits.family import Family
 from canceld.engine.pursuits.pursuit import SAME_TIME_NS, Pursuit, Waiter, ending, meant_newer
 from canceld.engine.resting import Resting, Row
 
-from .model import named, order, userref
+from ..desk import named, order, userref
 
 
 def row(status: str) -> Row:

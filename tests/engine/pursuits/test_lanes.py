@@ -5,7 +5,7 @@ from canceld.engine.lane import REST
 from canceld.engine.pursuits.lanes import Lanes
 from canceld.engine.pursuits.pursuit import Pursuit, Waiter
 
-from .model import order
+from ..desk import order
 
 
 def pursuit() -> Pursuit:

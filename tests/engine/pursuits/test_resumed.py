@@ -6,7 +6,7 @@ from canceld.contract.evidence import Fault, OrderState
 from canceld.contract.outcomes import Canceled, Closed, NotOpen, Outcome, Refused
 from canceld.engine.instants import MS
 
-from .model import DEADLINE_MS, HEDGE_MS, Desk, order
+from ..desk import DEADLINE_MS, HEDGE_MS, Desk, order
 
 O1 = "OAAAAA-AAAAA-AAAAAA"
 
@@ -19,8 +19,7 @@ def resume(desk: Desk, order_id: str = O1) -> None:
 def test_its_state_is_asked_for_before_anything_is_sent() -> None:
     desk = Desk(0)
     resume(desk)
-    call = desk.call()
-    assert (call.form, call.order_ids) == ("query", (O1,))
+    desk.one_call("query", O1)
     assert desk.take() == []
 
 
@@ -79,12 +78,7 @@ def test_silence_about_its_state_does_not_hold_the_cancel_back_for_long() -> Non
 def test_an_order_that_neither_query_nor_cancel_finds_is_not_open() -> None:
     desk = Desk(0)
     resume(desk)
-    while "t" not in desk.answers:
-        for send in desk.take():
-            desk.reject(send)
-        while (call := desk.maybe_call()) is not None:
-            desk.rest_refuse(call, Fault.NOT_OPEN, "EOrder:Invalid order")
-        desk.wait(10)
+    desk.deny_until_answered("t", lambda call: desk.rest_refuse(call, Fault.NOT_OPEN, "EOrder:Invalid order"))
     assert desk.outcome("t") == NotOpen()
 
 

@@ -1,0 +1,150 @@
+"""Walks the way of a cancel while nobody cancels, so that its code and tables stay in the processor's caches.
+
+Strategies cancel seconds apart, and by then everything the way needs has been pushed out: the same work takes several
+times as long. So a miniature of the daemon cancels an order that does not exist at a venue that is not there, a
+thousand times a second. It is made of the daemon's own classes, and of none of its parts: it has a desk, an admission,
+replies and events of its own, which lead nowhere. So nothing that it does can be seen in the record, the counters, the
+request ids, or at a venue.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import trio
+
+from ..contract.ids import Reqid
+from ..credentials import Secret
+from ..engine.backoff import ConnectBudget
+from ..engine.budget import Budget
+from ..engine.inflight import Reqids
+from ..engine.instants import MS
+from ..engine.intents import SLOT_BYTES, Intents
+from ..engine.policy import Policy
+from ..engine.pursuits.front import Pursuits
+from ..engine.replays import Replays
+from ..engine.resting import Resting
+from ..engine.venue_clock import VenueClock
+from ..settings import Address
+from ..transport.messages import Message, Sent
+from ..transport.warm import WarmWebSocket
+from ..transport.world import World
+from ..venues import spot_ws
+from .admission import Admission
+from .connection import Parts
+from .dispatcher import Dispatcher
+from .events import Events
+from .killswitch import KillSwitch
+from .leasing import Leasing
+from .outbox import Outbox, Outlet
+from .replies import Replies
+from .session import Session
+from .telemetry import Histogram
+from .tickets import Asked
+
+FORGET_AFTER: Final = 64
+"""After so many walks the miniature's memory of their ids is thrown away: it is to stay small."""
+
+IDENTITY: Final = b"\0walk"
+COMMAND: Final = b'{"type":"cancel","id":"walk-%d","venue":"spot","order_id":"OWALKS-NOWHE-RELEAD"}'
+ANSWER: Final = b'{"event":"cancelOrderStatus","status":"ok","reqid":%d}'
+TOKEN: Final = "leads-nowhere-" + 30 * "0"
+"""As long as the venue's tokens."""
+
+
+class _Nobody:
+    """Who listens to a miniature: its clients, its subscribers, its token source, the process before it."""
+
+    expects = False
+    rescues = dropped = 0
+
+    def send_nowait(self, identity: bytes, frames: Sequence[bytes]) -> Sent:
+        return Sent.OK
+
+    def publish_nowait(self, topic: bytes, body: bytes) -> None:
+        """No subscriber."""
+
+    def takes(self, asked: Asked, deadline_ns: int) -> bool:
+        return False
+
+
+class _Nowhere(Session):
+    """A session whose socket leads nowhere."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts, 0, spot_ws, _Nobody())  # type: ignore[arg-type]  # no token is ever asked for
+        self._token = Secret(TOKEN)
+        self._socket = self.wire = WarmWebSocket(parts.world.entropy.bytes, self._hear_walk)
+
+    def _hear_walk(self, messages: Sequence[str | bytes]) -> None:
+        self._take_in(self.wire, messages)
+
+
+class Walk:
+    """The miniature. `step` takes one cancel all the way from the message to its reply."""
+
+    def __init__(self, world: World, kill: KillSwitch, leasing: Leasing) -> None:
+        """kill, leasing: the daemon's own, which a cancel never touches."""
+        nobody = _Nobody()
+        events = Events(nobody, world.clock)  # type: ignore[arg-type]  # nobody closes it
+        reqids = Reqids(1)
+        policy = Policy(hedge_ns=500 * MS, overtake_ns=500 * MS, late_ns=1000 * MS, late_limit=FORGET_AFTER)
+        pursuits = Pursuits("spot", policy, reqids, Resting(1))
+        self._desk = Dispatcher("spot", pursuits, world.clock, events, Budget())
+        parts = Parts(
+            "spot",
+            Address(True, "nowhere", 443, "/"),
+            world,
+            self._desk,
+            events,
+            ConnectBudget(),
+            reqids,
+            Histogram(),
+            Histogram(),
+            VenueClock(),
+        )
+        self._session = _Nowhere(parts)
+        self._desk.attach(0, self._session)
+        self._desk.session_up(0)
+        self._outlet = Outlet("commands", nobody)  # type: ignore[arg-type]  # nobody receives by it
+        # One slot beside the head: each walk gives back the one it took.
+        intents = Intents(bytearray(2 * SLOT_BYTES))
+        self._replies = Replies(Outbox((self._outlet,), events), intents, world.clock, events)
+        self._admission = Admission(
+            self._replies,
+            {"spot": self._desk},
+            world.clock,
+            events,
+            lambda detail: {},
+            kill=kill,
+            intents=intents,
+            successor=nobody,
+            leasing=leasing,
+            deadline_ms=1000,
+        )
+        self._walks = 0
+
+    @property
+    def answered(self) -> int:
+        """How many walks came back with their reply: all of them, but for the one under way."""
+        return self._replies.answer_times.count
+
+    def step(self) -> None:
+        """From a message to the bytes for the wire, and from the venue's answer to the reply."""
+        self._walks += 1
+        self._admission.take(self._outlet, Message(IDENTITY, [COMMAND % self._walks]))
+        self._desk.perform()
+        # The miniature draws a request id a walk, from 1 on.
+        self._session.wire.answer(ANSWER % Reqid(self._walks))
+        if not self._walks % FORGET_AFTER:
+            self._replies.replays = Replays()
+
+
+async def run(walk: Walk, every_ms: int, took_ns: Callable[[], int]) -> None:
+    """Walk so often, but not where a cancel came since the last time; ends by cancellation. took_ns: when one did."""
+    last_ns = took_ns()
+    while True:
+        await trio.sleep(every_ms / 1000)
+        now_ns = took_ns()
+        if now_ns == last_ns:
+            walk.step()
+        last_ns = now_ns
