@@ -269,6 +269,7 @@ class Commands:
         return Request(
             id,
             payload,
+            now_ns + deadline_ms * NS_PER_MS,
             now_ns + (deadline_ms + self._margin_ms) * NS_PER_MS,
             read,
             repeatable=repeatable,

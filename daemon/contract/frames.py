@@ -20,6 +20,7 @@ from .commands import (
     Status,
     target_of,
 )
+from .hints import with_hint
 from .ids import CommandID, Target, Venue, fault_of
 from .outcomes import (
     NAMES,
@@ -55,6 +56,8 @@ _loose_msgpack: Final = msgspec.msgpack.Decoder()
 _to_json: Final = msgspec.json.Encoder()
 _to_msgpack: Final = msgspec.msgpack.Encoder()
 
+_JSON_BEGINS: Final = frozenset((b"{", b"[", b'"', b" ", b"\t", b"\r", b"\n"))
+
 # Everything msgspec raises on hostile bytes: a bad document, a bad string inside it, and one nested too deeply.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -84,8 +87,11 @@ class Malformed(msgspec.Struct, frozen=True):
 
 
 def encoding_of(payload: bytes) -> Encoding:
-    """JSON when the first byte is `{`, else msgpack."""
-    return "json" if payload[:1] == b"{" else "msgpack"
+    """JSON when it begins as JSON does: with `{`, or with `[`, `"` or white space, which no command does. Else msgpack.
+
+    No map of msgpack begins with any of these: they are small whole numbers there.
+    """
+    return "json" if payload[:1] in _JSON_BEGINS else "msgpack"
 
 
 def decode_command(payload: bytes) -> Command | Malformed:
@@ -93,11 +99,11 @@ def decode_command(payload: bytes) -> Command | Malformed:
     if len(payload) > COMMAND_BYTES and (len(payload) > BATCH_BYTES or not _is_batch(payload)):
         return Malformed(_readable_id(payload), "too_large", _size_fault(len(payload)))
     try:
-        command = _from_json.decode(payload) if payload[:1] == b"{" else _from_msgpack.decode(payload)
+        command = _from_json.decode(payload) if payload[:1] in _JSON_BEGINS else _from_msgpack.decode(payload)
     except RecursionError:
         return Malformed(None, "invalid", NESTING)
     except _UNREADABLE as error:
-        return Malformed(_readable_id(payload), "invalid", str(error))
+        return Malformed(_readable_id(payload), "invalid", with_hint(str(error)))
     if type(command) is Cancel:
         target = target_of(command.order_id, command.cl_ord_id, command.userref)
         fault = _MANY_IDS if target is None else fault_of(command.venue, target)
@@ -146,7 +152,7 @@ def _scope_fault(part: LeaseScope) -> str | None:
 
 def _is_batch(payload: bytes) -> bool:
     try:
-        if payload[:1] == b"{":
+        if payload[:1] in _JSON_BEGINS:
             return _type_json.decode(_peek_json.decode(payload).type) == "cancel_batch"
         return _type_msgpack.decode(_peek_msgpack.decode(payload).type) == "cancel_batch"
     except _UNREADABLE:
@@ -162,7 +168,7 @@ def _readable_id(payload: bytes) -> CommandID | None:
     if len(payload) > BATCH_BYTES:
         return None
     try:
-        if payload[:1] == b"{":
+        if payload[:1] in _JSON_BEGINS:
             return _id_json.decode(_peek_json.decode(payload).id)
         return _id_msgpack.decode(_peek_msgpack.decode(payload).id)
     except _UNREADABLE:

@@ -59,7 +59,7 @@ def test_orders_without_an_answer_are_unknown_in_their_place(commands: Commands,
     orders = [OrderRef(order_id="A-1"), OrderRef(userref=7)]
     asked = commands.cancel_many("spot", orders)
     requests.admit(asked)
-    requests.take(msgspec.msgpack.encode({"type": "outcome", "id": asked[0].id, "outcome": "acked"}))
+    requests.take(msgspec.msgpack.encode({"type": "outcome", "id": asked[0].id, "outcome": "acked"}), NOW_NS)
     results = results_of("spot", orders, asked)
     assert [result.outcome for result in results] == [Acked(), Unknown(())]
     assert results[1].target == ("userref", 7)
