@@ -6,14 +6,15 @@ from typing import Any
 from ..client import Client
 from ..client.results import KillResult
 from .exit_status import DONE, NOT_DONE, UNREACHABLE
-from .output import print_columns, print_json, print_residual
+from .output import complain, print_columns, print_json, print_residual
 
 
 def kill(asked: argparse.Namespace, client: Client) -> int:
     """`canceld kill --reason TEXT`, or `canceld kill --drill`."""
-    result = client.kill(asked.reason or "drill", venues=asked.venues, drill=asked.drill, deadline_ms=asked.deadline_ms)
-    if result.drilled is not None:
-        return _drilled(asked, result)
+    if asked.drill:
+        reason = asked.reason or "drill"
+        return _drilled(asked, client.drill(reason, venues=asked.venues, deadline_ms=asked.deadline_ms))
+    result = client.kill(asked.reason, venues=asked.venues, deadline_ms=asked.deadline_ms)
     if asked.json:
         print_json(result.reply)
     else:
@@ -26,6 +27,8 @@ def kill(asked: argparse.Namespace, client: Client) -> int:
         )
         for venue, part in result.venues.items():
             print_residual(venue, part.residual)
+    if result.ignored:
+        complain(f"not understood, and killed all the same: {'; '.join(result.ignored)}")
     states = {part.state for part in result.venues.values()}
     if not result.latched or not states <= {"flat", "unreachable"}:
         return NOT_DONE
