@@ -13,9 +13,10 @@ from .output import complain, say, say_columns, say_json, say_residual
 
 def kill(asked: argparse.Namespace, client: Client) -> int:
     """`canceld kill`, or `canceld kill --drill`."""
+    if asked.drill:
+        reason = as_typed(asked.reason or "") or "drill"
+        return _drilled(asked, client.drill(reason, venues=asked.venues, deadline_ms=asked.deadline_ms))
     result = _pulled(asked, client)
-    if result.drilled is not None:
-        return _drilled(asked, result)
     flat = all(part.state == "flat" for part in result.venues.values())
     if asked.json:
         say_json(result.reply)
@@ -29,6 +30,8 @@ def kill(asked: argparse.Namespace, client: Client) -> int:
         )
         for venue, part in result.venues.items():
             say_residual(venue, part.residual)
+    if result.ignored:
+        complain(f"not understood, and killed all the same: {'; '.join(result.ignored)}")
     return DONE if result.latched and flat else NOT_DONE
 
 
@@ -47,10 +50,10 @@ def otherwise(asked: argparse.Namespace) -> str:
 def _pulled(asked: argparse.Namespace, client: Client) -> KillResult:
     reason = as_typed(asked.reason or "") or NO_REASON
     try:
-        return client.kill(reason, venues=asked.venues, drill=asked.drill, deadline_ms=asked.deadline_ms)
+        return client.kill(reason, venues=asked.venues, deadline_ms=asked.deadline_ms)
     except CommandRefused as refused:
         # A daemon of another version may be stricter with texts. No kill fails for what stands in its reason.
-        if asked.drill or "reason" not in refused.detail:
+        if "reason" not in refused.detail:
             raise
         complain(f"{refused}; killing without the reason")
     return client.kill(NO_REASON, venues=asked.venues, deadline_ms=asked.deadline_ms)
