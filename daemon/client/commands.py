@@ -14,8 +14,7 @@ import msgspec
 from ..contract.commands import BATCH_LIMIT, NO_REASON, LeaseScope, OrderRef, Until, target_of
 from ..contract.frames import BATCH_BYTES
 from ..contract.ids import CommandID, Target, Venue
-from ..contract.kills import REASON_BYTES
-from ..contract.texts import cleaned
+from ..contract.texts import REASON_BYTES, cleaned
 from .requests import DEADLINE_MS, KILL_DEADLINE_MS, MARGIN_MS, NS_PER_MS, Request, Requests
 from .results import (
     Asked,

@@ -13,10 +13,7 @@ from msgspec import UNSET
 
 from .commands import NO_REASON, DeadlineMs, Kill, Label, MonotonicNs
 from .ids import CommandID, Venue
-from .texts import cleaned
-
-REASON_BYTES: Final = 4 * 1024
-"""What is kept of a reason: some hundred lines of a screen."""
+from .texts import REASON_BYTES, cleaned
 
 NOTE_BYTES: Final = 200
 NOTES_LIMIT: Final = 20

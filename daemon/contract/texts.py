@@ -5,16 +5,11 @@ from typing import Final
 
 REPLACEMENT: Final = "\ufffd"
 
+REASON_BYTES: Final = 4 * 1024
+"""What is kept of a reason: some hundred lines of a screen."""
+
 _BLANKS: Final = re.compile(r"[\t\n\v\f\r\x85\u2028\u2029]+")
 
-_UNFIT: Final = re.compile(
-    "["
-    "\x00-\x1f\x7f-\x9f"  # C0 with ESC and BEL, DEL, C1 with the one-byte CSI
-    "\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # what turns the writing round, and what takes no room
-    "\ud800-\udfff"  # half a character: bytes that were no UTF-8
-    "\ufff9-\ufffb\U000e0000-\U000e007f"  # annotations and tags, which are not shown
-    "]"
-)
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -30,9 +25,16 @@ def cleaned(text: str | bytes, limit: int) -> str:
         text = text[: 2 * limit]
         if _SURROGATE.search(text):
             text = _from_command_line(text)
-    text = _UNFIT.sub(REPLACEMENT, _BLANKS.sub(" ", text)).strip()
+    text = _BLANKS.sub(" ", text).strip()
+    if not text.isprintable():
+        text = "".join(map(_fit, text))
     # A character that the cut goes through is left out.
     return text.encode()[:limit].decode(errors="ignore").rstrip()
+
+
+def _fit(char: str) -> str:
+    """Itself where it shows; control, format, half and unassigned characters are replaced."""
+    return char if char.isprintable() else " " if char.isspace() else REPLACEMENT
 
 
 def _decoded(text: bytes) -> str:

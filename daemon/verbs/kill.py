@@ -5,7 +5,8 @@ from typing import Any
 
 from ..client import Client, CommandRefused
 from ..client.results import KillResult
-from ..contract.plain_text import NO_REASON, as_typed
+from ..contract.commands import NO_REASON
+from ..contract.texts import REASON_BYTES, cleaned
 from .ask import DEFAULT_CONFIG
 from .exit_status import DONE, NOT_DONE
 from .output import complain, say, say_columns, say_json, say_residual
@@ -14,7 +15,7 @@ from .output import complain, say, say_columns, say_json, say_residual
 def kill(asked: argparse.Namespace, client: Client) -> int:
     """`canceld kill`, or `canceld kill --drill`."""
     if asked.drill:
-        reason = as_typed(asked.reason or "") or "drill"
+        reason = cleaned(asked.reason or "", REASON_BYTES) or "drill"
         return _drilled(asked, client.drill(reason, venues=asked.venues, deadline_ms=asked.deadline_ms))
     result = _pulled(asked, client)
     flat = all(part.state == "flat" for part in result.venues.values())
@@ -43,12 +44,12 @@ def otherwise(asked: argparse.Namespace) -> str:
     if asked.drill:
         return "nothing was tried; a drill needs the daemon"
     config = shlex.quote(asked.config or DEFAULT_CONFIG)
-    reason = shlex.quote(as_typed(asked.reason or "") or NO_REASON)
+    reason = shlex.quote(cleaned(asked.reason or "", REASON_BYTES) or NO_REASON)
     return f"to cancel everything without the daemon, type: canceld panic --config {config} --reason {reason}"
 
 
 def _pulled(asked: argparse.Namespace, client: Client) -> KillResult:
-    reason = as_typed(asked.reason or "") or NO_REASON
+    reason = cleaned(asked.reason or "", REASON_BYTES) or NO_REASON
     try:
         return client.kill(reason, venues=asked.venues, deadline_ms=asked.deadline_ms)
     except CommandRefused as refused:

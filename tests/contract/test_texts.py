@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canceld.contract.texts import cleaned
+from canceld.contract.texts import REASON_BYTES, cleaned
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,28 @@ def test_whatever_it_is_it_can_be_encoded_shown_and_is_not_too_long(text: str | 
     assert len(shown.encode()) <= limit
     assert not [char for char in shown if ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or char in "\u202e\u2066\u2028"]
     assert cleaned(shown, limit) == shown
+
+
+@pytest.mark.parametrize(
+    ("argument", "meant"),
+    [
+        (b"fat finger", "fat finger"),
+        ("Zürich".encode(), "Zürich"),
+        ("Zürich".encode("latin-1"), "Zürich"),
+        (b" \xff\x9b\x00 ", "ÿ\ufffd\ufffd"),
+        (b"", ""),
+    ],
+)
+def test_an_argument_of_any_bytes_is_a_reason(argument: bytes, meant: str) -> None:
+    assert cleaned(argument.decode("utf-8", "surrogateescape"), REASON_BYTES) == meant
+
+
+@given(st.text(), st.integers(1, 50))
+def test_a_reason_of_any_form_can_be_sent(text: str, limit_bytes: int) -> None:
+    kept = cleaned(text, limit_bytes)
+    assert kept.isprintable()
+    assert len(kept.encode()) <= limit_bytes
+
+
+def test_a_reason_of_any_length_is_cut() -> None:
+    assert len(cleaned("ü" * 100_000, REASON_BYTES).encode()) == REASON_BYTES
