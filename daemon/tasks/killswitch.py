@@ -5,7 +5,7 @@ venue has been handed to its socket or stands first in its REST lane. Nothing he
 a code re-arms: engine/sweep.py and engine/latch.py do.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import structlog
@@ -68,8 +68,13 @@ class KillSwitch:
         clock: Clock,
         entropy: Entropy,
         events: Events,
+        *,
+        adopted: Callable[[], None] = lambda: None,
     ) -> None:
-        """Reads the latch; when it is set, every venue that it covers is swept from here on."""
+        """Reads the latch; when it is set, every venue that it covers is swept from here on.
+
+        adopted: told, before the sweep, that another program has latched us.
+        """
         self._desks = desks
         self._directory = directory
         self._clock = clock
@@ -84,7 +89,9 @@ class KillSwitch:
         """How often it was pulled."""
         self.drills = Drills(desks, directory, clock, entropy, events)
         self._rearmed: str | None = None
-        self._file = LatchFile(directory, tuple(desks), clock, events, latched=self._begin, news=self.news)
+        self._file = LatchFile(
+            directory, tuple(desks), clock, events, latched=self._begin, news=self.news, adopted=adopted
+        )
         self._trigger = TriggerFile(
             directory, events, adopt=self._file.adopt, pull=self.pull, stored=lambda: self.latched and self.durable
         )

@@ -38,6 +38,7 @@ class LatchFile:
     """The switch and its file.
 
     latched: told of a latch that was put there past us; it cancels what that covers. news: looks who can be answered.
+    adopted: told before that, for what another program may have changed beside the latch.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class LatchFile:
         *,
         latched: Callable[[Latch], None],
         news: Callable[[], None],
+        adopted: Callable[[], None],
     ) -> None:
         """Reads the latch. venues: those that the daemon serves."""
         self._directory = directory
@@ -57,6 +59,7 @@ class LatchFile:
         self._events = events
         self._latched = latched
         self._news = news
+        self._adopted = adopted
         self._unstored = trio.Event()
         self.durable = True
         """Whether a restart would find the switch as it is now."""
@@ -166,6 +169,7 @@ class LatchFile:
         self._events.clear(UNSEEN)
         held = self.switch.latch
         if latch is not None and (held is None or self._wider(latch, held)):
+            self._adopted()
             self._latched(latch)
             self.switch.trip(latch)
             log.error("latched from outside", trigger=latch.trigger, reason=latch.reason, who=latch.who)

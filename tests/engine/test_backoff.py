@@ -55,6 +55,14 @@ def test_session_that_is_admitted_and_dropped_at_once_is_not_forgiven() -> None:
     assert delays == [0, 0, 0, 1, 2, 4, 4, 4]
 
 
+def test_refused_stream_is_free_once_and_then_asks_for_less_each_time() -> None:
+    backoff = Backoff()
+    delays = [backoff.delay_s(0, 0.0, refused=True) for _ in range(8)]
+    assert delays == [0, 1, 2, 4, 8, 16, 30, 30]
+    backoff.live(0)
+    assert backoff.delay_s(STABLE_NS, 1.0, refused=True) == 0.0
+
+
 def test_failed_dial_after_a_stable_session_is_not_forgiven_twice() -> None:
     backoff = Backoff()
     backoff.live(0)
