@@ -159,6 +159,7 @@ def test_a_member_of_the_group_kills_and_a_stranger_is_told_why_not(
     denied = run("rearm", *at, user=MEMBER)
     assert (denied.returncode, denied.stdout) == (3, "")
     assert f"may not open {home}/control.sock" in denied.stderr
+    assert "run this as user root, or as root" in denied.stderr
     assert service.status()["kill"]["latched"] is True
 
 
