@@ -9,7 +9,7 @@ from typing import Final
 HOUSE: Final = Path(__file__).parent.parent / "daemon"
 FILES: Final = sorted(HOUSE.rglob("*.py"))
 
-FILE_LINES: Final = 380
+FILE_LINES: Final = 400
 """About as much as is read in one sitting."""
 
 LONGER: Final = {

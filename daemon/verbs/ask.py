@@ -62,7 +62,7 @@ def run(verb: Callable[[argparse.Namespace, Client], int], doors: Sequence[Door]
     except NoDoor as error:
         return _unreachable(str(error), asked)
     except DaemonUnreachable as error:
-        return _unreachable(str(error) if error.sent else f"{error}{_why_absent(endpoint)}", asked)
+        return _unreachable(str(error), asked)
     except CommandRefused as error:
         if asked.json:
             say_json(error.reply)

@@ -1,7 +1,8 @@
 """Futures refuses in two forms that its pages lack: sentences under a status by name, and the web framework's own body.
 
 Either is a plain refusal. The strategy hears it with its class after one try, a refused key is tried on a second
-connection, raises its alert and is not used on, a spent budget is waited for, and in none of them an order is believed to be gone.
+connection, raises its alert and is not used on, a spent budget is waited for, and in none of them an order is believed
+to be gone.
 """
 
 import pytest
