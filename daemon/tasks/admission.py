@@ -30,6 +30,7 @@ from .dispatcher import Dispatcher
 from .events import Events
 from .killswitch import KILL_DEADLINE_MS, KillSwitch
 from .leasing import Leasing
+from .origins import Origins
 from .outbox import Outlet
 from .replies import Replies
 from .telemetry import Histogram
@@ -74,6 +75,7 @@ class Admission:
         intents: Intents,
         successor: Successor,
         leasing: Leasing,
+        origins: Origins,
         deadline_ms: int,
     ) -> None:
         """status: makes the members of a `status` reply; its argument says whether detail is wanted."""
@@ -89,6 +91,7 @@ class Admission:
         self._intents = intents
         self._successor = successor
         self._leasing = leasing
+        self._origins = origins
         self._deadline_ns = deadline_ms * MS
         self.admitted_ns = -COMPANY_NS
         """When the last command that cancels was let ahead, on the monotonic clock."""
@@ -199,6 +202,7 @@ class Admission:
         allowed_ns = (KILL_DEADLINE_MS if command.deadline_ms is UNSET else command.deadline_ms) * MS
         start_ns = now_ns if command.sent_ns is UNSET else min(command.sent_ns, now_ns)
         self._killswitch.kill(asked, command, asked.who, start_ns + allowed_ns)
+        self._origins.look_up("drill" if command.drill else "kill", command.id, asked.peer)
 
     def _lease(self, asked: Asked, command: Lease, now_ns: int) -> None:
         """Take, renew or give back a lease: also while draining, since its orders rest on.
@@ -212,7 +216,10 @@ class Admission:
             late_ms = (now_ns - command.sent_ns - allowed_ns) // MS
             self._refuse_admission(asked, None, "expired", f"the deadline had passed {late_ms} ms before receipt")
             return
+        before = self._leasing.revision
         why = self._leasing.renew(command, asked.who, now_ns)
+        if self._leasing.revision != before:
+            self._origins.look_up("lease", command.id, asked.message.peer)
         if why is not None:
             self._refuse_admission(asked, None, "invalid", why)
             return
@@ -223,10 +230,14 @@ class Admission:
         if asked.outlet.door != "control":
             detail = "type: rearm is taken on the control socket only"
             self._replies.at_once(asked, refusal_map(command.id, "invalid", detail))
+            self._record(asked)
+            _Rearming(asked, self._events).refused(detail)
+            self._origins.look_up("rearm", command.id, asked.peer)
             return
         deadline_ns = self._admit(asked, now_ns, None)
         if deadline_ns is not None:
-            self._killswitch.rearm(asked, command, asked.who, deadline_ns)
+            self._killswitch.rearm(_Rearming(asked, self._events), command, asked.who, deadline_ns)
+            self._origins.look_up("rearm", command.id, asked.peer)
 
     def _batch(self, asked: Asked, command: CancelBatch, now_ns: int) -> None:
         desk = self._desks.get(command.venue)
@@ -324,6 +335,29 @@ class Admission:
             refusal = refusal_map(command.id, reason, detail)
         self._replies.at_once(asked, refusal)
         self._events.note("outcome", strategy=command.strategy, **refusal)
+
+
+class _Rearming:
+    """A re-arming on its way to its reply: whatever it comes to goes into the record, a refusal above all."""
+
+    def __init__(self, asked: Asked, events: Events) -> None:
+        self._asked = asked
+        self._events = events
+
+    @property
+    def id(self) -> CommandID:
+        return self._asked.command.id
+
+    def answer(self, reply: Mapping[str, Any]) -> None:
+        self._asked.answer(reply)
+        if reply["type"] == "refused":
+            self.refused(reply["detail"])
+        elif reply["latched"]:
+            # The first step: its code is the operator's alone.
+            self._events.note("rearm", state="asked", who=self._asked.who, id=self.id)
+
+    def refused(self, why: str) -> None:
+        self._events.note("rearm", state="refused", who=self._asked.who, id=self.id, why=why)
 
 
 def _not_enabled(id: CommandID, venue: Venue) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from .events import Events
 from .fair_use import FairUse
 from .killswitch import KillSwitch
 from .leasing import Leasing
+from .origins import Origins
 from .outbox import Door, Outbox, Outlet
 from .replies import Replies
 from .tickets import who_sent
@@ -85,6 +86,7 @@ class Gateway:
         intents: Intents,
         successor: Successor,
         leasing: Leasing,
+        origins: Origins,
         deadline_ms: int,
     ) -> None:
         """status: makes the members of a `status` reply; its argument says whether detail is wanted."""
@@ -105,6 +107,7 @@ class Gateway:
             intents=intents,
             successor=successor,
             leasing=leasing,
+            origins=origins,
             deadline_ms=deadline_ms,
         )
 

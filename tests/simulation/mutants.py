@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Final
@@ -252,16 +253,19 @@ class _Finder(importlib.abc.MetaPathFinder):
         return importlib.util.spec_from_file_location(fullname, spec.origin, loader=loader)
 
 
-def plant(name: str) -> None:
+def plant(name: str, among: Sequence[Mutant] = MUTANTS) -> None:
     """Make the mistake in this process. Must come before anything of the daemon is imported."""
-    mutant = next(mutant for mutant in MUTANTS if mutant.name == name)
+    mutant = next(mutant for mutant in among if mutant.name == name)
     assert mutant.module not in sys.modules, f"{mutant.module} is imported already"
     sys.meta_path.insert(0, _Finder(mutant))
 
 
-def hunt(mutant: Mutant) -> str | None:
-    """What found it, in one line; None when it survived. Runs in a process of its own. Raises RuntimeError."""
-    command = [sys.executable, "-m", "tests.simulation", "--mutant", mutant.name]
+def hunt(mutant: Mutant, package: str = "tests.simulation") -> str | None:
+    """What found it, in one line; None when it survived. Runs in a process of its own. Raises RuntimeError.
+
+    package: whose `--mutant` does the hunting.
+    """
+    command = [sys.executable, "-m", package, "--mutant", mutant.name]
     done = subprocess.run(
         command,
         cwd=HOUSE,
@@ -275,11 +279,13 @@ def hunt(mutant: Mutant) -> str | None:
     return done.stdout.strip().splitlines()[-1] if done.returncode == KILLED else None
 
 
-def hunt_all(mutants: Sequence[Mutant], tell: Callable[[str], None]) -> list[tuple[Mutant, str | None]]:
+def hunt_all(
+    mutants: Sequence[Mutant], tell: Callable[[str], None], package: str = "tests.simulation"
+) -> list[tuple[Mutant, str | None]]:
     """Hunt for many, as many at once as there are processors; each with what found it."""
     done = []
     with ThreadPoolExecutor(os.cpu_count()) as hunters:
-        for mutant, found in zip(mutants, hunters.map(hunt, mutants), strict=True):
+        for mutant, found in zip(mutants, hunters.map(partial(hunt, package=package), mutants), strict=True):
             tell(f"{mutant.name}: {found or 'SURVIVED'}")
             done.append((mutant, found))
     return done

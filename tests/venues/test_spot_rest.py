@@ -249,7 +249,7 @@ def test_cancel_is_final_only_when_plainly_not_pending(pending: str) -> None:
         (429, b'{"error":["EAPI:Rate limit exceeded"]}', Fault.ROUTE_BUSY),
         (408, b'{"error":["EService:Timeout"]}', Fault.TRANSIENT),
         (400, frames.HTML, Fault.INVALID),
-        (401, b"", Fault.CREDENTIALS),
+        (401, b"", Fault.ROUTE_BUSY),
         (403, frames.HTML, Fault.ROUTE_BUSY),
         (404, b"not found", Fault.INVALID),
         (405, b"{}", Fault.INVALID),
