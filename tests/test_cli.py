@@ -553,6 +553,7 @@ def test_the_schema_is_valid_json_that_names_every_command() -> None:
         "cancel_batch",
         "cancel_all",
         "kill",
+        "drill",
         "rearm",
         "lease",
         "status",

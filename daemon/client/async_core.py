@@ -69,6 +69,7 @@ class AsyncClient(ABC):
     cancel_batch = asks(Commands.cancel_batch)
     cancel_all = asks(Commands.cancel_all)
     kill = asks(Commands.kill)
+    drill = asks(Commands.drill)
     rearm = asks(Commands.rearm)
     lease = asks(Commands.lease)
     status = asks(Commands.status)

@@ -1,7 +1,7 @@
 """ZeroMQ payload bytes to command, and reply to payload bytes. One payload frame is one command or one reply."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, assert_never
 
 import msgspec
 from msgspec import UNSET
@@ -11,17 +11,19 @@ from .commands import (
     CancelAll,
     CancelBatch,
     Command,
-    Kill,
+    Drill,
     Lease,
     LeaseScope,
     OrderRef,
     Ping,
     Rearm,
     Status,
+    Strict,
     target_of,
 )
 from .hints import with_hint
 from .ids import CommandID, Target, Venue, fault_of
+from .kills import also_ignored, read_kill
 from .outcomes import (
     NAMES,
     Acked,
@@ -49,8 +51,8 @@ MESSAGE_FRAMES: Final = 4
 
 NESTING: Final = "nested too deeply"
 
-_from_json: Final = msgspec.json.Decoder(Command)
-_from_msgpack: Final = msgspec.msgpack.Decoder(Command)
+_from_json: Final = msgspec.json.Decoder(Strict)
+_from_msgpack: Final = msgspec.msgpack.Decoder(Strict)
 _loose_json: Final = msgspec.json.Decoder()
 _loose_msgpack: Final = msgspec.msgpack.Decoder()
 _to_json: Final = msgspec.json.Encoder()
@@ -95,14 +97,24 @@ def encoding_of(payload: bytes) -> Encoding:
 
 
 def decode_command(payload: bytes) -> Command | Malformed:
-    """One payload frame to one command. Never raises on what a client sent."""
+    """One payload frame to one command. Never raises on what a client sent.
+
+    Every command is read strictly, and what remains may still be a kill, which is not.
+    """
     if len(payload) > COMMAND_BYTES and (len(payload) > BATCH_BYTES or not _is_batch(payload)):
-        return Malformed(_readable_id(payload), "too_large", _size_fault(len(payload)))
+        size_fault = _size_fault(len(payload))
+        kill = read_kill(payload)
+        if kill is not None:
+            return also_ignored(kill, size_fault)
+        return Malformed(_readable_id(payload), "too_large", size_fault)
     try:
         command = _from_json.decode(payload) if payload[:1] in _JSON_BEGINS else _from_msgpack.decode(payload)
-    except RecursionError:
-        return Malformed(None, "invalid", NESTING)
     except _UNREADABLE as error:
+        kill = read_kill(payload)
+        if kill is not None:
+            return kill
+        if isinstance(error, RecursionError):
+            return Malformed(None, "invalid", NESTING)
         return Malformed(_readable_id(payload), "invalid", with_hint(str(error)))
     if type(command) is Cancel:
         target = target_of(command.order_id, command.cl_ord_id, command.userref)
@@ -119,7 +131,7 @@ def decode_command(payload: bytes) -> Command | Malformed:
 _MANY_IDS: Final = "exactly one of order_id, cl_ord_id, userref is required"
 
 
-def _fault_in(command: Command) -> str | None:
+def _fault_in(command: Strict) -> str | None:
     match command:
         case CancelBatch(venue=venue, orders=orders):
             return next(
@@ -131,7 +143,7 @@ def _fault_in(command: Command) -> str | None:
             return next((f"scope[{n}].{fault}" for n, part in enumerate(scope) if (fault := _scope_fault(part))), None)
         case Rearm(confirm=None, force=True):
             return "force: goes with confirm"
-        case Cancel() | CancelAll() | Kill() | Rearm() | Status() | Ping():
+        case Cancel() | CancelAll() | Drill() | Rearm() | Status() | Ping():
             return None
 
 
@@ -222,6 +234,8 @@ def outcome_map(id: CommandID | None, received_ns: int | None, settlement: Settl
             message["detail"] = detail
         case Acked() | NotOpen():
             pass
+        case other:
+            assert_never(other)
     return message
 
 

@@ -5,15 +5,6 @@ rings, or turns the direction of writing so that `flat` is read where `residual`
 line that only shows.
 """
 
-from typing import Final
-
-REASON_BYTES: Final = 4096
-"""What is kept of a reason: as much as anybody reads of one, as UTF-8."""
-
-NO_REASON: Final = "none given"
-"""What stands in the record where an operator gave no reason: no emergency waits for one."""
-
-
 def plain(text: str) -> str:
     """The text as one line of printable characters: every other character is shown by its escape, as `\\x1b`.
 
@@ -34,23 +25,6 @@ def plain_json(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(char if char.isprintable() or char == "\n" else _in_json(char) for char in text)
-
-
-def as_typed(text: str, limit_bytes: int = REASON_BYTES) -> str:
-    """An argument of a command line, made fit to be sent and kept: `plain`, without outer spaces, cut at the limit.
-
-    Its bytes come as Python reads them (PEP 383): those that are no UTF-8 as halves of characters. They are read as
-    Latin-1, which is what such terminals mean most often and which knows every byte: nothing typed is refused.
-    """
-    try:
-        raw = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raw = text.encode("utf-8", "backslashreplace")
-    try:
-        meant = raw.decode()
-    except UnicodeDecodeError:
-        meant = raw.decode("latin-1")
-    return plain(meant.strip()).encode()[:limit_bytes].decode("utf-8", "ignore")
 
 
 def _in_json(char: str) -> str:

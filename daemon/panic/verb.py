@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from ..contract.commands import NO_REASON
 from ..contract.ids import Venue
-from ..contract.plain_text import NO_REASON, as_typed
+from ..contract.texts import REASON_BYTES, cleaned
 from ..credentials import BadCredentials
 from ..transport.plain import threads
 from ..transport.plain.line import Dialler
@@ -56,7 +57,7 @@ def main(config: str, reason: str, timeout_s: int, as_json: bool) -> int:
     reports = {venue: Report() for venue in venues}
     routes = Routes(settings, keys, dialler, nonces, reports)
     sweeps = {venue: threads.start(partial(_sweep, routes, venue, reports[venue], by_s), venue) for venue in venues}
-    latching = Latching(state, as_typed(reason) or NO_REASON)
+    latching = Latching(state, cleaned(reason, REASON_BYTES) or NO_REASON)
     keeping = threads.start(partial(_keep, latching, nonces), "state")
     # While the connections are being made: they all will ask for it.
     dialler.trust()

@@ -5,7 +5,8 @@ from typing import Any
 
 from ..client import Client, CommandRefused
 from ..client.results import KillResult
-from ..contract.plain_text import NO_REASON, as_typed
+from ..contract.commands import NO_REASON
+from ..contract.texts import REASON_BYTES, cleaned
 from .ask import DEFAULT_CONFIG
 from .exit_status import DONE, NOT_DONE
 from .output import complain, say, say_columns, say_json, say_residual
@@ -13,9 +14,10 @@ from .output import complain, say, say_columns, say_json, say_residual
 
 def kill(asked: argparse.Namespace, client: Client) -> int:
     """`canceld kill`, or `canceld kill --drill`."""
+    if asked.drill:
+        reason = cleaned(asked.reason or "", REASON_BYTES) or "drill"
+        return _drilled(asked, client.drill(reason, venues=asked.venues, deadline_ms=asked.deadline_ms))
     result = _pulled(asked, client)
-    if result.drilled is not None:
-        return _drilled(asked, result)
     flat = all(part.state == "flat" for part in result.venues.values())
     if asked.json:
         say_json(result.reply)
@@ -29,6 +31,8 @@ def kill(asked: argparse.Namespace, client: Client) -> int:
         )
         for venue, part in result.venues.items():
             say_residual(venue, part.residual)
+    if result.ignored:
+        complain(f"not understood, and killed all the same: {'; '.join(result.ignored)}")
     return DONE if result.latched and flat else NOT_DONE
 
 
@@ -40,17 +44,17 @@ def otherwise(asked: argparse.Namespace) -> str:
     if asked.drill:
         return "nothing was tried; a drill needs the daemon"
     config = shlex.quote(asked.config or DEFAULT_CONFIG)
-    reason = shlex.quote(as_typed(asked.reason or "") or NO_REASON)
+    reason = shlex.quote(cleaned(asked.reason or "", REASON_BYTES) or NO_REASON)
     return f"to cancel everything without the daemon, type: canceld panic --config {config} --reason {reason}"
 
 
 def _pulled(asked: argparse.Namespace, client: Client) -> KillResult:
-    reason = as_typed(asked.reason or "") or NO_REASON
+    reason = cleaned(asked.reason or "", REASON_BYTES) or NO_REASON
     try:
-        return client.kill(reason, venues=asked.venues, drill=asked.drill, deadline_ms=asked.deadline_ms)
+        return client.kill(reason, venues=asked.venues, deadline_ms=asked.deadline_ms)
     except CommandRefused as refused:
         # A daemon of another version may be stricter with texts. No kill fails for what stands in its reason.
-        if asked.drill or "reason" not in refused.detail:
+        if "reason" not in refused.detail:
             raise
         complain(f"{refused}; killing without the reason")
     return client.kill(NO_REASON, venues=asked.venues, deadline_ms=asked.deadline_ms)

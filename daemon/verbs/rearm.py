@@ -4,7 +4,8 @@ import argparse
 import sys
 
 from ..client import Client
-from ..contract.plain_text import as_typed, plain
+from ..contract.plain_text import plain
+from ..contract.texts import REASON_BYTES, cleaned
 from .exit_status import DONE, NOT_DONE
 from .output import at_terminal, complain, say, say_json, say_residual
 
@@ -45,8 +46,8 @@ def _is_interactive(asked: argparse.Namespace) -> bool:
 def _reason(asked: argparse.Namespace) -> str:
     """The reason that was given, or is asked for at a terminal; it may be none."""
     if asked.reason is None and _is_interactive(asked):
-        return as_typed(input("Why is it safe to trade again? "))
-    return as_typed(asked.reason or "")
+        return cleaned(input("Why is it safe to trade again? "), REASON_BYTES)
+    return cleaned(asked.reason or "", REASON_BYTES)
 
 
 def _confirm(asked: argparse.Namespace, client: Client, code: str, reason: str) -> int:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canceld.contract.plain_text import REASON_BYTES, as_typed, plain, plain_json
+from canceld.contract.plain_text import plain, plain_json
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()))
 """Halves of characters too: they are what bytes that are no UTF-8 come to."""
@@ -54,28 +54,3 @@ def test_json_only_shows_and_means_the_same(value: Any, ascii_only: bool) -> Non
 
 def test_json_keeps_its_own_line_breaks() -> None:
     assert plain_json(json.dumps({"why": "\x7f\n"}, indent=1)) == '{\n "why": "\\u007f\\n"\n}'
-
-
-@pytest.mark.parametrize(
-    ("argument", "meant"),
-    [
-        (b"fat finger", "fat finger"),
-        ("Zürich".encode(), "Zürich"),
-        ("Zürich".encode("latin-1"), "Zürich"),
-        (b" \xff\x9b\x00 ", "ÿ\\x9b\\x00"),
-        (b"", ""),
-    ],
-)
-def test_an_argument_of_any_bytes_is_a_reason(argument: bytes, meant: str) -> None:
-    assert as_typed(argument.decode("utf-8", "surrogateescape")) == meant
-
-
-@given(ANY_TEXT, st.integers(1, 50))
-def test_a_reason_of_any_form_can_be_sent(text: str, limit_bytes: int) -> None:
-    kept = as_typed(text, limit_bytes)
-    assert kept.isprintable()
-    assert len(kept.encode()) <= limit_bytes
-
-
-def test_a_reason_of_any_length_is_cut() -> None:
-    assert len(as_typed("ü" * 100_000).encode()) == REASON_BYTES
