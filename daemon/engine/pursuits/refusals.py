@@ -138,17 +138,26 @@ class Refusals:
             self.plan_reask(pursuit, now_ns)
 
     def plan_reask(self, pursuit: Pursuit, now_ns: int) -> None:
+        """Have it sent again after a pause, which the answer to a look-up that is under way ends earlier."""
         pause_ns = REASK_MS[min(pursuit.reasks, len(REASK_MS) - 1)] * MS
+        held_ns = max(pause_ns, self._docket.policy.hedge_ns) if pursuit.asking else pause_ns
         pursuit.reasks += 1
         pursuit.listens(FAR_NS)
+        pursuit.reask_ns = now_ns + pause_ns
         if self._judgement.seen_open(pursuit):
             # The order stream and the answer contradict each other: one of them is behind.
-            pursuit.retries_at(now_ns + pause_ns)
+            pursuit.retries_at(now_ns + held_ns)
             return
         waiting = [waiter for waiter in pursuit.waiters if not self._judgement.is_denied(pursuit, waiter)]
         windows = [self._judgement.window_ns(pursuit, waiter) for waiter in waiting]
-        # With none left only the query is waited for.
-        pursuit.retries_at(max(now_ns, min(now_ns + pause_ns, *windows)) if windows else FAR_NS)
+        if not windows:
+            # Only the query is waited for.
+            pursuit.retries_at(FAR_NS)
+            return
+        # The one at the end of the window counts most: only its denial is the last. None before it may bar its way.
+        last_ns = max(now_ns, min(windows))
+        again_ns = now_ns + held_ns
+        pursuit.retries_at(last_ns if again_ns >= last_ns or pursuit.bars(again_ns, last_ns) else again_ns)
 
     def fault_of_named(self, pursuit: Pursuit, reject: CancelReject) -> Fault:
         """What a refusal comes to, by the order that it names: that is the one which a client order id stood for.
