@@ -131,21 +131,18 @@ def is_alarming(cause: int | None) -> bool:
 
 
 CONNECT_LIMIT: Final = 120
-CONNECT_RESERVE: Final = 20
+RESERVE_SHARE: Final = 6
 CONNECT_WINDOW_NS: Final = 600 * 10**9
 """Connection attempts per rolling window. The address is banned at about 150; Kraken's own clients stop at 120.
-The reserve is part of it, and for kills alone. Source: Spot WebSocket "Introduction"; krakenfx/kraken-api-sdk."""
+One in six is kept for kills. Source: Spot WebSocket "Introduction"; krakenfx/kraken-api-sdk."""
 
 
 class ConnectBudget:
     """The attempts of all sessions together, on one address. Times are monotonic nanoseconds."""
 
-    def __init__(
-        self, limit: int = CONNECT_LIMIT, window_ns: int = CONNECT_WINDOW_NS, reserve: int = CONNECT_RESERVE
-    ) -> None:
-        assert 0 <= reserve < limit
+    def __init__(self, limit: int = CONNECT_LIMIT, window_ns: int = CONNECT_WINDOW_NS) -> None:
         self._limit = limit
-        self._reserve = reserve
+        self._reserve = limit // RESERVE_SHARE
         self._window_ns = window_ns
         self._attempts: deque[int] = deque(maxlen=limit)
 

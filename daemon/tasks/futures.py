@@ -51,9 +51,7 @@ class FuturesRest:
                 return (lambda _: futures_rest.cancel_all_request(self.keys)), futures_rest.decode_cancel_all
             case "market":
                 symbol = str(targets[0].value)
-                return (
-                    lambda _: futures_rest.cancel_all_request(self.keys, symbol)
-                ), futures_rest.decode_cancel_all
+                return (lambda _: futures_rest.cancel_all_request(self.keys, symbol)), futures_rest.decode_cancel_all
             case "query":
                 return (lambda _: futures_rest.status_request(self.keys, targets[0])), futures_rest.decode_status
             case "open_orders":

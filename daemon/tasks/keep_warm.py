@@ -35,6 +35,7 @@ from .dispatcher import Dispatcher
 from .events import Events
 from .killswitch import KillSwitch
 from .leasing import Leasing
+from .origins import Origins
 from .outbox import Outbox, Outlet
 from .replies import Replies
 from .scoping import Scoping
@@ -121,6 +122,7 @@ class Walk:
             successor=nobody,
             leasing=leasing,
             scoping=scoping,
+            origins=Origins(world.origin, events),
             deadline_ms=1000,
         )
         self._walks = 0

@@ -8,7 +8,7 @@ from ..client.results import VenueSweep
 from ..contract.outcomes import NAMES, Acked, Canceled, Closed, NotOpen, Refused, Rejected, Unknown
 from .cancel import status_of
 from .exit_status import DONE, NOT_DONE
-from .output import print_columns, print_json, print_residual
+from .output import say_columns, say_json, say_residual
 
 
 def cancel_all(asked: argparse.Namespace, client: Client) -> int:
@@ -22,12 +22,12 @@ def cancel_all(asked: argparse.Namespace, client: Client) -> int:
         deadline_ms=asked.deadline_ms,
     )
     if asked.json:
-        print_json(result.reply)
+        say_json(result.reply)
     else:
         cells = _dry_cells if asked.dry_run else _sweep_cells
-        print_columns([cells(venue, sweep) for venue, sweep in result.venues.items()])
+        say_columns([cells(venue, sweep) for venue, sweep in result.venues.items()])
         for venue, sweep in result.venues.items():
-            print_residual(venue, sweep.residual)
+            say_residual(venue, sweep.residual)
     sweeps = result.venues.values()
     if asked.dry_run:
         return DONE

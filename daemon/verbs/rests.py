@@ -5,7 +5,7 @@ from typing import Any
 
 from ..client import Client
 from .exit_status import DONE, NOT_DONE
-from .output import print_columns, print_json
+from .output import say, say_columns, say_json
 from .scopes import selected
 
 
@@ -20,10 +20,10 @@ def rests(asked: argparse.Namespace, client: Client) -> int:
             scope, fresh=asked.fresh and after is None, after=after, deadline_ms=asked.deadline_ms
         )
         if asked.json:
-            print_json(result.reply)
+            say_json(result.reply)
         else:
             rows = [_cells(venue, order) for venue, part in result.venues.items() for order in part.orders]
-            print_columns(rows)
+            say_columns(rows)
         sure = sure and all(part.error is None for part in result.venues.values())
         after = result.after
         if after is None:
@@ -32,7 +32,7 @@ def rests(asked: argparse.Namespace, client: Client) -> int:
         for venue, part in result.venues.items():
             known = f"as of {part.as_of}, by {part.by}" if part.as_of is not None else part.error or ""
             unsure = f", {part.unsure} more may be meant" if part.unsure else ""
-            print(f"{venue}: {part.count} open{unsure}  {known}")
+            say(f"{venue}: {part.count} open{unsure}  {known}")
     return DONE if sure else NOT_DONE
 
 

@@ -143,11 +143,16 @@ class KilledVenue(msgspec.Struct):
 
 
 class KilledReply(_Reply, tag="killed"):
-    """Answers a kill or a kill_scope, and then `scope` is what was latched."""
+    """Answers a kill or a kill_scope, and then `scope` is what was latched; with `drill` a kill's rehearsal.
+
+    `ignored` names what of a kill's message was not understood.
+    """
 
     latched: bool
     venues: dict[Venue, KilledVenue]
     scope: tuple[Selector, ...] | UnsetType = UNSET
+    drill: bool | UnsetType = UNSET
+    ignored: list[str] | UnsetType = UNSET
 
 
 class RearmReply(_Reply, tag="rearm"):
@@ -207,6 +212,10 @@ def wire_schema() -> dict[str, Any]:
     for name in ("Cancel", "OrderRef"):
         # The types cannot say it: exactly one identifier.
         parts[name]["oneOf"] = [{"required": [identifier]} for identifier in IDENTIFIERS]
+    # What a kill should look like; it is taken whatever else it looks like.
+    properties = parts["Kill"]["properties"]
+    del properties["ignored"]
+    properties["reason"] = {}
     return {
         "$schema": DIALECT,
         "title": f"canceld {__version__}: messages between strategies and the daemon",

@@ -45,9 +45,9 @@ def selector(text: str) -> "Selector":
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def add_scope(parser: argparse.ArgumentParser) -> None:
+def add_scope(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
     """`--scope`, once for each selector."""
-    parser.add_argument("--scope", action="append", type=selector, metavar=METAVAR, help=HELP)
+    parser.add_argument("--scope", action="append", type=selector, required=required, metavar=METAVAR, help=HELP)
 
 
 def add_members(parser: argparse.ArgumentParser) -> None:

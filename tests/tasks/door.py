@@ -13,12 +13,14 @@ from canceld.tasks.events import Events
 from canceld.tasks.gateway import Gateway
 from canceld.tasks.killswitch import KillSwitch
 from canceld.tasks.leasing import Leasing
+from canceld.tasks.origins import Origins
 from canceld.tasks.recovery import Record, Recovery
 from canceld.tasks.scoping import Scoping
 from canceld.transport.clock import VirtualClock
 from canceld.transport.entropy import SeededEntropy
 from canceld.transport.memory.disk import MemoryDirectory
 from canceld.transport.memory.zeromq import MemoryBus, MemoryDealer
+from canceld.transport.origins import nobody_knows
 
 COMMANDS = "ipc:///run/canceld/commands.sock"
 CONTROL = "ipc:///run/canceld/control.sock"
@@ -99,6 +101,7 @@ class Door:
             kill=self.kill,
             leasing=Leasing({"spot": self.venue}, self.directory, self.clock, self.events, self.kill, scoping),  # type: ignore[dict-item]
             scoping=scoping,
+            origins=Origins(nobody_knows, self.events),
             deadline_ms=2000,
         )
         self.client = self.bus.connect(COMMANDS)

@@ -94,9 +94,7 @@ async def world(nursery: trio.Nursery) -> World:
     return world
 
 
-async def test_every_answer_but_a_proof_is_asked_again_and_told_to_people(
-    autojump_clock: object, world: World
-) -> None:
+async def test_every_answer_but_a_proof_is_asked_again_and_told_to_people(autojump_clock: object, world: World) -> None:
     world.take("mm-1", 1000, ORDER)
     await trio.sleep(1.1)
     for outcome in (Unknown(("ws",)), Rejected("throttled"), Unknown(()), Unknown(()), Unknown(()), Unknown(())):
