@@ -30,6 +30,7 @@ class Traits(TypedDict):
     query_limit: int
     bundle_limit: int
     markets: bool
+    named_batches: bool
 
 
 TRAITS: Final[dict[Venue, Traits]] = {
@@ -46,6 +47,7 @@ TRAITS: Final[dict[Venue, Traits]] = {
         "query_limit": spot_rest.QUERY_LIMIT,  # REST "Query Orders Info"
         "bundle_limit": 0,  # WebSocket "Cancel Order" takes several ids, but its refusals name none of them
         "markets": False,  # WebSocket "Cancel All", REST "Cancel All Orders": account-wide, no pair among the members
+        "named_batches": True,  # REST "Cancel Order Batch": `cl_ord_ids`, an optional list beside `orders`
     },
     "prime": {
         "rest": False,  # Prime REST reference: settlement, users and keys, no call about orders
@@ -60,6 +62,7 @@ TRAITS: Final[dict[Venue, Traits]] = {
         "query_limit": 1,  # WebSocket "Order": the filter takes one OrderID
         "bundle_limit": 0,  # as batch_limit
         "markets": False,  # as mass
+        "named_batches": False,  # as batch_limit
     },
     "futures": {
         "rest": True,  # REST "Cancel order", "Batch order management", "Cancel all orders"
@@ -74,5 +77,6 @@ TRAITS: Final[dict[Venue, Traits]] = {
         "query_limit": 1,  # REST "Get order status" does not show how a list is spelled in a form
         "bundle_limit": spot_ws_v2.BATCH_LIMIT,  # Unified WebSocket "Batch Cancel"
         "markets": True,  # REST "Cancel all orders": `symbol`; Unified WebSocket "Cancel All" has none
+        "named_batches": True,  # REST "Batch order management": an element names order_id or cliOrdId
     },
 }

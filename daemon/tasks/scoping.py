@@ -162,6 +162,8 @@ class _Asked:
     """Who is told what became of one call: a cancel-all for a symbol, or a look with its number."""
 
     def __init__(self, running: Running, symbol: str | None, number: int | None) -> None:
+        # Two commands may ask the same at once: each hears its own answer.
+        self.asker = self
         self._running = running
         self._symbol = symbol
         self._number = number

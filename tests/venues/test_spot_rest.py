@@ -89,7 +89,7 @@ def test_cancel_is_the_form_of_the_known_vector() -> None:
 
 
 def test_batch_is_the_json_of_the_known_vector_with_plain_strings() -> None:
-    request = cancel_batch_request(KEYS, NONCE, IDS)
+    request = cancel_batch_request(KEYS, NONCE, [Target("order_id", one) for one in IDS])
     assert request.body == b'{"nonce":1616492376594,"orders":["OP5V2Y-RYKVL-ET3V3B","OP5V2Y-7YKVL-ET3V3B"]}'
     assert headers_of(request)["Content-Type"] == "application/json"
     assert headers_of(request)["API-Sign"] == (
@@ -100,7 +100,14 @@ def test_batch_is_the_json_of_the_known_vector_with_plain_strings() -> None:
 @pytest.mark.parametrize("count", [0, 51])
 def test_batch_outside_of_its_bounds_is_a_bug(count: int) -> None:
     with pytest.raises(AssertionError):
-        cancel_batch_request(KEYS, NONCE, [TXID] * count)
+        cancel_batch_request(KEYS, NONCE, [Target("order_id", TXID)] * count)
+
+
+def test_client_order_ids_of_a_batch_have_a_list_of_their_own() -> None:
+    targets = [Target("cl_ord_id", 'a "1"'), Target("order_id", TXID), Target("cl_ord_id", "b-2")]
+    body = json.loads(cancel_batch_request(KEYS, NONCE, targets).body)
+    assert body == {"nonce": NONCE, "orders": [TXID], "cl_ord_ids": ['a "1"', "b-2"]}
+    assert "orders" not in json.loads(cancel_batch_request(KEYS, NONCE, targets[:1]).body)
 
 
 def test_cancel_names_its_order_in_the_field_of_its_kind() -> None:
