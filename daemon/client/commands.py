@@ -161,9 +161,8 @@ class Commands:
     ) -> Request[CancelAllResult]:
         """Cancel what a scope means, or everything open, on one venue or on every enabled one.
 
-        A client with a `strategy` says which: that label names who asks and not what is meant. dry_run: cancel nothing,
-        and be told what would be. Raises DaemonUnreachable, CommandRefused, and ValueError for arguments that do not
-        say what is meant.
+        A client with a `strategy` says which. dry_run: cancel nothing, and be told what would be. Raises
+        DaemonUnreachable, CommandRefused, and ValueError for arguments that do not say what is meant.
         """
         selectors = None if scope is None else [msgspec.to_builtins(selector) for selector in scope]
         if selectors is None and not everything and (strategy or self._strategy) is not None:
@@ -237,12 +236,10 @@ class Commands:
     ) -> Request[KillResult]:
         """Cancel what a scope means, now and until the switch is re-armed: what appears in it is cancelled on sight.
 
-        Raises DaemonUnreachable, CommandRefused.
-        """
-        selectors = [msgspec.to_builtins(selector) for selector in scope]
+        Raises DaemonUnreachable, CommandRefused."""
         return self._build(
             "kill_scope",
-            {"reason": reason, "scope": selectors, "dry_run": dry_run or None},
+            {"reason": reason, "scope": [msgspec.to_builtins(s) for s in scope], "dry_run": dry_run or None},
             lambda request, reply: read_killed(request.id, reply),
             id=id,
             deadline_ms=deadline_ms,
