@@ -13,6 +13,7 @@ import structlog
 import trio
 
 from . import __version__
+from .contract.version import CONTRACT
 from .credentials import BadCredentials, Credentials, Secret
 from .desks import Desks
 from .engine.scope import Own
@@ -163,6 +164,7 @@ class Daemon:
             venues["prime"]["signing"] = "degraded" if self.machine.clock_far_off else "good"
         shown: dict[str, Any] = {
             "version": __version__,
+            "contract": CONTRACT,
             "state": self.state,
             "in_flight": gateway.in_flight,
             "venues": venues,

@@ -10,6 +10,7 @@ from ..contract.commands import Command
 from ..contract.ids import CommandID, Venue
 from ..contract.outcomes import ClosedState, RefusalReason, RejectClass, Route
 from ..contract.selectors import Selector, Side
+from ..contract.version import CONTRACT
 
 OutcomeName: TypeAlias = Literal["acked", "canceled", "closed", "not_open", "rejected", "unknown", "refused"]
 
@@ -175,6 +176,7 @@ class StatusReply(_Reply, tag="status"):
     """Answers a status. More members may follow."""
 
     version: str
+    contract: int
     state: Literal["starting", "serving", "draining"]
     in_flight: int
     venues: dict[Venue, dict[str, Any]]
@@ -218,7 +220,7 @@ def wire_schema() -> dict[str, Any]:
     properties["reason"] = {}
     return {
         "$schema": DIALECT,
-        "title": f"canceld {__version__}: messages between strategies and the daemon",
+        "title": f"canceld {__version__}: messages between strategies and the daemon, contract {CONTRACT}",
         "anyOf": [{"$ref": "#/$defs/command"}, {"$ref": "#/$defs/reply"}],
         "$defs": {"command": command, "reply": reply, **parts},
     }
