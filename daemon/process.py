@@ -20,7 +20,7 @@ from .transport.clock import Clock
 from .transport.descriptors import count_descriptors
 from .transport.disk import Directory, DiskFailed
 from .transport.entropy import Entropy
-from .transport.logsink import LogSink
+from .transport.logsink import LogSink, journald_reads
 from .transport.network import Network
 from .transport.notify import Notifier
 from .transport.origins import origin_of, this_host
@@ -73,7 +73,14 @@ def _run(path: str) -> int:
         return _cannot_start(error)
     # Lines leave through a thread of their own: a journal that stalls must not stall a cancel.
     sink = LogSink(sys.stderr.fileno())
-    logs = configure(settings.log.level, settings.log.format, sink.write, world.clock, _secrets(credentials))
+    logs = configure(
+        settings.log.level,
+        settings.log.format,
+        sink.write,
+        world.clock,
+        _secrets(credentials),
+        priorities=journald_reads(sys.stderr.fileno(), environ),
+    )
 
     def reload() -> Credentials:
         fresh = read(path)
