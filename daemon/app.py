@@ -23,11 +23,12 @@ from .tasks.gateway import Gateway
 from .tasks.journal import Journal
 from .tasks.key_owner import KeyOwner, KeyTaken
 from .tasks.killswitch import KillSwitch
-from .tasks.latch_file import LATCH_FILE, TRIGGER_FILE
+from .tasks.latch_file import LATCH_FILE
 from .tasks.leasing import Leasing
 from .tasks.machine import Machine
 from .tasks.origins import Origins
 from .tasks.recovery import Record, Recovery
+from .tasks.trigger_file import TRIGGER_FILE
 from .transport.disk import AlreadyLocked, DiskFailed
 from .transport.doors import DoorNews
 from .transport.notify import Notifier

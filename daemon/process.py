@@ -13,7 +13,7 @@ from .app import Daemon, StartFailed
 from .credentials import BadCredentials, Credentials, Secret, load
 from .logs import configure
 from .settings import BadSettings, Settings, read
-from .tasks.latch_file import TRIGGER_FILE
+from .tasks.trigger_file import TRIGGER_FILE
 from .transport import early
 from .transport.claims import claim
 from .transport.clock import Clock

@@ -1,7 +1,8 @@
 """What may be done to the engine of one venue, and by whom. One driver: nobody else changes the pursuits.
 
 Every verb tells the engine and ends in `perform`, which writes the frames and hands the answers back before it returns.
-Three leave that to their caller, so that a burst of commands leaves in one write: `submit`, `submit_batch`, `resume`.
+Four leave that to their caller, so that a burst of commands leaves in one write: `submit`, `submit_batch`, `resume` and
+`strike`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -70,6 +71,13 @@ class Dispatcher(Hand):
         """
         self._pursuits.sessions.probe(lane, target, owner, symbol)
         self.perform()
+
+    def strike(self, owner: Owner, order_id: str, told: FireOwner, deadline_ns: int, now_ns: int) -> None:
+        """Cancel one order for a kill, past whatever its pursuit waits for; leaves with `perform`.
+
+        told: hears what came of a request that had to leave past the pursuit.
+        """
+        self._pursuits.strike(owner, order_id, told, deadline_ns, now_ns)
 
     def request(self, form: Form, owner: CallOwner, *, urgent: bool, target: Target = EVERYTHING) -> None:
         """Have everything, or one order, cancelled, or all that is open listed, for somebody who is told the answer.
@@ -195,6 +203,11 @@ class Dispatcher(Hand):
     def mode(self) -> Mode:
         """The venue's trading mode, as far as it was told."""
         return self._pursuits.mode
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the venue said that we send too much: nothing is sent now that cancels nothing."""
+        return self._pursuits.quiet.anywhere(self._clock.monotonic_ns())
 
     @property
     def policy(self) -> Policy:

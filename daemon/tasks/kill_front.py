@@ -10,7 +10,6 @@ from typing import Final, assert_never
 import structlog
 
 from ..contract.evidence import Fault, RestAnswer, RestCanceled, RestFailed, RestOrders
-from ..contract.ids import Target
 from ..contract.outcomes import Settlement
 from ..engine.calls import Call
 from ..engine.effects import Alert
@@ -40,6 +39,12 @@ class _Nobody:
 
     def late(self, settlement: Settlement) -> None:
         log.debug("swept late", venue=settlement.venue, order_id=settlement.order_id, route=settlement.route)
+
+    def fired_answered(self, lane: Lane, count: int | None, now_ns: int) -> None:
+        log.debug("struck", lane=lane)
+
+    def fired_failed(self, lane: Lane, why: str, now_ns: int, fault: Fault | None = None) -> None:
+        log.debug("struck in vain", lane=lane, why=why)
 
 
 class _Look:
@@ -176,7 +181,7 @@ class Front:
         self._news()
 
     def _cancel(self, order_id: str, now_ns: int) -> None:
-        self._dispatcher.submit(_NOBODY, Target("order_id", order_id), False, now_ns + ONE_NS, now_ns)
+        self._dispatcher.strike(_NOBODY, order_id, _NOBODY, now_ns + ONE_NS, now_ns)
 
     def _told_flat(self) -> None:
         if self._alert is not None:

@@ -27,9 +27,9 @@ class Origins:
     def __init__(self, find: Find, events: Events) -> None:
         self._find = find
         self._events = events
-        self._asked, self._next = trio.open_memory_channel[tuple[str, CommandID, Peer]](WAITING_LIMIT)
+        self._asked, self._next = trio.open_memory_channel[tuple[str, CommandID | None, Peer]](WAITING_LIMIT)
 
-    def look_up(self, what: str, id: CommandID, peer: Peer | None) -> None:
+    def look_up(self, what: str, id: CommandID | None, peer: Peer | None) -> None:
         """Record where this command's sender comes from, soon. what: the type of the command."""
         if peer is None:
             return

@@ -46,8 +46,14 @@ NEVER: Final = {
 }
 """Cells in which nothing can be heard, and why."""
 
-RARE: Final = frozenset(product((ENDED,), ("order ended", "order opened", "query: rests", "query: absent")))
-"""Cells that a run may miss: a name given again, or a query answered, while the request is out that ended its bearer.
+RARE: Final = frozenset(
+    (
+        *product((ENDED,), ("order ended", "order opened", "query: rests", "query: absent")),
+        *product((ACCEPTED,), ("no such order", "other refusal", "order opened", "query: absent")),
+    )
+)
+"""Cells that a thousand seeds may miss. ENDED: a name given again, or a query answered, while the request is out that
+ended its bearer. ACCEPTED: what a venue says after a yes while somebody still waits for proof, which it seldom does.
 tests/engine/pursuits/test_table.py walks them all the same."""
 
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from ...contract.ids import EVERYTHING, Target, Venue
 from ...contract.outcomes import Acked
-from ..effects import RestReady
+from ..calls import FireOwner
+from ..effects import RestReady, Send
 from ..inflight import Reqids
 from ..instants import FAR_NS
 from ..lane import REST
@@ -112,6 +113,26 @@ class Pursuits(Docket):
             pursuit.bearer = bearer
         self._sending.go(pursuit, now_ns)
         self.schedule(pursuit)
+
+    def strike(self, ticket: Any, order_id: str, owner: FireOwner, deadline_ns: int, now_ns: int) -> None:
+        """Go after one order for a kill: its cancel leaves in this step, whatever the pursuit of that order waits for.
+
+        A kill waits for no pause after a refusal, no end of maintenance, no lane that is closed and no answer to a lost
+        request. Where the pursuit sends nothing now, the sessions that it does not wait for are written to past it, and
+        `owner` is told what came of that. A second cancel of a dying order does no harm.
+        """
+        target = Target("order_id", order_id)
+        effects = len(self.effects)
+        self.submit(ticket, target, False, deadline_ns, now_ns)
+        pursuit = self.pursued.get(target)
+        left = any(type(effect) is Send and effect.target == target for effect in self.effects[effects:])
+        if pursuit is None or left or not self.lanes.live:
+            return
+        symbol = self._judgement.symbol_of(pursuit)
+        if symbol is None and self.policy.symbols:
+            return
+        for lane in [lane for lane in self.lanes.live if lane not in pursuit.pending] or self.lanes.live:
+            self.sessions.probe(lane, target, owner, symbol)
 
     def resume(self, ticket: Any, order_id: str, deadline_ns: int, now_ns: int, symbol: str | None = None) -> None:
         """Go on after an order whose cancel may have left before this process began; proof is wanted.

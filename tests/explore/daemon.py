@@ -1,0 +1,556 @@
+"""One venue of the daemon without trio: its own dispatcher, kill switch, REST lane and gate, with hand-driven time.
+
+What stands in for something is the socket (tasks/connection.py, with the real backoff and budget of dials), the
+workers' loops of the REST lane, and the two alarms that wake the dispatcher and the kill switch.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from canceld.contract.commands import Rearm
+from canceld.contract.evidence import Evidence, Orders
+from canceld.contract.ids import Target
+from canceld.contract.outcomes import SAFE, Settlement
+from canceld.credentials import Keys, Secret
+from canceld.engine.backoff import Backoff, ConnectBudget
+from canceld.engine.budget import Budget, NoBudget, PointBudget, RestBudget
+from canceld.engine.effects import Send
+from canceld.engine.inflight import Reqids
+from canceld.engine.instants import FAR_NS, MS
+from canceld.engine.lane import FEED, Lane
+from canceld.engine.nonces import Nonces
+from canceld.engine.policy import Policy
+from canceld.engine.pursuits.front import Pursuits
+from canceld.engine.resting import Resting
+from canceld.engine.sweep import FLAT_LOOK_NS
+from canceld.engine.venue_clock import VenueClock
+from canceld.settings import Address
+from canceld.tasks.connection import TokenFailed
+from canceld.tasks.dispatcher import Dispatcher
+from canceld.tasks.futures import FuturesRest
+from canceld.tasks.killswitch import KillSwitch
+from canceld.tasks.latch_file import LATCH_FILE
+from canceld.tasks.rest_lane import OVERDUE, URGENT, RestLane
+from canceld.tasks.spot import SpotRest
+from canceld.transport.files import DiskFailed
+from canceld.transport.https import Response
+from canceld.transport.network import DialFailed
+from canceld.venue_table import TRAITS
+
+from .kernel import Kernel, Task, Trio, Until
+from .venue import HOP_NS, SYMBOL, Exchange, Told
+
+HEDGE_MS: Final = 400
+DEADLINE_NS: Final = 2_000 * MS
+FIRST_REQID: Final = 7 * 10**12
+SWITCH_PAUSE_NS: Final = 1 * MS
+"""Least time between two alarms of the kill switch. Source: KillSwitch._next_at."""
+
+IDLE_LOOK_NS: Final = 1_000 * MS
+"""How often an idle worker of the REST lane looks for work. Source: tasks/rest_lane.py."""
+
+TOKEN_RETRY_NS: Final = 5_000 * MS
+"""Pause after a token that could not be had. Source: tasks/session.py."""
+
+SLACK_NS: Final = 1_000 * MS
+
+KEYS: Final = Keys(key=Secret("key"), secret=Secret(b"secret"))
+
+
+class Quiet:
+    """Events that nobody hears."""
+
+    def note(self, kind: str, /, **fields: Any) -> None: ...
+    def order(self, *_: Any) -> None: ...
+    def session(self, *_: Any) -> None: ...
+    def kill(self, event: Mapping[str, Any]) -> None: ...
+    def alert(self, severity: str, what: str, do: str) -> None: ...
+    def clear(self, what: str) -> None: ...
+
+
+class Disk:
+    """A directory that keeps what is written over the daemon's death."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.fails = False
+
+    def read(self, name: str) -> bytes | None:
+        return self.files.get(name)
+
+    def exists(self, name: str) -> bool:
+        return name in self.files
+
+    def replace_now(self, name: str, data: bytes) -> None:
+        if self.fails:
+            raise DiskFailed(name, "the disk is full")  # type: ignore[arg-type]
+        self.files[name] = data
+
+    async def remove(self, name: str) -> None:
+        self.files.pop(name, None)
+
+
+class Steady:
+    """Randomness that is always the same."""
+
+    def bytes(self, count: int) -> bytes:
+        return bytes(count)
+
+    def uniform(self, low: float, high: float) -> float:
+        return (low + high) / 2
+
+
+class Body(bytes):
+    """What a request carries, unspelled."""
+
+    form: str
+    targets: Sequence[Target]
+
+
+class Asked:
+    """A request as a dialect builds it."""
+
+    method, path, headers = "POST", "/", ()
+
+    def __init__(self, form: str, targets: Sequence[Target]) -> None:
+        self.body = Body()
+        self.body.form, self.body.targets = form, targets
+
+
+class Dialect:
+    """The venue's real reader of answers; requests and good answers are not spelled."""
+
+    def __init__(self, real: SpotRest | FuturesRest) -> None:
+        self._real = real
+
+    def plan(self, call: Any) -> Any:
+        return self._of(call.form, call.targets, self._real.plan(call)[1])
+
+    def token(self) -> Any:
+        return self._of("token", (), self._real.token()[1])
+
+    def mode(self) -> Any:
+        return self._of("mode", (), self._real.mode()[1])
+
+    def _of(self, form: str, targets: Sequence[Target], decode: Any) -> Any:
+        def read(status: int, body: bytes) -> Any:
+            return body.answer if isinstance(body, Told) else decode(status, body)
+
+        return (lambda _: Asked(form, targets)), read
+
+
+class Connection:
+    """One connection to the REST endpoint; what it carries is in the venue's hands."""
+
+    def __init__(self, wire: Exchange, host: str = "") -> None:
+        self._exchange = wire
+        self.is_open = True
+        self.idle_since = 0.0
+
+    async def request(self, method: str, path: str, headers: Any, body: Body, *, timeout_s: float) -> Response:
+        try:
+            return await Until(lambda task: self._exchange.called(body.form, body.targets, task))
+        except Exception:
+            self.is_open = False
+            raise
+
+    async def aclose(self) -> None:
+        self.is_open = False
+
+
+class World:
+    def __init__(self, kernel: Kernel, exchange: Exchange) -> None:
+        self.clock = kernel
+        self.entropy = Steady()
+        self._exchange = exchange
+
+    async def dial(self, host: str, port: int) -> Exchange:
+        self._exchange.arrived["dial rest"] = self.clock.now_ns
+        if self._exchange.rest == "refuses connections":
+            raise DialFailed("dial", "connection refused")
+        return self._exchange
+
+
+class Socket:
+    """A session: dials by the real backoff, is admitted at once, and is lost when the venue says so."""
+
+    def __init__(self, daemon: "Daemon", lane: Lane) -> None:
+        self.lane = lane
+        self.name = f"{daemon.exchange.venue}-{lane}"
+        self.token: int | None = None
+        self._daemon = daemon
+        self._backoff = Backoff()
+        self._live = False
+        self._dialling = False
+        self._epoch = 0
+        self._renewing = False
+
+    def dial(self) -> None:
+        """Dial now."""
+        daemon = self._daemon
+        self._epoch += 1
+        self._dialling = True
+        if wait_ns := daemon.take_dial():
+            self._pause(wait_ns)
+            return
+        daemon.exchange.arrived[f"dial {self.lane}"] = daemon.kernel.now_ns
+        self._then(HOP_NS, self._arrive)
+
+    def _then(self, delay_ns: int, action: Any) -> None:
+        epoch = self._epoch
+        self._daemon.kernel.at(delay_ns, lambda: action() if self._epoch == epoch and not self._daemon.dead else None)
+
+    def _pause(self, delay_ns: int) -> None:
+        self._dialling = False
+        self._then(delay_ns, self.dial)
+
+    def _arrive(self) -> None:
+        daemon = self._daemon
+        if not daemon.exchange.serves_sockets:
+            self.lost()
+        elif daemon.needs_token and self.lane != FEED:
+            daemon.tasks.append(Task(self._admit(self._epoch)))
+        else:
+            self._went_live()
+
+    async def _admit(self, epoch: int) -> None:
+        try:
+            await self._fetch()
+        except TokenFailed:
+            if self.token not in self._daemon.exchange.good_tokens and self._epoch == epoch:
+                self.lost()
+                return
+        if self._epoch == epoch:
+            self._went_live()
+
+    async def _fetch(self) -> None:
+        assert self._daemon.lane is not None
+        token, _ = await self._daemon.fetch_token()
+        self.token = int(token.reveal()[1:])
+
+    def _went_live(self) -> None:
+        daemon = self._daemon
+        exchange = daemon.exchange
+        self._backoff.live(daemon.kernel.now_ns)
+        self._live, self._dialling = True, False
+        exchange.sockets[self.lane] = self
+        dispatcher = daemon.dispatcher
+        if exchange.book:
+            exchange.told_ns = exchange.appeared_ns = daemon.kernel.now_ns
+        if daemon.needs_mode and not exchange.maintenance:
+            dispatcher.mode_changed("online")
+        dispatcher.heard(self.lane, (Orders(exchange.list_open(), snapshot=exchange.mass, initial=not exchange.mass),))
+        if self.lane == FEED:
+            dispatcher.feed_up()
+        else:
+            dispatcher.session_up(self.lane)
+
+    def lost(self) -> None:
+        """It is over, or could not be had."""
+        daemon = self._daemon
+        if daemon.dead:
+            return
+        self._epoch += 1
+        if self._live:
+            self._live = False
+            if daemon.exchange.sockets.get(self.lane) is self:
+                del daemon.exchange.sockets[self.lane]
+            if self.lane == FEED:
+                daemon.dispatcher.feed_down()
+            else:
+                daemon.dispatcher.session_down(self.lane)
+        self._pause(round(daemon.delay_s(self._backoff) * 1000) * MS)
+
+    def hear(self, evidence: Evidence) -> None:
+        daemon = self._daemon
+        mode = getattr(evidence, "mode", None)
+        if mode is not None:
+            daemon.dispatcher.mode_changed(mode)
+        daemon.dispatcher.heard(self.lane, (evidence,))
+
+    # ---------------------------------------------------------------- what the dispatcher wants of it
+
+    def write_cancels(self, cancels: Sequence[Send]) -> bool:
+        if not self._live:
+            return False
+        self._daemon.exchange.write(self, cancels)
+        return True
+
+    def look(self, reqid: Any, order_id: str | None) -> None:
+        if self._live:
+            self._daemon.exchange.look(self, reqid, order_id)
+
+    def redial(self, why: str) -> None:
+        if self._live:
+            self._daemon.exchange.drop(self.lane)
+
+    def hurry(self) -> None:
+        """A kill was pulled."""
+        self._backoff.forgive()
+        if not self._live and not self._dialling:
+            self.dial()
+
+    def renew_token(self) -> None:
+        if not self._renewing:
+            self._renewing = True
+            self._daemon.tasks.append(Task(self._renew(self._epoch)))
+
+    async def _renew(self, epoch: int) -> None:
+        try:
+            await self._fetch()
+            fresh = True
+        except TokenFailed:
+            fresh = False
+        self._renewing = False
+        if self._epoch == epoch and not self._daemon.dead:
+            self._daemon.dispatcher.token_renewed(self.lane, fresh=fresh)
+            if not fresh:
+                self._then(self._daemon.token_retry_ns, self.renew_token)
+
+
+class Ticket:
+    """A command: answered once, and honestly."""
+
+    def __init__(self, daemon: "Daemon", target: Target) -> None:
+        self._daemon = daemon
+        self._target = target
+        self.settlement: Settlement | None = None
+
+    def answered(self, settlement: Settlement) -> None:
+        assert self.settlement is None, "answered twice"
+        self.settlement = settlement
+        rests = self._target.value in self._daemon.exchange.book
+        if isinstance(settlement.outcome, SAFE) and rests:
+            self._daemon.blame(f"{settlement.outcome} of an order that rests")
+
+    def late(self, settlement: Settlement) -> None: ...
+
+
+class Operator:
+    """Asks for a re-arm, and hears the answers."""
+
+    id = "r-1"
+
+    def __init__(self) -> None:
+        self.replies: list[Mapping[str, Any]] = []
+
+    def answer(self, reply: Mapping[str, Any]) -> None:
+        self.replies.append(reply)
+
+
+class Nobody:
+    """Asked for a list, as the survey does."""
+
+    def call_answered(self, call: Any, answer: Any, now_ns: int) -> None: ...
+    def call_failed(self, call: Any, left: bool, why: str, now_ns: int) -> None: ...
+
+
+NOBODY: Final = Nobody()
+
+
+class Daemon:
+    """From its start to its death. `blamed` is what it did that it must not do."""
+
+    def __init__(self, kernel: Kernel, exchange: Exchange, disk: Disk, dials: ConnectBudget, reqids: Reqids) -> None:
+        self.kernel = kernel
+        self.exchange = exchange
+        self.disk = disk
+        self.dead = False
+        self.blamed: list[str] = []
+        self.tasks: list[Task] = []
+        self.pulled_ns: int | None = None
+        self._dials = dials
+        self._switch_ns = 0
+        self._flat_ns: int | None = None
+        venue = exchange.venue
+        events: Any = Quiet()
+        policy = Policy(HEDGE_MS * MS, 1_500 * MS, 60_000 * MS, 1000, **TRAITS[venue])
+        self._pursuits = Pursuits(venue, policy, reqids, Resting(1000))
+        points = PointBudget()
+        budget = {"spot": Budget(), "prime": NoBudget(), "futures": points}[venue]
+        self.dispatcher = Dispatcher(venue, self._pursuits, kernel, events, budget)
+        self.needs_token = venue == "spot"
+        self.needs_mode = venue == "spot"
+        self.lane: RestLane | None = None
+        if policy.rest:
+            self._build_lane(RestBudget() if venue == "spot" else points, events)
+        lanes: tuple[Lane, ...] = (FEED,) if venue == "futures" else (0, 1)
+        self.sockets = [Socket(self, lane) for lane in lanes]
+        for socket in self.sockets:
+            if socket.lane != FEED:
+                self.dispatcher.attach(socket.lane, socket)
+        self.switch = KillSwitch({venue: self.dispatcher}, disk, kernel, Steady(), events)  # type: ignore[arg-type]
+        if self.switch.latched:
+            self.pulled_ns = kernel.now_ns
+        for socket in self.sockets:
+            socket.dial()
+        self._watch()
+
+    def _build_lane(self, budget: Any, events: Any) -> None:
+        venue, kernel = self.exchange.venue, self.kernel
+        real = SpotRest(KEYS) if venue == "spot" else FuturesRest(KEYS, kernel)
+        lane = RestLane(
+            venue,
+            Address(True, "venue", 443, ""),
+            Dialect(real),  # type: ignore[arg-type]
+            World(kernel, self.exchange),  # type: ignore[arg-type]
+            self.disk,  # type: ignore[arg-type]
+            Nonces(kernel.utc_ns(), kernel.utc_ns()) if venue == "spot" else None,
+            self.dispatcher,
+            events,
+            budget,
+            VenueClock(),
+            exclusive_s=HEDGE_MS / 1000,
+            conceal=lambda _: None,
+        )
+        self.lane = lane
+        self._free = lane._exchanges.turns + OVERDUE
+        self._free_urgent = URGENT
+        for _ in range(2):
+            lane._pool.give_back(Connection(self.exchange))  # type: ignore[arg-type]
+        self.dispatcher.attach_rest(self._wake_rest, lane.told)
+        self._look_for_calls()
+
+    # ---------------------------------------------------------------- the REST lane's workers
+
+    def _look_for_calls(self) -> None:
+        if not self.dead:
+            self._wake_rest()
+            self.kernel.at(IDLE_LOOK_NS, self._look_for_calls)
+
+    def _wake_rest(self) -> None:
+        assert self.lane is not None
+        self.lane.wake()
+        self.kernel.at(0, self._work)
+
+    def _work(self) -> None:
+        if self.dead:
+            return
+        while self._free_urgent and self.dispatcher.wants_urgent:
+            self._free_urgent -= 1
+            self.tasks.append(Task(self._work_urgent()))
+        while self._free and self.dispatcher.wants_call:
+            self._free -= 1
+            task = Task(self._work_ordinary())
+            self.tasks.append(task)
+            if task.over:
+                break
+
+    async def _work_ordinary(self) -> None:
+        assert self.lane is not None
+        while await self.lane._work_once():
+            pass
+        self._free += 1
+
+    async def _work_urgent(self) -> None:
+        assert self.lane is not None
+        while (call := self.dispatcher.next_urgent()) is not None:
+            await self.lane._press(call)
+        self._free_urgent += 1
+
+    async def fetch_token(self) -> tuple[Secret[str], float]:
+        """Spot's token, as a session fetches it."""
+        assert self.lane is not None
+        return await self.lane.fetch_token(pressing=self.dispatcher.pressing)
+
+    # ---------------------------------------------------------------- what differs under a kill
+
+    def take_dial(self) -> int:
+        return self._dials.take(self.kernel.now_ns, pressing=self.dispatcher.pressing)
+
+    def delay_s(self, backoff: Backoff) -> float:
+        dispatcher = self.dispatcher
+        return backoff.delay_s(self.kernel.now_ns, 0.5, mode=dispatcher.mode, pressing=dispatcher.pressing)
+
+    @property
+    def token_retry_ns(self) -> int:
+        return 1_000 * MS if self.dispatcher.pressing else TOKEN_RETRY_NS
+
+    # ---------------------------------------------------------------- what people do
+
+    def cancel(self, order_id: str, *, proof: bool = False) -> Ticket:
+        ticket = Ticket(self, Target("order_id", order_id))
+        now_ns = self.kernel.now_ns
+        symbol = SYMBOL if self.exchange.venue == "prime" else None
+        self.dispatcher.submit(ticket, Target("order_id", order_id), proof, now_ns + DEADLINE_NS, now_ns, symbol)
+        self.dispatcher.perform()
+        return ticket
+
+    def survey(self) -> None:
+        """An ordinary call, which only asks."""
+        self.dispatcher.request("open_orders", NOBODY, urgent=False)
+
+    def kill(self) -> None:
+        self.pulled_ns = self.kernel.now_ns
+        self.exchange.pressed = True
+        self.switch.pull("command", "explored")
+        self.switch.close()
+
+    def rearm(self) -> None:
+        """Both steps, by force."""
+        operator = Operator()
+        self.switch._nursery = Trio.Nursery()  # type: ignore[assignment]
+        self.switch.rearm(operator, Rearm(id=operator.id), "somebody", self.kernel.now_ns + DEADLINE_NS)
+        code = operator.replies[-1].get("code")
+        if code is not None:
+            command = Rearm(id=operator.id, confirm=code, force=True)
+            self.switch.rearm(operator, command, "somebody", self.kernel.now_ns + DEADLINE_NS)
+            self.pulled_ns = None
+            self.exchange.pressed = False
+            assert not self.switch.latched
+            assert LATCH_FILE not in self.disk.files
+
+    def die(self) -> None:
+        """The process is gone; the venue sees its sockets close."""
+        self.dead = True
+        for task in self.tasks:
+            task.over = True
+        for task in self.tasks:
+            task.drop()
+        self.exchange.sockets.clear()
+        self.exchange.mute.clear()
+
+    # ---------------------------------------------------------------- time
+
+    @property
+    def due_ns(self) -> int:
+        """When an alarm goes off."""
+        fronts = self.switch._fronts.values()
+        wakes = [max(front.sweep.wake_ns, self._switch_ns) for front in fronts]
+        return min([self._pursuits.next_wake_ns, *wakes], default=FAR_NS)
+
+    def turn(self) -> None:
+        """Do what is due now."""
+        now_ns = self.kernel.now_ns
+        if self._pursuits.next_wake_ns <= now_ns:
+            self._pursuits.on_time(now_ns)
+            self.dispatcher.perform()
+        for front in list(self.switch._fronts.values()):
+            if front.sweep.wake_ns <= now_ns and self._switch_ns <= now_ns:
+                front.on_time(now_ns)
+                self._switch_ns = now_ns + SWITCH_PAUSE_NS
+        self._watch()
+
+    def _watch(self) -> None:
+        """What must never happen, whatever happens."""
+        self.tasks = [task for task in self.tasks if not task.over]
+        if not self.flat:
+            self._flat_ns = None
+            return
+        if self._flat_ns is None:
+            self._flat_ns = self.kernel.now_ns
+            since_ns = self.exchange.listed_ns
+        else:
+            # Nobody need have told of an order that was placed since; the looks while flat show it.
+            since_ns = self.kernel.now_ns - FLAT_LOOK_NS - SLACK_NS
+        if rests := [order for order in self.exchange.book.values() if order.shown_ns < since_ns]:
+            self.blame(f"flat while {len(rests)} rest")
+
+    @property
+    def flat(self) -> bool:
+        """Whether the venue is said to be flat."""
+        fronts = self.switch._fronts.values()
+        return bool(fronts) and all(front.sweep.state(self.kernel.now_ns) == "flat" for front in fronts)
+
+    def blame(self, what: str) -> None:
+        self.blamed.append(what)

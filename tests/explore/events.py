@@ -1,0 +1,164 @@
+"""What may happen to one venue of the daemon, and the states in which it begins."""
+
+from collections.abc import Callable
+from typing import Final
+
+from canceld.contract.evidence import Fault
+from canceld.contract.ids import Venue
+
+from .run import Run
+from .venue import FRAME_ODD, REST_ODD, STANDING, Odd
+
+Event = Callable[[Run], None]
+
+STARTS: Final = ("idle", "busy", "degraded")
+"""idle: all is up, and orders rest. busy: cancels are in flight when the first event strikes. degraded: the venue takes
+one way less, and does not for now."""
+
+
+def begin(run: Run, start: str) -> None:
+    """Bring a fresh run into one of STARTS."""
+    run.daemon_up()
+    for _ in range(3):
+        run.exchange.place()
+    run.advance(2_100)
+    if start == "busy":
+        for order_id in list(run.exchange.book)[:2]:
+            run.daemon.cancel(order_id)
+    elif start == "degraded":
+        lanes = tuple(run.exchange.sockets)
+        run.exchange.serves_sockets = False
+        run.exchange.drop(lanes[0])
+        run.advance(100)
+
+
+def _odd_rest(odd: Odd) -> Event:
+    """REST answers its next call oddly; if nobody makes one, an ordinary one is made."""
+
+    def happen(run: Run) -> None:
+        run.exchange.next_rest = odd
+        if run.exchange.venue == "futures" and run.exchange.book:
+            run.daemon.cancel(next(iter(run.exchange.book)))
+        else:
+            run.daemon.survey()
+
+    return happen
+
+
+def _odd_frame(odd: Odd) -> Event:
+    """A session's next cancel is answered oddly, and one is sent."""
+
+    def happen(run: Run) -> None:
+        run.exchange.next_frame = odd
+        if run.exchange.book:
+            run.daemon.cancel(next(iter(run.exchange.book)))
+
+    return happen
+
+
+def _rest(state: str) -> Event:
+    def happen(run: Run) -> None:
+        run.exchange.rest = state
+
+    return happen
+
+
+def _drop_all(run: Run) -> None:
+    run.exchange.drop(*run.exchange.sockets)
+
+
+def _drop_one(run: Run) -> None:
+    run.exchange.drop(*list(run.exchange.sockets)[:1])
+
+
+def _refuse_sockets(run: Run) -> None:
+    run.exchange.serves_sockets = False
+    _drop_all(run)
+
+
+def _mute(place: int) -> Event:
+    def happen(run: Run) -> None:
+        if run.exchange.sockets:
+            run.exchange.silence(list(run.exchange.sockets)[place])
+
+    return happen
+
+
+def _kill_token(run: Run) -> None:
+    run.exchange.good_tokens.clear()
+
+
+def _heal(run: Run) -> None:
+    run.heal()
+
+
+def _maintain(run: Run) -> None:
+    run.exchange.set_mode("maintenance")
+
+
+def _cancel_only(run: Run) -> None:
+    run.exchange.set_mode("cancel_only")
+
+
+def _place(run: Run) -> None:
+    run.exchange.place()
+
+
+def _place_unlisted(run: Run) -> None:
+    run.exchange.place(lag_ms=150)
+
+
+def _cancel(run: Run) -> None:
+    if run.exchange.book:
+        run.daemon.cancel(next(iter(run.exchange.book)), proof=True)
+
+
+def _kill(run: Run) -> None:
+    run.kill()
+
+
+def _rearm(run: Run) -> None:
+    run.daemon.rearm()
+
+
+def _restart(run: Run) -> None:
+    run.daemon.die()
+    run.daemon_up()
+
+
+def _wait(ms: int) -> Event:
+    def happen(run: Run) -> None:
+        run.advance(ms)
+
+    return happen
+
+
+def events_of(venue: Venue) -> dict[str, Event]:
+    """Everything that may happen at a venue, by its name."""
+    events: dict[str, Event] = {
+        "a kill": _kill,
+        "a re-arm": _rearm,
+        "a crash, and a start": _restart,
+        "a cancel": _cancel,
+        "an order placed": _place,
+        "an order placed that lists lack": _place_unlisted,
+        "maintenance": _maintain,
+        "cancel_only": _cancel_only,
+        "all is well again": _heal,
+        "1.3 s pass": _wait(1300),
+        "6 s pass": _wait(6000),
+        "all sockets reset": _drop_all,
+        "sockets refused": _refuse_sockets,
+    }
+    if venue != "futures":
+        events["one socket reset"] = _drop_one
+        events["the active socket mute"] = _mute(0)
+        events["the other socket mute"] = _mute(-1)
+        events |= {f"frame: {odd.name}": _odd_frame(odd) for odd in FRAME_ODD}
+    if venue == "spot":
+        events["every token dead"] = _kill_token
+        events["frame: STALE_TOKEN"] = _odd_frame(Odd("STALE_TOKEN", Fault.STALE_TOKEN))
+    if venue != "prime":
+        events |= {f"REST: {odd.name}": _odd_rest(odd) for odd in REST_ODD[venue]}
+        events |= {f"REST {state}": _rest(state) for at, state in STANDING if at == venue}
+    return events

@@ -1,0 +1,123 @@
+"""Mistakes that stop a kill: each mend of its way taken out again, to prove that the exploration finds that.
+
+A mistake is a change of source text, made as the module is imported (tests/simulation/mutants.py).
+"""
+
+from typing import Final
+
+from canceld.contract.ids import Venue
+
+from ..simulation.mutants import Mutant
+
+MISTAKES: Final = (
+    Mutant(
+        "a refused key closes REST to a kill too",
+        "canceld.engine.gate",
+        "            until_ns = self._pauses[pressing].until_ns if pressing in self._pauses else 0\n",
+        "            until_ns = self._until_ns\n",
+    ),
+    Mutant(
+        "one refusal of the key is believed, and stops a kill",
+        "canceld.tasks.rest_exchange",
+        "                self._raise_if_shut(pressing)\n",
+        "                self._raise_if_shut(None)\n",
+    ),
+    Mutant(
+        "a kill's pause grows to a minute at once",
+        "canceld.engine.gate",
+        "PRESSING_PAUSES_MS: Final = (1_000, 2_000, 4_000, 8_000, 15_000)\n",
+        "PRESSING_PAUSES_MS: Final = (60_000,)\n",
+    ),
+    Mutant(
+        "a kill's calls wait for their turn",
+        "canceld.tasks.rest_exchange",
+        "await self._take_turn(connection) if pressing is None else _Turn(None)",
+        "await self._take_turn(connection)",
+    ),
+    Mutant(
+        "a kill waits behind an ordinary pause of REST",
+        "canceld.engine.pursuits.rest",
+        "        return msgspec.structs.replace(self._urgent.popleft(), asked_ns=now_ns) if self._urgent else None\n",
+        "        if not self._urgent or not self._docket.lanes.usable(REST, now_ns):\n            return None\n"
+        "        return msgspec.structs.replace(self._urgent.popleft(), asked_ns=now_ns)\n",
+    ),
+    Mutant(
+        "a kill does not hurry the sessions that are down",
+        "canceld.tasks.hand",
+        "            session.hurry()\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "a session under a kill is dialled at the usual pauses",
+        "canceld.engine.backoff",
+        "        if pressing:\n",
+        "        if pressing and not self._failures:\n",
+    ),
+    Mutant(
+        "a kill joins what is under way for an order, and waits with it",
+        "canceld.engine.pursuits.front",
+        "        if pursuit is None or left or not self.lanes.live:\n",
+        "        if True:\n",
+    ),
+    Mutant(
+        "one look is enough to call a venue flat",
+        "canceld.engine.sweep",
+        "            if self._empty < 2:\n",
+        "            if self._empty < 1:\n",
+    ),
+    Mutant(
+        "a look from before the last cancel counts",
+        "canceld.engine.sweep",
+        "            self._empty = self._empty + 1 if number > self._spoiled else 0\n",
+        "            self._empty += 1\n",
+    ),
+    Mutant(
+        "an order that appears after the kill is left to the next look",
+        "canceld.engine.sweep",
+        "        if order is not None and not order.asked:\n            self._cancel_one(order_id, order, now_ns)\n",
+        "        return\n",
+    ),
+    Mutant(
+        "a session that comes up is left to the next round",
+        "canceld.engine.sweep",
+        "        if self._phase is _Phase.SWEEPING:\n            self._bring_round(now_ns)\n        elif",
+        "        if self._phase is _Phase.SWEEPING:\n            pass\n        elif",
+    ),
+    Mutant(
+        "a cancel-all that nobody answered keeps its session from the next one",
+        "canceld.engine.sweep",
+        "            lane = self._live[self._rounds % len(self._live)]\n",
+        "            lane = None\n",
+    ),
+    Mutant(
+        "rounds end after the second",
+        "canceld.engine.sweep",
+        "ROUND_PAUSES_MS: Final = (250, 500, 1000)\n",
+        "ROUND_PAUSES_MS: Final = (250, 500, 600_000)\n",
+    ),
+    Mutant(
+        "REST is trusted to a session that was never heard",
+        "canceld.engine.sweep",
+        "        trusted = lane is not None and lane in self._answering\n",
+        "        trusted = lane is not None\n",
+    ),
+    Mutant(
+        "a latch that is there is not swept at a start",
+        "canceld.tasks.killswitch",
+        "reason=latch.reason, at=latch.at)\n            self._sweep_all(latch)\n",
+        "reason=latch.reason, at=latch.at)\n",
+    ),
+    Mutant(
+        "a look that failed is not repeated",
+        "canceld.engine.sweep",
+        "        self._look_ns = min(self._look_ns, now_ns + LOOK_AFTER_NS)\n",
+        "        pass\n",
+    ),
+)
+
+VENUE: Final[dict[str, tuple[Venue, ...]]] = {
+    "a kill joins what is under way for an order, and waits with it": ("prime",),
+    "a session under a kill is dialled at the usual pauses": ("prime",),
+    "a kill does not hurry the sessions that are down": ("prime",),
+}
+"""Where a mistake shows, when not everywhere."""

@@ -1,0 +1,147 @@
+"""Every sequence of events, as long as it is asked for, from every state in which a venue may begin.
+
+A sequence is played from its beginning. Where two come to the same state, only one is gone on from.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
+from multiprocessing import get_context
+from typing import Final, TypeAlias
+
+import structlog
+
+from canceld.contract.ids import VENUES, Venue
+
+from .daemon import Connection
+from .events import STARTS, begin, events_of
+from .kernel import by_hand
+from .run import STEP_MS, Run
+from .states import digest
+
+Path: TypeAlias = tuple[str, ...]
+"""Names of events, in their sequence."""
+
+Job: TypeAlias = tuple[Venue, str, tuple[Path, ...]]
+
+CHUNK: Final = 20
+"""Paths whose continuations a process is given at once."""
+
+
+class Found:
+    """What an exploration came to: how many sequences were played, how many states they led to, and what is wrong."""
+
+    def __init__(self) -> None:
+        self.sequences = 0
+        self.states = 0
+        self.wrong: Counter[str] = Counter()
+        self.first: dict[str, str] = {}
+
+    def blame(self, venue: Venue, start: str, path: Path, what: str) -> None:
+        kind = f"{venue}: {re.sub(r'[0-9.]+ s', '… s', what)}"
+        self.wrong[kind] += 1
+        self.first.setdefault(kind, f"{venue} {start}: {', '.join(path) or 'nothing'}: {what}")
+
+    def add(self, other: "Found") -> None:
+        self.sequences += other.sequences
+        self.states += other.states
+        self.wrong += other.wrong
+        for kind, first in other.first.items():
+            self.first.setdefault(kind, first)
+
+    def report(self) -> str:
+        """What is wrong, most often first, each with its shortest sequence."""
+        return "\n".join(f"{count:,} times: {self.first[kind]}" for kind, count in self.wrong.most_common())
+
+
+def play(venue: Venue, start: str, path: Iterable[str]) -> Run:
+    """A run in which all of this has happened."""
+    events = events_of(venue)
+    run = Run(venue)
+    begin(run, start)
+    for name in path:
+        events[name](run)
+        run.advance(STEP_MS)
+    return run
+
+
+def judged(found: Found, venue: Venue, start: str, path: Path, run: Run) -> None:
+    """Hold a run to the promises of the kill, and end it."""
+    try:
+        run.judge()
+    finally:
+        run.end()
+    found.sequences += 1
+    # What goes wrong first may bring about the rest.
+    for what in run.blamed[:1]:
+        found.blame(venue, start, path, what)
+
+
+def level(venue: Venue, start: str, paths: Sequence[Path], seen: set[bytes], found: Found) -> list[Path]:
+    """Go on from these paths by one event; the paths that led to states which nobody had seen."""
+    new = []
+    for path, name in product(paths, events_of(venue)):
+        run = play(venue, start, (*path, name))
+        state = digest(run)
+        if state in seen:
+            found.sequences += 1
+            run.end()
+            continue
+        seen.add(state)
+        new.append((*path, name))
+        judged(found, venue, start, new[-1], run)
+    return new
+
+
+def last(job: Job) -> Found:
+    """Go on from these paths by a last event. No state is written down: nobody goes on from it."""
+    venue, start, paths = job
+    found = Found()
+    with by_hand(Connection):
+        for path, name in product(paths, events_of(venue)):
+            judged(found, venue, start, (*path, name), play(venue, start, (*path, name)))
+    return found
+
+
+def frontier(job: tuple[Venue, str, int]) -> tuple[Venue, str, list[Path], Found]:
+    """All states that up to so many events lead to: the paths to those that take so many, and what was found."""
+    venue, start, depth = job
+    found = Found()
+    with by_hand(Connection):
+        run = play(venue, start, ())
+        seen = {digest(run)}
+        judged(found, venue, start, (), run)
+        paths: list[Path] = [()]
+        for _ in range(depth):
+            paths = level(venue, start, paths, seen, found)
+    found.states = len(seen)
+    return venue, start, paths, found
+
+
+def explore(depth: int, venues: Sequence[Venue] = VENUES, processes: int | None = None) -> Iterator[Found]:
+    """Every sequence of up to so many events; what each part came to, as it does."""
+    with get_context("spawn").Pool(processes, initializer=hush) as pool:
+        parts = pool.map(frontier, [(v, s, depth - 1) for v, s in product(venues, STARTS)], chunksize=1)
+        jobs: list[Job] = []
+        for venue, start, paths, found in parts:
+            yield found
+            jobs += [(venue, start, tuple(paths[at : at + CHUNK])) for at in range(0, len(paths), CHUNK)]
+        yield from pool.imap_unordered(last, jobs)
+
+
+def sampled(venue: Venue, every: int) -> Found:
+    """Every single event, and each so-manieth pair of events, from every state in which a venue may begin."""
+    found = Found()
+    events = events_of(venue)
+    paths: list[Path] = [(), *((name,) for name in events)]
+    pairs = list(product(STARTS, events, events))[::every]
+    with by_hand(Connection):
+        for start, path in [*product(STARTS, paths), *((start, pair) for start, *pair in pairs)]:
+            judged(found, venue, start, tuple(path), play(venue, start, path))
+    return found
+
+
+def hush() -> None:
+    """What the daemon tells its log is not wanted here."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
