@@ -83,6 +83,12 @@ MUTANTS: Final = (
         "if denied_ns is None:\n            return False\n        return True",
     ),
     Mutant(
+        "requests for an order follow each other without a pause",
+        "canceld.engine.pursuits.pursuit",
+        "return max(times[-1] + SPACE_NS, counted)",
+        "return counted - counted",
+    ),
+    Mutant(
         "a batch is done whatever its count",
         "canceld.engine.pursuits.batches",
         "whole = isinstance(answer, RestCanceled) and answer.count >= len(attempts)",
