@@ -101,7 +101,11 @@ class Events:
 
     def kill(self, event: Mapping[str, Any]) -> None:
         """Something happened to the kill switch."""
-        self.note("rearm" if event["state"] == "rearmed" else "kill", **event)
+        if event["state"] == "rearmed":
+            # The record's own word for it: from here on its files do not begin with a kill any more.
+            self.note("rearm", latched=False, **event)
+        else:
+            self.note("kill", **event)
         self._publish("kill", {"type": "kill", **event})
 
     def lease(self, event: Mapping[str, Any]) -> None:
