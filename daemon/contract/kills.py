@@ -79,9 +79,14 @@ class _Unreadable:
 _NOTHING: Final = _Unreadable()
 
 
+def may_be_kill(payload: bytes) -> bool:
+    """Whether a payload is worth a second look: costs a search through its bytes."""
+    return _SIGN in payload or _ESCAPE in payload
+
+
 def read_kill(payload: bytes) -> Kill | None:
     """The kill in a payload, whatever else stands in it; None when it is no map with the type `kill`."""
-    if _SIGN not in payload and _ESCAPE not in payload:
+    if not may_be_kill(payload):
         return None
     notes: list[str] = []
     members = _members(payload, notes)
