@@ -26,6 +26,9 @@ _SIGN: Final = b"kill"
 _ESCAPE: Final = b"\\u"
 """What every kill shows: these letters, or JSON's escapes in their place. Nothing else is looked at twice."""
 
+JSON_BEGINS: Final = frozenset((b"{", b"[", b'"', b" ", b"\t", b"\r", b"\n"))
+"""First bytes of JSON; no map of msgpack begins with any of them."""
+
 _Raw = msgspec.Raw
 
 _UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
@@ -119,7 +122,7 @@ def also_ignored(kill: Kill, note: str) -> Kill:
 
 def _members(payload: bytes, notes: list[str]) -> dict[Any, Any] | None:
     """The members of a map; None when it is none, or surely no kill. The last of several with one name counts."""
-    is_json = payload[:1] == b"{"
+    is_json = payload[:1] in JSON_BEGINS
     fields = None
     try:
         fields = (_fields_json if is_json else _fields_msgpack).decode(payload)
