@@ -121,6 +121,7 @@ def test_of_many_unknown_fields_some_are_named() -> None:
     [
         (b'{"type":"kill","id":1,"reason":"St\xf6rung"}', "Störung"),
         (b'{"type":"kill","id":1,"reason":"two\nlines"}', "two lines"),
+        (b'\n {"type":"kill","id":1,"reason":"white space"}', "white space"),
         (b'{"type":"kill","id":1,"reason":"half \\ud800"}', "half \ufffd"),
         (b'{"type":"kill","id":1,"reason":"NaN","deadline_ms":NaN}', "NaN"),
         (b'{"\\u0074ype":"k\\u0069ll","id":1,"reason":"spelt"}', "spelt"),
