@@ -1,11 +1,16 @@
 """A strategy on asyncio beside the real daemon: it cancels, holds a lease, and hears what happens, all in one loop."""
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 from canceld.client import AsyncEvents, Event, KillEvent, OrderEnded, OrderRef, connect
 from canceld.contract.outcomes import Canceled
-from tests.processes.stage import Exchange, Service
+from tests.processes.stage import ROOT, Exchange, Service
 
 WITHIN_S = 20.0
 ORDERS = 50
@@ -55,4 +60,35 @@ def test_it_cancels_and_hears_everything_in_one_loop(exchange: Exchange, service
             assert isinstance(await until(events, KillEvent), KillEvent)
 
     asyncio.run(asyncio.wait_for(strategy(), WITHIN_S))
+    assert exchange.resting() == []
+
+
+def test_a_ccxt_pro_strategy_cancels_through_it(home: Path, exchange: Exchange) -> None:
+    """A strategy written with ccxt.pro places its orders over its own connection and in its own loop. Its cancels go
+    through the daemon's asyncio client instead, in that same loop, and its own order stream sees each order go."""
+    service = Service(home, exchange.told)
+    strategy = subprocess.Popen(
+        [sys.executable, "-m", "tests.processes.ccxt_strategy", service.commands, str(ORDERS)],
+        cwd=ROOT,
+        env={**os.environ, "SSL_CERT_FILE": exchange.told["ca_file"]},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert strategy.stdin is not None
+        assert strategy.stdout is not None
+        strategy.stdin.write(json.dumps(exchange.told) + "\n")
+        strategy.stdin.flush()
+        assert strategy.stdout.readline() == "placed\n"
+        # The strategy has its token by now. One key for two programs is no good: one's nonces overtake the other's.
+        service.start()
+        out, _ = strategy.communicate("cancel\n", timeout=60)
+    finally:
+        strategy.kill()
+        strategy.wait()
+        service.end()
+    told = json.loads(out)
+    assert told["outcomes"] == ["canceled"] * ORDERS
+    assert told["rescues"] == 0
     assert exchange.resting() == []
