@@ -15,6 +15,7 @@ import pytest
 
 from canceld import cli
 from canceld.client import COMMANDS_ENDPOINT, CONTROL_ENDPOINT
+from canceld.contract.commands import NO_REASON
 from canceld.settings import Gateway
 from canceld.verbs import ask
 
@@ -424,7 +425,7 @@ def test_a_configuration_that_was_broken_after_the_start_still_names_the_sockets
     config.write_text(f'[gateway]\ncontrol = "ipc://{tmp_path}/control.sock"\n[log]\nlevle = info\n[gone\n')
     with answering(tmp_path / "control.sock", {"type": "killed", "latched": True, "venues": {}}) as control:
         assert canceld("kill", "--config", str(config)) == 0
-    assert control.received[0]["reason"] == "none given"
+    assert control.received[0]["reason"] == NO_REASON
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == len(set(lines)) == 3
     assert all(line.startswith(f"canceld: {config}: ") for line in lines)
@@ -474,7 +475,7 @@ def test_a_daemon_that_is_stricter_with_reasons_is_asked_again_without_one(
     no = {"type": "refused", "outcome": "refused", "reason": "invalid", "detail": "reason: at most 512 characters"}
     with answering(path, no, {"type": "killed", "latched": True, "venues": {}}) as daemon:
         assert canceld("kill", "--reason", "x" * 5000, "--endpoint", daemon.endpoint) == 0
-    assert [command["reason"] for command in daemon.received] == ["x" * 4096, "none given"]
+    assert [command["reason"] for command in daemon.received] == ["x" * 4096, NO_REASON]
     assert "killing without the reason" in capsys.readouterr().err
 
 
