@@ -184,8 +184,10 @@ def _packed_text(raw: bytes) -> bytes:
 def _understood(name: str, value: Any, notes: list[str]) -> Any:
     """A field's value where it is what it should be; None, and a note, where it is not."""
     try:
+        if isinstance(value, str):
+            value.encode()  # half a character fits a label and ends whoever writes the record
         return msgspec.convert(value, _TYPES[name])
-    except (msgspec.ValidationError, RecursionError) as error:
+    except _UNREADABLE as error:
         instead = f"; {_INSTEAD[name]}" if name in _INSTEAD else ""
         notes.append(f"{name}: {cleaned(str(error), NOTE_BYTES)}{instead}")
         return None
