@@ -293,8 +293,11 @@ class Sweep:
     def order_ended(self, order_id: str, *, canceled: bool, now_ns: int) -> None:
         """The order stream told that an order is off the book, and whether a cancel took it."""
         self._heard_ns = now_ns
-        if self._orders.pop(order_id, None) is not None and canceled:
-            self._vanished += 1
+        if self._orders.pop(order_id, None) is not None:
+            self._vanished += canceled
+            if not self._orders and self._phase is _Phase.SWEEPING:
+                # That was the last one known: whether it was the last of all only a look tells.
+                self._bring_look(now_ns)
         self.on_time(now_ns)
 
     def on_time(self, now_ns: int) -> None:
