@@ -212,6 +212,10 @@ def outcome_map(id: CommandID | None, received_ns: int | None, settlement: Settl
         message["answered_ns"] = settlement.answered_ns
     if settlement.error is not None:
         message["error"] = settlement.error
+    if settlement.count is not None and settlement.target.kind == "userref":
+        message["count"] = settlement.count
+    if settlement.pending:
+        message["pending"] = True
     match outcome:
         case Canceled(filled_qty=filled_qty):
             if filled_qty is not None:

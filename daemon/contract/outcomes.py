@@ -82,8 +82,9 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
     Times are CLOCK_MONOTONIC nanoseconds, None when it did not happen: `sent_ns` the first byte towards the venue,
     `answered_ns` the venue's conclusive answer. `attempts` counts requests that may have left. `order_id` is the
-    venue's id where it is known, also when the client named the order otherwise. `count` and `residual` are told of a
-    cancel_all only: how many orders the venue says it cancelled, and the ids that are still open.
+    venue's id where it is known, also when the client named the order otherwise. `count` is told of a userref and of a
+    cancel_all: how many orders the venue says it cancelled; `residual` of a cancel_all: the ids that are still open.
+    `pending` where the venue said of the cancel that it accepted that it is not final yet.
     """
 
     venue: Venue
@@ -97,3 +98,4 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str | None = None
     count: int | None = None
     residual: tuple[str, ...] = ()
+    pending: bool = False

@@ -7,6 +7,7 @@ switch", "Get order status", "REST" guide; where a page is silent, the public cl
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Context, Decimal
 from http import HTTPStatus
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import quote
@@ -42,6 +43,10 @@ _PREFIX: Final = "/derivatives"
 """Stands before every path in the URL and is not signed."""
 
 _API: Final = "/api/v3"
+QUANTITY_CHARS: Final = 60
+"""Longest quantity that is told; what the venue's own numbers add up to has under 30."""
+
+_EXACT: Final = Context(prec=70)
 _USER_AGENT: Final = ("User-Agent", f"canceld/{__version__}")
 _CONTENT_TYPE: Final = ("Content-Type", "application/x-www-form-urlencoded")
 _to_json: Final = msgspec.json.Encoder().encode
@@ -142,12 +147,15 @@ class _Order(msgspec.Struct, gc=False):
 
 
 class _Event(msgspec.Struct, gc=False):
-    """One of the union's events; only a CANCEL is read, the others tell how an order came to be what it was."""
+    """One of the union's events: a CANCEL tells of the order that it took off the book, an EXECUTION how much filled.
+    The others tell how an order came to be what it was."""
 
     type: Any = None
     uid: Any = None
     order: _Order | None = None
     orderTrigger: _Order | None = None
+    amount: msgspec.Raw = NOTHING
+    orderPriorExecution: _Order | None = None
 
 
 class _CancelStatus(msgspec.Struct, gc=False):
@@ -386,6 +394,7 @@ class _Told(NamedTuple):
     order_id: str | None
     cl_ord_id: str | None
     order: _Order | None
+    filled_qty: str | None
 
 
 def _told(raw: msgspec.Raw) -> _Told | None:
@@ -406,16 +415,37 @@ def _told(raw: msgspec.Raw) -> _Told | None:
     order_id = order_ids.pop() if order_ids else None
     order = next((order for event_id, order in canceled if (event_id or _order_id(order)) == order_id), None)
     name = text_of(outer.cliOrdId) or text_of(inner.cliOrdId) or (None if order is None else _cl_ord_id(order))
-    return _Told(words.pop(), order_id, name, order)
+    filled_qty = None if order is None else decimal_text(order.filled)
+    if filled_qty is None:
+        filled_qty = _executed([*_read(outer.orderEvents), *_read(inner.orderEvents)], order_id)
+    return _Told(words.pop(), order_id, name, order, filled_qty)
+
+
+def _read(events: msgspec.Raw) -> list[_Event]:
+    """The events beside a status. They only describe, so that odd ones are left out."""
+    try:
+        return _decode_events(events)
+    except UNREADABLE:
+        return []
+
+
+def _executed(events: list[_Event], order_id: str | None) -> str | None:
+    """How much of an order had filled after the last of its EXECUTIONs, each of which tells what had before it."""
+    filled: list[Decimal] = []
+    for event in events:
+        prior = event.orderPriorExecution
+        if event.type != "EXECUTION" or prior is None or (order_id is not None and _order_id(prior) != order_id):
+            continue
+        before, amount = decimal_text(prior.filled), decimal_text(event.amount)
+        if before is not None and amount is not None:
+            filled.append(_EXACT.add(Decimal(before), Decimal(amount)))
+    told = f"{max(filled):f}" if filled else ""
+    return told if 0 < len(told) <= QUANTITY_CHARS else None
 
 
 def _canceled(events: msgspec.Raw) -> Iterator[tuple[str | None, _Order]]:
-    """The orders of CANCEL events with the id that each event gives. Events only describe: odd ones are left out."""
-    try:
-        read = _decode_events(events)
-    except UNREADABLE:
-        return
-    for event in read:
+    """The orders of CANCEL events with the id that each event gives."""
+    for event in _read(events):
         order = event.order or event.orderTrigger
         if event.type == "CANCEL" and order is not None:
             yield order_id_of(event.uid), order
@@ -430,9 +460,12 @@ def _verdict(told: _Told, asked: Target) -> _Verdict:
         return RestFailed(Fault.NOT_OPEN, told.word)
     if state is None:
         return RestUnreadable("a cancel with a status that is not known")
+    # Of a cancelled order only the CANCEL tells the last of it; what its EXECUTIONs tell may be less.
+    filled_qty = told.filled_qty if state == "filled" or told.order is not None else None
     if order_id is None:
-        return RestEnded(state, None if told.order is None else decimal_text(told.order.filled))
-    return RestOrders((_state(order_id, state, cl_ord_id, told.order, None),))
+        return RestEnded(state, filled_qty)
+    ended = _state(order_id, state, cl_ord_id, told.order, None)
+    return RestOrders((msgspec.structs.replace(ended, filled_qty=filled_qty),))
 
 
 def _same(asked: Target, told: str) -> bool:

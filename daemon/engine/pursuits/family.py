@@ -128,6 +128,8 @@ class Family(Pursuit):
 
     def with_residual(self, settlement: Settlement, resting: Resting) -> Settlement:
         """The settlement of a cancel of everything, with how many orders were canceled and which ones are left."""
+        if self.key.kind == "userref":
+            return msgspec.structs.replace(settlement, count=self.count)
         if self.key.kind != "all":
             return settlement
         outcome = settlement.outcome

@@ -65,6 +65,8 @@ class Pursuit:
     acked_route: Route = "none"
     acked_by: "Attempt[Pursuit] | None" = None
     """The attempt that was accepted, while a waiter still waits for proof. Only in ACCEPTED."""
+    pending_told = False
+    """The venue said of the accepted cancel that it is not final yet."""
     denied_ns: int | None = None
     """When the last request left to which the venue answered that it knows no such open order. Always in DENIED; kept
     in ACCEPTED and ENDED, which may be taken back."""
