@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from . import __version__
-from .verbs.exit_status import NOT_DONE, USAGE
+from .verbs.exit_status import NOT_DONE, UNREACHABLE, USAGE
 from .verbs.output import complain, output_lost, prepare, say, say_json, show
 from .verbs.usage import Parser
 
@@ -235,9 +235,14 @@ def _complain(error: object) -> int:
 
 def _talk(name: str) -> Verb:
     def talk(asked: argparse.Namespace) -> int:
-        from .verbs import ask
+        try:
+            from .verbs import ask
 
-        module = importlib.import_module(f".verbs.{name}", __package__)
+            module = importlib.import_module(f".verbs.{name}", __package__)
+        except ImportError as error:
+            # Another distribution has overwritten a part of it, say. Panic needs less than anybody else.
+            complain(f"this installation is broken: {error}; to cancel everything, try canceld panic --config FILE")
+            return UNREACHABLE
         # Re-arming is for those alone who may open the control socket.
         doors = ask.CONTROL_ONLY if name == "rearm" else ask.OPERATORS
         asked.otherwise = getattr(module, "otherwise", None)

@@ -508,6 +508,15 @@ def test_an_urgent_verb_loads_neither_trio_nor_structlog(
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
+def test_an_installation_that_is_broken_says_what_needs_less(path: Path) -> None:
+    program = "import sys; sys.modules['zmq'] = None; from canceld.cli import main; sys.exit(main(['kill']))"
+    ended = run(program=program)
+    assert (ended.returncode, ended.stdout) == (3, "")
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("canceld: this installation is broken: import of zmq halted")
+    assert "canceld panic" in line
+
+
 def test_the_module_is_the_command() -> None:
     ended = run("--version")
     assert (ended.returncode, ended.stdout) == (0, "canceld 0.1.0\n")

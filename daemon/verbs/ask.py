@@ -6,6 +6,7 @@ Nothing here may import trio or structlog: an operator who kills waits for this 
 import argparse
 import errno
 import os
+import stat
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, Literal
@@ -134,17 +135,20 @@ def _fault_of(endpoint: str) -> int | None:
 
 
 def _refusal(endpoint: str) -> str:
+    """Why this user may not, and who may."""
     path = endpoint.removeprefix("ipc://")
-    whose = "its directory is closed to this user"
+    user = _name("pwd", os.getuid())
     try:
         found = os.stat(path)
-        whose = f"it belongs to user {_name('pwd', found.st_uid)}, group {_name('grp', found.st_gid)}"
     except OSError:
-        pass
-    return (
-        f"user {_name('pwd', os.getuid())} may not open {path}: {whose}; "
-        "run this as a member of that group (a new login is needed after joining it), or as root"
-    )
+        return f"user {user} may not enter the directory of {path}; run this as root, or as a user who may"
+    owner, group = _name("pwd", found.st_uid), _name("grp", found.st_gid)
+    # The group's right to write is what opens a socket to its members.
+    if found.st_mode & stat.S_IWGRP:
+        mend = f"as a member of group {group} (who joins it has to log in anew), or as root"
+    else:
+        mend = f"as user {owner}, or as root"
+    return f"user {user} may not open {path}, which belongs to user {owner}, group {group}; run this {mend}"
 
 
 def _name(database: Literal["pwd", "grp"], number: int) -> str:

@@ -160,3 +160,24 @@ async def test_a_mode_that_was_never_said_to_be_over_holds_no_kill_up(
         ask_kill(killer := operator(world))
         assert await flat_in(world, began) < SOON_S
         assert_flat(await killer.hear(), [venue])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("venue", ["spot", "futures"])
+async def test_a_venue_that_was_silent_is_flat_within_a_second_of_its_first_answer(
+    autojump_clock: object, seed: int, venue: Venue
+) -> None:
+    """Each call is waited for, and while it is, others are made: the first that is answered is never far."""
+    async with stage(seed, (venue,)) as world:
+        # More than singly cancelled ones could be in that time.
+        await world.place_seen(400)
+        if venue == "spot":
+            world.cut_off(WS_HOST)
+            await world.passed(0.05)
+        world.inject("rest_delay", seconds=3600.0, request=True, for_s=21.0)
+        ask_kill(operator(world), deadline_ms=60_000)
+        await world.passed(21.0)
+        assert len(world.resting) == 400
+        assert await flat_in(world, trio.current_time()) < SOON_S + 0.1
+        await world.passed(4.0)
+        world.reconnect()
