@@ -5,7 +5,6 @@ Nesting is shutdown order. The desk ends first, so that replies go out before se
 
 from collections.abc import Callable
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,13 +21,18 @@ from .tasks.canary import Canary
 from .tasks.events import Events
 from .tasks.gateway import Gateway
 from .tasks.journal import Journal
+from .tasks.key_owner import KeyOwner, KeyTaken
 from .tasks.killswitch import KillSwitch
+from .tasks.latch_file import LATCH_FILE
 from .tasks.leasing import Leasing
 from .tasks.machine import Machine
+from .tasks.origins import Origins
 from .tasks.recovery import Record, Recovery
+from .tasks.trigger_file import TRIGGER_FILE
 from .transport.disk import AlreadyLocked, DiskFailed
 from .transport.doors import DoorNews
 from .transport.notify import Notifier
+from .transport.origins import installed_commit
 from .transport.signals import Signal, SignalSource
 from .transport.world import World
 from .transport.zeromq import BindFailed
@@ -62,13 +66,14 @@ class Daemon:
         credentials: Credentials,
         world: World,
         *,
+        killed: bool = False,
         conceal: Callable[[Secret[str]], None] = lambda _: None,
         censor: Callable[[bytes], bytes] = lambda encoded: encoded,
     ) -> None:
         """Take the locks, read the state, bind the sockets. Raises StartFailed; the process is then to end.
 
-        conceal: told of every secret that is learnt while running, so that no log line shows it. censor: takes known
-        secrets out of what the journal is about to write.
+        killed: a kill waits for this daemon already. conceal: told of every secret that is learnt while running, so
+        that no log line shows it. censor: takes known secrets out of what the journal is about to write.
         """
         self.settings = settings
         self.world = world
@@ -88,16 +93,21 @@ class Daemon:
             )
             commands = world.bus.router(settings.gateway.commands, mode=settings.gateway.mode)
             control = world.bus.router(settings.gateway.control, mode=settings.gateway.control_mode, closes_last=True)
+            self._owner = KeyOwner(world.claim)
+            self._owner.take(credentials, whatever=killed or self._is_latched())
             self._desks = Desks(settings, credentials, world, self._directory, self.events, conceal)
         except AlreadyLocked as held:
             raise StartFailed(f"{held}; stop that instance, or give this one its own state.dir and sockets") from None
-        except (DiskFailed, BindFailed, ValueError) as error:
+        except (DiskFailed, BindFailed, KeyTaken, ValueError) as error:
             raise StartFailed(f"{error}") from None
+        self._owner.tell(self.events)
         self.desks = self._desks.by_venue
         dispatchers = {venue: desk.dispatcher for venue, desk in self.desks.items()}
-        self.kill = KillSwitch(dispatchers, self._directory, world.clock, world.entropy, self.events)
+        adopted = self._desks.adopt_marks
+        self.kill = KillSwitch(dispatchers, self._directory, world.clock, world.entropy, self.events, adopted=adopted)
         record = Record(self._directory)
         self.recovery = Recovery(record, dispatchers, world.clock, self.events)
+        self.origins = Origins(world.origin, self.events)
         self.leasing = Leasing(dispatchers, self._directory, world.clock, self.events, self.kill)
         self.gateway = Gateway(
             commands,
@@ -110,10 +120,18 @@ class Daemon:
             intents=record.intents,
             successor=self.recovery,
             leasing=self.leasing,
+            origins=self.origins,
             deadline_ms=settings.gateway.deadline_ms,
         )
         self.deadmen = self._desks.deadman_switches(self.kill.covers, self._beats)
         self.machine = Machine(world, self.events, self._desks.distrust, self._desks.venue_clocks)
+
+    def _is_latched(self) -> bool:
+        """Whether a kill was asked for before this start, by either of its files; in doubt it was."""
+        try:
+            return any(self._directory.exists(name) for name in (LATCH_FILE, TRIGGER_FILE))
+        except DiskFailed:
+            return True
 
     def _socket_locks(self) -> list[Any]:
         """A second bind would take the address from a running daemon without a word, so each socket has a lock too."""
@@ -175,7 +193,8 @@ class Daemon:
         try:
             async with trio.open_nursery() as record:
                 record.start_soon(self.journal.run, self.events, name="journal")
-                self.journal.note("start", venues=self.settings.venues, **_build(self.settings))
+                told = {**_build(self.settings), **self.world.host()}
+                self.journal.note("start", venues=self.settings.venues, **told)
                 await self._serve(signals, notifier, ready, reload)
                 record.cancel_scope.cancel()
         finally:
@@ -184,6 +203,7 @@ class Daemon:
                 await self.world.bus.aclose()
                 self.journal.note("stop", in_flight=self.gateway.in_flight)
                 await self.journal.close()
+            self._owner.release()
             for lock in self._locks:
                 lock.release()
 
@@ -201,6 +221,7 @@ class Daemon:
             ground.start_soon(watchdog.keep_alive, notifier, self._beats, name="watchdog")
             ground.start_soon(self.world.bus.guard, self._turn_away, self._door_news, name="doors")
             ground.start_soon(self.machine.run, name="machine")
+            ground.start_soon(self.origins.run, name="origins")
             async with trio.open_nursery() as venues:
                 for venue, desk in self.desks.items():
                     venues.start_soon(desk.run, name=f"{venue} desk")
@@ -294,6 +315,8 @@ class Daemon:
             log.error("reload refused, nothing changed", error=str(error))
             self.events.alert("warning", f"reload refused: {error}", "mend the file and reload again")
         else:
+            self._owner.take(credentials, whatever=True)
+            self._owner.tell(self.events)
             self._desks.take_keys(credentials)
             log.info("reloaded")
         notifier.ready()
@@ -337,10 +360,5 @@ class Daemon:
 def _build(settings: Settings) -> dict[str, Any]:
     """What runs, so that any line of the record can be laid at its door: version, commit where known, configuration."""
     told = {"version": __version__, "config_sha256": sha256(msgspec.json.encode(settings)).hexdigest()}
-    try:
-        # Written by pip where it installed from a repository.
-        origin = msgspec.json.decode(distribution("kraken-canceld").read_text("direct_url.json") or "{}")
-        commit = origin.get("vcs_info", {}).get("commit_id")
-    except (PackageNotFoundError, msgspec.DecodeError, AttributeError):
-        commit = None
+    commit = installed_commit()
     return told if commit is None else {**told, "commit": commit}

@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from . import __version__
-from .verbs.exit_status import USAGE
+from .verbs.exit_status import NOT_DONE, UNREACHABLE, USAGE
+from .verbs.output import complain, output_lost, prepare, say, say_json, show
+from .verbs.usage import Parser
 
 if TYPE_CHECKING:
     from .checks.findings import Finding
@@ -40,8 +42,13 @@ Verb = Callable[[argparse.Namespace], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; gives the exit status. Bad input is one line on stderr, never a traceback."""
+    """Run one verb; gives the exit status. Bad input is one line on stderr, never a traceback.
+
+    What happened decides the status of a verb that acts. Only of one that is there to print is lost output a failure.
+    """
+    prepare()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    acts = False
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell that is not interactive starts its background jobs so. An interrupt sent to a verb is meant for it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -50,26 +57,34 @@ def main(argv: Sequence[str] | None = None) -> int:
             status = _pass_on(arguments[0], arguments[1:])
         else:
             asked = _parser().parse_args(arguments)
+            acts = asked.acts
             verb: Verb = asked.run
             status = verb(asked)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (KeyboardInterrupt, EOFError):
-        print("canceld: interrupted before the answer was here", file=sys.stderr)
+        complain("interrupted before the answer was here")
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read us has gone, like `head` does. The interpreter would complain once more while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return status
+        return NOT_DONE
+    lost = output_lost()
+    if lost is None or acts:
+        return status
+    if not isinstance(lost, BrokenPipeError):
+        complain(f"the rest of the output is lost: {lost}")
+    return status or NOT_DONE
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="canceld",
         description="A persistent cancel daemon for Kraken: one honest answer per cancel, with a deadline.",
         epilog="exit status: 0 done, 1 not done, 2 bad usage or configuration, 3 daemon or venue unreachable",
     )
     parser.add_argument("--version", action="version", version=f"canceld {__version__}")
+    parser.set_defaults(acts=False)
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
 
     run = verbs.add_parser("run", help="run the daemon")
@@ -98,48 +113,51 @@ def _parser() -> argparse.ArgumentParser:
     cancel.add_argument("--symbol", help="of the orders; only Prime needs it, for orders it has not seen open")
     _add_until(cancel)
     _add_talk(cancel)
-    cancel.set_defaults(run=_talk("cancel", "commands"), kind="order_id")
+    cancel.set_defaults(run=_talk("cancel"), kind="order_id", acts=True)
 
     cancel_all = verbs.add_parser("cancel-all", help="cancel everything open on one venue, or on every enabled one")
     cancel_all.add_argument("venue", nargs="?", choices=VENUES, metavar="VENUE", help="|".join(VENUES))
     _add_until(cancel_all)
     _add_talk(cancel_all)
-    cancel_all.set_defaults(run=_talk("cancel_all", "commands"))
+    cancel_all.set_defaults(run=_talk("cancel_all"), acts=True)
 
     kill = verbs.add_parser("kill", help="pull the kill switch: cancel everything, and keep cancelling until re-armed")
-    kill.add_argument("--reason", metavar="TEXT", help="goes into the record; only a drill goes without")
+    kill.add_argument("--reason", metavar="TEXT", help="goes into the record; any text, or none")
     kill.add_argument(
         "--drill", action="store_true", help="cancel nothing: walk the whole path with orders that cannot exist"
     )
     kill.add_argument("--venue", dest="venues", action="append", choices=VENUES, metavar="VENUE", help="default: all")
     _add_talk(kill, deadline_ms=10_000)
-    kill.set_defaults(run=_kill(kill))
+    kill.set_defaults(run=_talk("kill"), acts=True)
 
     rearm = verbs.add_parser("rearm", help="re-arm the kill switch, in two steps")
     rearm.add_argument("--confirm", metavar="CODE", help="the second step, with the code that the first one gave")
     rearm.add_argument("--reason", metavar="TEXT", help="goes into the record; asked for at a terminal")
     rearm.add_argument("--force", action="store_true", help="although orders still rest; goes into the record")
     _add_talk(rearm)
-    rearm.set_defaults(run=_talk("rearm", "control"))
+    rearm.set_defaults(run=_talk("rearm"), acts=True)
 
     status = verbs.add_parser("status", help="how the daemon is")
     status.add_argument("--detail", action="store_true", help="with counters and latencies")
     _add_talk(status)
-    status.set_defaults(run=_talk("status", "control"))
+    status.add_argument(
+        "--check", action="store_true", help="exit status 0: can cancel everywhere, 1: degraded or latched, 3: cannot"
+    )
+    status.set_defaults(run=_talk("status"))
 
     watch = verbs.add_parser("watch", help="how the daemon is and what it does, live; ends with q or Ctrl-C")
     watch.add_argument("--events", metavar="ENDPOINT", help="of the event socket; else beside the other one")
     _add_where(watch)
-    watch.set_defaults(run=_talk("watch", "control"))
+    watch.set_defaults(run=_talk("watch"))
 
     panic = verbs.add_parser("panic", help="cancel everything without a daemon, straight at the venues; latches")
     panic.add_argument("--config", required=True, metavar="FILE")
-    panic.add_argument("--reason", required=True, metavar="TEXT", help="goes into the record")
+    panic.add_argument("--reason", default="", metavar="TEXT", help="goes into the record; any text, or none")
     panic.add_argument(
         "--timeout-s", type=_timeout_s, default=30, metavar="S", help="how long a venue is swept at most (default: 30)"
     )
     _add_json(panic)
-    panic.set_defaults(run=_panic)
+    panic.set_defaults(run=_panic, acts=True)
 
     journal = verbs.add_parser("journal", help="read, filter and verify the audit record; needs no running daemon")
     journal.add_argument("--config", required=True, metavar="FILE", help="the daemon's configuration: its state.dir")
@@ -211,31 +229,32 @@ def _timeout_s(text: str) -> int:
 
 
 def _complain(error: object) -> int:
-    print(f"canceld: {error}", file=sys.stderr)
+    complain(error)
     return USAGE
 
 
-def _talk(name: str, door: Any) -> Verb:
+def _talk(name: str) -> Verb:
     def talk(asked: argparse.Namespace) -> int:
-        from .verbs import ask
-
         try:
-            return ask.run(getattr(importlib.import_module(f".verbs.{name}", __package__), name), door, asked)
+            from .verbs import ask
+
+            module = importlib.import_module(f".verbs.{name}", __package__)
+        except ImportError as error:
+            # Another distribution has overwritten a part of it, say. Panic needs less than anybody else.
+            complain(f"this installation is broken: {error}; to cancel everything, try canceld panic --config FILE")
+            return UNREACHABLE
+        # Re-arming is for those alone who may open the control socket.
+        doors = ask.CONTROL_ONLY if name == "rearm" else ask.OPERATORS
+        asked.otherwise = getattr(module, "otherwise", None)
+        check_usage = getattr(module, "check_usage", None)
+        try:
+            if check_usage is not None:
+                check_usage(asked)
+            return ask.run(getattr(module, name), doors, asked)
         except ask.UsageFault as fault:
             return _complain(fault)
 
     return talk
-
-
-def _kill(parser: argparse.ArgumentParser) -> Verb:
-    talk = _talk("kill", "control")
-
-    def kill(asked: argparse.Namespace) -> int:
-        if not asked.reason and not asked.drill:
-            parser.error("a kill needs --reason TEXT, for the record")
-        return talk(asked)
-
-    return kill
 
 
 def _run(asked: argparse.Namespace) -> int:
@@ -254,8 +273,6 @@ def _pass_on(name: str, rest: Sequence[str]) -> int:
 
 
 def _check(asked: argparse.Namespace) -> int:
-    import json
-
     from .verbs.check import CheckFailed, check
 
     try:
@@ -267,12 +284,12 @@ def _check(asked: argparse.Namespace) -> int:
         import msgspec
 
         online = {} if findings is None else {"online": msgspec.to_builtins(findings)}
-        print(json.dumps(checked.shown | online))
+        say_json(checked.shown | online)
     else:
-        print(f"{asked.config}: good; `canceld run` would start with")
+        say(f"{asked.config}: good; `canceld run` would start with")
         _print_tree(checked.shown, 1)
         for one in findings or ():
-            print(f"{one.level:<4}  {one.venue:<7}  {one.check:<15}  {one.told}{one.mend and f'; {one.mend}'}")
+            say(f"{one.level:<4}  {one.venue:<7}  {one.check:<15}  {one.told}{one.mend and f'; {one.mend}'}")
     if findings is None:
         return 0
     from .checks.findings import exit_status
@@ -304,10 +321,10 @@ def _ask_venues(checked: "Checked") -> "list[Finding]":
 def _print_tree(found: dict[str, Any], depth: int) -> None:
     for name, value in found.items():
         if isinstance(value, dict):
-            print(f"{'  ' * depth}{name}")
+            say(f"{'  ' * depth}{name}")
             _print_tree(value, depth + 1)
         elif value is not None and name != "config":
-            print(f"{'  ' * depth}{name} = {', '.join(value) if isinstance(value, list) else value}")
+            say(f"{'  ' * depth}{name} = {', '.join(value) if isinstance(value, list) else value}")
 
 
 def _panic(asked: argparse.Namespace) -> int:
@@ -348,5 +365,6 @@ def _schema(_: argparse.Namespace) -> int:
 
     from .verbs.schema import wire_schema
 
-    print(msgspec.json.format(msgspec.json.encode(wire_schema()), indent=2).decode())
+    for line in msgspec.json.format(msgspec.json.encode(wire_schema()), indent=2).decode().splitlines():
+        show(line)
     return 0

@@ -11,7 +11,7 @@ import msgspec
 
 from .contract.ids import VENUES, Venue
 from .settings import Settings
-from .transport.files import DiskFailed, TooOpen, read_private
+from .transport.files import PRIVATE_LIMIT_BYTES, DiskFailed, TooOpen, read_private, read_regular
 
 T = TypeVar("T", str, bytes)
 
@@ -90,19 +90,31 @@ def load_venue(settings: Settings, environ: Mapping[str, str], venue: Venue) -> 
     """The keys of one venue, enabled or not; otherwise as `load`. Raises BadCredentials."""
     directory = directory_of(settings, environ)
     systemd_made = environ.get(DIRECTORY_VARIABLE)
-    trusted = bool(systemd_made) and directory == Path(systemd_made or "")
-    key = _read_value(directory / f"{venue}.key", trusted)
+    return load_from(directory, venue, trusted=bool(systemd_made) and directory == Path(systemd_made or ""))
+
+
+def load_from(directory: Path, venue: Venue, *, trusted: bool, too_open: list[str] | None = None) -> Keys:
+    """The keys of one venue from one directory. Raises BadCredentials.
+
+    trusted: systemd made the directory, see transport.files.read_private. too_open: where a file that others may read
+    is noted, and used all the same; None refuses it.
+    """
+    key = _read_value(directory / f"{venue}.key", trusted, too_open)
     secret_path = directory / f"{venue}.secret"
-    secret = _read_value(secret_path, trusted)
+    secret = _read_value(secret_path, trusted, too_open)
     # Prime keys its HMAC with the secret's ASCII bytes as given; Spot and Futures with what the base64 text holds.
     return Keys(Secret(key.decode("ascii")), Secret(secret if venue == "prime" else _decoded(secret_path, secret)))
 
 
-def _read_value(path: Path, trusted: bool) -> bytes:
+def _read_value(path: Path, trusted: bool, too_open: list[str] | None) -> bytes:
     try:
-        content = read_private(path, trusted_directory=trusted)
-    except TooOpen as error:
-        raise BadCredentials(f"{error}; run: chmod 600 {path}") from None
+        try:
+            content = read_private(path, trusted_directory=trusted)
+        except TooOpen as error:
+            if too_open is None:
+                raise BadCredentials(f"{error}; run: chmod 600 {path}") from None
+            too_open.append(f"{error}; used all the same; run: chmod 600 {path}")
+            content = read_regular(path, PRIVATE_LIMIT_BYTES)[0]
     except (DiskFailed, OSError) as error:
         raise BadCredentials(f"{error}; put the value there, one line, mode 0600, owned by the daemon's user") from None
     value = content.removesuffix(b"\n")

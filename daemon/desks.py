@@ -107,6 +107,14 @@ class Desks:
         if self._token_signer is not None and credentials.spot is not None:
             self._token_signer.keys = credentials.spot
 
+    def adopt_marks(self) -> None:
+        """Another program, `panic` for instance, has used our keys: go on above the nonces that it has marked."""
+        for desk in self.by_venue.values():
+            if desk.rest is not None:
+                desk.rest.adopt_mark()
+        if self.token_lane is not None:
+            self.token_lane.adopt_mark()
+
     def distrust(self, why: str) -> None:
         """Something happened to this machine that no connection need have lived through."""
         for desk in self.by_venue.values():

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 import structlog
 
+from .contract.plain_text import plain, plain_json
 from .credentials import Secret
 from .transport.clock import Clock, rfc3339
 
@@ -62,6 +63,9 @@ CAUSES: Final = 8
 
 TOKENS_LIMIT: Final = 32
 """Most secrets made known at run time that are kept, the latest ones: each venue renews a token every few minutes."""
+
+DELETE: Final = b"\x7f"
+"""The one control character of ASCII that JSON leaves as it is."""
 
 CONCEALED_CHARS: Final = 6
 """A shorter value is not looked for: it would blot out innocent text, and it is no secret worth the name."""
@@ -185,7 +189,11 @@ class Logs:
                 line[name] = self._clean(value) if name in FIELDS else REDACTED
         if failure is not None:
             line.update(self._clean(_told(failure)))
-        return self.censored(_console_line(line) if self._console else _to_json(line)) + b"\n"
+        text = self.censored(_console_line(line) if self._console else _to_json(line))
+        if not text.isascii() or DELETE in text:
+            # Strangers' words are in the log too, and whoever reads it sits at a terminal.
+            text = (plain if self._console else plain_json)(text.decode()).encode()
+        return text + b"\n"
 
     def _clean(self, value: Any, depth: int = 0) -> Any:
         """The value as plain, bounded data."""
@@ -352,6 +360,4 @@ def _console_line(line: dict[str, Any]) -> bytes:
 
 def _printable(value: Any) -> str:
     """A value that cannot break the line or paint the terminal."""
-    if isinstance(value, str) and value.isprintable():
-        return value
-    return _to_json(value).decode() if not isinstance(value, str) else ascii(value)
+    return plain(value) if isinstance(value, str) else _to_json(value).decode()

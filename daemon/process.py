@@ -13,8 +13,9 @@ from .app import Daemon, StartFailed
 from .credentials import BadCredentials, Credentials, Secret, load
 from .logs import configure
 from .settings import BadSettings, Settings, read
-from .tasks.latch_file import TRIGGER_FILE
+from .tasks.trigger_file import TRIGGER_FILE
 from .transport import early
+from .transport.claims import claim
 from .transport.clock import Clock
 from .transport.descriptors import count_descriptors
 from .transport.disk import Directory, DiskFailed
@@ -22,7 +23,8 @@ from .transport.entropy import Entropy
 from .transport.logsink import LogSink
 from .transport.network import Network
 from .transport.notify import Notifier
-from .transport.signals import open_signals
+from .transport.origins import origin_of, this_host
+from .transport.signals import Signal, open_signals
 from .transport.tls import client_context
 from .transport.world import World
 from .transport.zeromq import Bus
@@ -45,6 +47,9 @@ def real_world(settings: Settings) -> World:
         bus=Bus(),
         directory=Directory,
         descriptors=count_descriptors,
+        claim=claim,
+        origin=origin_of,
+        host=this_host,
         real_time=True,
     )
 
@@ -80,7 +85,8 @@ def _run(path: str) -> int:
 
     async def run() -> None:
         async with open_signals() as signals:
-            daemon = Daemon(settings, credentials, world, conceal=logs.conceal, censor=logs.censored)
+            killed = Signal.USER1.value in signals.first
+            daemon = Daemon(settings, credentials, world, killed=killed, conceal=logs.conceal, censor=logs.censored)
             await daemon.serve(signals, Notifier(environ), ready=spare_the_collector, reload=reload)
 
     try:

@@ -137,8 +137,8 @@ def test_a_flag_says_what_the_ids_are(path: Path, flag: str, text: str, sent: di
         ("cancel", "prime", "5", "--userref"),
         ("cancel", "spot", "A-B", "--endpoint", "nonsense"),
         ("status", "--config", "/nonexistent/canceld.toml"),
+        ("kill", "--config", "/nonexistent/canceld.toml"),
         ("check", "--config", "/nonexistent/canceld.toml"),
-        ("rearm", "--confirm", "CODE"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_status_2(
@@ -163,14 +163,38 @@ def test_bad_input_is_one_clear_line_and_status_2(
         ("cancel", "spot", "A-B", "--deadline-ms", "0"),
         ("cancel", "spot", "A-B", "--deadline-ms", "60001"),
         ("cancel", "spot", "A-B", "--deadline-ms", "1e3"),
-        ("kill",),
         ("run",),
         ("status", "--endpoint", "ipc:///a", "--config", "b"),
     ],
 )
 def test_bad_usage_is_status_2(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert canceld(*arguments) == 2
-    assert "usage: canceld" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err.count("\n")) == ("", 1)
+    assert shown.err.startswith("canceld: ")
+    assert "--help" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "guess"),
+    [
+        (("stat",), "there is no verb 'stat'; did you mean status?"),
+        (("klil",), "there is no verb 'klil'; did you mean kill?"),
+        (("kill", "--reson", "x"), "kill: there is no option --reson; did you mean --reason?"),
+        (("kill", "--dril"), "kill: there is no option --dril; did you mean --drill?"),
+        (("status", "--conf", "x"), "status: there is no option --conf; did you mean --config?"),
+        (("cancel", "sopt", "A-B"), "cancel: argument VENUE: there is no 'sopt'; did you mean spot?"),
+        (("kill", "fat", "finger"), "kill: 'fat' is one word too many; see canceld kill --help"),
+    ],
+)
+def test_a_misspelt_word_is_named_with_what_it_may_have_meant(
+    arguments: tuple[str, ...], guess: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Abbreviations are no words either: they would become interface, and `--dril` must not pull a kill."""
+    assert canceld(*arguments) == 2
+    shown = capsys.readouterr()
+    assert guess in shown.err
+    assert shown.err.count("\n") == 1
 
 
 # -------------------------------------------------------------------- cancel-all, kill, rearm, status
@@ -235,7 +259,8 @@ def test_a_cancel_all_that_did_not_happen_says_why(
     [
         (True, {"spot": "flat"}, 0),
         (True, {"spot": "flat", "prime": "residual"}, 1),
-        (True, {"spot": "flat", "prime": "unreachable"}, 3),
+        (True, {"spot": "flat", "prime": "unreachable"}, 1),
+        (True, {"spot": "unreachable", "prime": "unreachable"}, 1),
         (True, {"spot": "residual", "prime": "unreachable"}, 1),
         (False, {"spot": "flat"}, 1),
     ],
@@ -282,6 +307,7 @@ def test_rearm_at_a_terminal_asks_for_a_reason_and_the_code(
     path: Path, typed: str, asked: int, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(typed))
+    monkeypatch.setattr(sys, "stdout", Terminal())
     first = {"type": "rearm", "latched": True, "code": "K7", "expires_in_ms": 60_000, "residual": {}}
     with answering(path, first, {"type": "rearm", "latched": False}) as daemon:
         assert canceld("rearm", "--endpoint", daemon.endpoint) == status
@@ -316,7 +342,17 @@ def test_status_is_readable_and_complete_in_json(path: Path, capsys: pytest.Capt
                 "rest": {"state": "up"},
             }
         },
-        "kill": {"latched": True, "reason": "fat finger"},
+        "kill": {
+            "latched": True,
+            "reason": "fat finger",
+            "trigger": "command",
+            "who": "uid 7 pid 8",
+            "at": "2027-01-15T08:00:00.000000Z",
+            "venues": {
+                "spot": {"state": "residual", "canceled": 3, "residual": ["A-1"], "resting": 2},
+                "prime": {"state": "unreachable", "residual": [], "tried": {"ws": "no session is up"}},
+            },
+        },
         "leases": [{}],
         "deadman": {},
         "alerts": [{"severity": "warning", "what": "clock", "do": "set it"}],
@@ -327,7 +363,10 @@ def test_status_is_readable_and_complete_in_json(path: Path, capsys: pytest.Capt
     lines = capsys.readouterr().out.splitlines()
     assert lines[:-1] == [
         "canceld 0.1.0  serving  in flight 2",
-        "kill switch LATCHED fat finger",
+        "kill switch LATCHED since 2027-01-15T08:00:00.000000Z by command uid 7 pid 8: fat finger",
+        "  spot   residual     3 canceled  2 still rest",
+        "  prime  unreachable  0 canceled                ws: no session is up",
+        "  spot still rests: A-1",
         "spot  up  spot-1 live  spot-2 dialling  rest up",
         "leases  1",
         "warning: clock; set it",
@@ -362,19 +401,33 @@ def test_the_default_paths_are_those_of_the_settings() -> None:
     assert Gateway().control == CONTROL_ENDPOINT
 
 
-def test_the_configuration_file_names_the_socket_of_each_verb(tmp_path: Path) -> None:
+def test_the_configuration_file_names_the_sockets(tmp_path: Path) -> None:
     config = tmp_path / "canceld.toml"
     config.write_text(
         f'[gateway]\ncommands = "ipc://{tmp_path}/commands.sock"\ncontrol = "ipc://{tmp_path}/control.sock"\n'
     )
+    outcome = {"type": "outcome", "venue": "spot", "outcome": "acked"}
     with (
-        answering(tmp_path / "commands.sock", {"type": "outcome", "venue": "spot", "outcome": "acked"}) as commands,
-        answering(tmp_path / "control.sock", {"type": "status"}) as control,
+        answering(tmp_path / "commands.sock", outcome) as commands,
+        answering(tmp_path / "control.sock", outcome, {"type": "status"}) as control,
     ):
         assert canceld("cancel", "spot", "A-B", "--config", str(config)) == 0
         assert canceld("status", "--config", str(config)) == 0
-    assert [command["type"] for command in commands.received] == ["cancel"]
-    assert [command["type"] for command in control.received] == ["status"]
+    assert [command["type"] for command in control.received] == ["cancel", "status"]
+    assert commands.received == []
+
+
+def test_a_configuration_that_was_broken_after_the_start_still_names_the_sockets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "canceld.toml"
+    config.write_text(f'[gateway]\ncontrol = "ipc://{tmp_path}/control.sock"\n[log]\nlevle = info\n[gone\n')
+    with answering(tmp_path / "control.sock", {"type": "killed", "latched": True, "venues": {}}) as control:
+        assert canceld("kill", "--config", str(config)) == 0
+    assert control.received[0]["reason"] == "none given"
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len(set(lines)) == 3
+    assert all(line.startswith(f"canceld: {config}: ") for line in lines)
 
 
 def test_an_absent_daemon_is_status_3_and_soon(
@@ -395,6 +448,34 @@ def test_a_silent_daemon_is_status_3_and_the_fate_is_called_unknown(
     with StubDaemon(path, lambda _: []) as daemon:
         assert canceld("cancel", "spot", "A-B", "--deadline-ms", "100", "--endpoint", daemon.endpoint) == 3
     assert "unknown" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answers", ["never", "absent"])
+def test_a_kill_that_no_daemon_answers_ends_with_what_to_type(
+    path: Path, answers: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ask, "CONNECT_TIMEOUT_MS", 100)
+    end = ("--deadline-ms", "100", "--endpoint", f"ipc://{path}")
+    if answers == "never":
+        with StubDaemon(path, lambda _: []):
+            assert canceld("kill", "--reason", "it's on fire", *end) == 3
+    else:
+        assert canceld("kill", "--reason", "it's on fire", *end) == 3
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines()[-1].endswith(
+        """type: canceld panic --config /etc/canceld/canceld.toml --reason 'it'"'"'s on fire'"""
+    )
+
+
+def test_a_daemon_that_is_stricter_with_reasons_is_asked_again_without_one(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    no = {"type": "refused", "outcome": "refused", "reason": "invalid", "detail": "reason: at most 512 characters"}
+    with answering(path, no, {"type": "killed", "latched": True, "venues": {}}) as daemon:
+        assert canceld("kill", "--reason", "x" * 5000, "--endpoint", daemon.endpoint) == 0
+    assert [command["reason"] for command in daemon.received] == ["x" * 4096, "none given"]
+    assert "killing without the reason" in capsys.readouterr().err
 
 
 # -------------------------------------------------------------------- whole processes
@@ -425,6 +506,15 @@ def test_an_urgent_verb_loads_neither_trio_nor_structlog(
         ended = run(program=program)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_an_installation_that_is_broken_says_what_needs_less(path: Path) -> None:
+    program = "import sys; sys.modules['zmq'] = None; from canceld.cli import main; sys.exit(main(['kill']))"
+    ended = run(program=program)
+    assert (ended.returncode, ended.stdout) == (3, "")
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("canceld: this installation is broken: import of zmq halted")
+    assert "canceld panic" in line
 
 
 def test_the_module_is_the_command() -> None:
@@ -472,6 +562,7 @@ def test_the_schema_is_valid_json_that_names_every_command() -> None:
         "cancel_batch",
         "cancel_all",
         "kill",
+        "drill",
         "rearm",
         "lease",
         "status",

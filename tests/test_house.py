@@ -9,19 +9,19 @@ from typing import Final
 HOUSE: Final = Path(__file__).parent.parent / "daemon"
 FILES: Final = sorted(HOUSE.rglob("*.py"))
 
-FILE_LINES: Final = 380
+FILE_LINES: Final = 400
 """About as much as is read in one sitting."""
 
 LONGER: Final = {
     "engine/pursuits/": 350,
-    "engine/sweep.py": 520,
-    "venues/futures_rest.py": 560,
+    "engine/sweep.py": 530,
+    "venues/futures_rest.py": 600,
     "sim/": 560,
 }
 """Bounds of their own. The engine room is held to less. A sweep is one machine with its table on top, and the Futures
 API answers in one shape a call; the simulated exchange follows pages that are as long."""
 
-METHODS: Final = 30
+METHODS: Final = 32
 WIDER: Final = {"engine/sweep.py: Sweep": 33}
 LOOSE: Final = 10
 """Files at the top of the house: the process, and what everybody needs."""

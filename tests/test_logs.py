@@ -8,7 +8,7 @@ import urllib.parse
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import structlog
@@ -250,9 +250,22 @@ def test_the_console_form_is_one_plain_line_that_cannot_paint_the_terminal() -> 
     log.warning("venue mode", venue="spot", what="\x1b[2Jgone\n", count=2, error=KEY, tried=("ws",))
     logs.close()
     assert sink.lines == [
-        b"2023-11-14T22:13:20.123456Z warning  venue mode venue=spot what='\\x1b[2Jgone\\n' count=2 "
+        b"2023-11-14T22:13:20.123456Z warning  venue mode venue=spot what=\\x1b[2Jgone\\n count=2 "
         b'error=[redacted] tried=["ws"]\n'
     ]
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_strangers_wrote_commands_no_terminal_that_shows_the_log(form: Literal["json", "console"]) -> None:
+    sink = Sink()
+    logs = configure("info", form, sink, FixedClock())
+    log.warning("kill", reason="\x1b[2J\x07\r\n\x7f\x9b31m\u202etalf Zürich", ways={"\u202e": ["\x9b"]})
+    logs.close()
+    [line] = sink.lines
+    assert line.decode().removesuffix("\n").isprintable()
+    assert "Zürich" in line.decode()
+    if form == "json":
+        assert sink.last()["reason"] == "\x1b[2J\x07\r\n\x7f\x9b31m\u202etalf Zürich"
 
 
 @given(event=st.text(), value=st.recursive(st.none() | st.integers() | st.floats() | st.text() | st.binary(), st.lists))

@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "venues": {"contract", "version", *PLAIN},
     "engine": {"contract", *PLAIN},
     "tasks": {"contract", "engine", "venues", "transport", "venue_table", *PLAIN},
-    "logs": {"credentials", "transport"},
+    "logs": {"contract", "credentials", "transport"},
     "venue_table": {"contract", "venues"},
     "desks": {"contract", "engine", "venues", "transport", "tasks", "venue_table", *PLAIN},
     "app": {"contract", "desks", "engine", "transport", "tasks", "version", *PLAIN},
@@ -55,8 +55,9 @@ DOOR_CALLS = {
 # and the lease that it holds is renewed by one.
 OWN_PROCESS = {
     "__main__.py", "process.py", "cli.py",
-    "panic/door.py", "panic/prime.py", "panic/routes.py", "panic/state_files.py", "panic/sweep.py", "panic/verb.py",
-    "verbs/ask.py", "verbs/exporter.py", "verbs/journal.py", "verbs/watch.py",
+    "panic/door.py", "panic/keys.py", "panic/prime.py", "panic/routes.py", "panic/state_files.py", "panic/sweep.py",
+    "panic/verb.py", "verbs/ask.py", "verbs/exporter.py", "verbs/journal.py", "verbs/output.py", "verbs/usage.py",
+    "verbs/watch.py",
     "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py", "client/async_io.py",
     "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/story.py",
 }  # fmt: skip
@@ -140,6 +141,13 @@ def test_verbs_start_without_the_daemons_own_libraries(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", [f for f in FILES if _room(f) == "panic"], ids=_name)
-def test_panic_shares_its_exit_statuses_with_the_verbs_and_no_more(file: Path) -> None:
+def test_panic_shares_with_the_verbs_what_a_command_line_needs_and_no_more(file: Path) -> None:
     shared = {name for name in _imports(file) if name.startswith("canceld.verbs")}
-    assert shared <= {"canceld.verbs.exit_status"}
+    assert shared <= {f"canceld.verbs.{name}" for name in ("exit_status", "output", "readable")}
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if _room(f) in ("cli", "panic", "verbs")], ids=_name)
+def test_what_verbs_print_goes_through_one_door(file: Path) -> None:
+    """It keeps foreign text from commanding a terminal, and a lost output from deciding an exit status."""
+    called = {ast.unparse(node.func) for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)}
+    assert "print" not in called

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..contract.commands import LeaseScope, OrderRef
-from .requests import COMMANDS_ENDPOINT, CONTROL_ENDPOINT, DaemonUnreachable
+from .requests import COMMANDS_ENDPOINT, CONTROL_ENDPOINT, EVENTS_ENDPOINT, DaemonUnreachable
 from .results import (
     CancelAllResult,
     CancelResult,
@@ -22,15 +22,31 @@ from .results import (
 )
 
 if TYPE_CHECKING:
+    from .async_events import AsyncEvents
     from .async_io import AsyncioClient, connect
     from .async_lease import AsyncLease
     from .async_trio import TrioClient, open_client
     from .blocking import Client
+    from .blocking_events import Events
     from .blocking_lease import HeldLease
+    from .events import (
+        Alert,
+        DeadmanEvent,
+        Event,
+        KillEvent,
+        Late,
+        LeaseEvent,
+        OrderEnded,
+        SessionChanged,
+        Settled,
+    )
 
 __all__ = [
     "COMMANDS_ENDPOINT",
     "CONTROL_ENDPOINT",
+    "EVENTS_ENDPOINT",
+    "Alert",
+    "AsyncEvents",
     "AsyncLease",
     "AsyncioClient",
     "CancelAllResult",
@@ -38,14 +54,23 @@ __all__ = [
     "Client",
     "CommandRefused",
     "DaemonUnreachable",
+    "DeadmanEvent",
+    "Event",
+    "Events",
     "HeldLease",
+    "KillEvent",
     "KillResult",
     "KilledVenue",
+    "Late",
+    "LeaseEvent",
     "LeaseResult",
     "LeaseScope",
+    "OrderEnded",
     "OrderRef",
     "Pong",
     "RearmResult",
+    "SessionChanged",
+    "Settled",
     "TrioClient",
     "VenueSweep",
     "connect",
@@ -56,10 +81,21 @@ __all__ = [
 if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name
 
     HOMES = {
+        "Alert": "events",
+        "AsyncEvents": "async_events",
         "AsyncLease": "async_lease",
         "AsyncioClient": "async_io",
         "Client": "blocking",
+        "DeadmanEvent": "events",
+        "Event": "events",
+        "Events": "blocking_events",
         "HeldLease": "blocking_lease",
+        "KillEvent": "events",
+        "Late": "events",
+        "LeaseEvent": "events",
+        "OrderEnded": "events",
+        "SessionChanged": "events",
+        "Settled": "events",
         "TrioClient": "async_trio",
         "connect": "async_io",
         "open_client": "async_trio",

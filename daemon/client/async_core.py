@@ -7,9 +7,11 @@ from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from ..contract.commands import OrderRef, Until
 from ..contract.ids import CommandID, Venue
+from .async_events import AsyncEvents
 from .commands import Commands, named_after, results_of
-from .link import Link, fresh_prefix, monotonic_ns
-from .requests import DaemonUnreachable, Request, Requests
+from .events import check_topics
+from .link import EventLink, Link, fresh_prefix, monotonic_ns, why_absent
+from .requests import DaemonUnreachable, Request, Requests, events_beside
 from .results import CancelResult
 
 DRAIN_LIMIT: Final = 64
@@ -67,6 +69,7 @@ class AsyncClient(ABC):
     cancel_batch = asks(Commands.cancel_batch)
     cancel_all = asks(Commands.cancel_all)
     kill = asks(Commands.kill)
+    drill = asks(Commands.drill)
     rearm = asks(Commands.rearm)
     lease = asks(Commands.lease)
     status = asks(Commands.status)
@@ -94,6 +97,19 @@ class AsyncClient(ABC):
             raise self._unreachable(None, sent=any(request.sent for request in requests))
         return results_of(venue, orders, requests)
 
+    def events(self, topics: Iterable[str] = (), *, endpoint: str | None = None) -> AsyncEvents:
+        """Listen to what the daemon tells everybody; see `Client.events`."""
+        link = EventLink(endpoint or events_beside(self._link.endpoint), check_topics(topics))
+        return AsyncEvents(link, self._readable, self._checkpoint)
+
+    @abstractmethod
+    async def _readable(self, descriptor: int) -> None:
+        """Return when the descriptor can be read, or after RESCUE_S."""
+
+    @abstractmethod
+    async def _checkpoint(self) -> None:
+        """Let other tasks run."""
+
     @abstractmethod
     def _event(self) -> Event:
         """A fresh event of this loop."""
@@ -106,6 +122,10 @@ class AsyncClient(ABC):
     def _rouse(self) -> None:
         """A reply is there whose signal a send has taken away: have the reader look."""
 
+    @abstractmethod
+    def _see_to_it_in(self, seconds: float) -> None:
+        """Have `_see_to_it` called in so many seconds, or earlier."""
+
     async def _ask(self, request: Request[T]) -> T:
         try:
             await self._converse((request,))
@@ -116,7 +136,9 @@ class AsyncClient(ABC):
         return request.result()
 
     def _unreachable(self, id: CommandID | None, *, sent: bool) -> DaemonUnreachable:
-        return DaemonUnreachable(self._link.endpoint, id, sent=sent, unreadable=self._requests.unreadable)
+        endpoint = self._link.endpoint
+        why = "" if sent else why_absent(endpoint)
+        return DaemonUnreachable(endpoint, id, sent=sent, unreadable=self._requests.unreadable, why=why)
 
     async def _converse(self, requests: Sequence[Request[Any]]) -> None:
         """Send the commands, which share one deadline, and wait until all are answered or it is over."""
@@ -163,13 +185,22 @@ class AsyncClient(ABC):
             payload = self._link.receive()
             if payload is None:
                 break
-            self._requests.take(payload)
+            self._requests.take(payload, monotonic_ns())
         # The edge also comes when a connection is there again.
         self._send_unsent()
+        self._plan()
         return self._link.has_frame()
 
-    def _look_for_a_loss(self) -> None:
-        """Send what waited for a connection, and ask again what was under way when one was lost."""
+    def _plan(self) -> None:
+        """Have the next refused command sent again when its pause is over."""
+        due_ns = self._requests.due_ns
+        if due_ns is not None:
+            self._see_to_it_in(max(0, due_ns - monotonic_ns()) / 1e9)
+
+    def _see_to_it(self) -> None:
+        """Send what waited for a connection or for the end of its pause, and what was under way when one was lost."""
         if self._link.came_back():
             self._unsent.update((request.id, request) for request in self._requests.lost())
+        self._unsent.update((request.id, request) for request in self._requests.due(monotonic_ns()))
         self._send_unsent()
+        self._plan()

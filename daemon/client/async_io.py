@@ -38,6 +38,7 @@ class AsyncioClient(AsyncClient):
         self._loop = asyncio.get_running_loop()
         self._next_look: asyncio.Handle | None = None
         self._rescue: asyncio.Handle | None = None
+        self._pause: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
     async def holding(
@@ -68,6 +69,17 @@ class AsyncioClient(AsyncClient):
         finally:
             keeper.cancel()
 
+    async def _readable(self, descriptor: int) -> None:
+        news = asyncio.Event()
+        self._loop.add_reader(descriptor, news.set)
+        try:
+            await self._wait(news, RESCUE_S)
+        finally:
+            self._loop.remove_reader(descriptor)
+
+    async def _checkpoint(self) -> None:
+        await asyncio.sleep(0)
+
     def _event(self) -> asyncio.Event:
         return asyncio.Event()
 
@@ -80,17 +92,25 @@ class AsyncioClient(AsyncClient):
         if self._next_look is None:
             self._next_look = self._loop.call_soon(self._read)
 
+    def _see_to_it_in(self, seconds: float) -> None:
+        at = self._loop.time() + seconds
+        if self._pause is not None and not self._pause.cancelled() and self._loop.time() < self._pause.when() <= at:
+            return
+        if self._pause is not None:
+            self._pause.cancel()
+        self._pause = self._loop.call_at(at, self._see_to_it)
+
     def _listen(self) -> None:
         frames, events = self._link.descriptors()
         self._loop.add_reader(frames, self._read)
-        self._loop.add_reader(events, self._look_for_a_loss)
+        self._loop.add_reader(events, self._see_to_it)
         self._look_unbidden()
 
     def _leave(self) -> None:
         frames, events = self._link.descriptors()
         self._loop.remove_reader(frames)
         self._loop.remove_reader(events)
-        for handle in (self._next_look, self._rescue):
+        for handle in (self._next_look, self._rescue, self._pause):
             if handle is not None:
                 handle.cancel()
         self._link.close()
@@ -108,5 +128,5 @@ class AsyncioClient(AsyncClient):
         if self._next_look is None and self._link.has_frame():
             self.rescues += 1
             self._rouse()
-        self._look_for_a_loss()
+        self._see_to_it()
         self._rescue = self._loop.call_later(RESCUE_S, self._look_unbidden)

@@ -50,6 +50,7 @@ class TrioClient(AsyncClient):
     def __init__(self, endpoint: str, *, deadline_ms: int, margin_ms: int, strategy: str | None) -> None:
         super().__init__(endpoint, deadline_ms=deadline_ms, margin_ms=margin_ms, strategy=strategy)
         self._reader_sleep: trio.CancelScope | None = None
+        self._watch_sleep: trio.CancelScope | None = None
 
     @asynccontextmanager
     async def holding(
@@ -83,6 +84,13 @@ class TrioClient(AsyncClient):
         if failed is not None:
             raise failed
 
+    async def _readable(self, descriptor: int) -> None:
+        with trio.move_on_after(RESCUE_S):
+            await trio.lowlevel.wait_readable(descriptor)
+
+    async def _checkpoint(self) -> None:
+        await trio.lowlevel.checkpoint()
+
     def _event(self) -> trio.Event:
         return trio.Event()
 
@@ -94,6 +102,10 @@ class TrioClient(AsyncClient):
         if self._reader_sleep is not None:
             self._reader_sleep.cancel()
             self._reader_sleep = None
+
+    def _see_to_it_in(self, seconds: float) -> None:
+        if self._watch_sleep is not None:
+            self._watch_sleep.deadline = min(self._watch_sleep.deadline, trio.current_time() + seconds)
 
     async def _read(self) -> None:
         """Take replies for ever: receive until there is none, and only then wait for the edge."""
@@ -111,9 +123,10 @@ class TrioClient(AsyncClient):
             self._reader_sleep = None
 
     async def _watch(self) -> None:
-        """Look whether the connection was lost whenever libzmq tells of a change."""
+        """See to what waits whenever libzmq tells of a change, or a pause is over."""
         _, events = self._link.descriptors()
         while True:
-            self._look_for_a_loss()
-            with trio.move_on_after(RESCUE_S):
+            with trio.move_on_after(RESCUE_S) as sleep:
+                self._watch_sleep = sleep
+                self._see_to_it()
                 await trio.lowlevel.wait_readable(events)

@@ -8,10 +8,21 @@ from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
 
 from ..contract.commands import LeaseScope, OrderRef, Until
 from ..contract.ids import CommandID, Venue
+from .blocking_events import Events
 from .blocking_lease import HeldLease
 from .commands import Commands, named_after, results_of
-from .link import Link, fresh_prefix, monotonic_ns
-from .requests import COMMANDS_ENDPOINT, DEADLINE_MS, MARGIN_MS, NS_PER_MS, DaemonUnreachable, Request, Requests
+from .events import check_topics
+from .link import EventLink, Link, fresh_prefix, monotonic_ns, why_absent
+from .requests import (
+    COMMANDS_ENDPOINT,
+    DEADLINE_MS,
+    MARGIN_MS,
+    NS_PER_MS,
+    DaemonUnreachable,
+    Request,
+    Requests,
+    events_beside,
+)
 from .results import CancelResult
 
 SLICE_MS: Final = 50
@@ -38,7 +49,9 @@ class Client:
     """One connection to the daemon, kept and reused. One thread at a time; after a fork make a new one.
 
     Every call ends within its deadline plus `margin_ms` (and one slice of 50 ms). A daemon that does not answer raises
-    DaemonUnreachable; a daemon that is restarted meanwhile is asked again with the same id, except for a userref.
+    DaemonUnreachable; a daemon that is restarted meanwhile is asked again with the same id, except for a userref. One
+    that refuses because it is stopping, or has no route to the venue, is asked again after growing pauses until the
+    deadline; the last refusal is the answer then.
 
     endpoint: the `gateway.commands` of the daemon's configuration, or `gateway.control` for an operator.
     deadline_ms: for calls that name none.
@@ -84,6 +97,7 @@ class Client:
     cancel_batch = asks(Commands.cancel_batch)
     cancel_all = asks(Commands.cancel_all)
     kill = asks(Commands.kill)
+    drill = asks(Commands.drill)
     rearm = asks(Commands.rearm)
     lease = asks(Commands.lease)
     status = asks(Commands.status)
@@ -136,6 +150,14 @@ class Client:
             Client(self._link.endpoint), strategy, ttl_ms, on_expiry=on_expiry, scope=scope, pulse_ms=pulse_ms
         )
 
+    def events(self, topics: Iterable[str] = (), *, endpoint: str | None = None) -> Events:
+        """Listen to what the daemon tells everybody: all of it, or these topics (`late.spot`, `late`, `kill`, `alert`).
+
+        A connection of its own, from now on; what happened before is not told. endpoint: the `gateway.events` of the
+        daemon's configuration; by default `events.sock` beside this client's own socket. Raises ValueError.
+        """
+        return Events(EventLink(endpoint or events_beside(self._link.endpoint), check_topics(topics)))
+
     def _ask(self, request: Request[T]) -> T:
         try:
             self._converse((request,))
@@ -146,7 +168,9 @@ class Client:
         return request.result()
 
     def _unreachable(self, id: CommandID | None, *, sent: bool) -> DaemonUnreachable:
-        return DaemonUnreachable(self._link.endpoint, id, sent=sent, unreadable=self._requests.unreadable)
+        endpoint = self._link.endpoint
+        why = "" if sent else why_absent(endpoint)
+        return DaemonUnreachable(endpoint, id, sent=sent, unreadable=self._requests.unreadable, why=why)
 
     def _converse(self, requests: Sequence[Request[Any]]) -> None:
         """Send the commands, which share one deadline, and take replies until all are here or it is over."""
@@ -171,14 +195,15 @@ class Client:
                     else:
                         no_room = True
                 payload = link.receive_or_room() if no_room else link.receive_within()
+                now_ns = monotonic_ns()
                 if payload is not None:
-                    self._requests.take(payload)
+                    self._requests.take(payload, now_ns)
                     if not waiting:
                         return
                 elif link.came_back():
                     unsent = deque([*self._requests.lost(), *(one for one in unsent if one.sendings == 0)])
-                now_ns = monotonic_ns()
-                if now_ns >= give_up_ns or (now_ns >= connect_by_ns and requests[0].sendings == 0):
+                unsent.extend(self._requests.due(now_ns))
+                if now_ns >= give_up_ns or (now_ns >= connect_by_ns and not requests[0].reached):
                     return
         finally:
             self._one_thread.release()

@@ -11,9 +11,10 @@ from typing import Any, Final, Literal, TypeVar, get_args
 
 import msgspec
 
-from ..contract.commands import BATCH_LIMIT, LeaseScope, OrderRef, Until, target_of
+from ..contract.commands import BATCH_LIMIT, NO_REASON, LeaseScope, OrderRef, Until, target_of
 from ..contract.frames import BATCH_BYTES
 from ..contract.ids import CommandID, Target, Venue
+from ..contract.texts import REASON_BYTES, cleaned
 from .requests import DEADLINE_MS, KILL_DEADLINE_MS, MARGIN_MS, NS_PER_MS, Request, Requests
 from .results import (
     Asked,
@@ -36,6 +37,9 @@ from .results import (
 )
 
 T = TypeVar("T")
+
+DRILL_REASON_BYTES: Final = 512
+"""Longest reason that a strictly read command may bring."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -161,7 +165,7 @@ class Commands:
 
     def kill(
         self,
-        reason: str,
+        reason: str | bytes = NO_REASON,
         *,
         venues: Sequence[Venue] | None = None,
         drill: bool = False,
@@ -170,12 +174,33 @@ class Commands:
     ) -> Request[KillResult]:
         """Pull the kill switch and wait until every venue is verified flat, or for the deadline.
 
-        The latch is durable before the reply, and sweeping goes on after it. drill: walk the whole path with orders
-        that cannot exist instead, and pull nothing. Raises DaemonUnreachable, CommandRefused.
+        reason: any text or bytes; what cannot be shown is replaced, and 4 KiB are kept. drill: as `drill` does. The
+        latch is durable before the reply, and sweeping goes on after it. Raises DaemonUnreachable, CommandRefused.
         """
         return self._build(
             "kill",
-            {"reason": reason, "venues": venues, "drill": drill or None},
+            {"reason": cleaned(reason, REASON_BYTES), "venues": venues, "drill": drill or None},
+            lambda request, reply: read_killed(request.id, reply),
+            id=id,
+            deadline_ms=deadline_ms,
+        )
+
+    def drill(
+        self,
+        reason: str | bytes = "drill",
+        *,
+        venues: Sequence[Venue] | None = None,
+        id: CommandID | None = None,
+        deadline_ms: int = KILL_DEADLINE_MS,
+    ) -> Request[KillResult]:
+        """Walk the whole path of a kill with orders that cannot exist, and pull nothing.
+
+        Read strictly by the daemon, so that no slip makes a kill of it. reason: 512 bytes of it are kept. Raises
+        DaemonUnreachable, CommandRefused.
+        """
+        return self._build(
+            "drill",
+            {"reason": cleaned(reason, DRILL_REASON_BYTES) or "drill", "venues": venues},
             lambda request, reply: read_killed(request.id, reply),
             id=id,
             deadline_ms=deadline_ms,
@@ -269,6 +294,7 @@ class Commands:
         return Request(
             id,
             payload,
+            now_ns + deadline_ms * NS_PER_MS,
             now_ns + (deadline_ms + self._margin_ms) * NS_PER_MS,
             read,
             repeatable=repeatable,

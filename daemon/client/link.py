@@ -1,8 +1,12 @@
 """One DEALER towards the daemon, the clock and the process id: everything of the client that touches the machine."""
 
+import errno
 import os
+import socket
+import stat
 import struct
 import time
+from collections.abc import Iterable
 from typing import Final
 
 import zmq
@@ -11,6 +15,9 @@ from .requests import IN_FLIGHT_LIMIT
 
 PREFIX_BYTES: Final = 6
 """Random bytes in an id's prefix: enough that the ids of all processes of a machine never meet."""
+
+EVENTS_LIMIT: Final = 10_000
+"""Most events that wait to be read by this program; later ones are lost, and that they were is told."""
 
 _EVENT: Final = struct.Struct("=H")
 
@@ -23,6 +30,78 @@ def monotonic_ns() -> int:
 def fresh_prefix() -> str:
     """A prefix for command ids that no other client has."""
     return os.urandom(PREFIX_BYTES).hex()
+
+
+def why_absent(endpoint: str) -> str:
+    """Why no connection stands, as the kernel tells who tries it now; empty where it does not tell."""
+    path = endpoint.removeprefix("ipc://")
+    if path == endpoint:
+        return ""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            fault = probe.connect_ex(path)
+        except OSError:
+            return ""
+    match fault:
+        case errno.ENOENT:
+            return "there is no such socket file: is it running, and is this its endpoint?"
+        case errno.EACCES:
+            return f"this user may not open it: {_who_may(path)}"
+        case errno.ECONNREFUSED:
+            return "the socket file is there, but nobody answers at it: it has ended"
+        case 0 | errno.EAGAIN:
+            return "a process listens there, but nobody answers at it"
+        case _:
+            return os.strerror(fault)
+
+
+def _who_may(path: str) -> str:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return f"the directory {os.path.dirname(path)} is closed to it"
+    return f"the socket file has mode {stat.S_IMODE(found.st_mode):04o}, owner {found.st_uid}, group {found.st_gid}"
+
+
+class EventLink:
+    """A SUB connected to the event socket, whether anybody publishes there yet or not. Not for several threads.
+
+    Raises ValueError where the endpoint is none.
+    """
+
+    def __init__(self, endpoint: str, topics: Iterable[str]) -> None:
+        self._context = zmq.Context()
+        self._socket: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
+        self._socket.linger = 0
+        self._socket.rcvhwm = EVENTS_LIMIT
+        for topic in topics:
+            self._socket.subscribe(topic)
+        try:
+            self._socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ValueError(f"endpoint {endpoint!r}: {error.strerror}") from None
+
+    def receive(self) -> list[bytes] | None:
+        """The next event's frames, or None. Never waits."""
+        try:
+            return self._socket.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return None
+
+    def wait(self, within_ms: int | None) -> bool:
+        """Whether an event came within this time; None waits for as long as it takes. Blocks this thread."""
+        return bool(self._socket.poll(within_ms))
+
+    def descriptor(self) -> int:
+        """The edge-triggered descriptor: receive until there is none, and only then wait for it."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Close at once. Again, it does nothing."""
+        self._socket.close(linger=0)
+        self._context.term()
 
 
 class Link:

@@ -86,12 +86,14 @@ class KillResult(msgspec.Struct, frozen=True, kw_only=True):
     """The kill switch after a kill. While `latched` the daemon goes on sweeping, also where a venue is not flat yet.
 
     drilled: of a drill, whether every way did what a kill needs of it; None of a kill. A drill leaves `latched` alone.
+    ignored: what of the message the daemon did not understand, and killed all the same.
     """
 
     id: CommandID
     latched: bool
     venues: dict[Venue, KilledVenue]
     drilled: bool | None = None
+    ignored: tuple[str, ...] = ()
     replayed: bool = False
     reply: ReplyMap = {}
 
@@ -202,6 +204,11 @@ def _sweep(part: ReplyMap) -> VenueSweep:
     )
 
 
+def _ignored(notes: Any) -> tuple[str, ...]:
+    # Nothing in it may keep anybody from what the kill came to.
+    return tuple(map(str, notes)) if isinstance(notes, list | tuple) else ()
+
+
 def read_killed(id: CommandID, reply: ReplyMap) -> KillResult:
     """A `killed` map; raises UnreadableReply, CommandRefused."""
     venues = _venues(reply, "killed")
@@ -209,6 +216,7 @@ def read_killed(id: CommandID, reply: ReplyMap) -> KillResult:
         id=id,
         latched=reply.get("latched") is True,
         drilled=reply.get("good") is True if reply.get("drill") is True else None,
+        ignored=_ignored(reply.get("ignored")),
         venues={
             venue: KilledVenue(
                 state=str(part.get("state", "unreachable")),

@@ -1,4 +1,5 @@
-"""The commands a client can send, decoded strictly: an unknown field or a wrong type is a refusal that names it."""
+"""The commands a client can send. All but the kill are decoded strictly: an unknown field or a wrong type is a refusal
+that names it."""
 
 from typing import Annotated, Literal, TypeAlias
 
@@ -18,6 +19,9 @@ Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=128)]
 
 BATCH_LIMIT = 500
 """Most orders in one cancel_batch."""
+
+NO_REASON = "no reason was given"
+"""The reason of a kill that brings none."""
 
 
 class OrderRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,12 +79,27 @@ class CancelAll(_Command, frozen=True, tag="cancel_all"):
     until: Until = "ack"
 
 
-class Kill(_Command, frozen=True, tag="kill"):
-    """Pull the kill switch; as a drill, walk its whole path with orders that cannot exist and pull nothing."""
+class Kill(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="kill", omit_defaults=True):
+    """Pull the kill switch; with `drill`, walk its whole path with orders that cannot exist and pull nothing.
+
+    Never decoded strictly: kills.py takes what it understands of a message, and `ignored` names the rest.
+    """
+
+    id: CommandID | None = None
+    deadline_ms: DeadlineMs | UnsetType = UNSET
+    strategy: Label | None = None
+    sent_ns: MonotonicNs | UnsetType = UNSET
+    reason: str = NO_REASON
+    venues: Annotated[tuple[Venue, ...], msgspec.Meta(min_length=1)] | None = None
+    drill: bool = False
+    ignored: tuple[str, ...] = ()
+
+
+class Drill(_Command, frozen=True, tag="drill"):
+    """Walk the whole path of a kill with orders that cannot exist, and pull nothing. Answered with `killed`."""
 
     reason: Reason
     venues: Annotated[tuple[Venue, ...], msgspec.Meta(min_length=1)] | None = None
-    drill: bool = False
 
 
 class Rearm(_Command, frozen=True, tag="rearm"):
@@ -119,7 +138,10 @@ class Ping(_Command, frozen=True, tag="ping"):
     """Ask whether the daemon answers."""
 
 
-Command: TypeAlias = Cancel | CancelBatch | CancelAll | Kill | Rearm | Lease | Status | Ping
+Strict: TypeAlias = Cancel | CancelBatch | CancelAll | Drill | Rearm | Lease | Status | Ping
+"""Commands that are decoded strictly: all but the kill, which no misspelling may stop."""
+
+Command: TypeAlias = Strict | Kill
 
 
 def target_of(order_id: str | None, cl_ord_id: str | None, userref: int | None) -> Target | None:

@@ -140,11 +140,12 @@ class Subscribed(msgspec.Struct, frozen=True, gc=False):
 
 
 class SubscriptionLost(msgspec.Struct, frozen=True, gc=False):
-    """The order stream was refused or ended."""
+    """The order stream was refused or ended. named: the message names that stream; else it may be about another's."""
 
     reqid: Reqid | None
     fault: Fault
     error: str
+    named: bool = False
 
 
 class ModeChanged(msgspec.Struct, frozen=True, gc=False):

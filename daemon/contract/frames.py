@@ -1,7 +1,7 @@
 """ZeroMQ payload bytes to command, and reply to payload bytes. One payload frame is one command or one reply."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, assert_never
 
 import msgspec
 from msgspec import UNSET
@@ -11,16 +11,19 @@ from .commands import (
     CancelAll,
     CancelBatch,
     Command,
-    Kill,
+    Drill,
     Lease,
     LeaseScope,
     OrderRef,
     Ping,
     Rearm,
     Status,
+    Strict,
     target_of,
 )
+from .hints import with_hint
 from .ids import CommandID, Target, Venue, fault_of
+from .kills import also_ignored, read_kill
 from .outcomes import (
     NAMES,
     Acked,
@@ -48,12 +51,14 @@ MESSAGE_FRAMES: Final = 4
 
 NESTING: Final = "nested too deeply"
 
-_from_json: Final = msgspec.json.Decoder(Command)
-_from_msgpack: Final = msgspec.msgpack.Decoder(Command)
+_from_json: Final = msgspec.json.Decoder(Strict)
+_from_msgpack: Final = msgspec.msgpack.Decoder(Strict)
 _loose_json: Final = msgspec.json.Decoder()
 _loose_msgpack: Final = msgspec.msgpack.Decoder()
 _to_json: Final = msgspec.json.Encoder()
 _to_msgpack: Final = msgspec.msgpack.Encoder()
+
+_JSON_BEGINS: Final = frozenset((b"{", b"[", b'"', b" ", b"\t", b"\r", b"\n"))
 
 # Everything msgspec raises on hostile bytes: a bad document, a bad string inside it, and one nested too deeply.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -84,20 +89,33 @@ class Malformed(msgspec.Struct, frozen=True):
 
 
 def encoding_of(payload: bytes) -> Encoding:
-    """JSON when the first byte is `{`, else msgpack."""
-    return "json" if payload[:1] == b"{" else "msgpack"
+    """JSON when it begins as JSON does: with `{`, or with `[`, `"` or white space, which no command does. Else msgpack.
+
+    No map of msgpack begins with any of these: they are small whole numbers there.
+    """
+    return "json" if payload[:1] in _JSON_BEGINS else "msgpack"
 
 
 def decode_command(payload: bytes) -> Command | Malformed:
-    """One payload frame to one command. Never raises on what a client sent."""
+    """One payload frame to one command. Never raises on what a client sent.
+
+    Every command is read strictly, and what remains may still be a kill, which is not.
+    """
     if len(payload) > COMMAND_BYTES and (len(payload) > BATCH_BYTES or not _is_batch(payload)):
-        return Malformed(_readable_id(payload), "too_large", _size_fault(len(payload)))
+        size_fault = _size_fault(len(payload))
+        kill = read_kill(payload)
+        if kill is not None:
+            return also_ignored(kill, size_fault)
+        return Malformed(_readable_id(payload), "too_large", size_fault)
     try:
-        command = _from_json.decode(payload) if payload[:1] == b"{" else _from_msgpack.decode(payload)
-    except RecursionError:
-        return Malformed(None, "invalid", NESTING)
+        command = _from_json.decode(payload) if payload[:1] in _JSON_BEGINS else _from_msgpack.decode(payload)
     except _UNREADABLE as error:
-        return Malformed(_readable_id(payload), "invalid", str(error))
+        kill = read_kill(payload)
+        if kill is not None:
+            return kill
+        if isinstance(error, RecursionError):
+            return Malformed(None, "invalid", NESTING)
+        return Malformed(_readable_id(payload), "invalid", with_hint(str(error)))
     if type(command) is Cancel:
         target = target_of(command.order_id, command.cl_ord_id, command.userref)
         fault = _MANY_IDS if target is None else fault_of(command.venue, target)
@@ -113,7 +131,7 @@ def decode_command(payload: bytes) -> Command | Malformed:
 _MANY_IDS: Final = "exactly one of order_id, cl_ord_id, userref is required"
 
 
-def _fault_in(command: Command) -> str | None:
+def _fault_in(command: Strict) -> str | None:
     match command:
         case CancelBatch(venue=venue, orders=orders):
             return next(
@@ -125,7 +143,7 @@ def _fault_in(command: Command) -> str | None:
             return next((f"scope[{n}].{fault}" for n, part in enumerate(scope) if (fault := _scope_fault(part))), None)
         case Rearm(confirm=None, force=True):
             return "force: goes with confirm"
-        case Cancel() | CancelAll() | Kill() | Rearm() | Status() | Ping():
+        case Cancel() | CancelAll() | Drill() | Rearm() | Status() | Ping():
             return None
 
 
@@ -146,7 +164,7 @@ def _scope_fault(part: LeaseScope) -> str | None:
 
 def _is_batch(payload: bytes) -> bool:
     try:
-        if payload[:1] == b"{":
+        if payload[:1] in _JSON_BEGINS:
             return _type_json.decode(_peek_json.decode(payload).type) == "cancel_batch"
         return _type_msgpack.decode(_peek_msgpack.decode(payload).type) == "cancel_batch"
     except _UNREADABLE:
@@ -162,7 +180,7 @@ def _readable_id(payload: bytes) -> CommandID | None:
     if len(payload) > BATCH_BYTES:
         return None
     try:
-        if payload[:1] == b"{":
+        if payload[:1] in _JSON_BEGINS:
             return _id_json.decode(_peek_json.decode(payload).id)
         return _id_msgpack.decode(_peek_msgpack.decode(payload).id)
     except _UNREADABLE:
@@ -216,6 +234,8 @@ def outcome_map(id: CommandID | None, received_ns: int | None, settlement: Settl
             message["detail"] = detail
         case Acked() | NotOpen():
             pass
+        case other:
+            assert_never(other)
     return message
 
 

@@ -62,7 +62,9 @@ def main(argv: Sequence[str]) -> int:
 
     2 for bad usage, and where the extra [sim] is not installed.
     """
-    parser = argparse.ArgumentParser(prog="canceld demo", description="Watch canceld cancel orders while things break.")
+    parser = argparse.ArgumentParser(
+        prog="canceld demo", description="Watch canceld cancel orders while things break.", allow_abbrev=False
+    )
     parser.parse_args(argv)
     # Asked here and not left to the exchange's process: its complaint would come with one of ours on top.
     if find_spec("trustme") is None:

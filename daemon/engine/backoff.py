@@ -9,6 +9,10 @@ from ..contract.evidence import Mode
 FREE_TRIES: Final = 3
 """Tries without a delay: most drops are single ones, and every second without a session is one without cancels."""
 
+FREE_REFUSALS: Final = 1
+"""Refusals of the order stream without a delay: a new session has a new token, which mends what one is mostly for.
+Whoever is refused again has to ask for less."""
+
 FIRST_S: Final = 1.0
 HELD_S: Final = 4.0
 HELD_TRIES: Final = 6
@@ -67,6 +71,7 @@ class Backoff:
 
     def __init__(self) -> None:
         self._failures = 0
+        self._refusals = 0
         self._live_ns: int | None = None
 
     def live(self, now_ns: int) -> None:
@@ -85,23 +90,28 @@ class Backoff:
         mode: Mode = "online",
         cause: int | None = None,
         pressing: bool = False,
+        refused: bool = False,
     ) -> float:
         """The session was lost or could not be opened: how long to wait before dialling again.
 
         uniform: drawn afresh from 0..1; the delay is spread over its whole length with it. mode: the venue's last
         announced. cause: the close code or the HTTP status of the refusal, where there was one. pressing: the venue is
-        under a kill.
+        under a kill. refused: the venue was there, and refused the order stream.
         """
         if self._live_ns is not None and now_ns - self._live_ns >= STABLE_NS:
-            self._failures = 0
+            self._failures = self._refusals = 0
         self._live_ns = None
         rule = RULES.get(cause, _USUAL) if cause is not None else _USUAL
         self._failures += 1
+        self._refusals += refused
         if pressing:
             # Nothing that a venue could do to us for dialling too often is worse than orders that nobody cancels. The
             # budget of the address still bounds it.
             return PRESSING_S[min(self._failures, len(PRESSING_S)) - 1]
         tries = self._failures - FREE_TRIES
+        pause_s = 0.0
+        if refused and self._refusals > FREE_REFUSALS:
+            pause_s = min(LONGEST_S, FIRST_S * 2.0 ** min(self._refusals - FREE_REFUSALS - 1, 16))
         if tries <= 0:
             # A venue that restarts again and again falls back to the usual delays, or the budget would be gone.
             delay_s = SPREAD_S * uniform if rule.spread else 0.0
@@ -110,7 +120,7 @@ class Backoff:
             held_s = min(HELD_S, FIRST_S * 2.0 ** min(tries - 1, 16))
             later_s = FIRST_S * 2.0 ** min(max(tries - 1 - HELD_TRIES, 0), 16)
             delay_s = min(LONGEST_S, max(held_s, later_s)) * uniform
-        floor_s = max(rule.least_s, MAINTENANCE_FLOOR_S if mode in ("maintenance", "cancel_only") else 0.0)
+        floor_s = max(rule.least_s, pause_s, MAINTENANCE_FLOOR_S if mode in ("maintenance", "cancel_only") else 0.0)
         # A floor is spread too, upwards: else all that were dropped together would come back together.
         return delay_s if floor_s == 0.0 else max(delay_s, floor_s + SPREAD_S * uniform)
 
@@ -121,21 +131,18 @@ def is_alarming(cause: int | None) -> bool:
 
 
 CONNECT_LIMIT: Final = 120
-CONNECT_RESERVE: Final = 20
+RESERVE_SHARE: Final = 6
 CONNECT_WINDOW_NS: Final = 600 * 10**9
 """Connection attempts per rolling window. The address is banned at about 150; Kraken's own clients stop at 120.
-The reserve is part of it, and for kills alone. Source: Spot WebSocket "Introduction"; krakenfx/kraken-api-sdk."""
+One in six is kept for kills. Source: Spot WebSocket "Introduction"; krakenfx/kraken-api-sdk."""
 
 
 class ConnectBudget:
     """The attempts of all sessions together, on one address. Times are monotonic nanoseconds."""
 
-    def __init__(
-        self, limit: int = CONNECT_LIMIT, window_ns: int = CONNECT_WINDOW_NS, reserve: int = CONNECT_RESERVE
-    ) -> None:
-        assert 0 <= reserve < limit
+    def __init__(self, limit: int = CONNECT_LIMIT, window_ns: int = CONNECT_WINDOW_NS) -> None:
         self._limit = limit
-        self._reserve = reserve
+        self._reserve = limit // RESERVE_SHARE
         self._window_ns = window_ns
         self._attempts: deque[int] = deque(maxlen=limit)
 

@@ -86,6 +86,11 @@ class Nonces:
         self._last = max(now_ns + MARGIN_NS, max(self._last, self._mark) + self._jump)
         self._jump = min(self._growth * self._jump, JUMP_LIMIT_NS)
 
+    def adopt(self, mark: int) -> None:
+        """Another program has stored this mark: nonces up to it may have been used."""
+        self._last = max(self._last, mark)
+        self._mark = max(self._mark, mark)
+
     @property
     def covered(self) -> bool:
         """Whether the last nonce is one that the file would make us skip after a crash."""

@@ -61,5 +61,12 @@ REASK_MS: Final = (50, 200, 1000)
 RETRY_MS: Final = (100, 200, 400, 800)
 """Pauses before a route that failed us is tried again; the last one repeats until the deadline."""
 
+SPACE_MS: Final = 50
+"""Least time between two requests for one order on one lane. No answer of a venue is worth less than that."""
+
+PER_SECOND: Final = 3
+"""Most requests for one order on one lane in any second. Of Futures' 500 points in 10 s an order then takes 30 a second
+at the very most, and a healthy batch beside it goes on."""
+
 ATTEMPT_LIMIT: Final = 16
 """Most requests for one order; with the pauses above it is never met inside a sane deadline."""

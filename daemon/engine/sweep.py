@@ -70,8 +70,8 @@ KNOWN_LIMIT: Final = 10_000
 
 HELD_NS: Final = 10_000 * MS
 """How often a single cancel is tried while the venue turns cancel-alls away because it takes no cancels now, or wants
-fewer calls. Each counts at the venue, and what they spend is missing when cancel-all would be taken again: Futures has
-500 points for ten seconds, of which ten of those take 250. Source: Futures "Rate limits" guide."""
+fewer calls, until one is taken. Each counts at the venue, and what they spend is missing when cancel-all would be taken
+again: Futures has 500 points for ten seconds, of which ten of those take 250. Source: Futures "Rate limits" guide."""
 
 SHOWN_LIMIT: Final = 100
 """Most ids in a report."""
@@ -169,7 +169,8 @@ class Sweep:
         self._rest_fired_ns = now_ns - REST_PAUSE_NS
         self._singles = 0
         self._singles_since_ns = now_ns
-        self._singles_ns = now_ns
+        self._singles_ns = now_ns - HELD_NS
+        self._single_took = False
         self._turned_away = False
         # Looks.
         self._looking: _Looking | None = None
@@ -293,8 +294,10 @@ class Sweep:
     def order_ended(self, order_id: str, *, canceled: bool, now_ns: int) -> None:
         """The order stream told that an order is off the book, and whether a cancel took it."""
         self._heard_ns = now_ns
-        if self._orders.pop(order_id, None) is not None:
+        order = self._orders.pop(order_id, None)
+        if order is not None:
             self._vanished += canceled
+            self._single_took |= canceled and order.asked
             if not self._orders and self._phase is _Phase.SWEEPING:
                 # That was the last one known: whether it was the last of all only a look tells.
                 self._bring_look(now_ns)
@@ -401,7 +404,9 @@ class Sweep:
             self._fire_all(now_ns)
         else:
             self.effects.append(Walk())
-        held = self._mass and self._turned_away
+        # The venue may turn away cancels of everything and take those of single orders: then those are enough.
+        held = self._mass and self._turned_away and not self._single_took
+        self._single_took = False
         if held and now_ns - self._singles_ns < HELD_NS:
             return
         for order_id, order in list(self._orders.items()):
@@ -500,6 +505,7 @@ class Sweep:
             elif order.shown or begun_ns >= order.told_ns + FRESH_NS:
                 del self._orders[order_id]
                 self._vanished += 1
+                self._single_took |= order.asked
         self._beyond = 0
         for order_id in listed:
             self._believe(order_id, begun_ns, begun_ns)

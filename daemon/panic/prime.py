@@ -20,11 +20,14 @@ from .session import BURST, Session, heard, opened, session_of
 HISTORY_NS: Final = 90 * 86_400 * 10**9
 """How old an order may be: the stream's filter goes by its birth, and the reach of one without is not published."""
 
-QUIET_S: Final = 0.5
-"""Silence that proves an empty list of orders, once the answer to a later ping has come: its end is not marked."""
+QUIET_S: Final = 0.25
+BARE_QUIET_S: Final = 0.5
+"""Silence that proves a list of orders complete, once the answer to a later ping has come: its end is not marked. The
+longer one where not a single order came, since an account without orders is told of by silence, and so is a slow list.
+"""
 
 WATCH_S: Final = 1.0
-"""The longest wait for what becomes of the cancels of one burst."""
+"""The longest wait for the next news of cancels that are under way."""
 
 
 class PrimeRoute:
@@ -44,34 +47,49 @@ class PrimeRoute:
 
     def cancel(self, resting: Sequence[OrderState], by_s: float) -> None:
         refused: str | None = None
+        waiting: dict[str, Reqid] = {}
         with session_of("Prime WebSocket", self._hang_up):
-            for start in range(0, len(resting), BURST):
+            for order in resting:
+                if order.symbol is None:
+                    continue
+                while len(waiting) >= BURST:
+                    refused = self._hear_of(waiting, by_s) or refused
                 if time.monotonic() >= by_s:
                     break  # the next look tells what is left
-                burst = [order for order in resting[start : start + BURST] if order.symbol is not None]
-                session = self._connected(by_s)
-                for order in burst:
-                    assert order.symbol is not None
-                    self._report.note("Prime OrderCancelRequest")
-                    target = Target("order_id", order.order_id)
-                    session.send(self._prime.cancel_frame(self._next(), target, order.symbol, time.time_ns()), by_s)
-                waited_by_s = min(by_s, time.monotonic() + WATCH_S)
-                refused = self._watch(session, {order.order_id for order in burst}, waited_by_s) or refused
+                reqid, session = self._next(), self._connected(by_s)
+                self._report.note("Prime OrderCancelRequest")
+                target = Target("order_id", order.order_id)
+                session.send(self._prime.cancel_frame(reqid, target, order.symbol, time.time_ns()), by_s)
+                waiting[order.order_id] = reqid
+            while waiting:
+                refused = self._hear_of(waiting, by_s) or refused
         if refused is not None:
             raise Failed(f"Prime WebSocket: {refused}")
 
-    def _watch(self, session: Session, waiting: set[str], by_s: float) -> str | None:
-        """Hear what becomes of cancels; why one was refused, if one was. The next look has the last word."""
-        refused: str | None = None
-        while waiting and (text := session.receive(by_s)) is not None:
+    def _hear_of(self, waiting: dict[str, Reqid], by_s: float) -> str | None:
+        """Hear until something has become of one of these cancels; why it was refused, if it was.
+
+        What is silent for WATCH_S is waited for no longer: the next look has the last word.
+        """
+        quiet_by_s = min(by_s, time.monotonic() + WATCH_S)
+        left, refused = len(waiting), None
+        session = self._connected(by_s)
+        while len(waiting) == left and refused is None:
+            text = session.receive(quiet_by_s) if time.monotonic() < quiet_by_s else None
+            if text is None:
+                waiting.clear()
+                break
             for evidence in self._prime.decode(text):
                 match evidence:
                     case Orders(orders=orders):
                         for order in orders:
-                            if order.order_id in waiting and order.status not in ("open", None):
-                                waiting.discard(order.order_id)
+                            if order.status not in ("open", None) and waiting.pop(order.order_id, None) is not None:
                                 self._report.canceled += order.status == "canceled"
-                    case CancelReject(error=error) | Unattributed(error=error):
+                    case CancelReject(reqid=answered, error=error):
+                        refused = error
+                        for order_id in [one for one, reqid in waiting.items() if reqid == answered]:
+                            del waiting[order_id]
+                    case Unattributed(error=error):
                         refused = error
                     case _:
                         pass
@@ -120,7 +138,7 @@ class PrimeRoute:
                         if open_among(list(states.values())):
                             # There is something to cancel: what else comes, the next look has too.
                             return list(states.values()), whole and count >= total
-                        quiet_by_s = time.monotonic() + QUIET_S
+                        quiet_by_s = time.monotonic() + (QUIET_S if states else BARE_QUIET_S)
                     case CancelReject(reqid=refused, fault=fault, error=error) if refused == reqid:
                         # The filter may be what it does not take. Without it nothing can be proved, but cancelled.
                         self._reaches_back = False

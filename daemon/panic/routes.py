@@ -1,15 +1,16 @@
-"""The ways to the venues, made of the configuration and the key files."""
+"""The ways to the venues, made of what could be read of the configuration and of the key files."""
 
 import os
 from collections.abc import Callable, Mapping
 
 from ..contract.ids import Venue
-from ..credentials import BadCredentials, Keys, load_venue
+from ..credentials import BadCredentials, Keys
 from ..settings import REST_SCHEMES, WEBSOCKET_SCHEMES, Settings, address_of
 from ..transport.plain.line import Dialler
 from ..venues.prime_ws import TAG_CHARS
 from .door import NonceSource, RestDoor
 from .futures import FuturesRoute
+from .keys import KeyFiles
 from .prime import PrimeRoute
 from .report import Report
 from .spot import SpotRoute
@@ -23,13 +24,13 @@ class Routes:
     def __init__(
         self,
         settings: Settings,
-        environ: Mapping[str, str],
+        keys: KeyFiles,
         dialler: Dialler,
         nonces: NonceSource,
         reports: Mapping[Venue, Report],
     ) -> None:
         self._settings = settings
-        self._environ = environ
+        self._key_files = keys
         self._dialler = dialler
         self._reports = reports
         # One door for whoever uses the Spot key: nonces must arrive in sequence.
@@ -73,4 +74,4 @@ class Routes:
         return FirstThatWorks(routes)
 
     def _keys(self, venue: Venue) -> Keys:
-        return load_venue(self._settings, self._environ, venue)
+        return self._key_files.load(venue)

@@ -9,7 +9,7 @@ from ..transport.plain.line import Dialler, LineLost
 from .report import Failed
 
 BURST: Final = 50
-"""Cancels of single orders sent at once; Prime publishes no limit, and a burst a second is its pace there."""
+"""Cancels of single orders that are under way at once: no limit is published, and a venue in trouble gets no flood."""
 
 
 class Session(Protocol):

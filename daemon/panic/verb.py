@@ -5,23 +5,23 @@ recovers from it. Nothing here waits for the disk before the first byte has left
 calls this waits for it.
 """
 
-import json
 import os
 import signal
-import sys
 import time
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from ..contract.commands import NO_REASON
 from ..contract.ids import Venue
+from ..contract.texts import REASON_BYTES, cleaned
 from ..credentials import BadCredentials
-from ..engine.latch import REASON_CHARS
-from ..settings import BadSettings, read
 from ..transport.plain import threads
 from ..transport.plain.line import Dialler
 from ..verbs.exit_status import USAGE
+from ..verbs.output import complain, say, say_json
+from ..verbs.readable import Readable, read_what_can_be
+from .keys import KeyFiles
 from .report import Report
 from .routes import Routes
 from .state_files import Latching, StoredNonces
@@ -38,47 +38,56 @@ DISK_TIMEOUT_S: Final = 5.0
 def main(config: str, reason: str, timeout_s: int, as_json: bool) -> int:
     """Run the verb; gives the exit status: 0 flat everywhere, 1 something rests, else 3 where nothing is known.
 
-    Bad usage is 2. timeout_s: how long each venue is swept at most.
+    2 where there is nothing to cancel with: no venue that is enabled, or no configuration and no keys either. Whatever
+    else is wrong with the configuration costs what it stands in; a line says so. reason: any text, or none.
+    timeout_s: how long each venue is swept at most.
     """
-    if not reason.strip() or len(reason) > REASON_CHARS:
-        return _complain(f"--reason: a text of 1 to {REASON_CHARS} characters, for the record")
-    try:
-        settings = read(config)
-    except BadSettings as error:
-        return _complain(str(error))
     by_s = time.monotonic() + timeout_s
+    found = read_what_can_be(config)
+    keys = KeyFiles(found, config, os.environ)
+    settings, venues = found.settings, keys.venues()
+    if not venues:
+        complain(_nothing_to_do(found, keys, config))
+        return USAGE
     # A terminal or a connection that goes away must not end this half-way.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     state = Path(settings.state.dir)
     nonces = StoredNonces(state / "nonce-spot")
     dialler = Dialler(settings.tls.ca_file)
-    reports = {venue: Report() for venue in settings.venues}
-    routes = Routes(settings, os.environ, dialler, nonces, reports)
-    sweeps = [threads.start(partial(_sweep, routes, venue, reports[venue], by_s), venue) for venue in settings.venues]
-    latching = Latching(state, reason)
+    reports = {venue: Report() for venue in venues}
+    routes = Routes(settings, keys, dialler, nonces, reports)
+    sweeps = {venue: threads.start(partial(_sweep, routes, venue, reports[venue], by_s), venue) for venue in venues}
+    latching = Latching(state, cleaned(reason, REASON_BYTES) or NO_REASON)
     keeping = threads.start(partial(_keep, latching, nonces), "state")
     # While the connections are being made: they all will ask for it.
     dialler.trust()
+    for remark in found.remarks:
+        complain(remark)
     if not as_json:
-        # Whoever does not read this any more still wants what it says.
-        with suppress(OSError):
-            print(f"cancelling everything at {', '.join(settings.venues)}; at most {timeout_s} s", flush=True)
-    threads.wait_for(sweeps, by_s + GRACE_S)
+        say(f"cancelling everything at {', '.join(venues)}; at most {timeout_s} s")
+    # Who waits for his turn waits for the Spot key alone.
+    under_spot_key = ("spot", "futures") if settings.futures.uws_url else ("spot",)
+    threads.wait_for([sweep for venue, sweep in sweeps.items() if venue in under_spot_key], by_s + GRACE_S)
+    nonces.end_turn()
+    threads.wait_for(sweeps.values(), by_s + GRACE_S)
     disk_by_s = time.monotonic() + DISK_TIMEOUT_S
     if threads.wait_for([keeping], disk_by_s):
         # Not beside it: two writers of one file would share the unfinished one.
         threads.wait_for([threads.start(nonces.store, "nonce mark")], disk_by_s)
-    verdict = verdict_of(settings, reason, latching, nonces, dialler, reports)
+    exit_status = exit_status_of(reports)
+    verdict = verdict_of(settings, latching, nonces, dialler, reports, keys.remarks)
     if as_json:
-        print(json.dumps(verdict))
+        say_json({**verdict, "remarks": [*found.remarks, *verdict["remarks"]]})
     else:
         print_table(verdict)
-    return exit_status_of(reports)
+    return exit_status
 
 
-def _complain(text: str) -> int:
-    print(f"canceld: {text}", file=sys.stderr)
-    return USAGE
+def _nothing_to_do(found: Readable, keys: KeyFiles, config: str) -> str:
+    why = f"{config}: no venue is enabled"
+    if found.remarks:
+        why = f"{found.remarks[0]}; and no keys are in {keys.in_words()}"
+    return f"{why}: nothing was cancelled"
 
 
 def _sweep(routes: Routes, venue: Venue, report: Report, by_s: float) -> None:

@@ -1,12 +1,13 @@
 """What everything came to: as a map, as a table for people, and as an exit status."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..contract.ids import Venue
 from ..settings import Settings
 from ..transport.plain.line import Dialler
 from ..verbs.exit_status import DONE, NOT_DONE, UNREACHABLE
+from ..verbs.output import say, say_columns, say_residual
 from .report import Report
 from .state_files import Latching, StoredNonces
 
@@ -22,14 +23,14 @@ def exit_status_of(reports: Mapping[Venue, Report]) -> int:
 
 def verdict_of(
     settings: Settings,
-    reason: str,
     latching: Latching,
     nonces: StoredNonces,
     dialler: Dialler,
     reports: Mapping[Venue, Report],
+    key_remarks: Sequence[str],
 ) -> dict[str, Any]:
     """The map that `--json` prints."""
-    remarks = []
+    remarks = [*key_remarks]
     if "futures" in reports and reports["futures"].state == "unreachable" and not settings.futures.uws_url:
         remarks.append("futures.uws_url is not set: there is no second way to Futures")
     if nonces.fault is not None:
@@ -38,7 +39,7 @@ def verdict_of(
         remarks.append(f"tls.ca_file is left out: {dialler.trust_fault}")
     return {
         "type": "panic",
-        "reason": reason,
+        "reason": latching.reason,
         "latched": latching.latched,
         "latch_error": latching.fault,
         "venues": {venue: venue_of(report) for venue, report in reports.items()},
@@ -61,26 +62,18 @@ def venue_of(report: Report) -> dict[str, Any]:
 def print_table(verdict: dict[str, Any]) -> None:
     """The same for people: a table, then what still rests and why."""
     fault = verdict["latch_error"]
-    print(f"kill switch {'latched' if verdict['latched'] else 'NOT latched'}{'' if fault is None else f': {fault}'}")
+    say(f"kill switch {'latched' if verdict['latched'] else 'NOT latched'}{'' if fault is None else f': {fault}'}")
     rows = [["venue", "state", "canceled", "residual", "took"]]
     for venue, part in verdict["venues"].items():
         # Where nothing is known, nothing is not the number that rests.
         residual = "?" if part["state"] == "unreachable" else str(len(part["residual"]))
         took = "" if part["took_ms"] is None else f"{part['took_ms']} ms"
         rows.append([venue, part["state"], str(part["canceled"]), residual, took])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    say_columns(rows)
     for venue, part in verdict["venues"].items():
-        for order_id in part["residual"]:
-            print(f"{venue} still rests: {order_id}")
+        say_residual(venue, part["residual"])
         if part["state"] != "flat":
             tried = ", ".join(f"{step} x{times}" for step, times in part["tried"].items()) or "nothing"
-            print(f"{venue} {part['state']}: {_printable(part['error'] or 'out of time')}; tried: {tried}")
+            say(f"{venue} {part['state']}: {part['error'] or 'out of time'}; tried: {tried}")
     for remark in verdict["remarks"]:
-        print(f"note: {remark}")
-
-
-def _printable(text: str) -> str:
-    """A venue's words, without what could steer a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+        say(f"note: {remark}")

@@ -17,9 +17,9 @@ An operation is a REST method (`CancelOrder`, `cancelorder`), a v1 event, a v2 m
 (`OrderCancelRequest`). Faults on the frames of a subscription are matched with what those tell: `snapshot`, `placed`,
 `traded`, `filled`, `canceled`, `expired`; on Prime `snapshot` or the report's `ExecType`.
 
-Kinds that act on connections (`reset_sockets`, `close_code`, `half_open`, `garbage_frame`, `oversize_frame`) strike the
-live ones at once, unless `match` is given: then they strike the connection on which that operation next arrives,
-`effect` telling whether before or after the operation took effect.
+Kinds that act on connections (`reset_sockets`, `close_code`, `half_open`, `garbage_frame`, `oversize_frame`,
+`rate_notice`, `stray_refusal`) strike the live ones at once, unless `match` is given: then they strike the connection
+on which that operation next arrives, `effect` telling whether before or after the operation took effect.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ KINDS: dict[str, dict[str, object]] = {
     "half_open": {"both": False, **_EFFECT},  # nothing is written any more; with both, nothing is heeded either
     "garbage_frame": {"text": '{"event":', "raw_hex": None, **_EFFECT},  # raw_hex: bytes that are no frame at all
     "oversize_frame": {"size": 20 * 1024 * 1024, **_EFFECT},
+    # The refusal of a subscribe that names neither a request nor a channel.
+    "stray_refusal": {"error": "EService:Unavailable", **_EFFECT},
+    "rate_notice": {"error": "Exceeded msg rate", **_EFFECT},  # an error of no request, in the dialect's own shape
     "no_heartbeat": {},
     # One WebSocket request.
     "stall_subscribe": {},  # a subscribe is never answered
@@ -60,9 +63,12 @@ KINDS: dict[str, dict[str, object]] = {
     "shuffle_acks": {},
     "ack_error": {"error": "EService:Unavailable"},  # asked once per order, so `times` counts orders
     "token_error": {"error": "ESession:Invalid session"},
+    # Answered as a request that could not be matched, and not carried out. named: whether that names the request.
+    "unmatched": {"error": "EService:Unavailable", "named": True},
     "event_before_ack": {},
     "stale_reqid": {"reqid": 1, "instead": False},  # an ack for somebody else's request; instead of ours, or beside it
     "batch_partial": {"keep": 1},  # a batch cancel leaves its last `keep` orders resting (REST too)
+    "count_beside": {},  # v2: a batch cancel tells `orders_cancelled` beside its result, and no `count` in it
     # What an order's state is called, where an answer or an event names it: `cancelStatus.status`, the feed's `reason`,
     # Prime's `OrdStatus`, `order_status` of the Unified WebSocket. effect: of a Futures cancel.
     "status_word": {"word": "Vanished", **_EFFECT},
@@ -88,7 +94,8 @@ KINDS: dict[str, dict[str, object]] = {
     "rest_close_before_answer": _EFFECT,
     "rest_redirect": {"location": "https://www.kraken.com/", "status": 302},
     "rest_delay": {"seconds": 0.0, "request": False},  # request: hold the request back, not the answer
-    "rest_error": {"error": "EService:Unavailable", "form": "plain"},  # Futures also: "list" and "code"
+    # form, on Futures: one of CHOICES; status: of HTTP, and of a body that tells one (absent: the form's usual one).
+    "rest_error": {"error": "EService:Unavailable", "form": "plain", "status": None},
     "batch_missing": {"count": 1},  # Futures: batch elements carried out and left out of the answer
 }
 
@@ -99,6 +106,8 @@ AT_ONCE = (
     "half_open",
     "garbage_frame",
     "oversize_frame",
+    "rate_notice",
+    "stray_refusal",
     "invalid_session",
     "maintenance",
     "market_status",
@@ -107,7 +116,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "effect": ("before", "after"),
     "bears": ("cancel", "order"),
     "shape": ("order", "ids"),
-    "form": ("plain", "list", "code"),
+    "form": ("plain", "list", "code", "sentence", "framework"),
 }
 MARKET_STATUSES = ("online", "post_only", "limit_only", "cancel_only", "maintenance")
 # Faults in the way of every connection, the control door's own included.
@@ -121,6 +130,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "reqid": (int,), "instead": (bool,), "keep": (int,), "mode": (str,), "by": (int,), "cancel_only_s": (int, float),
     "status": (int,), "body": (str,), "content_type": (str,), "location": (str,),
     "word": (str,), "fill": (str,), "bears": (str,), "nameless": (bool,), "rows": (int,), "next": (str,),
+    "named": (bool,),
     "shape": (str,), "form": (str,), "count": (int,),
 }  # fmt: skip
 

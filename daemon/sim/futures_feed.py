@@ -88,6 +88,9 @@ class FuturesFeed:
     def refuse(self, demand: Demand, error: str) -> Frame:
         return _alert(error)
 
+    def unmatched(self, reqid: int | None, error: str) -> Frame:
+        return _alert(error)
+
     def serve(self, demand: Demand) -> list[Frame]:
         try:
             match demand.operation:

@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -106,8 +107,19 @@ class FuturesRest:
         """The parameters of query and body; one given several times as a list."""
         return {name: values[0] if len(values) == 1 else values for name, values in _params(request).items()}
 
-    def error(self, text: str, form: str = "plain") -> HttpAnswer:
-        """The venue's way to say no. form: `list` with the `errors` list beside it, `code` with numbered ones only."""
+    def error(self, text: str, form: str = "plain", status: int | None = None) -> HttpAnswer:
+        """The venue's way to say no.
+
+        form: `list` with the `errors` list beside it, `code` with numbered ones only, `sentence` with those and the
+        HTTP status by name, `framework` as the web framework says it. status: of HTTP, None for the form's usual one.
+        """
+        if form == "framework":
+            told = {"timestamp": rfc3339_millis(self._now()), "path": f"{ROOT}cancelorder", "status": status or 404}
+            return json_answer({**told, "error": text, "message": "", "requestId": "4f1c2a9e-17"}, status or 404)
+        if form == "sentence":
+            name = next((one.name for one in HTTPStatus if one == status), "BAD_REQUEST")
+            told = {"status": name, "result": "error", "errors": [{"code": 11, "message": text}]}
+            return json_answer({**told, "serverTime": rfc3339_millis(self._now())}, status or 400)
         body: dict[str, Any] = {"result": "error"}
         if form == "list":
             body["errors"] = [text]
@@ -115,7 +127,7 @@ class FuturesRest:
             body["errors"] = [{"code": 95, "message": text}]
         else:
             body["error"] = text
-        return json_answer(body | {"serverTime": rfc3339_millis(self._now())})
+        return json_answer(body | {"serverTime": rfc3339_millis(self._now())}, status or 200)
 
     def answer(self, request: HttpRequest) -> HttpAnswer:
         """Carry one request out."""

@@ -165,6 +165,9 @@ class PrimeV1:
     def refuse(self, demand: Demand, error: str) -> Frame:
         return self._error(demand.reqid, error)
 
+    def unmatched(self, reqid: int | None, error: str) -> Frame:
+        return self._error(reqid, error)
+
     def serve(self, demand: Demand) -> list[Frame]:
         assert demand.reqid is not None
         try:

@@ -80,7 +80,9 @@ async def serve(
 
 def main(argv: Sequence[str]) -> int:
     """`canceld sim [--port N] [--dir D]`: print one JSON line when listening, serve until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="canceld sim", description="A simulated Kraken on one loopback TLS port.")
+    parser = argparse.ArgumentParser(
+        prog="canceld sim", description="A simulated Kraken on one loopback TLS port.", allow_abbrev=False
+    )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free one)")
     parser.add_argument("--dir", type=Path, help="keep ca.pem and credentials/ here (default: removed at the end)")
     parser.add_argument("--tier", choices=sorted(TIERS), default=PRO.name, help="Spot trading rate limits")

@@ -94,7 +94,7 @@ class RestFront(Protocol):
 
     def answer(self, request: HttpRequest) -> HttpAnswer: ...
 
-    def error(self, text: str, form: str) -> HttpAnswer: ...
+    def error(self, text: str, form: str, status: int | None) -> HttpAnswer: ...
 
 
 class _Reset(Exception):
@@ -466,7 +466,7 @@ def _rest_answer(
             case "rest_redirect":
                 return HttpAnswer(fault["status"], b"", "text/html", (("location", fault["location"]),)), False
             case "rest_error":
-                return front.error(fault["error"], fault["form"]), False
+                return front.error(fault["error"], fault["form"], fault["status"]), False
     return front.answer(request), take("rest_truncate") is not None
 
 
@@ -482,6 +482,10 @@ def _strike_session(fault: Fault, session: WebSocketSession) -> None:
             session.send_raw(fault["text"] if fault["raw_hex"] is None else bytes.fromhex(fault["raw_hex"]))
         case "oversize_frame":
             session.send_raw("x" * fault["size"])
+        case "rate_notice":
+            session.notify(fault["error"])
+        case "stray_refusal":
+            session.refuse_nobody(fault["error"])
         case _:
             pass
 

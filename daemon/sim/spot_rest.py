@@ -114,9 +114,9 @@ class SpotRest:
         """The method's name: `CancelOrder` for `/0/private/CancelOrder`."""
         return request.path.rsplit("/", 1)[-1]
 
-    def error(self, text: str, form: str = "plain") -> HttpAnswer:
+    def error(self, text: str, form: str = "plain", status: int | None = None) -> HttpAnswer:
         """The venue's way to say no; on Spot there is one form."""
-        return json_answer({"error": [text]})
+        return json_answer({"error": [text]}, status or 200)
 
     def parsed(self, request: HttpRequest) -> Params:
         """The parameters in query or body; empty when they cannot be read. Repeated form fields: the last counts."""

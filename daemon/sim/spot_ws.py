@@ -117,6 +117,12 @@ class SpotV1:
             {"errorMessage": error, "event": f"{demand.operation}Status", "status": "error"}, demand.reqid
         )
 
+    def unmatched(self, reqid: int | None, error: str) -> Frame:
+        """Of no request it was seen as `Error` alone: https://github.com/bitrich-info/xchange-stream/issues/502."""
+        if reqid is None:
+            return {"Error": error}
+        return {"errorMessage": error, "event": "error", "reqid": reqid}
+
     def serve(self, demand: Demand) -> list[Frame]:
         try:
             for member in sorted(demand.message.keys() - _MEMBERS[demand.operation] - {"event", "reqid"}):

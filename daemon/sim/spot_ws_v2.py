@@ -84,7 +84,7 @@ class SpotV2(V2Connection):
                 case "cancel_order":
                     return self._cancel_order(demand, key)
                 case "batch_cancel":
-                    result = self._batch_cancel(demand.message, key)
+                    return [self._counted(demand, self._batch_cancel(demand.message, key))]
                 case "cancel_all":
                     result = {"count": self._engine.cancel_all(key)}
                 case "cancel_all_orders_after":
@@ -123,7 +123,7 @@ class SpotV2(V2Connection):
                 acks.append(self._accepted(demand, {"order_id": verdict.order.order_id}))
         return acks
 
-    def _batch_cancel(self, params: dict[str, Any], key: ApiKey) -> dict[str, Any]:
+    def _batch_cancel(self, params: dict[str, Any], key: ApiKey) -> int:
         names = [name_of(text) for text in _list_of(str, params, "orders")]
         names += [Name(Kind.CL_ORD_ID, cl_ord_id_of(text)) for text in _list_of(str, params, "cl_ord_id")]
         names = list(dict.fromkeys(names))
@@ -131,7 +131,7 @@ class SpotV2(V2Connection):
             raise Refusal(f"{INVALID_ARGUMENTS}:orders")
         if fault := self._line.take("batch_partial", "batch_cancel"):
             names = names[: max(0, len(names) - fault["keep"])]
-        return {"count": self._engine.cancel_batch(key, names)}
+        return self._engine.cancel_batch(key, names)
 
     def _cancel_all_orders_after(self, params: dict[str, Any], key: ApiKey) -> dict[str, Any]:
         timeout_s = params.get("timeout")

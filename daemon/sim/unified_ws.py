@@ -77,7 +77,7 @@ class UnifiedV2(V2Connection):
                 case "cancel_order":
                     return self._cancel_order(demand, key)
                 case "batch_cancel":
-                    result = self._batch_cancel(demand.message, key)
+                    return [self._counted(demand, self._batch_cancel(demand.message, key))]
                 case "cancel_all":
                     result = self._cancel_all(key)
                 case _:
@@ -111,7 +111,7 @@ class UnifiedV2(V2Connection):
                 acks.append(self.refuse(demand, refusal.text))
         return acks
 
-    def _batch_cancel(self, params: dict[str, Any], key: ApiKey) -> dict[str, Any]:
+    def _batch_cancel(self, params: dict[str, Any], key: ApiKey) -> int:
         self._tokens.require(key, CANCEL_RIGHTS)
         named = [("order_id", text) for text in _order_ids(params, "orders")]
         named += [("cl_ord_id", text) for text in _texts(params, "cl_ord_id")]
@@ -121,7 +121,7 @@ class UnifiedV2(V2Connection):
         self._engine.charge(key.account, 9 + len(named))
         if fault := self._line.take("batch_partial", "batch_cancel"):
             named = named[: max(0, len(named) - fault["keep"])]
-        return {"count": sum(self._cancel(key, member, text) is not None for member, text in named)}
+        return sum(self._cancel(key, member, text) is not None for member, text in named)
 
     def _cancel(self, key: ApiKey, member: str, text: str) -> Order | None:
         """Cancel one order; None when no open one answers to the id."""

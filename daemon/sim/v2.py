@@ -89,6 +89,11 @@ class V2Connection:
             answer["status"] = "error"
         return self._stamped(demand, answer)
 
+    def unmatched(self, reqid: int | None, error: str) -> Frame:
+        """Captured with and without `req_id` by a public gateway (roq-kraken, January 2026)."""
+        named = {} if reqid is None else {"req_id": reqid}
+        return {"method": "error", "error": error, "success": False} | named | self._times()
+
     # --- for the subclass -----------------------------------------------------------------------------------------
 
     def _emit(self, channel: str, what: str, records: list[Any]) -> None:
@@ -109,6 +114,13 @@ class V2Connection:
 
     def _accepted(self, demand: Demand, result: dict[str, Any]) -> Frame:
         return self._stamped(demand, {"method": demand.operation, "result": result, "success": True})
+
+    def _counted(self, demand: Demand, count: int) -> Frame:
+        """A batch cancel's answer. Beside the result as captured by kraken-async-rs in May 2024."""
+        if self._line.take("count_beside", demand.operation):
+            told = {"method": demand.operation, "orders_cancelled": count, "success": True}
+            return self._stamped(demand, told)
+        return self._accepted(demand, {"count": count})
 
     def _stamped(self, demand: Demand, answer: dict[str, Any]) -> Frame:
         if demand.reqid is not None:

@@ -83,6 +83,9 @@ class Dialect(Protocol):
     def refuse(self, demand: Demand, error: str) -> Frame:
         """The ack that refuses a request with this error text."""
 
+    def unmatched(self, reqid: int | None, error: str) -> Frame:
+        """What is said to a request that could not be matched, or (reqid None) to none in particular."""
+
     def notices(self) -> list[Frame]:
         """Frames about what has changed at the venue since this was last asked."""
 
@@ -188,6 +191,14 @@ class WebSocketSession:
         """Send text as one frame, or bytes as they are, outside every rule."""
         self._push(payload if isinstance(payload, bytes) else TextMessage(data=payload))
 
+    def notify(self, error: str) -> None:
+        """Say an error that is about no request."""
+        self._push(_text(self._dialect.unmatched(None, error)))
+
+    def refuse_nobody(self, error: str) -> None:
+        """Refuse a subscribe without a word on whose it was."""
+        self._push(_text(self._dialect.refuse(Demand("subscribe", None, {}, private=True), error)))
+
     def stir(self) -> None:
         """Look at the clock and the venue now, not at the next beat."""
         self._beat.set()
@@ -288,6 +299,8 @@ class WebSocketSession:
             return [], []
         if demand.private and (fault := self._take("token_error", operation)):
             return [self._dialect.refuse(demand, fault["error"])], []
+        if fault := self._take("unmatched", operation):
+            return [self._dialect.unmatched(demand.reqid if fault["named"] else None, fault["error"])], []
         if operation not in self._dialect.per_order and (fault := self._take("ack_error", operation)):
             return [self._dialect.refuse(demand, fault["error"])], []
         self._held = []

@@ -5,11 +5,11 @@ byte leaves for a venue in here: the gateway lets the dispatchers perform when i
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol, assert_never
+from typing import Any, Final, assert_never
 
 from msgspec import UNSET
 
-from ..contract.commands import Cancel, CancelAll, CancelBatch, Kill, Lease, Ping, Rearm, Status
+from ..contract.commands import Cancel, CancelAll, CancelBatch, Drill, Kill, Lease, Ping, Rearm, Status, Strict
 from ..contract.frames import (
     BATCH_BYTES,
     MESSAGE_FRAMES,
@@ -20,6 +20,7 @@ from ..contract.frames import (
     refusal_map,
 )
 from ..contract.ids import EVERYTHING, CommandID, Target, Venue
+from ..contract.kills import also_ignored, read_kill
 from ..contract.outcomes import RefusalReason, Refused, Settlement
 from ..engine.instants import MS
 from ..engine.intents import NOBODY, Intents
@@ -30,14 +31,17 @@ from .dispatcher import Dispatcher
 from .events import Events
 from .killswitch import KILL_DEADLINE_MS, KillSwitch
 from .leasing import Leasing
+from .origins import Origins
 from .outbox import Outlet
 from .replies import Replies
 from .telemetry import Histogram
-from .tickets import Asked, Part, Whole
+from .tickets import Asked, AskedKill, Part, Successor, Whole
 
 AHEAD_NS: Final = 1_000 * MS
 """How far after its receipt a command may claim to have been sent. On one clock it cannot be after at all; a client on
 another one (the wall's, mostly) would never find a command too old, so it is told at its first."""
+
+KILL_DEADLINE_NS: Final = KILL_DEADLINE_MS * MS
 
 COMPANY_NS: Final = 1_000 * MS
 """For this long after a cancel, peers that send other work wait. Their own cancels never do, and while nobody cancels
@@ -46,17 +50,6 @@ all of our time is theirs."""
 UNSEEN_NS: Final = 2 * MS
 """What a message of too many frames is charged beyond its refusal: thousands may be thrown away that nobody here sees,
 and nobody else's are read meanwhile."""
-
-
-class Successor(Protocol):
-    """Who answers commands that the process before this one took and did not settle."""
-
-    expects: bool
-    """Whether there are any; nearly always there are none."""
-
-    def takes(self, asked: Asked, deadline_ns: int) -> bool:
-        """Whether this is one of them: it is answered then, by the deadline at the latest, and nothing is sent."""
-        ...
 
 
 class Admission:
@@ -74,6 +67,7 @@ class Admission:
         intents: Intents,
         successor: Successor,
         leasing: Leasing,
+        origins: Origins,
         deadline_ms: int,
     ) -> None:
         """status: makes the members of a `status` reply; its argument says whether detail is wanted."""
@@ -89,6 +83,7 @@ class Admission:
         self._intents = intents
         self._successor = successor
         self._leasing = leasing
+        self._origins = origins
         self._deadline_ns = deadline_ms * MS
         self.admitted_ns = -COMPANY_NS
         """When the last command that cancels was let ahead, on the monotonic clock."""
@@ -112,25 +107,26 @@ class Admission:
         elif len(frames) == 2 and not frames[0]:
             enveloped = True
         else:
-            self._refuse_frames(outlet, message)
-            return now_ns - UNSEEN_NS if len(frames) > MESSAGE_FRAMES else now_ns
+            return self._odd_frames(outlet, message, now_ns)
         payload = frames[-1]
         command = decode_command(payload)
         if isinstance(command, Malformed):
             refusal = refusal_map(command.id, command.reason, command.detail)
             self._replies.refuse(outlet, message.identity, enveloped, encoding_of(payload), refusal)
             return now_ns
-        if command.sent_ns is not UNSET and command.sent_ns - now_ns > AHEAD_NS and type(command) is not Kill:
+        if isinstance(command, Kill):
+            self._kill(AskedKill(self._replies, outlet, message, enveloped, command, now_ns), command, now_ns)
+            return None
+        if command.sent_ns is not UNSET and command.sent_ns - now_ns > AHEAD_NS:
             ahead_ms = (command.sent_ns - now_ns) // MS
             detail = f"sent_ns: {ahead_ms} ms from now; expected CLOCK_MONOTONIC nanoseconds of this machine"
             refusal = refusal_map(command.id, "invalid", detail)
             self._replies.refuse(outlet, message.identity, enveloped, encoding_of(payload), refusal)
             return None
-        return self._hand_over(Asked(self._replies, outlet, message, enveloped, command, now_ns), now_ns)
+        return self._hand_over(Asked(self._replies, outlet, message, enveloped, command, now_ns), command, now_ns)
 
-    def _hand_over(self, asked: Asked, now_ns: int) -> int | None:
+    def _hand_over(self, asked: Asked, command: Strict, now_ns: int) -> int | None:
         """Give a command to whom it is for; since when its sender is charged."""
-        command = asked.command
         match command:
             case Cancel():
                 self._cancel(asked, command, now_ns)
@@ -138,8 +134,8 @@ class Admission:
                 self._batch(asked, command, now_ns)
             case CancelAll():
                 self._all(asked, command, now_ns)
-            case Kill():
-                self._kill(asked, command, now_ns)
+            case Drill():
+                self._drill(asked, command, now_ns)
             case Rearm():
                 self._rearm(asked, command, now_ns)
             case Ping() | Status() | Lease() if (known := self._replies.known(asked, now_ns)) is not None:
@@ -157,8 +153,8 @@ class Admission:
                 assert_never(other)
         return None
 
-    def _refuse_frames(self, outlet: Outlet, message: Message) -> None:
-        """More or other frames than a payload, or REQ's empty frame and a payload."""
+    def _odd_frames(self, outlet: Outlet, message: Message, now_ns: int) -> int | None:
+        """More or other frames than a payload, or REQ's empty frame and a payload: refused, but for a kill in one."""
         frames = message.frames
         many = len(frames) > MESSAGE_FRAMES
         detail = (
@@ -166,10 +162,18 @@ class Admission:
             if many
             else "expected one payload frame, or an empty frame and a payload frame"
         )
+        for frame in frames:
+            kill = read_kill(frame)
+            if kill is not None:
+                kill = also_ignored(kill, f"frames: {detail}")
+                alone = Message(message.identity, [frame], message.origin)
+                self._kill(AskedKill(self._replies, outlet, alone, not frames[0], kill, now_ns), kill, now_ns)
+                return None
         payload = next((frame for frame in frames if 0 < len(frame) <= BATCH_BYTES), b"")
         told = decode_command(payload)
         refusal = refusal_map(told.id, "too_large" if many else "invalid", detail)
         self._replies.refuse(outlet, message.identity, not frames[0], encoding_of(payload), refusal)
+        return now_ns - UNSEEN_NS if many else now_ns
 
     def _cancel(self, asked: Asked, command: Cancel, now_ns: int) -> None:
         """Admit one cancel: the hot path."""
@@ -185,20 +189,39 @@ class Admission:
         if self._begin(asked, deadline_ns):
             desk.submit(asked, target, command.until == "proof", deadline_ns, now_ns, command.symbol)
 
-    def _kill(self, asked: Asked, command: Kill, now_ns: int) -> None:
-        """Pull the kill switch: nothing that refuses other commands refuses this one, not even its own lateness."""
-        if command.venues and not any(venue in self._desks for venue in command.venues):
-            self._replies.at_once(asked, _not_enabled(command.id, command.venues[0]))
-            return
+    def _kill(self, asked: AskedKill, command: Kill, now_ns: int) -> None:
+        """Pull the kill switch: nothing that refuses other commands refuses this one, not even its own lateness.
+
+        Three cases of an id that is taken. The same kill is in flight, or stands: it has what it asks for. The same
+        kill was re-armed since: it is pulled again. Another command has the id: it is pulled, and its id remembers
+        nothing.
+        """
         known = self._replies.known(asked, now_ns)
-        if known is not None:
+        same = known is not None and known.is_for(command)
+        if known is not None and same and (known.waiter is not None or self._killswitch.latched or command.drill):
             self._replies.repeat(asked, known)
             return
-        self._replies.owe(asked, now_ns)
+        if known is None or same:
+            self._replies.owe(asked, now_ns)
+        else:
+            asked.ignored = (*asked.ignored, "id: taken by another command less than 15 minutes ago")
+            self._replies.owe_unremembered(asked)
         self._record(asked)
-        allowed_ns = (KILL_DEADLINE_MS if command.deadline_ms is UNSET else command.deadline_ms) * MS
+        allowed_ns = KILL_DEADLINE_NS if command.deadline_ms is UNSET else command.deadline_ms * MS
         start_ns = now_ns if command.sent_ns is UNSET else min(command.sent_ns, now_ns)
         self._killswitch.kill(asked, command, asked.who, start_ns + allowed_ns)
+        self._origins.look_up("drill" if command.drill else "kill", command.id, asked.peer)
+
+    def _drill(self, asked: Asked, command: Drill, now_ns: int) -> None:
+        """Walk the way of a kill. It is a command like others: a rehearsal may be refused."""
+        disabled = next((venue for venue in command.venues or () if venue not in self._desks), None)
+        if disabled is not None:
+            self._replies.at_once(asked, _not_enabled(command.id, disabled))
+            return
+        deadline_ns = self._admit(asked, now_ns, None, KILL_DEADLINE_NS)
+        if deadline_ns is not None:
+            rehearsed = Kill(id=command.id, reason=command.reason, venues=command.venues, drill=True)
+            self._killswitch.kill(asked, rehearsed, asked.who, deadline_ns)
 
     def _lease(self, asked: Asked, command: Lease, now_ns: int) -> None:
         """Take, renew or give back a lease: also while draining, since its orders rest on.
@@ -212,7 +235,10 @@ class Admission:
             late_ms = (now_ns - command.sent_ns - allowed_ns) // MS
             self._refuse_admission(asked, None, "expired", f"the deadline had passed {late_ms} ms before receipt")
             return
+        before = self._leasing.revision
         why = self._leasing.renew(command, asked.who, now_ns)
+        if self._leasing.revision != before:
+            self._origins.look_up("lease", command.id, asked.message.peer)
         if why is not None:
             self._refuse_admission(asked, None, "invalid", why)
             return
@@ -223,10 +249,14 @@ class Admission:
         if asked.outlet.door != "control":
             detail = "type: rearm is taken on the control socket only"
             self._replies.at_once(asked, refusal_map(command.id, "invalid", detail))
+            self._record(asked)
+            _Rearming(asked, self._events).refused(detail)
+            self._origins.look_up("rearm", command.id, asked.peer)
             return
         deadline_ns = self._admit(asked, now_ns, None)
         if deadline_ns is not None:
-            self._killswitch.rearm(asked, command, asked.who, deadline_ns)
+            self._killswitch.rearm(_Rearming(asked, self._events), command, asked.who, deadline_ns)
+            self._origins.look_up("rearm", command.id, asked.peer)
 
     def _batch(self, asked: Asked, command: CancelBatch, now_ns: int) -> None:
         desk = self._desks.get(command.venue)
@@ -262,10 +292,11 @@ class Admission:
 
     # ---------------------------------------------------------------- admission
 
-    def _admit(self, asked: Asked, now_ns: int, target: Target | None) -> int | None:
+    def _admit(self, asked: Asked, now_ns: int, target: Target | None, default_ns: int | None = None) -> int | None:
         """The deadline of a command that may go ahead; None when it was replayed, joined or refused.
 
-        target: of a well-formed cancel, whose refusal is an outcome; None for everything else.
+        target: of a well-formed cancel, whose refusal is an outcome; None for everything else. default_ns: how long a
+        command that does not say is worked on, where that is its kind's own.
         """
         command = asked.command
         known = self._replies.known(asked, now_ns)
@@ -273,7 +304,8 @@ class Admission:
             self._replies.repeat(asked, known)
             return None
         self._record(asked)
-        allowed_ns = self._deadline_ns if command.deadline_ms is UNSET else command.deadline_ms * MS
+        default_ns = self._deadline_ns if default_ns is None else default_ns
+        allowed_ns = default_ns if command.deadline_ms is UNSET else command.deadline_ms * MS
         start_ns = now_ns
         if command.sent_ns is not UNSET and command.sent_ns < now_ns:
             start_ns = command.sent_ns
@@ -324,6 +356,29 @@ class Admission:
             refusal = refusal_map(command.id, reason, detail)
         self._replies.at_once(asked, refusal)
         self._events.note("outcome", strategy=command.strategy, **refusal)
+
+
+class _Rearming:
+    """A re-arming on its way to its reply: whatever it comes to goes into the record, a refusal above all."""
+
+    def __init__(self, asked: Asked, events: Events) -> None:
+        self._asked = asked
+        self._events = events
+
+    @property
+    def id(self) -> CommandID | None:
+        return self._asked.command.id
+
+    def answer(self, reply: Mapping[str, Any]) -> None:
+        self._asked.answer(reply)
+        if reply["type"] == "refused":
+            self.refused(reply["detail"])
+        elif reply["latched"]:
+            # The first step: its code is the operator's alone.
+            self._events.note("rearm", state="asked", who=self._asked.who, id=self.id)
+
+    def refused(self, why: str) -> None:
+        self._events.note("rearm", state="refused", who=self._asked.who, id=self.id, why=why)
 
 
 def _not_enabled(id: CommandID, venue: Venue) -> dict[str, Any]:

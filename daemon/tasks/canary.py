@@ -33,6 +33,9 @@ class Canary:
         while True:
             await trio.sleep(every_s)
             now_ns = self._clock.monotonic_ns()
+            if self._dispatcher.quiet:
+                # A real cancel would leave all the same, so that nothing is proved by adding to what is too much.
+                continue
             self._dispatcher.submit(self, self._nobody(), False, now_ns + DEADLINE_NS, now_ns)
             self._dispatcher.perform()
 

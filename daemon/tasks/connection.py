@@ -94,6 +94,7 @@ class Connection:
         self._clock = parts.world.clock
         self._note = parts.events.note
         self._backoff = Backoff()
+        self._stream_refused = False
         self._dialled: WebSocket | None = None
         self._socket: WebSocket | None = None
         self._asked_ns = 0
@@ -158,6 +159,11 @@ class Connection:
     def live(self) -> bool:
         """Whether it was admitted and is up."""
         return self.state is State.LIVE
+
+    def _refuse_stream(self, socket: WebSocket, why: str) -> None:
+        """The venue refused or ended the order stream: without it the connection is of no use."""
+        self._stream_refused = True
+        socket.abandon(why)
 
     def redial(self, why: str) -> None:
         """Give this connection up, also one that is not admitted yet, and dial again."""
@@ -225,6 +231,7 @@ class Connection:
                 mode=self._parts.dispatcher.mode,
                 cause=cause,
                 pressing=self._parts.dispatcher.pressing,
+                refused=self._stream_refused,
             )
             with trio.move_on_after(delay_s) as self._pausing:
                 await trio.sleep_forever()
@@ -243,6 +250,7 @@ class Connection:
     async def _live_once(self) -> None:
         """One life. Raises how it ended: DialFailed, SessionEnded, TokenFailed or NotAdmitted."""
         address = self._parts.address
+        self._stream_refused = False
         self._step(Input.DIAL)
         wire = await self._parts.world.dial(address.host, address.port)
         self._asked_ns = self._clock.boottime_ns()

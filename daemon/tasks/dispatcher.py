@@ -205,6 +205,11 @@ class Dispatcher(Hand):
         return self._pursuits.mode
 
     @property
+    def quiet(self) -> bool:
+        """Whether the venue said that we send too much: nothing is sent now that cancels nothing."""
+        return self._pursuits.quiet.anywhere(self._clock.monotonic_ns())
+
+    @property
     def policy(self) -> Policy:
         """What the venue offers, and how patient its pursuits are."""
         return self._pursuits.policy

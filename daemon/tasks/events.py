@@ -46,6 +46,8 @@ class Events:
         self._clock = clock
         self._alerts: dict[str, dict[str, Any]] = {}
         self._alerted_ns: dict[str, int] = {}
+        self._started_ns = clock.monotonic_ns()
+        self._counts: dict[str, int] = {}
         self._second = -1
         self._second_text = ""
 
@@ -129,11 +131,14 @@ class Events:
         self._alerts.pop(what, None)
 
     def _publish(self, topic: str, event: Mapping[str, Any]) -> None:
+        """Publish one event, numbered within its topic: nothing is sent twice, so a gap is all that tells of a loss."""
+        seq = self._counts[topic] = self._counts.get(topic, 0) + 1
         utc_ns = self._clock.utc_ns()
         second, rest_ns = divmod(utc_ns, 1_000_000_000)
         if second != self._second:
             # Most events share their second with the one before: only its fraction is made anew.
             self._second, self._second_text = second, rfc3339(second * 1_000_000_000)[:19]
         ts = f"{self._second_text}.{rest_ns // 1000:06d}Z"
-        body = {**event, "ts": ts, "monotonic_ns": self._clock.monotonic_ns()}
+        counted = {"seq": seq, "started_ns": self._started_ns}
+        body = {**event, "ts": ts, "monotonic_ns": self._clock.monotonic_ns(), **counted}
         self._publisher.publish_nowait(topic.encode(), _encode(body))

@@ -48,12 +48,13 @@ class Feed(Connection):
         self._holder = holder
         self._challenge: Challenge | None = None
         self._refusal: SubscriptionLost | None = None
+        self._subscribing = False
         self._subscribed = False
         self._snapshot = False
 
     async def _admit(self, socket: WebSocket) -> None:
         """Challenge, signed subscription, and the list of what is open."""
-        self._subscribed = self._snapshot = False
+        self._subscribing = self._subscribed = self._snapshot = False
         with trio.move_on_after(ADMIT_TIMEOUT_S):
             if not await self._sign_in(socket) and not await self._sign_in(socket):
                 # The same words stand for a stale challenge and for a wrong key: the second time it is the key.
@@ -71,6 +72,7 @@ class Feed(Connection):
         self._send(socket, futures_feed.challenge_frame(keys))
         while self._challenge is None:
             await self._hear(socket)
+        self._subscribing = True
         self._send(socket, futures_feed.subscribe_frame(keys, self._challenge.text))
         while not self._subscribed:
             await self._hear(socket)
@@ -95,12 +97,14 @@ class Feed(Connection):
             case Challenge():
                 self._challenge = one
             case Subscribed():
-                self._subscribed = True
+                self._subscribing, self._subscribed = False, True
             case Orders(snapshot=True):
                 self._snapshot = True
+            case SubscriptionLost(error=error, named=False) if not self._subscribing:
+                log.warning("refusal of a subscription of nobody's", session=self.name, error=error)
             case SubscriptionLost(error=error, fault=fault):
                 if self.live or fault is not Fault.CREDENTIALS:
-                    socket.abandon(f"the feed was refused: {error}")
+                    self._refuse_stream(socket, f"the feed was refused: {error}")
                 self._refusal = one
             case Heartbeat():
                 return False

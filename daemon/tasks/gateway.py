@@ -11,8 +11,9 @@ from typing import Any, Final
 import trio
 
 from ..contract.commands import Cancel, CancelAll, CancelBatch, Kill, Lease
-from ..contract.frames import COMMAND_BYTES, decode_command
+from ..contract.frames import decode_command
 from ..contract.ids import Venue
+from ..contract.kills import read_kill
 from ..engine.intents import Intents
 from ..settings import (
     BACKLOG_BYTES,
@@ -24,16 +25,17 @@ from ..settings import (
 )
 from ..transport.clock import Clock
 from ..transport.messages import Message, Router
-from .admission import Admission, Successor
+from .admission import Admission
 from .backlog import Backlog
 from .dispatcher import Dispatcher
 from .events import Events
 from .fair_use import FairUse
 from .killswitch import KillSwitch
 from .leasing import Leasing
+from .origins import Origins
 from .outbox import Door, Outbox, Outlet
 from .replies import Replies
-from .tickets import who_sent
+from .tickets import Successor, who_sent
 
 FORGET_LOOK_S: Final = 5.0
 """How often ids whose time is over are dropped."""
@@ -47,9 +49,6 @@ STAND_BACK: Final = 3
 LOOK_PAST_HELD: Final = 32
 """LOOK_AHEAD while somebody is held back: rounds of 0.1 ms. A round stands between somebody else's command and its
 frame, and another between the ack and the reply."""
-
-KILL_SIGN: Final = b"kill"
-"""What every `kill` command contains in either encoding, and few others do: those alone are decoded ahead of time."""
 
 _CANCELING: Final = (Cancel, CancelBatch, CancelAll, Kill, Lease)
 
@@ -85,6 +84,7 @@ class Gateway:
         intents: Intents,
         successor: Successor,
         leasing: Leasing,
+        origins: Origins,
         deadline_ms: int,
     ) -> None:
         """status: makes the members of a `status` reply; its argument says whether detail is wanted."""
@@ -105,6 +105,7 @@ class Gateway:
             intents=intents,
             successor=successor,
             leasing=leasing,
+            origins=origins,
             deadline_ms=deadline_ms,
         )
 
@@ -274,11 +275,12 @@ class Gateway:
 
 
 def _is_kill(message: Message) -> bool:
-    """Whether a message is a kill; its sign alone may stand in any text."""
-    payload = message.frames[-1]
-    return KILL_SIGN in payload and len(payload) <= COMMAND_BYTES and type(decode_command(payload)) is Kill
+    """Whether a message is a kill, in whichever of its frames."""
+    return any(read_kill(frame) is not None for frame in message.frames)
 
 
 def _can_wait(message: Message) -> bool:
     """Whether a message cancels nothing, neither now nor later."""
-    return len(message.frames) > 2 or not isinstance(decode_command(message.frames[-1]), _CANCELING)
+    if len(message.frames) > 2:
+        return not _is_kill(message)
+    return not isinstance(decode_command(message.frames[-1]), _CANCELING)

@@ -142,8 +142,13 @@ class Hand:
         return self._watcher is not None
 
     def press(self) -> None:
-        """A kill was pulled, perhaps once more: whoever waits out a pause goes now."""
+        """A kill was pulled, perhaps once more: whoever waits out a pause goes now, with the next `perform`.
+
+        What was announced of maintenance holds nothing back any more: the venue itself is asked.
+        """
         self.pulls += 1
+        if self._pursuits.mode == "maintenance":
+            self._pursuits.sessions.mode_changed("unknown", self._clock.monotonic_ns())
         for session in self._sessions.values():
             session.hurry()
 

@@ -35,6 +35,7 @@ from .dispatcher import Dispatcher
 from .events import Events
 from .killswitch import KillSwitch
 from .leasing import Leasing
+from .origins import Origins
 from .outbox import Outbox, Outlet
 from .replies import Replies
 from .session import Session
@@ -119,6 +120,7 @@ class Walk:
             intents=intents,
             successor=nobody,
             leasing=leasing,
+            origins=Origins(world.origin, events),
             deadline_ms=1000,
         )
         self._walks = 0

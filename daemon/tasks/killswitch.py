@@ -5,7 +5,7 @@ venue has been handed to its socket or stands first in its REST lane. Nothing he
 a code re-arms: engine/sweep.py and engine/latch.py do.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import structlog
@@ -24,11 +24,15 @@ from .drill import Drills
 from .events import Events
 from .kill_front import Front
 from .latch_file import LatchFile
+from .trigger_file import TriggerFile
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 KILL_DEADLINE_MS: Final = 10_000
 """How long a `kill` that names no deadline waits for every venue to be flat before it is answered as it stands."""
+
+LATCHED: Final = "the kill switch is latched"
+"""An alert."""
 
 BEAT_NS: Final = 500 * MS
 """The alarm goes off this often even when nothing is due: the watchdog takes its silence for a hang."""
@@ -64,8 +68,13 @@ class KillSwitch:
         clock: Clock,
         entropy: Entropy,
         events: Events,
+        *,
+        adopted: Callable[[], None] = lambda: None,
     ) -> None:
-        """Reads the latch; when it is set, every venue that it covers is swept from here on."""
+        """Reads the latch; when it is set, every venue that it covers is swept from here on.
+
+        adopted: told, before the sweep, that another program has latched us.
+        """
         self._desks = desks
         self._directory = directory
         self._clock = clock
@@ -79,8 +88,12 @@ class KillSwitch:
         self.pulls = 0
         """How often it was pulled."""
         self.drills = Drills(desks, directory, clock, entropy, events)
+        self._rearmed: str | None = None
         self._file = LatchFile(
-            directory, tuple(desks), clock, events, sweep=self._sweep_all, pull=self.pull, news=self.news
+            directory, tuple(desks), clock, events, latched=self._begin, news=self.news, adopted=adopted
+        )
+        self._trigger = TriggerFile(
+            directory, events, adopt=self._file.adopt, pull=self.pull, stored=lambda: self.latched and self.durable
         )
         self._switch = self._file.switch
         latch = self._switch.latch
@@ -137,11 +150,21 @@ class KillSwitch:
         self._sweep_all(latch)
         self._file.trip(latch)
         log.error("kill", trigger=trigger, reason=reason, who=who, venues=venues)
-        self._events.kill({"state": "latched", "trigger": trigger, "reason": reason, "who": who})
-        self._events.alert(
-            "critical", "the kill switch is latched", f"{trigger}: {reason}; see status, then re-arm when it is over"
-        )
+        self._tell(latch)
         self.news()
+
+    def _begin(self, latch: Latch) -> None:
+        """Somebody latched us from outside."""
+        self._sweep_all(latch)
+        self._tell(latch)
+
+    def _tell(self, latch: Latch) -> None:
+        told = {"state": "latched", "trigger": latch.trigger, "reason": latch.reason, "who": latch.who}
+        self._events.kill(told)
+        if self._rearmed is not None:
+            self._events.clear(self._rearmed)
+        do = f"{latch.trigger}: {latch.reason}; see status, then re-arm when it is over"
+        self._events.alert("critical", LATCHED, do)
 
     def kill(self, asker: Asker, command: Kill, who: str, deadline_ns: int) -> None:
         """A `kill` command: pulled at once, answered when all is flat and the latch is stored, or at the deadline.
@@ -195,6 +218,11 @@ class KillSwitch:
         if self._file.clearing is not None:
             asker.answer(refusal_map(asker.id, "invalid", "the switch is just being re-armed; see status"))
             return
+        forbids = self._trigger.forbids_rearm()
+        if forbids is not None and self.latched:
+            log.warning("re-arm refused", who=who, verdict=forbids)
+            asker.answer(refusal_map(asker.id, "invalid", forbids))
+            return
         if command.confirm is None:
             self._ask(asker, who, now_ns)
             return
@@ -244,9 +272,10 @@ class KillSwitch:
         forced = f", forced while {', '.join(unproved)} is not proved flat" if unproved else ""
         log.error("re-armed", who=who, reason=command.reason, forced=bool(unproved))
         self._events.kill({"state": "rearmed", "reason": command.reason, "who": who, "forced": list(unproved)})
-        self._events.clear("the kill switch is latched")
+        self._events.clear(LATCHED)
         why = "no reason was given" if command.reason is None else f"reason given: {command.reason}"
-        self._events.alert("warning", f"the kill switch was re-armed{forced}", why)
+        self._rearmed = f"the kill switch was re-armed{forced}"
+        self._events.alert("warning", self._rearmed, why)
         asker.answer({"type": "rearm", "id": asker.id, "latched": False})
 
     # ---------------------------------------------------------------- tasks
@@ -267,6 +296,7 @@ class KillSwitch:
         """Sweep, store and watch for as long as the daemon lives; ends by cancellation."""
         async with trio.open_nursery() as self._nursery:
             self._file.start(self._nursery)
+            self._nursery.start_soon(self._trigger.run, name="kill trigger")
             self._nursery.start_soon(self.drills.run, name="kill drills")
             while True:
                 with trio.CancelScope(deadline=self._next_at()) as self._alarm:

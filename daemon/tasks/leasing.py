@@ -89,6 +89,11 @@ class Leasing:
             self._arm()
         return None
 
+    @property
+    def revision(self) -> int:
+        """Counts the changes of what is leased, to whom and on which terms."""
+        return self._leases.revision
+
     def status(self) -> list[dict[str, Any]]:
         """The `leases` member of a `status` reply: the live ones, then those whose orders are not proved gone."""
         live = [{**shown, "state": "live"} for shown in self._leases.status(self._clock.monotonic_ns())]

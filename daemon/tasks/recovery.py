@@ -146,7 +146,7 @@ class Recovery:
         self._events = events
         ahead_ns = clock.utc_ns() - clock.monotonic_ns()
         self._unsettled: dict[Unsettled, None] = {}
-        self._known: dict[tuple[Client, CommandID], Unsettled] = {}
+        self._known: dict[tuple[Client, CommandID | None], Unsettled] = {}
         for intent in record.found.intents:
             same_boot = abs(intent.utc_ns - intent.received_ns - ahead_ns) < SAME_BOOT_NS
             unsettled = Unsettled(intent, intent.received_ns if same_boot else None, tuple(desks))

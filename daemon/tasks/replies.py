@@ -69,7 +69,8 @@ class Replies:
 
     def known(self, asked: Asked, now_ns: int) -> Remembered[Asked] | None:
         """What the id of a command stands for already; None when it is free."""
-        return self.replays.find(asked.key, now_ns)
+        key = asked.key
+        return None if key is None else self.replays.find(key, now_ns)
 
     def repeat(self, asked: Asked, known: Remembered[Asked]) -> None:
         """The same id again: the stored reply, or a place beside the command in flight; for another command a no."""
@@ -87,8 +88,14 @@ class Replies:
     # ---------------------------------------------------------------- in flight
 
     def owe(self, asked: Asked, now_ns: int) -> None:
-        """A command is in flight from now on: `settle` is to be called for it, once."""
-        self.replays.remember(asked.key, asked, asked.command, now_ns)
+        """A command is in flight from now on: `settle` is to be called for it, once. Its id is taken."""
+        key = asked.key
+        if key is not None:
+            self.replays.remember(key, asked, asked.command, now_ns)
+        self.in_flight += 1
+
+    def owe_unremembered(self, asked: Asked) -> None:
+        """The same where the id stands for another command and goes on doing so."""
         self.in_flight += 1
 
     def settle(self, asked: Asked, reply: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]) -> None:
@@ -103,8 +110,9 @@ class Replies:
                 again = encode({**reply, "replayed": True}, place.encoding)
                 self._outbox.send(place.outlet, place.identity, place.enveloped, again)
         # No byte left for a refused one, so asking again with the same id is a fresh try.
-        stored = None if reply.get("outcome") == "refused" else payload
-        self.replays.settle(asked.key, asked, stored)
+        key = asked.key
+        if key is not None:
+            self.replays.settle(key, asked, None if reply.get("outcome") == "refused" else payload)
         took_ns = self._clock.monotonic_ns() - asked.received_ns
         self.answer_times.record(took_ns)
         for outcome in outcomes:

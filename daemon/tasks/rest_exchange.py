@@ -17,6 +17,7 @@ from ..contract.ids import Venue
 from ..engine.gate import KEY_REFUSED, Gate
 from ..engine.journal import clipped
 from ..engine.nonces import Nonces
+from ..engine.overtaken import Overtaken
 from ..engine.venue_clock import VenueClock
 from ..transport.https import AnswerLost, HttpConnection, NotSent, Response, date_ns
 from ..transport.world import World
@@ -71,8 +72,12 @@ class Exchanges:
         venue_clock: VenueClock,
         *,
         exclusive_s: float,
+        killed: Callable[[], bool],
     ) -> None:
-        """nonces: None where the venue wants none. exclusive_s: how long a silent request keeps its turn."""
+        """nonces: None where the venue wants none. exclusive_s: how long a silent request keeps its turn.
+
+        killed: whether the venue is under a kill.
+        """
         self.venue = venue
         self.calls = 0
         self.round_trips = Histogram()
@@ -84,7 +89,10 @@ class Exchanges:
         self._venue_clock = venue_clock
         self._exclusive_s = exclusive_s
         self._turn = trio.Semaphore(self.turns, max_value=self.turns)
+        self._killed = killed
         self._gate = Gate()
+        self._overtaken = Overtaken()
+        self._shared_key = f"{venue}: another program uses this key: our nonces are overtaken"
 
     async def exchange(self, choose: Callable[[], Plan | None], *, pressing: str | None = None) -> RestAnswer | None:
         """Take a turn, then do what `choose` says at that moment; None when it says that there is nothing to do.
@@ -116,7 +124,7 @@ class Exchanges:
                 # The venue had closed it while it was idle. The next one may be open, or is dialled.
                 why = stale.detail
                 continue
-            if isinstance(answer, RestFailed) and self._tries_again(answer, seen, connection):
+            if isinstance(answer, RestFailed) and self._tries_again(answer, seen, connection, pressing):
                 refused = answer
                 continue
             self._heed(answer, pressing)
@@ -146,12 +154,15 @@ class Exchanges:
             raise CallFailed(lost.detail, left=True) from None
         return decode(response.status, response.body)
 
-    def _tries_again(self, failed: RestFailed, seen: set[Fault], connection: HttpConnection) -> bool:
+    def _tries_again(
+        self, failed: RestFailed, seen: set[Fault], connection: HttpConnection, pressing: str | None
+    ) -> bool:
         """Whether the same call is worth a second try. seen: the refusals that it had a second try for already."""
-        if failed.fault is Fault.STALE_NONCE and self._nonces is not None and failed.fault not in seen:
+        if failed.fault is Fault.STALE_NONCE and self._nonces is not None:
+            if not self._is_jumped(failed, pressing) or failed.fault in seen:
+                return False
             # The venue has seen a later one: the next ones are drawn ahead of that.
             self._nonces.overtaken(self._world.clock.utc_ns())
-            log.warning("nonce overtaken", venue=self.venue, error=failed.error)
             seen.add(failed.fault)
             return True
         if failed.fault in KEY_REFUSED and self._gate.doubts and not seen & KEY_REFUSED:
@@ -161,6 +172,24 @@ class Exchanges:
             seen.add(failed.fault)
             return True
         return False
+
+    def _is_jumped(self, failed: RestFailed, pressing: str | None) -> bool:
+        """Whether to go on above a nonce that was refused, or to leave the key to its other user for a while."""
+        log.warning("nonce overtaken", venue=self.venue, error=failed.error)
+        now_ns = self._world.clock.monotonic_ns()
+        jumped = self._overtaken.refused(now_ns, pressing=pressing is not None or self._killed())
+        if self._overtaken.shared(now_ns):
+            self._events.alert(
+                "critical",
+                self._shared_key,
+                "stop it, or give each program a key of its own; until then cancels by REST may fail",
+            )
+        return jumped
+
+    def look_for_others(self) -> None:
+        """Take back what was told of another program once its nonces are met no more."""
+        if not self._overtaken.shared(self._world.clock.monotonic_ns()):
+            self._events.clear(self._shared_key)
 
     async def _request(self, connection: HttpConnection, request: SignedRequest, turn: _Turn) -> Response:
         """One request in the turn that the caller took. Raises NotSent or AnswerLost."""
@@ -206,7 +235,7 @@ class Exchanges:
     @property
     def closed(self) -> str | None:
         """After which refusal no ordinary call is made for a while; None when calls are made."""
-        return self._gate.shut(self._world.clock.monotonic_ns())
+        return self._shut(None)
 
     def reopen(self) -> None:
         """Another key is in use from here on: what the venue refused to the last one says nothing about it."""
@@ -227,9 +256,15 @@ class Exchanges:
         )
 
     def _raise_if_shut(self, pressing: str | None) -> None:
-        why = self._gate.shut(self._world.clock.monotonic_ns(), pressing)
+        why = self._shut(pressing)
         if why is not None:
             raise CallFailed(f"REST is left alone after: {why}", left=False)
+
+    def _shut(self, pressing: str | None) -> str | None:
+        now_ns = self._world.clock.monotonic_ns()
+        if pressing is None and self._overtaken.away(now_ns) and not self._killed():
+            return self._shared_key
+        return self._gate.shut(now_ns, pressing)
 
 
 def _chosen(choose: Callable[[], Plan | None], turn: _Turn) -> Plan | None:

@@ -15,7 +15,7 @@ from ..contract.ids import Venue
 from ..credentials import Secret
 from ..engine.budget import CallBudget
 from ..engine.calls import Call
-from ..engine.nonces import Nonces, format_mark
+from ..engine.nonces import Nonces, format_mark, parse_mark
 from ..engine.venue_clock import VenueClock
 from ..settings import Address
 from ..transport.disk import Directory, DiskFailed
@@ -75,11 +75,21 @@ class RestLane:
         self.venue = venue
         self.maintenance: tuple[Window, ...] = ()
         self._pool = Pool(address, world)
-        self._exchanges = Exchanges(venue, self._pool, world, nonces, events, venue_clock, exclusive_s=exclusive_s)
+        self._exchanges = Exchanges(
+            venue,
+            self._pool,
+            world,
+            nonces,
+            events,
+            venue_clock,
+            exclusive_s=exclusive_s,
+            killed=lambda: dispatcher.pressing,
+        )
         self._dialect = dialect
         self._world = world
         self._state = state
         self._nonces = nonces
+        self._mark_file = f"nonce-{venue}"
         self._dispatcher = dispatcher
         self._events = events
         self._conceal = conceal
@@ -276,16 +286,28 @@ class RestLane:
                 self._dispatcher.mode_changed(answer.mode)
         return connection.is_open
 
+    def adopt_mark(self) -> None:
+        """Go on above the nonces that another program, `panic` for instance, has used and marked in the file."""
+        if self._nonces is None:
+            return
+        try:
+            mark = parse_mark(self._state.read(self._mark_file))
+        except DiskFailed as failed:
+            log.warning("the nonce mark cannot be read", venue=self.venue, why=failed.detail)
+            return
+        if mark is not None:
+            self._nonces.adopt(mark)
+
     async def _keep_mark(self, nonces: Nonces) -> None:
         """Keep the nonce mark on disk ahead of the nonces in use."""
-        name = f"nonce-{self.venue}"
         while True:
             mark = nonces.mark_to_store()
             if mark is not None:
                 try:
-                    await self._state.replace(name, format_mark(mark))
+                    await self._state.replace(self._mark_file, format_mark(mark))
                 except DiskFailed as failed:
                     self._events.alert("critical", f"the nonce mark cannot be stored: {failed.detail}", "mend the disk")
                 else:
                     nonces.stored(mark)
+            self._exchanges.look_for_others()
             await trio.sleep(MARK_LOOK_S)

@@ -102,6 +102,10 @@ class Session(Connection):
         self._sequence: int | None = None
         self._timer: tuple[Reqid, TimerAsker] | None = None
         self._leaving: Reqid | None = None
+        self._subscribing: Reqid | None = None
+        """The subscribe that is not answered yet."""
+        self._subscribed: Reqid | None = None
+        """The subscribe that the order stream came by."""
         self._relisting: tuple[Reqid, int] | None = None
 
     # ---------------------------------------------------------------- plain calls
@@ -160,10 +164,10 @@ class Session(Connection):
             return
         self._relisting = (reqid, now_ns)
         draw = self._parts.reqids.draw
-        self._leaving = draw()
+        self._leaving, self._subscribing = draw(), draw()
         frames = [
             self._dialect.unsubscribe_frame(token, self._leaving),
-            self._dialect.subscribe_frame(token, draw()),
+            self._dialect.subscribe_frame(token, self._subscribing),
         ]
         try:
             socket.send_many_now(frames)
@@ -201,8 +205,9 @@ class Session(Connection):
         """Get a token, subscribe to the order stream and wait until the venue confirms."""
         await self._fetch_token(self._usable_token())
         assert self._token is not None
-        self._sequence = self._leaving = self._relisting = None
-        self._send(socket, self._dialect.subscribe_frame(self._token, self._parts.reqids.draw()))
+        self._sequence = self._leaving = self._relisting = self._subscribed = None
+        self._subscribing = self._parts.reqids.draw()
+        self._send(socket, self._dialect.subscribe_frame(self._token, self._subscribing))
         with trio.move_on_after(ADMIT_TIMEOUT_S):
             while True:
                 for one in await self._hear(socket):
@@ -236,12 +241,20 @@ class Session(Connection):
                     # Something was lost on the way; only a new snapshot tells what.
                     socket.abandon(f"order stream gap: {self._sequence} then {sequence}")
                 self._sequence = sequence
+            case Subscribed(reqid=reqid) if reqid in (None, self._subscribing):
+                self._subscribed, self._subscribing = self._subscribing, None
             case SubscriptionLost(reqid=reqid) if reqid is not None and reqid == self._leaving:
                 return False
-            case SubscriptionLost(error=error, fault=fault):
-                if fault is Fault.STALE_TOKEN:
-                    self._freshness = self._token = None
-                socket.abandon(f"order stream refused: {error}")
+            case SubscriptionLost(error=error, fault=fault) if self._is_ours(one):
+                self._stream_lost(socket, error, fault)
+            case SubscriptionLost(error=error):
+                log.warning("refusal of a subscription of nobody's", session=self.name, error=error)
+            case CancelReject(reqid=reqid, error=error, fault=fault) if reqid == self._subscribing:
+                self._stream_lost(socket, error, fault)
+                return False
+            case Unattributed(error=error, fault=fault) if not self.live and fault is not Fault.ROUTE_BUSY:
+                # Nothing else than the subscribe was asked for yet. A rate notice does not refuse it.
+                self._stream_lost(socket, error, fault)
             case TimerAck(reqid=reqid, trigger_s=trigger_s):
                 if (asker := self._timer_asker(reqid)) is not None:
                     asker.timer_answered(trigger_s)
@@ -270,6 +283,20 @@ class Session(Connection):
             ):
                 pass
         return True
+
+    def _is_ours(self, lost: SubscriptionLost) -> bool:
+        """Whether it is our order stream that was refused or ended.
+
+        A message that names neither a request nor the stream is about ours only while a subscribe of ours is out.
+        """
+        if lost.reqid is None:
+            return lost.named or self._subscribing is not None
+        return lost.named or lost.reqid in (self._subscribing, self._subscribed)
+
+    def _stream_lost(self, socket: WebSocket, error: str, fault: Fault) -> None:
+        if fault is Fault.STALE_TOKEN:
+            self._freshness = self._token = None
+        self._refuse_stream(socket, f"order stream refused: {error}")
 
     def _timer_asker(self, reqid: Reqid) -> TimerAsker | None:
         """Who waits for the answer to this request, if it is the timer's; it is told only once."""

@@ -25,7 +25,7 @@ class Survey:
     async def run(self) -> None:
         """Ask for ever; ends by cancellation."""
         while True:
-            if not self._asked:
+            if not self._asked and not self._dispatcher.quiet:
                 self._asked = True
                 self._dispatcher.request("open_orders", self, urgent=False)
             await trio.sleep(EVERY_S)

@@ -7,7 +7,7 @@ of a batch and each venue of a cancel_all. Nothing here decides or sends.
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, assert_never
 
-from ..contract.commands import Cancel, CancelAll, CancelBatch, Command
+from ..contract.commands import Cancel, CancelAll, CancelBatch, Command, Kill
 from ..contract.frames import Encoding, encoding_of, outcome_map
 from ..contract.ids import CommandID, Venue
 from ..contract.outcomes import Settlement
@@ -73,14 +73,15 @@ class Asked:
         self.joined: list[Place] | None = None
 
     @property
-    def id(self) -> CommandID:
-        """What the client calls the command."""
+    def id(self) -> CommandID | None:
+        """What the client calls the command; None for a kill that does not say."""
         return self.command.id
 
     @property
-    def key(self) -> Key:
+    def key(self) -> Key | None:
         """The id, and whose it is."""
-        return (self.identity, self.command.id)
+        id = self.command.id
+        return None if id is None else (self.identity, id)
 
     @property
     def encoding(self) -> Encoding:
@@ -112,6 +113,21 @@ class Asked:
     def answer(self, reply: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]] = ()) -> None:
         """The one reply, and the outcomes in it; none for a command that is about no order."""
         self.settler.settle(self, reply, outcomes)
+
+
+class AskedKill(Asked):
+    """A kill, whose reply names what of its message was ignored."""
+
+    __slots__ = ("ignored",)
+
+    def __init__(
+        self, settler: Settler, outlet: Outlet, message: Message, enveloped: bool, command: Kill, received_ns: int
+    ) -> None:
+        super().__init__(settler, outlet, message, enveloped, command, received_ns)
+        self.ignored = command.ignored
+
+    def answer(self, reply: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().answer({**reply, "ignored": self.ignored} if self.ignored else reply, outcomes)
 
 
 class Whole:
@@ -152,6 +168,17 @@ class Part:
     def late(self, settlement: Settlement) -> None:
         """What the venue said of it after an `unknown`."""
         self.whole.asked.late(settlement)
+
+
+class Successor(Protocol):
+    """Who answers commands that the process before this one took and did not settle."""
+
+    expects: bool
+    """Whether there are any; nearly always there are none."""
+
+    def takes(self, asked: Asked, deadline_ns: int) -> bool:
+        """Whether this is one of them: it is answered then, by the deadline at the latest, and nothing is sent."""
+        ...
 
 
 def who_sent(message: Message) -> str:

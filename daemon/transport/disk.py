@@ -11,7 +11,7 @@ import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, Self, TypeAlias, TypeVar
 
 import trio
 
@@ -67,6 +67,10 @@ class _Attempt:
 
     def __init__(self) -> None:
         self.abandoned = False
+
+
+Identity: TypeAlias = tuple[int, int, int]
+"""Device, inode, and the time of the last change in nanoseconds."""
 
 
 class Directory:
@@ -146,6 +150,20 @@ class Directory:
         except OSError as error:
             raise failed(path, error) from error
         return True
+
+    def identity(self, name: str) -> Identity | None:
+        """What tells the thing that lies at `name`, whatever it is, from any other that lay or will lie there.
+
+        None when nothing lies there. Raises DiskFailed when that cannot be told.
+        """
+        path = self._path(name)
+        try:
+            found = path.lstat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise failed(path, error) from error
+        return found.st_dev, found.st_ino, found.st_mtime_ns
 
     def size(self, name: str) -> int | None:
         """Size in bytes; None when there is no such file. Raises DiskFailed."""
@@ -293,9 +311,7 @@ class Directory:
         finally:
             lock.release()
 
-    async def _in_thread(
-        self, turn: trio.Lock, lock: threading.Lock, path: Path, write: Callable[[], None]
-    ) -> None:
+    async def _in_thread(self, turn: trio.Lock, lock: threading.Lock, path: Path, write: Callable[[], None]) -> None:
         attempt = _Attempt()
         try:
             with trio.fail_after(self._timeout_s):

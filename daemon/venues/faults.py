@@ -28,6 +28,8 @@ _LIMITS = 'Spot REST "Rate limits" guide'
 _SDK = "krakenfx/kraken-api-sdk, error guide"
 _SEEN = "public clients of WebSocket v1"
 _CANCEL_PAGE = 'Futures "Cancel order", Error'
+_SENTENCE = "btschwertfeger/python-kraken-sdk issues, ccxt pull 20437: sentences in a list of errors"
+_PHRASE = "HTTP's own phrase, which is the `error` of the web framework's body: roq-kraken-futures, tests"
 _FEED = "Futures feed: open_orders page, btschwertfeger/python-kraken-sdk issue 179"
 _FIX_102 = "Prime FIX order cancel reject, CxlRejReason (102)"
 _WORDED = "the same reason in words; the WebSocket's own spelling is not published"
@@ -81,6 +83,7 @@ SPOT: Final[tuple[Row, ...]] = (
 FUTURES: Final[tuple[Row, ...]] = (
     Row("notFound", Fault.NOT_OPEN, _CANCEL_PAGE, alone=True),
     Row("apiLimitExceeded", Fault.ROUTE_BUSY, _CANCEL_PAGE),
+    Row("Rate limit exceeded", Fault.ROUTE_BUSY, "an alert on the feed, seen by public clients"),
     Row("authenticationError", Fault.CREDENTIALS, _CANCEL_PAGE),
     Row("accountInactive", Fault.CREDENTIALS, _CANCEL_PAGE),
     Row("insufficientPrivileges", Fault.PERMISSION, "krakenfx/kraken-cli"),
@@ -90,6 +93,15 @@ FUTURES: Final[tuple[Row, ...]] = (
     Row("invalidArgument", Fault.INVALID, _CANCEL_PAGE),
     Row("requiredArgumentMissing", Fault.INVALID, _CANCEL_PAGE),
     Row("Json Parse Error", Fault.INVALID, _CANCEL_PAGE),
+    Row("Argument invalid", Fault.INVALID, _SENTENCE),
+    Row("invalid order type", Fault.INVALID, _SENTENCE),
+    # "Not Found" is missing on purpose: it speaks of the path, and the dialect asks the status beside it.
+    Row("Bad Request", Fault.INVALID, _PHRASE),
+    Row("Unauthorized", Fault.CREDENTIALS, _PHRASE),
+    Row("Forbidden", Fault.CREDENTIALS, _PHRASE),
+    Row("Too Many Requests", Fault.ROUTE_BUSY, _PHRASE),
+    Row("Internal Server Error", Fault.TRANSIENT, _PHRASE),
+    Row("Service Unavailable", Fault.TRANSIENT, _PHRASE),
     Row("marketUnavailable", Fault.UNAVAILABLE, _CANCEL_PAGE),
     # Its name notwithstanding: the page does not say that the endpoint was left before the order was touched.
     Row("Unavailable", Fault.TRANSIENT, _CANCEL_PAGE),
@@ -108,11 +120,7 @@ FUTURES: Final[tuple[Row, ...]] = (
 )
 """Every text of Futures REST and of its feed."""
 
-UNIFIED: Final[tuple[Row, ...]] = (
-    *SPOT,
-    *FUTURES,
-    Row("Rate limit exceeded", Fault.ROUTE_BUSY, "inferred: the Unified WebSocket publishes no text for its limit"),
-)
+UNIFIED: Final[tuple[Row, ...]] = (*SPOT, *FUTURES)
 """The Unified WebSocket publishes no texts of its own: it speaks Spot's dialect about the orders of Futures."""
 
 PRIME: Final[tuple[Row, ...]] = (
@@ -219,6 +227,10 @@ _THROTTLED_UNTIL: Final = re.compile(
 )
 
 
+# No venue publishes all its words for it, and each of them means that this way in is to be used less.
+_RATE: Final = re.compile(r"\brates?\b.*\b(?:limit|exceed)|\b(?:limit|exceed)\w*\b.*\brates?\b|\btoo many requests\b")
+
+
 def _plain(text: str) -> str:
     """`text` as the table is compared: lower case, single spaces, none around the first colon, no final period."""
     head, colon, tail = " ".join(text.lower().split()).partition(":")
@@ -239,7 +251,7 @@ def _reader(rows: Iterable[Row], *, tokens: bool) -> Callable[[str], Fault]:
         # Source: knowm/XChange pull 3697 (support mail), krakenfx/kraken-api-sdk.
         if tokens and ("token" in plain or "session" in plain) and ("invalid" in plain or "expired" in plain):
             return Fault.STALE_TOKEN
-        return Fault.UNLISTED
+        return Fault.ROUTE_BUSY if _RATE.search(plain) else Fault.UNLISTED
 
     return read
 

@@ -80,6 +80,10 @@ class _Message(msgspec.Struct, gc=False):
     event: Any = None
     feed: Any = None
     message: Any = None
+    error: Any = None
+    errorMessage: Any = None
+    Error: Any = None
+    success: Any = None
     orders: msgspec.Raw = NOTHING
     order: msgspec.Raw = NOTHING
     order_id: Any = None
@@ -127,6 +131,9 @@ def decode(frame: str | bytes) -> Evidence:
         message = _decode(frame)
     except UNREADABLE as error:
         return Unreadable(why(error))
+    words = message.error or message.errorMessage or message.Error
+    if (words or message.success is False) and not _has_data(message):
+        return _alert(error_text(words) or error_text(message.message))
     if message.event is not None:
         return _event(message)
     match message.feed:
@@ -142,6 +149,11 @@ def decode(frame: str | bytes) -> Evidence:
             return Unreadable("neither an event nor feed data")
 
 
+def _has_data(message: _Message) -> bool:
+    """Whether it tells of orders: they have ended or rest, whatever else is wrong."""
+    return bool(bytes(message.orders) or bytes(message.order)) or message.order_id is not None
+
+
 def _event(message: _Message) -> Evidence:
     text = error_text(message.message)
     match message.event:
@@ -154,7 +166,7 @@ def _event(message: _Message) -> Evidence:
         case "subscribed" if message.feed in _DELTAS:
             return Subscribed(None)
         case "subscribed_failed" | "unsubscribed" as event if message.feed in _DELTAS:
-            return SubscriptionLost(None, futures_fault_of(text), text or event)
+            return SubscriptionLost(None, futures_fault_of(text), text or event, named=True)
         case "alert" | "error":
             return _alert(text)
         case str():

@@ -7,6 +7,7 @@ switch", "Get order status", "REST" guide; where a page is silent, the public cl
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import quote
 
@@ -184,9 +185,16 @@ class _Timer(msgspec.Struct, gc=False):
 
 
 class _Answer(msgspec.Struct, gc=False):
+    """Any operation's answer. `status` is the timer's object; in an error body it is the HTTP status, as a number or by
+    its name."""
+
     result: Any = None
     error: Any = None
     errors: Any = None
+    errorMessage: Any = None
+    Error: Any = None
+    success: Any = None
+    message: Any = None
     cancelStatus: msgspec.Raw = NOTHING
     batchStatus: msgspec.Raw = NOTHING
     openOrders: msgspec.Raw = NOTHING
@@ -203,6 +211,7 @@ _decode_open: Final = msgspec.json.Decoder(list[_OpenOrder]).decode
 _decode_statuses: Final = msgspec.json.Decoder(list[_Status]).decode
 _decode_time: Final = msgspec.json.Decoder(_Time).decode
 _decode_timer: Final = msgspec.json.Decoder(_Timer).decode
+_decode_loosely: Final = msgspec.json.Decoder().decode
 
 _CANCELS: Final[Mapping[str, ClosedState]] = {"cancelled": "canceled", "filled": "filled"}
 
@@ -460,25 +469,37 @@ def _cl_ord_id(order: _Order) -> str | None:
     return text_of(order.cliOrdId) or text_of(order.clientId)
 
 
-# 4xx that a server answers before it looks at what was asked; others (408, 409, 499, …) leave it open.
-# 401 and 403 without the API's own words come from the edge in front of it, which knows nothing of keys.
 _UNREAD: Final[Mapping[int, Fault]] = {
     400: Fault.INVALID,
-    401: Fault.ROUTE_BUSY,
-    403: Fault.ROUTE_BUSY,
+    401: Fault.CREDENTIALS,
+    403: Fault.CREDENTIALS,
     404: Fault.INVALID,
     405: Fault.INVALID,
     413: Fault.INVALID,
     429: Fault.ROUTE_BUSY,
 }
+"""4xx that a server answers before it looks at what was asked; others (408, 409, 499, …) leave it open.
+
+Source: for 401 and 403 the Kraken adapter of nautechsystems/nautilus_trader.
+"""
+
+_EDGE: Final[Mapping[int, Fault]] = {**_UNREAD, 401: Fault.UNAVAILABLE, 403: Fault.ROUTE_BUSY}
+"""The same without a body of the API: what stands before the API has turned the address away, and knows no key."""
+
+_REFUSING: Final[Mapping[object, int]] = {
+    spelled: status.value for status in HTTPStatus if status >= 400 for spelled in (status.name, status.value)
+}
+"""The HTTP statuses that an error body can tell of itself."""
 
 
 def _answer(status: int, body: bytes) -> _Answer | RestFailed | RestUnreadable:
     """An answer that reports success, else what the answer proves.
 
     A named error is believed under 200 and under any 4xx, a success under 200 alone, and nothing under a 5xx: the
-    request may have been carried out. Redirects are what the retired test environment answers with; they are never
-    followed. Source: btschwertfeger/python-kraken-sdk pull 448.
+    request may have been carried out. A status that an error body has inside counts as that of the answer. Redirects
+    are what the retired test environment answers with; they are never followed.
+    Source: btschwertfeger/python-kraken-sdk pull 448; for statuses inside a body its issues, ccxt pull 20437, and the
+    tests of roq-kraken-futures.
     """
     if 300 <= status < 400:
         return RestFailed(Fault.UNAVAILABLE, f"redirect (HTTP {status})")
@@ -487,38 +508,73 @@ def _answer(status: int, body: bytes) -> _Answer | RestFailed | RestUnreadable:
     try:
         answer = _decode_answer(body)
     except UNREADABLE as error:
-        unread = f"HTTP {status}: {why(error)}"
-    else:
-        failed = _failed(answer)
-        if failed is not None:
-            return failed if _bare(answer) else RestUnreadable("an error beside a result")
-        # Some successes come without `result`. Source: thrasher-corp/gocryptotrader.
-        if status == 200 and answer.result in ("success", None):
-            return answer
-        unread = f"HTTP {status}: not an answer of the API"
-    return RestFailed(_UNREAD[status], f"HTTP {status}") if status in _UNREAD else RestUnreadable(unread)
+        return _of_the_edge(status, why(error))
+    inside = _status_inside(answer)
+    words = _words(answer)
+    if words or inside is not None or answer.success is False:
+        return _failure(answer, words, status if inside is None else inside)
+    # Some successes come without `result`. Source: thrasher-corp/gocryptotrader.
+    if status == 200 and answer.result in ("success", None):
+        return answer
+    if status in _UNREAD and answer.result == "error":
+        return RestFailed(_UNREAD[status], f"HTTP {status}")
+    return _of_the_edge(status, "not an answer of the API")
 
 
-def _failed(answer: _Answer) -> RestFailed | None:
-    """The error in an answer: one word, a list of words, or (JKorf/Kraken.Net) a list of numbered messages."""
+def _of_the_edge(status: int, unread: str) -> RestFailed | RestUnreadable:
+    """What is proved by an answer without a body of the API."""
+    if status in _EDGE:
+        return RestFailed(_EDGE[status], f"HTTP {status}")
+    return RestUnreadable(f"HTTP {status}: {unread}")
+
+
+def _failure(answer: _Answer, words: Mapping[str, str], status: int) -> RestFailed | RestUnreadable:
+    """What an error body proves. words: as `_words` gives them. status: what it says inside, else that of HTTP."""
+    if status != 200 and not 400 <= status < 500:
+        return RestUnreadable(f"HTTP {status} in the answer")
+    if not _bare(answer):
+        return RestUnreadable("an error beside a result")
+    told = "; ".join(filter(None, words.values()))[:TEXT_CHARS]
+    fault = most_decisive(map(futures_fault_of, words)) or Fault.UNLISTED
+    by_status = _UNREAD.get(status, Fault.UNLISTED)
+    # A text in no table means what its status means. Whoever was turned away at the door was told nothing of orders.
+    if fault is Fault.UNLISTED or (fault is Fault.NOT_OPEN and by_status in (Fault.CREDENTIALS, Fault.ROUTE_BUSY)):
+        fault = by_status
+    return RestFailed(fault, told or (f"HTTP {status}" if status != 200 else "an error without words"))
+
+
+def _words(answer: _Answer) -> dict[str, str]:
+    """What an answer says of errors, by the text that the table is asked for: as that is told to people.
+
+    One word, a list of words, or (JKorf/Kraken.Net) a list of numbered messages; the web framework's `error` is the
+    phrase of its status, with a `message` beside it.
+    """
     listed = answer.errors if isinstance(answer.errors, list) else (answer.errors,)
     words: dict[str, str] = {}
-    for error in filter(None, (answer.error, *listed)):
+    for error in filter(None, (answer.error, *listed, answer.errorMessage, answer.Error)):
         if isinstance(error, dict):
             code, message = error.get("code"), error_text(error.get("message"))
             words[message] = f"{code}: {message}" if isinstance(code, int | str) else message
         else:
             words[error_text(error)] = error_text(error)
-    fault = most_decisive(map(futures_fault_of, words))
-    if fault is None:
+    if words and (message := error_text(answer.message)):
+        words[message] = message
+    return words
+
+
+def _status_inside(answer: _Answer) -> int | None:
+    """The HTTP status that an error body tells of itself, as a number or by name; None where it tells none."""
+    try:
+        told = _decode_loosely(answer.status)
+    except UNREADABLE:
         return None
-    return RestFailed(fault, "; ".join(filter(None, words.values()))[:TEXT_CHARS] or "an error without words")
+    return _REFUSING.get(told) if type(told) in (str, int) else None
 
 
 def _bare(answer: _Answer) -> bool:
-    """Whether an answer holds no result of any operation."""
+    """Whether an answer holds no result of any operation. A result is an object or a list, whatever its name."""
     results = (answer.cancelStatus, answer.batchStatus, answer.openOrders, answer.orders, answer.status)
-    return all(map(_absent, (*results, answer.instruments)))
+    return not any(bytes(raw)[:1] in (b"{", b"[") for raw in (*results, answer.instruments))
 
 
 def _absent(raw: msgspec.Raw) -> bool:

@@ -75,6 +75,9 @@ class _Message(msgspec.Struct, gc=False):
     next: Any = None
     total_count: Any = None
     error: Any = None
+    errorMessage: Any = None
+    Error: Any = None
+    success: Any = None
     session_id: Any = None
 
 
@@ -191,7 +194,10 @@ class Prime:
             message = _decode(frame)
         except UNREADABLE as error:
             return (Unreadable(why(error)),)
+        told = message.error or message.errorMessage or message.Error
         match message.type:
+            case _ if (told or message.success is False) and not bytes(message.data):
+                return (_error(message, told),)
             case "ExecutionReport" | "Order":
                 return self._told(message)
             case "Pong":
@@ -201,7 +207,7 @@ class Prime:
             case "User":
                 return (_permissions(message.data),)
             case "error":
-                return (_error(message),)
+                return (_error(message, told),)
             case str():
                 return (Irrelevant(),)
             case _:
@@ -307,8 +313,8 @@ def _refusal(row: _Row) -> tuple[Fault, str]:
     return fault, words[:TEXT_CHARS]
 
 
-def _error(message: _Message) -> Evidence:
-    told = message.error if isinstance(message.error, dict) else {}
+def _error(message: _Message, error: object) -> Evidence:
+    told = error if isinstance(error, dict) else {"msg": error}
     code = told.get("code")
     text = error_text(told.get("msg")) or (f"error {code}"[:TEXT_CHARS] if isinstance(code, int | str) else "error")
     fault = prime_error_fault_of(text)

@@ -28,9 +28,10 @@ from ..contract.evidence import (
 )
 from ..contract.ids import Target
 from ..credentials import Keys
-from .faults import TEXT_CHARS, fault_of_all, retry_at_s
+from .faults import TEXT_CHARS, fault_of, fault_of_all, most_decisive, retry_at_s
 from .signing import spot_signature
 from .spot_values import UNREADABLE, Order, count_of, instant_s, mode_of, number_of, order_state, why
+from .values import refusal_in, unplain
 
 BATCH_LIMIT: Final = 50
 """Most ids in a batch. Source: REST "Cancel Order Batch"."""
@@ -302,8 +303,7 @@ def _result(status: int, body: bytes) -> dict[str, Any] | RestFailed | RestUnrea
         answer, unread = None, f"HTTP {status}: {why(error)}"
     else:
         unread = f"HTTP {status}: not an answer of the API"
-    errors = _texts(answer.get("error")) if isinstance(answer, dict) else None
-    fault = None if errors is None else fault_of_all(errors)
+    errors, fault = _refused(answer) if isinstance(answer, dict) else (None, None)
     if fault is not None and errors is not None:
         if answer.get("result"):
             return RestUnreadable("an error beside a result")
@@ -318,6 +318,20 @@ def _result(status: int, body: bytes) -> dict[str, Any] | RestFailed | RestUnrea
 def _failed(fault: Fault, errors: Sequence[str]) -> RestFailed:
     times = [at_s for error in errors if (at_s := retry_at_s(error)) is not None]
     return RestFailed(fault, "; ".join(errors)[:TEXT_CHARS], max(times, default=None))
+
+
+def _refused(answer: dict[str, Any]) -> tuple[tuple[str, ...] | None, Fault | None]:
+    """The errors that an answer lists, with what they mean; None for either where it has none.
+
+    An error in any other form than the documented list of texts refuses as well.
+    """
+    errors = _texts(answer.get("error"))
+    text = refusal_in(answer if errors is None else {**answer, "error": None})
+    if text is None:
+        return errors, None if errors is None else fault_of_all(errors)
+    text = text or "an error without words"
+    fault = unplain(fault_of(text))
+    return (*(errors or ()), text), most_decisive((fault, fault_of_all(errors or ()) or fault))
 
 
 def _texts(value: object) -> tuple[str, ...] | None:

@@ -14,6 +14,7 @@ from ..contract.evidence import (
     CancelAllAck,
     CancelReject,
     Evidence,
+    Fault,
     Heartbeat,
     Irrelevant,
     ModeChanged,
@@ -26,10 +27,11 @@ from ..contract.evidence import (
     Unattributed,
     Unreadable,
 )
-from ..contract.ids import REQID_LIMIT, Reqid, Target
+from ..contract.ids import Reqid, Target
 from ..credentials import Secret
-from .faults import TEXT_CHARS, fault_of
+from .faults import fault_of
 from .spot_values import UNREADABLE, Order, count_of, instant_s, mode_of, number_of, order_state, why
+from .values import error_text, refusal_in, reqid_of, unplain
 
 _CHANNEL: Final = "openOrders"
 _EVERY_CHANNEL: Final = "*"
@@ -89,32 +91,33 @@ def ping_frame(reqid: Reqid) -> bytes:
 # because a reqid as text must make an ack that matches nothing rather than a frame that cannot be read.
 
 
-class _CancelOrderStatus(msgspec.Struct, gc=False, tag_field="event", tag="cancelOrderStatus"):
-    status: Literal["ok", "error"]
+class _Told(msgspec.Struct, gc=False):
+    """What any answer may have. An error is an error under each of its names."""
+
     reqid: Any = None
     errorMessage: Any = None
+    error: Any = None
+    Error: Any = None
+
+
+class _CancelOrderStatus(_Told, gc=False, tag_field="event", tag="cancelOrderStatus", kw_only=True):
+    status: Literal["ok", "error"]
     txid: Any = None
 
 
-class _CancelAllStatus(msgspec.Struct, gc=False, tag_field="event", tag="cancelAllStatus"):
+class _CancelAllStatus(_Told, gc=False, tag_field="event", tag="cancelAllStatus", kw_only=True):
     status: Literal["ok", "error"]
-    reqid: Any = None
     reqId: Any = None
-    errorMessage: Any = None
     count: Any = None
 
 
-class _TimerStatus(msgspec.Struct, gc=False, tag_field="event", tag="cancelAllOrdersAfterStatus"):
+class _TimerStatus(_Told, gc=False, tag_field="event", tag="cancelAllOrdersAfterStatus", kw_only=True):
     status: Literal["ok", "error"]
-    reqid: Any = None
-    errorMessage: Any = None
     triggerTime: Any = None
 
 
-class _SubscriptionStatus(msgspec.Struct, gc=False, tag_field="event", tag="subscriptionStatus"):
+class _SubscriptionStatus(_Told, gc=False, tag_field="event", tag="subscriptionStatus", kw_only=True):
     status: Literal["subscribed", "ok", "unsubscribed", "error"]
-    reqid: Any = None
-    errorMessage: Any = None
     channelName: Any = None
     subscription: Any = None
 
@@ -127,13 +130,12 @@ class _Heartbeat(msgspec.Struct, gc=False, tag_field="event", tag="heartbeat"):
     pass
 
 
-class _Pong(msgspec.Struct, gc=False, tag_field="event", tag="pong"):
-    reqid: Any = None
+class _Pong(_Told, gc=False, tag_field="event", tag="pong"):
+    pass
 
 
-class _Error(msgspec.Struct, gc=False, tag_field="event", tag="error"):
-    reqid: Any = None
-    errorMessage: Any = None
+class _Error(_Told, gc=False, tag_field="event", tag="error"):
+    pass
 
 
 class _Stream(msgspec.Struct, gc=False):
@@ -169,38 +171,39 @@ def decode(frame: str | bytes) -> Evidence:
         return _foreign(frame, error)
     # The acks come first: between them and the waiting strategy stands this function.
     if type(message) is _CancelOrderStatus:
-        reqid = _reqid(message.reqid)
-        if message.status == "ok" and reqid is not None and not message.errorMessage:
+        reqid, words = reqid_of(message.reqid), message.errorMessage or message.error or message.Error
+        if message.status == "ok" and reqid is not None and not words:
             return CancelAck(reqid, None if message.txid is None else _echoed(message.txid))
-        return _no_ack(message.status, reqid, message.errorMessage)
+        return _no_ack(message.status, reqid, words)
     return _orders(message) if isinstance(message, tuple) else _answer(message)
 
 
 def _answer(message: _Event) -> Evidence:
+    # Neither answers a request.
+    if isinstance(message, _Heartbeat):
+        return Heartbeat()
+    if isinstance(message, _SystemStatus):
+        return ModeChanged(mode_of(message.status))
+    reqid, error = reqid_of(message.reqid), message.errorMessage or message.error or message.Error
     match message:
-        case _Heartbeat():
-            return Heartbeat()
-        case _Pong(reqid=reqid):
-            return Pong(_reqid(reqid))
-        case _SystemStatus(status=status):
-            return ModeChanged(mode_of(status))
+        case _Pong():
+            return _no_ack("error", reqid, error) if error else Pong(reqid)
         case _SubscriptionStatus():
-            return _subscription(message)
-        case _CancelAllStatus(status=status, errorMessage=error):
+            return _subscription(message, error)
+        case _CancelAllStatus(status=status):
             # One client was told `reqId` here. Source: ccxt, pro/kraken.
-            reqid = _reqid(message.reqid) or _reqid(message.reqId)
+            reqid = reqid or reqid_of(message.reqId)
             if status == "ok" and reqid is not None and not error:
                 return CancelAllAck(reqid, count_of(message.count))
             return _no_ack(status, reqid, error)
-        case _TimerStatus(status=status, errorMessage=error):
-            reqid = _reqid(message.reqid)
+        case _TimerStatus(status=status):
             if status == "ok" and reqid is not None and not error:
                 return _timer(reqid, message.triggerTime)
             return _no_ack(status, reqid, error)
-        case _CancelOrderStatus(status=status, reqid=reqid, errorMessage=error):
-            return _no_ack(status, _reqid(reqid), error)
-        case _Error(reqid=reqid, errorMessage=error):
-            return _no_ack("error", _reqid(reqid), error)
+        case _CancelOrderStatus(status=status):
+            return _no_ack(status, reqid, error)
+        case _Error():
+            return _no_ack("error", reqid, error)
         case _:
             assert_never(message)
 
@@ -208,10 +211,12 @@ def _answer(message: _Event) -> Evidence:
 def _no_ack(status: str, reqid: Reqid | None, error: object) -> Evidence:
     if status == "ok":
         return Unreadable("ok beside an error" if error else "ok that names no request of ours")
-    text = _error_text(error)
-    if reqid is None:
-        return Unattributed(fault_of(text), text)
-    return CancelReject(reqid, fault_of(text), text)
+    text = error_text(error)
+    return _refusal(reqid, fault_of(text), text)
+
+
+def _refusal(reqid: Reqid | None, fault: Fault, text: str) -> Evidence:
+    return Unattributed(fault, text) if reqid is None else CancelReject(reqid, fault, text)
 
 
 def _timer(reqid: Reqid, trigger: object) -> Evidence:
@@ -221,16 +226,16 @@ def _timer(reqid: Reqid, trigger: object) -> Evidence:
     return Unreadable("a timer ack without its time") if trigger_s is None else TimerAck(reqid, trigger_s)
 
 
-def _subscription(message: _SubscriptionStatus) -> Evidence:
+def _subscription(message: _SubscriptionStatus, error: object) -> Evidence:
     details = message.subscription if isinstance(message.subscription, dict) else {}
     # A refusal may come without channelName. Source: knowm/XChange issue 3683.
     channel = details.get("name") or message.channelName
     if channel not in (None, _CHANNEL, _EVERY_CHANNEL):
         return Irrelevant()
-    reqid, text = _reqid(message.reqid), _error_text(message.errorMessage)
+    reqid, text = reqid_of(message.reqid), error_text(error)
     if message.status in ("unsubscribed", "error"):
-        return SubscriptionLost(reqid, fault_of(text), text or message.status)
-    if message.errorMessage:
+        return SubscriptionLost(reqid, fault_of(text), text or message.status, named=channel is not None)
+    if error:
         return Unreadable("subscribed beside an error")
     if channel is None and reqid is None:
         return Unreadable("subscribed that names neither channel nor request")
@@ -256,12 +261,17 @@ def _orders(message: _ChannelData) -> Evidence:
 
 
 def _foreign(frame: str | bytes, error: Exception) -> Evidence:
-    """Tell a message that is not for us (an event or channel we do not follow) from one that is broken."""
+    """Tell a message that is not for us (an event or channel we do not follow) from a refusal and from a broken one.
+
+    `{"Error": …}` was seen in the place of an answer. Source: bitrich-info/xchange-stream issue 502.
+    """
     try:
         message = _decode_loosely(frame)
     except UNREADABLE:
         return Unreadable(why(error))
     match message:
+        case dict() if (text := refusal_in(message)) is not None:
+            return _refusal(reqid_of(message.get("reqid")), unplain(fault_of(text)), text)
         case {"event": str(event)} if event not in _EVENTS:
             return Irrelevant()
         case [_, *_, str(channel), _] if channel != _CHANNEL:
@@ -270,17 +280,8 @@ def _foreign(frame: str | bytes, error: Exception) -> Evidence:
             return Unreadable(why(error))
 
 
-def _reqid(value: object) -> Reqid | None:
-    # `type is`: True is an int to isinstance, and a text or a float of the right value is an echo of somebody else's.
-    return Reqid(value) if type(value) is int and 0 < value <= REQID_LIMIT else None
-
-
 def _echoed(txid: object) -> str | None:
     """The order id in an ack of the kind that echoes it, as text or as a list of one; acks of today mostly do not."""
     if isinstance(txid, list) and len(txid) == 1:
         txid = txid[0]
     return txid if isinstance(txid, str) else None
-
-
-def _error_text(value: object) -> str:
-    return value[:TEXT_CHARS] if isinstance(value, str) else ""

@@ -16,7 +16,6 @@ from ..contract.evidence import (
     CancelAllAck,
     CancelReject,
     Evidence,
-    Fault,
     Heartbeat,
     Irrelevant,
     ModeChanged,
@@ -34,7 +33,7 @@ from ..contract.outcomes import ClosedState
 from ..credentials import Secret
 from .faults import fault_of, unified_fault_of
 from .spot_values import UNREADABLE, count_of, instant_s, mode_of, number_of, why
-from .values import NOTHING, decimal_text, elapsed_ns, error_text, order_id_of, reqid_of, text_of
+from .values import NOTHING, decimal_text, elapsed_ns, error_text, order_id_of, reqid_of, text_of, unplain
 
 BATCH_FLOOR: Final = 2
 BATCH_LIMIT: Final = 50
@@ -63,7 +62,10 @@ class _Message(msgspec.Struct, gc=False):
     req_id: Any = None
     success: Any = None
     error: Any = None
+    errorMessage: Any = None
+    Error: Any = None
     result: Any = None
+    orders_cancelled: Any = None
     time_in: Any = None
     time_out: Any = None
     channel: Any = None
@@ -162,64 +164,74 @@ class V2:
 
         Never raises on venue data. A success is an ack only when it is plainly true, names its request and has no error
         beside it. An answer that is plainly neither success nor refusal counts as failed, as in the venue's own SDK,
-        but UNLISTED: the request may have been carried out.
+        but never as "not open": the request may have been carried out. Whatever else has an error refuses as well.
         """
         try:
             message = _decode(frame)
         except UNREADABLE as error:
             return Unreadable(why(error))
         method = message.method
+        words = message.error or message.errorMessage or message.Error
         # The acks come first: between them and the waiting strategy stands this function.
         if method == "cancel_order":
             reqid = reqid_of(message.req_id)
-            if message.success is True and reqid is not None and not message.error:
+            if message.success is True and reqid is not None and not words:
                 return _ack(reqid, message)
-            return self._no_ack(reqid, message)
-        return self._told(message) if method is None else self._answer(message)
+            return self._no_ack(reqid, message, words)
+        return self._told(message, words) if method is None else self._answer(message, words)
 
-    def _answer(self, message: _Message) -> Evidence:
+    def _answer(self, message: _Message, error: object) -> Evidence:
         reqid = reqid_of(message.req_id)
-        accepted = message.success is True and reqid is not None and not message.error
+        accepted = message.success is True and reqid is not None and not error
         match message.method:
-            case "pong":
-                return Pong(reqid)
             case "subscribe" | "unsubscribe":
-                return self._subscription(reqid, accepted, message)
+                return self._subscription(reqid, accepted, message, error)
             case "cancel_all" | "batch_cancel" if accepted and reqid is not None:
-                return CancelAllAck(reqid, count_of(_member(message.result, "count")))
+                return CancelAllAck(reqid, _count(message))
             case "cancel_all_orders_after" if accepted and reqid is not None:
                 return _timer(reqid, _member(message.result, "triggerTime"))
             case "cancel_all" | "batch_cancel" | "cancel_all_orders_after":
-                return self._no_ack(reqid, message)
+                return self._no_ack(reqid, message, error)
+            case _ if error or message.success is False:
+                # `error` is what the venue calls a request that it could not match; any other word refuses as well.
+                return self._refusal(reqid, message, error)
+            case "pong":
+                return Pong(reqid)
             case str():
                 return Irrelevant()
             case _:
                 return Unreadable("a method that is no text")
 
-    def _no_ack(self, reqid: Reqid | None, message: _Message) -> Evidence:
+    def _no_ack(self, reqid: Reqid | None, message: _Message, error: object) -> Evidence:
         if message.success is True:
-            return Unreadable("success beside an error" if message.error else "success that names no request of ours")
-        text = error_text(message.error)
-        # Only a plain refusal has its words believed.
-        fault = self._fault_of(text) if message.success is False else Fault.UNLISTED
+            return Unreadable("success beside an error" if error else "success that names no request of ours")
+        return self._refusal(reqid, message, error)
+
+    def _refusal(self, reqid: Reqid | None, message: _Message, error: object) -> Evidence:
+        text = error_text(error)
+        fault = self._fault_of(text)
+        if message.success is not False:
+            fault = unplain(fault)
         if reqid is None:
             return Unattributed(fault, text)
         return CancelReject(reqid, fault, text, elapsed_ns(message.time_in, message.time_out))
 
-    def _subscription(self, reqid: Reqid | None, accepted: bool, message: _Message) -> Evidence:
-        channel, text = _member(message.result, "channel"), error_text(message.error)
+    def _subscription(self, reqid: Reqid | None, accepted: bool, message: _Message, error: object) -> Evidence:
+        channel, text = _member(message.result, "channel"), error_text(error)
         if channel not in (None, _CHANNEL):
             return Irrelevant()
-        if message.method == "unsubscribe":
-            return SubscriptionLost(reqid, self._fault_of(text), text or "unsubscribed")
-        if message.success is not True:
-            return SubscriptionLost(reqid, self._fault_of(text), text or "no success")
+        if message.method == "unsubscribe" or message.success is not True:
+            words = text or ("unsubscribed" if message.method == "unsubscribe" else "no success")
+            return SubscriptionLost(reqid, self._fault_of(text), words, named=channel is not None)
         if not accepted:
             return Unreadable("subscribed beside an error, or to nobody's request")
         return Subscribed(reqid, number_of(_member(message.result, "maxratecount")))
 
-    def _told(self, message: _Message) -> Evidence:
+    def _told(self, message: _Message, error: object) -> Evidence:
         match message.channel:
+            case _ if (error or message.success is False) and not bytes(message.data):
+                # An error of which the venue does not say to what. With a req_id it is still that request's refusal.
+                return self._refusal(reqid_of(message.req_id), message, error)
             case "executions":
                 return _orders(message)
             case "heartbeat":
@@ -228,9 +240,6 @@ class V2:
                 return self._mode(message.data)
             case str():
                 return Irrelevant()
-            case None if message.error or message.success is False:
-                # An error of which the venue does not say to what. With a req_id it is still that request's refusal.
-                return self._no_ack(reqid_of(message.req_id), message)
             case _:
                 return Unreadable("neither an answer nor channel data")
 
@@ -260,6 +269,15 @@ def _ack(reqid: Reqid, message: _Message) -> CancelAck:
         cl_ord_id if isinstance(cl_ord_id, str) else None,
         elapsed_ns(message.time_in, message.time_out),
     )
+
+
+def _count(message: _Message) -> int | None:
+    """How many orders were canceled; None where no number tells it, or two that disagree.
+
+    The page has `count` in the result; captured in May 2024 was `orders_cancelled` beside it (kraken-async-rs).
+    """
+    told = {count_of(number) for number in (_member(message.result, "count"), message.orders_cancelled)} - {None}
+    return told.pop() if len(told) == 1 else None
 
 
 def _timer(reqid: Reqid, trigger: object) -> Evidence:

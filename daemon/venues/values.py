@@ -5,10 +5,11 @@ Like the rest of the room they take anything the venue may send and raise nothin
 
 import re
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from ..contract.evidence import Fault
 from ..contract.ids import REQID_LIMIT, Reqid, Target, fault_of
 from .faults import TEXT_CHARS as ERROR_CHARS
 from .spot_values import TEXT_CHARS
@@ -50,6 +51,23 @@ def text_of(value: object) -> str | None:
 def error_text(value: object) -> str:
     """The venue's words for an error, cut to what an error has; empty when they are no text."""
     return value[:ERROR_CHARS] if isinstance(value, str) else ""
+
+
+def refusal_in(message: dict[str, Any]) -> str | None:
+    """What a message of no known form refuses in; empty where it has no words for it, None where it refuses nothing.
+
+    Everything that is called an error is a refusal until a dialect knows it for something else: a request of ours may
+    be waiting for it.
+    """
+    for member in ("errorMessage", "error", "Error"):
+        if message.get(member):
+            return error_text(message[member])
+    return "" if message.get("success") is False else None
+
+
+def unplain(fault: Fault) -> Fault:
+    """What is believed of a refusal in a form that is not the documented one: never that an order is not open."""
+    return Fault.UNLISTED if fault is Fault.NOT_OPEN else fault
 
 
 def instant_ns(value: object) -> int | None:

@@ -11,7 +11,13 @@ from ..contract.ids import Kind, Target, fault_of
 from ..contract.outcomes import Acked, Canceled, Closed, NotOpen, Outcome, Refused, Rejected, Settlement, Unknown
 from .ask import UsageFault
 from .exit_status import DONE, NOT_DONE, UNREACHABLE
-from .output import NS_PER_MS, print_columns, print_json
+from .output import NS_PER_MS, say, say_columns, say_json
+
+
+def check_usage(asked: argparse.Namespace) -> None:
+    """Raises UsageFault for ids that no order can have."""
+    for text in asked.ids:
+        _order(asked, text)
 
 
 def cancel(asked: argparse.Namespace, client: Client) -> int:
@@ -35,11 +41,11 @@ def cancel(asked: argparse.Namespace, client: Client) -> int:
         results = client.cancel_many(asked.venue, orders, until=until, deadline_ms=asked.deadline_ms)
     if asked.json:
         for result in results:
-            print_json(result.reply or _never_answered(result))
+            say_json(result.reply or _never_answered(result))
     else:
-        print_columns([_cells(result) for result in results])
+        say_columns([_cells(result) for result in results])
         if len(results) > 1:
-            print(_summary(results))
+            say(_summary(results))
     return status_of(result.outcome for result in results)
 
 

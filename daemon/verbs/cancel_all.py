@@ -8,18 +8,18 @@ from ..client.results import VenueSweep
 from ..contract.outcomes import NAMES, Acked, Canceled, Closed, NotOpen, Refused, Rejected, Unknown
 from .cancel import status_of
 from .exit_status import NOT_DONE
-from .output import print_columns, print_json, print_residual
+from .output import say_columns, say_json, say_residual
 
 
 def cancel_all(asked: argparse.Namespace, client: Client) -> int:
     """`canceld cancel-all [VENUE]`."""
     result = client.cancel_all(asked.venue, until=asked.until, deadline_ms=asked.deadline_ms)
     if asked.json:
-        print_json(result.reply)
+        say_json(result.reply)
     else:
-        print_columns([_sweep_cells(venue, sweep) for venue, sweep in result.venues.items()])
+        say_columns([_sweep_cells(venue, sweep) for venue, sweep in result.venues.items()])
         for venue, sweep in result.venues.items():
-            print_residual(venue, sweep.residual)
+            say_residual(venue, sweep.residual)
     sweeps = result.venues.values()
     # What a refused sweep lists rests because nothing left; that a venue could not be reached is then the better word.
     if any(sweep.residual and not isinstance(sweep.outcome, Refused) for sweep in sweeps):

@@ -6,18 +6,19 @@ Only what is on the disk is read, line by line; nothing is written and no daemon
 import argparse
 import json
 import re
-import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from ..contract.plain_text import plain, plain_json
 from ..engine.journal import HEAD, files_among, parse_head
 from ..engine.journal_check import Check, Line, lines_of, record_in
 from ..settings import BadSettings, read
 from ..transport.clock import Clock, rfc3339
 from ..transport.disk import Directory, DiskFailed
 from .exit_status import DONE, NOT_DONE, UNREACHABLE, USAGE
+from .output import complain, say, say_json, show
 
 DIRECTORY: Final = "journal"
 HEAD_BYTES: Final = 64 << 10
@@ -165,31 +166,26 @@ def _show(journal: Directory, wanted: _Wanted, as_json: bool) -> int:
             continue  # just being written, or cut off by a crash
         record = record_in(line.raw)
         if record is None:
-            _note(f"{file}: a line that is no record; see --verify")
-        elif wanted.passes(record):
-            print(line.raw.decode() if as_json else told(record))
+            complain(f"{file}: a line that is no record; see --verify")
+        elif wanted.passes(record) and not show(plain_json(line.raw.decode()) if as_json else told(record)):
+            return NOT_DONE
     return DONE
 
 
 def told(record: dict[str, Any]) -> str:
     """A record as a line for people: without its place in the chain and the times that only machines compare."""
     shown = " ".join(
-        f"{_printable(str(name))}={_value(value)}"
+        f"{plain(str(name))}={_value(value)}"
         for name, value in record.items()
         if name not in _OWN and not str(name).endswith("_ns")
     )
-    return f"{_printable(record['ts'])} {_printable(record['kind']):<9} {shown}".rstrip()
+    return f"{plain(record['ts'])} {plain(record['kind']):<9} {shown}".rstrip()
 
 
 def _value(value: Any) -> str:
     if isinstance(value, str):
-        return _printable(value)
-    return _printable(json.dumps(value, ensure_ascii=True))
-
-
-def _printable(text: str) -> str:
-    """Text that cannot paint the terminal: what strangers sent is in the record too."""
-    return text if text.isprintable() else ascii(text)
+        return plain(value)
+    return plain(json.dumps(value, ensure_ascii=True))
 
 
 def examine(journal: Directory) -> tuple[Check, list[str]]:
@@ -216,15 +212,15 @@ def _verify(journal: Directory, as_json: bool) -> int:
     if as_json:
         faults = [{"file": fault.file, "line": fault.line, "what": fault.what} for fault in check.faults]
         found = {"ok": not faults, "files": len(files), "lines": check.lines, "first": first, "last": last}
-        print(json.dumps({**found, "torn": check.torn, "faults": faults}))
+        say_json({**found, "torn": check.torn, "faults": faults})
     else:
         for fault in check.faults:
-            print(f"{journal.root / fault.file}:{fault.line}: {fault.what}")
+            say(f"{journal.root / fault.file}:{fault.line}: {fault.what}")
         verdict = "BROKEN" if check.faults else "whole"
         torn = f", {check.torn} torn by crashes and told of" if check.torn else ""
-        print(f"{verdict}: {check.lines} lines, {first}..{last}, in {len(files)} files{torn}")
+        say(f"{verdict}: {check.lines} lines, {first}..{last}, in {len(files)} files{torn}")
         if check.head is None:
-            print("there is no head: lines cut off at the end would not be missed")
+            say("there is no head: lines cut off at the end would not be missed")
     return NOT_DONE if check.faults else DONE
 
 
@@ -259,10 +255,6 @@ def _lines_of(journal: Directory, file: str, offset: int, patient: bool) -> Iter
         time.sleep(LOOK_S)
 
 
-def _note(text: str) -> None:
-    print(f"canceld: {text}", file=sys.stderr)
-
-
 def _complain(error: object, status: int) -> int:
-    _note(str(error))
+    complain(error)
     return status

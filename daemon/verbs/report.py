@@ -1,7 +1,6 @@
 """`canceld report`: what happened in a stretch of time, as one HTML file made of the record alone."""
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from ..transport.disk import Directory, DiskFailed
 from ..transport.files import replace
 from .exit_status import DONE, NOT_DONE, UNREACHABLE, USAGE
 from .journal import DIRECTORY, BadTime, examine, lines, moment
-from .output import complain
+from .output import complain, say, say_json
 
 
 def report(asked: argparse.Namespace) -> int:
@@ -52,9 +51,9 @@ def report(asked: argparse.Namespace) -> int:
         complain(f"--out {asked.out}: {error.strerror or error}")
         return USAGE
     if asked.json:
-        print(json.dumps({"out": asked.out, "lines": story.lines, "record": verdict, "ok": not check.faults}))
+        say_json({"out": asked.out, "lines": story.lines, "record": verdict, "ok": not check.faults})
     else:
-        print(f"{asked.out}: {story.lines} lines of the record, which is {verdict}")
+        say(f"{asked.out}: {story.lines} lines of the record, which is {verdict}")
     return NOT_DONE if check.faults else DONE
 
 

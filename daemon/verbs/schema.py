@@ -88,10 +88,12 @@ class KilledVenue(msgspec.Struct):
 
 
 class KilledReply(_Reply, tag="killed"):
-    """Answers a kill."""
+    """Answers a kill, or with `drill` its rehearsal. `ignored` names what of the kill's message was not understood."""
 
     latched: bool
     venues: dict[Venue, KilledVenue]
+    drill: bool | UnsetType = UNSET
+    ignored: list[str] | UnsetType = UNSET
 
 
 class RearmReply(_Reply, tag="rearm"):
@@ -150,6 +152,10 @@ def wire_schema() -> dict[str, Any]:
     for name in ("Cancel", "OrderRef"):
         # The types cannot say it: exactly one identifier.
         parts[name]["oneOf"] = [{"required": [identifier]} for identifier in IDENTIFIERS]
+    # What a kill should look like; it is taken whatever else it looks like.
+    properties = parts["Kill"]["properties"]
+    del properties["ignored"]
+    properties["reason"] = {}
     return {
         "$schema": DIALECT,
         "title": f"canceld {__version__}: messages between strategies and the daemon",

@@ -6,35 +6,71 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..client import Client
-from .exit_status import DONE
-from .output import print_columns, print_json
+from .exit_status import DONE, NOT_DONE, UNREACHABLE
+from .output import say, say_columns, say_json, say_residual
 
 
 def status(asked: argparse.Namespace, client: Client) -> int:
     """`canceld status`."""
     reply = client.status(detail=asked.detail, deadline_ms=asked.deadline_ms)
+    exit_status = readiness(reply) if asked.check else DONE
     if asked.json:
-        print_json(reply)
-        return DONE
-    kill_state = reply.get("kill") or {}
-    latched = f"LATCHED {kill_state.get('reason', '')}".strip() if kill_state.get("latched") else "armed"
-    print(f"canceld {reply.get('version', '')}  {reply.get('state', '')}  in flight {reply.get('in_flight', '')}")
-    if kill_state.get("served") is False:
-        latched = "not in this version"
-    print(f"kill switch {latched}")
+        say_json(reply)
+        return exit_status
+    say(f"canceld {reply.get('version', '')}  {reply.get('state', '')}  in flight {reply.get('in_flight', '')}")
+    _say_kill(reply.get("kill") or {})
     venues: dict[str, Any] = reply.get("venues") or {}
-    print_columns([_venue_cells(venue, part) for venue, part in venues.items()])
+    say_columns([_venue_cells(venue, part) for venue, part in venues.items()])
     for venue, part in venues.items():
         for reason in reasons(part):
-            print(f"{venue}  {reason}")
+            say(f"{venue}  {reason}")
     leases = reply.get("leases") or []
     if leases:
-        print(f"leases  {len(leases)}")
+        say(f"leases  {len(leases)}")
     for alert in reply.get("alerts") or []:
-        print(f"{alert.get('severity', 'alert')}: {alert.get('what', '')}; {alert.get('do', '')}")
+        say(f"{alert.get('severity', 'alert')}: {alert.get('what', '')}; {alert.get('do', '')}")
     if asked.detail:
-        print(json.dumps(reply.get("detail") or {}, indent=2))
-    return DONE
+        for line in json.dumps(reply.get("detail") or {}, indent=2).splitlines():
+            say(line)
+    return exit_status
+
+
+def readiness(reply: dict[str, Any]) -> int:
+    """What `--check` tells: DONE can cancel at every venue, NOT_DONE degraded or latched, UNREACHABLE cannot cancel.
+
+    A daemon that is starting or draining takes no commands, and one of whose venues none is up or degraded has no way
+    to any.
+    """
+    states = [str(part.get("state")) for part in (reply.get("venues") or {}).values()]
+    if reply.get("state") != "serving" or not states or all(state not in ("up", "degraded") for state in states):
+        return UNREACHABLE
+    latched = bool((reply.get("kill") or {}).get("latched"))
+    return NOT_DONE if latched or any(state != "up" for state in states) else DONE
+
+
+def _say_kill(kill: dict[str, Any]) -> None:
+    """The switch, and while it is latched since when, by whom, and how each venue stands."""
+    if not kill.get("latched"):
+        say("kill switch armed")
+        return
+    by = " ".join(filter(None, (kill.get("trigger"), kill.get("who"))))
+    say(f"kill switch LATCHED since {kill.get('at') or '?'} by {by or '?'}: {kill.get('reason', '')}")
+    parts: dict[str, Any] = kill.get("venues") or {}
+    say_columns([_kill_cells(venue, part) for venue, part in parts.items()])
+    for venue, part in parts.items():
+        say_residual(f"  {venue}", part.get("residual") or ())
+
+
+def _kill_cells(venue: str, part: dict[str, Any]) -> list[str]:
+    rests = part.get("resting") or len(part.get("residual") or ())
+    tried = "; ".join(f"{way}: {why}" for way, why in (part.get("tried") or {}).items())
+    return [
+        f"  {venue}",
+        str(part.get("state", "?")),
+        f"{part.get('canceled') or 0} canceled",
+        f"{rests} still rest" if rests else "",
+        tried,
+    ]
 
 
 def _venue_cells(venue: str, part: dict[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal, NamedTuple
 
 from ..contract.outcomes import NAMES
+from ..contract.plain_text import plain
 from .output import NS_PER_MS, in_columns
 from .status import reasons
 
@@ -76,7 +77,7 @@ class View:
         if room > 0:
             lines += [Line("plain", ""), Line("bold", "events")]
             lines += list(self._events)[-room:] or [Line("dim", "none yet")]
-        return [Line(line.style, printable(line.text)[:width]) for line in lines[:height]]
+        return [Line(line.style, plain(line.text)[:width]) for line in lines[:height]]
 
     def _head(self, width: int, now_s: float, clock: str) -> Iterator[Line]:
         status = self._status
@@ -172,8 +173,3 @@ def _event_line(topic: str, event: dict[str, Any]) -> Line:
 
 def _short(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def printable(text: str) -> str:
-    """A text from elsewhere as one line that cannot command the terminal."""
-    return "".join(char if char.isprintable() else "·" for char in text)

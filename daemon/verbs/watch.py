@@ -22,7 +22,7 @@ import zmq
 from ..client import Client, CommandRefused, DaemonUnreachable
 from .ask import UsageFault, endpoint_of
 from .exit_status import DONE
-from .output import print_json
+from .output import at_terminal, say_json
 from .view import Line, Style, View
 
 STATUS_S: Final = 1.0
@@ -40,11 +40,16 @@ EVENTS_AT_ONCE: Final = 5_000
 _CODES: Final[dict[Style, str]] = {"plain": "", "bold": "1", "dim": "2", "good": "32", "warn": "33", "bad": "1;31"}
 
 
-def watch(asked: argparse.Namespace, client: Client) -> int:
-    """`canceld watch`, until Ctrl-C or q. Raises UsageFault, DaemonUnreachable at the start."""
-    endpoint = _events_endpoint(asked)
-    if not asked.json and not (sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"):
+def check_usage(asked: argparse.Namespace) -> None:
+    """Raises UsageFault where nothing can be drawn, or the event socket is not known."""
+    _events_endpoint(asked)
+    if not asked.json and not (at_terminal(sys.stdout) and os.environ.get("TERM", "dumb") != "dumb"):
         raise UsageFault("watch: standard output is no terminal; --json prints every event as a line")
+
+
+def watch(asked: argparse.Namespace, client: Client) -> int:
+    """`canceld watch`, until Ctrl-C or q. Raises DaemonUnreachable at the start."""
+    endpoint = _events_endpoint(asked)
     first = client.status(deadline_ms=STATUS_DEADLINE_MS)
     try:
         with ExitStack() as ending:
@@ -105,13 +110,14 @@ def _asked(client: Client) -> dict[str, Any] | str:
 def _follow(client: Client, events: "zmq.Socket[bytes]", status: dict[str, Any] | str) -> None:
     """Print everything as JSON lines."""
     while True:
-        print_json(status if not isinstance(status, str) else {"type": "silent", "why": status})
+        if not say_json(status if not isinstance(status, str) else {"type": "silent", "why": status}):
+            return
         due_s = time.monotonic() + STATUS_S
         while (left_s := due_s - time.monotonic()) > 0:
-            sys.stdout.flush()
             if events.poll(_ms(left_s)):
                 for topic, event in _received(events):
-                    print_json({"topic": topic, **event})
+                    if not say_json({"topic": topic, **event}):
+                        return
         status = _asked(client)
 
 

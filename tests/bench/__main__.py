@@ -17,6 +17,7 @@ from .isolation import isolation
 from .kill import kill_under_load
 from .lines import Worker
 from .measures import CROWD, FULL, QUICK, Effort, Library
+from .panic import panic
 from .stage import Stage, stage
 
 WINDOWS: Final = (20, 200)
@@ -54,6 +55,7 @@ def run(effort: Effort, tell: Callable[[str], None]) -> None:
         rows.append(measures.rest_fallback(on, asker, worker("rivals", "httpx", str(on.port), str(on.ca_file)), effort))
         rows += isolation(on, effort)
         rows += kill_under_load(on, effort)
+        rows.append(panic(effort))
         rows += measures.memory(on, asker, effort)
         tell(f"{machine()}; {effort.rounds} alternating rounds of {effort.asks} single cancels\n")
         tell(_absolute(rounds) + "\n")

@@ -7,11 +7,14 @@ frame left is read from the daemon's own audit record. Alone: `python -m tests.b
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +23,7 @@ import zmq
 from .asker import DEADLINE_MS, PATIENCE_MS, Asker
 from .figures import Row, percentile, verdicts
 from .isolation import SECTIONS
+from .lines import ROOT
 from .measures import FULL, Effort
 from .stage import LIVE_TIMEOUT_S, LOOK_S, Daemon, NotReady, Stage, stage
 from .trouble import Exchange
@@ -29,6 +33,7 @@ KILLS: Final = 8
 """For each repetition of the effort: three by each trigger."""
 
 GOAL_MS: Final = 10.0
+HAND_GOAL_S: Final = 0.15
 RESTING: Final = 5
 """Orders on Prime, where nothing is sent when nothing rests."""
 
@@ -41,6 +46,9 @@ FIRST: Final = {
 """What the first byte belongs to, as the record shows it."""
 
 TRIGGERS: Final = ("operator", "strategy", "signal")
+PROCESS: Final = "process"
+"""An operator's `canceld kill`, from its start: the interpreter and what it imports are on the way."""
+
 BEHIND: Final = "behind"
 """The strategy that queued the commands pulls too, after them and at the same socket."""
 
@@ -55,8 +63,9 @@ def kill_under_load(on: Stage, effort: Effort) -> list[Row]:
             trigger = (*TRIGGERS, BEHIND)[number % 4]
             for venue, ms in scene.kill(trigger, queued).items():
                 took_ms[BEHIND if trigger == BEHIND else venue].append(ms)
+        by_hand_s = [min(scene.kill(PROCESS, 0).values()) / 1000 for _ in range(effort.repeats)]
         scene.close()
-    rows = []
+    rows = [Row.at_most("`canceld kill` process: start → first byte at a venue", median(by_hand_s), HAND_GOAL_S, " s")]
     for name, all_ms in took_ms.items():
         what = "a kill behind them at the same socket" if name == BEHIND else f"kill → first byte to {name}"
         details = f" (p50 {percentile(all_ms, 50):.2f} ms, {len(all_ms)} kills)"
@@ -105,6 +114,9 @@ class _Scene:
             os.kill(self._daemon.pid, signal.SIGUSR1)
         elif trigger == BEHIND:
             self._flood.send(msgspec.json.encode({**command, "id": f"kill-{self._ids}"}))
+        elif trigger == PROCESS:
+            command_line = [sys.executable, "-m", "canceld", "kill", "--endpoint", self._daemon.control]
+            subprocess.run([*command_line, "--deadline-ms", str(KILL_DEADLINE_MS)], cwd=ROOT, stdout=subprocess.DEVNULL)
         else:
             asker = self._operator if trigger == "operator" else self._strategy
             asker.request(command)

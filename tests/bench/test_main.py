@@ -24,6 +24,8 @@ MEASURES = (
     "first byte to prime",
     "first byte to futures",
     "a kill behind them",
+    "`canceld kill` process",
+    "`canceld panic` process",
     "memory: RSS",
     "memory: growth",
 )

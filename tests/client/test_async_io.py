@@ -10,10 +10,11 @@ from typing import Any, ParamSpec
 
 import pytest
 
-from canceld.client import AsyncioClient, DaemonUnreachable, LeaseScope, OrderRef, connect
+from canceld.client import AsyncioClient, DaemonUnreachable, LeaseScope, OrderRef, async_io, connect
 from canceld.contract.outcomes import Acked, Unknown
 
 from .stub import Command, Reply, StubDaemon, acked
+from .test_blocking import refuse_twice
 from .test_blocking_lease import SCOPE, holds
 
 FOREVER: list[Reply] = []
@@ -204,3 +205,15 @@ async def test_an_idle_client_does_not_spin(path: Path) -> None:
             used_s = time.thread_time()
             await asyncio.sleep(0.5)
             assert time.thread_time() - used_s < 0.1
+
+
+@on_asyncio
+async def test_a_route_that_is_being_dialled_is_waited_for_with_pauses(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No look but the one that is due would be there within the deadline.
+    monkeypatch.setattr(async_io, "RESCUE_S", 60)
+    with StubDaemon(path, refuse_twice(lambda: daemon)) as daemon:
+        async with connect(daemon.endpoint) as client:
+            assert (await client.cancel("spot", order_id="A-B", deadline_ms=10_000)).outcome == Acked()
+    assert len(daemon.received) == 3

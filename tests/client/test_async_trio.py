@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import trio
 
-from canceld.client import DaemonUnreachable, OrderRef, TrioClient, open_client
+from canceld.client import DaemonUnreachable, OrderRef, TrioClient, async_trio, open_client
 from canceld.contract.outcomes import Acked, Unknown
 
 from .stub import Command, Reply, StubDaemon, acked, refused
+from .test_blocking import refuse_twice
 
 FOREVER: list[Reply] = []
 
@@ -214,3 +215,14 @@ async def test_an_idle_client_does_not_spin(path: Path) -> None:
             used_s = time.thread_time()
             await trio.sleep(0.5)
             assert time.thread_time() - used_s < 0.1
+
+
+async def test_a_route_that_is_being_dialled_is_waited_for_with_pauses(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No look but the one that is due would be there within the deadline.
+    monkeypatch.setattr(async_trio, "RESCUE_S", 60)
+    with StubDaemon(path, refuse_twice(lambda: daemon)) as daemon:
+        async with open_client(daemon.endpoint) as client:
+            assert (await client.cancel("spot", order_id="A-B", deadline_ms=10_000)).outcome == Acked()
+    assert len(daemon.received) == 3

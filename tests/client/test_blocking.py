@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -470,3 +470,51 @@ def test_four_processes_share_a_daemon_and_no_id(path: Path) -> None:
     pairs = [pair for one in answers for pair in one]
     assert len({id for id, _ in pairs}) == 400
     assert {(command["id"], command["order_id"]) for command in daemon.received} == set(pairs)
+
+
+def refuse_twice(daemon: Callable[[], StubDaemon]) -> Callable[[Command], Iterator[Reply]]:
+    """A daemon that has no route at first: two refusals, then the answer."""
+
+    def answer(command: Command) -> Iterator[Reply]:
+        yield refused(command, "no_route") if len(daemon().received) < 3 else acked(command)
+
+    return answer
+
+
+def test_a_route_that_is_being_dialled_is_waited_for_with_pauses(path: Path) -> None:
+    with StubDaemon(path, refuse_twice(lambda: daemon)) as daemon, Client(daemon.endpoint) as client:
+        result = client.cancel("spot", order_id="A-B")
+        ids = {command["id"] for command in daemon.received}
+    assert (result.outcome, ids, len(daemon.received)) == (Acked(), {result.id}, 3)
+
+
+def test_a_daemon_that_stops_is_not_asked_without_pause_and_its_refusal_is_the_answer(path: Path) -> None:
+    def answer(command: Command) -> Iterator[Reply]:
+        yield refused(command, "draining")
+
+    with StubDaemon(path, answer) as daemon, Client(daemon.endpoint) as client:
+        result = client.cancel("spot", order_id="A-B", deadline_ms=1000)
+        with pytest.raises(CommandRefused, match="draining"):
+            client.lease("mm-1", 1000, deadline_ms=100)
+    assert result.outcome == Refused("draining", "as the test wants")
+    assert len(daemon.received) == 5 + 2
+
+
+def test_the_daemon_that_comes_after_one_that_stops_gets_the_command(path: Path) -> None:
+    def answer(command: Command) -> Iterator[Reply]:
+        yield refused(command, "draining")
+
+    first = StubDaemon(path, answer)
+    with Client(first.endpoint) as client:
+        results: list[Any] = []
+
+        def ask() -> None:
+            results.append(client.cancel("spot", order_id="A-B", deadline_ms=5000))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        first.wait_for(1)
+        first.stop()
+        with StubDaemon(path, say_acked):
+            asking.join(5.0)
+    assert results[0].outcome == Acked()

@@ -10,7 +10,7 @@ from canceld.client import AsyncioClient, Client, TrioClient
 from canceld.client.commands import Commands, results_of
 from canceld.client.requests import Request, Requests
 from canceld.client.results import CancelResult
-from canceld.contract.commands import LeaseScope, OrderRef
+from canceld.contract.commands import NO_REASON, Drill, Kill, LeaseScope, OrderRef
 from canceld.contract.frames import Malformed, decode_command
 from canceld.contract.outcomes import Acked, Unknown
 
@@ -42,11 +42,39 @@ def test_every_command_that_is_built_is_one_that_the_daemon_takes(commands: Comm
         commands.lease("mm", 500, on_expiry="kill", scope=[LeaseScope(venue="spot", userref=7)], **common),
         commands.status(detail=True),
         commands.ping(),
+        commands.drill("weekly", venues=["spot"]),
+        commands.drill(b"\xff" * 5_000),
+        commands.kill(),
     ]
     taken = [decode_command(request.payload) for request in built]
     assert not [command for command in taken if isinstance(command, Malformed)]
-    assert [command.id for command in taken] == [f"prefix-{n}" for n in range(1, 11)]
+    assert [command.id for command in taken] == [f"prefix-{n}" for n in range(1, 14)]
     assert {command.sent_ns for command in taken} == {NOW_NS}
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("fat finger", "fat finger"),
+        (b"St\xf6rung", "Störung"),
+        ("St\udcf6rung", "Störung"),
+        ("\ud800", "\ufffd"),
+        ("x" * 20_000, "x" * 4_096),
+        ("", NO_REASON),
+        (b"\x1b[2J", "\ufffd[2J"),
+    ],
+)
+def test_a_kill_leaves_whatever_its_reason_is(commands: Commands, reason: str | bytes, told: str) -> None:
+    kill = decode_command(commands.kill(reason).payload)
+    assert isinstance(kill, Kill)
+    assert (kill.reason, kill.ignored) == (told, ())
+
+
+def test_a_drill_is_asked_for_in_a_word_of_its_own(commands: Commands) -> None:
+    assert isinstance(decode_command(commands.drill().payload), Drill)
+    kill = decode_command(commands.kill("weekly", drill=True).payload)
+    assert isinstance(kill, Kill)
+    assert kill.drill
 
 
 def test_the_wait_is_the_deadline_and_the_margin(requests: Requests) -> None:
@@ -59,7 +87,7 @@ def test_orders_without_an_answer_are_unknown_in_their_place(commands: Commands,
     orders = [OrderRef(order_id="A-1"), OrderRef(userref=7)]
     asked = commands.cancel_many("spot", orders)
     requests.admit(asked)
-    requests.take(msgspec.msgpack.encode({"type": "outcome", "id": asked[0].id, "outcome": "acked"}))
+    requests.take(msgspec.msgpack.encode({"type": "outcome", "id": asked[0].id, "outcome": "acked"}), NOW_NS)
     results = results_of("spot", orders, asked)
     assert [result.outcome for result in results] == [Acked(), Unknown(())]
     assert results[1].target == ("userref", 7)

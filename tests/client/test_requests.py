@@ -39,16 +39,17 @@ def reply(request: Request[Any], **members: Any) -> bytes:
 
 
 def refusal(request: Request[Any], **members: Any) -> bytes:
-    return reply(request, type="refused", outcome="refused", reason="draining", detail="stopping", **members)
+    told = {"type": "refused", "outcome": "refused", "reason": "overloaded", "detail": "busy"}
+    return reply(request, **{**told, **members})
 
 
 def test_a_reply_settles_its_own_request_and_only_once(requests: Requests) -> None:
     one, two = cancel(requests), cancel(requests)
     requests.admit([one, two])
-    requests.take(reply(two))
+    requests.take(reply(two), NOW_NS)
     assert (one.answered, two.answered) == (False, True)
     assert two.result().outcome == Acked()
-    requests.take(reply(two, outcome="not_open"))
+    requests.take(reply(two, outcome="not_open"), NOW_NS)
     assert two.result().outcome == Acked()
     assert requests.unmatched == 1
     assert list(requests.waiting) == [one.id]
@@ -59,9 +60,9 @@ def test_answers_are_told_to_whoever_waits(requests: Requests) -> None:
     told: list[bool] = []
     request.on_answer = lambda: told.append(request.answered)
     requests.admit([request])
-    requests.take(reply(request, outcome="nonsense"))
+    requests.take(reply(request, outcome="nonsense"), NOW_NS)
     assert told == []
-    requests.take(reply(request))
+    requests.take(reply(request), NOW_NS)
     assert told == [True]
     assert requests.unreadable == 1
 
@@ -91,9 +92,9 @@ def test_after_a_lost_connection_only_what_was_sent_and_names_one_order_is_asked
 @pytest.mark.parametrize(
     ("sendings", "members", "outcome"),
     [
-        (1, {}, Refused("draining", "stopping")),
+        (1, {}, Refused("overloaded", "busy")),
         (2, {}, Unknown(())),
-        (2, {"replayed": True}, Refused("draining", "stopping")),
+        (2, {"replayed": True}, Refused("overloaded", "busy")),
     ],
 )
 def test_a_refusal_speaks_for_every_sending_only_when_it_is_the_first_or_the_stored_one(
@@ -102,8 +103,47 @@ def test_a_refusal_speaks_for_every_sending_only_when_it_is_the_first_or_the_sto
     request = cancel(requests)
     requests.admit([request])
     request.sendings = sendings
-    requests.take(refusal(request, **members))
+    requests.take(refusal(request, **members), NOW_NS)
     assert request.result().outcome == outcome
+
+
+def test_a_refusal_that_may_be_over_in_a_moment_is_asked_again_at_growing_pauses(requests: Requests) -> None:
+    request = cancel(requests)
+    requests.admit([request])
+    now_ns, pauses_ms = NOW_NS, []
+    for _ in range(9):
+        request.sendings += 1
+        requests.take(refusal(request, reason="no_route"), now_ns)
+        if requests.due_ns is None:
+            break
+        assert requests.due(requests.due_ns - 1) == []
+        pauses_ms.append((requests.due_ns - now_ns) // 1_000_000)
+        now_ns = requests.due_ns
+        assert requests.due(now_ns) == [request]
+    # The next one would end after the deadline of 2 s: this refusal is the answer, and not one byte has left.
+    assert pauses_ms == [50, 100, 200, 400, 800]
+    assert request.result().outcome == Refused("no_route", "busy")
+
+
+def test_a_refusal_is_the_answer_where_nothing_better_came_by_the_deadline(requests: Requests) -> None:
+    request = cancel(requests)
+    requests.admit([request])
+    request.sendings = 1
+    requests.take(refusal(request, reason="draining"), NOW_NS)
+    assert not request.answered
+    requests.give_up(request)
+    assert request.result().outcome == Refused("draining", "busy")
+    assert requests.due(10**18) == [], "nobody waits for it any more"
+
+
+def test_a_sending_that_nobody_answered_is_not_cleared_by_refusals_of_later_ones(requests: Requests) -> None:
+    request = cancel(requests)
+    requests.admit([request])
+    request.sendings = 2  # the connection was lost after the first
+    requests.take(refusal(request, reason="draining"), NOW_NS)
+    requests.give_up(request)
+    assert not request.answered
+    assert request.sent
 
 
 def test_an_id_that_was_given_up_on_is_remembered_until_it_is_answered(requests: Requests) -> None:
@@ -117,7 +157,7 @@ def test_an_id_that_was_given_up_on_is_remembered_until_it_is_answered(requests:
     second = cancel(requests, id="mine")
     assert second.asked_before
     requests.admit([second])
-    requests.take(reply(second))
+    requests.take(reply(second), NOW_NS)
     requests.give_up(second)
     assert not cancel(requests, id="mine").asked_before
 
@@ -136,7 +176,7 @@ def test_no_bytes_from_the_daemon_raise_or_settle_anything(payload: bytes) -> No
     requests = Requests()
     request = cancel(requests)
     requests.admit([request])
-    requests.take(payload)
+    requests.take(payload, NOW_NS)
     assert not request.answered
 
 
@@ -164,4 +204,4 @@ def test_no_reply_of_the_right_id_raises(members: dict[str, Any], type: str) -> 
     ]
     requests.admit(asked)
     for request in asked:
-        requests.take(msgspec.msgpack.encode({"type": type, "id": request.id, **members}))
+        requests.take(msgspec.msgpack.encode({"type": type, "id": request.id, **members}), NOW_NS)

@@ -69,6 +69,12 @@ def test_a_venue_that_cannot_be_read_hides_no_other() -> None:
     assert (result.venues["prime"].outcome, result.venues["prime"].residual) == (Unknown(()), ("P",))
 
 
+@pytest.mark.parametrize(("told", "ignored"), [(["id: none"], ("id: none",)), ([7], ("7",)), ("id", ()), (None, ())])
+def test_what_a_kill_ignored_is_read_and_stops_no_reading(told: Any, ignored: tuple[str, ...]) -> None:
+    result = read_killed("k", {"type": "killed", "latched": True, "venues": {}, "ignored": told})
+    assert (result.latched, result.ignored) == (True, ignored)
+
+
 def test_a_kill_that_does_not_say_latched_is_not_latched_and_a_venue_without_a_state_not_reached() -> None:
     result = read_killed("k", {"type": "killed", "latched": "yes", "venues": {"spot": {}}})
     assert not result.latched

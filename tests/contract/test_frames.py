@@ -15,6 +15,7 @@ from canceld.contract.commands import (
     CancelAll,
     CancelBatch,
     Command,
+    Drill,
     Kill,
     Lease,
     LeaseScope,
@@ -96,6 +97,7 @@ COMMANDS: list[tuple[dict[str, Any], Command]] = [
         {"type": "kill", "id": "k", "reason": "why", "venues": ["spot", "prime"]},
         Kill(id="k", reason="why", venues=("spot", "prime")),
     ),
+    ({"type": "drill", "id": "d", "reason": "weekly"}, Drill(id="d", reason="weekly")),
     ({"type": "rearm", "id": "r"}, Rearm(id="r")),
     (
         {"type": "rearm", "id": "r", "confirm": "K7", "reason": "mended", "force": True},
@@ -209,14 +211,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"type": "cancel_batch", "id": "b", "venue": "spot", "orders": [{"userref": 0}]}, "orders[0].userref"),
     ({"type": "cancel_batch", "id": "b", "venue": "prime", "orders": [{"userref": 1}]}, "orders[0].userref"),
     ({"type": "cancel_batch", "id": "b", "venue": "spot", "orders": [{"order_id": "A-B", "venue": "spot"}]}, "venue"),
-    # all, kill, rearm, lease
+    # all, drill, rearm, lease
     ({"type": "cancel_all", "id": "a", "venue": "all"}, "venue"),
     ({"type": "cancel_all", "id": "a", "order_id": "A-B"}, "order_id"),
-    ({"type": "kill", "id": "k"}, "reason"),
-    ({"type": "kill", "id": "k", "reason": ""}, "reason"),
-    ({"type": "kill", "id": "k", "reason": "x" * 513}, "reason"),
-    ({"type": "kill", "id": "k", "reason": "x", "venues": ["mars"]}, "venues"),
-    ({"type": "kill", "id": "k", "reason": "x", "venues": "spot"}, "venues"),
+    ({"type": "drill", "id": "d"}, "reason"),
+    ({"type": "drill", "id": "d", "reasn": "weekly"}, "reasn"),
+    ({"type": "drill", "id": "d", "reason": ""}, "reason"),
+    ({"type": "drill", "id": "d", "reason": "weekly", "drill": False}, "drill"),
+    ({"type": "drill", "id": "d", "reason": "weekly", "venues": ["mars"]}, "venues"),
+    ({"type": "dril", "id": "d", "reason": "weekly"}, "type"),
     ({"type": "rearm", "id": "r", "force": True}, "force"),
     ({"type": "rearm", "id": "r", "confirm": 7}, "confirm"),
     ({"type": "rearm", "id": "r", "confirm": "x", "force": 1}, "force"),
@@ -498,3 +501,39 @@ def test_any_bytes_are_a_reply_or_unreadable(payload: bytes) -> None:
     except UnreadableReply:
         return
     assert isinstance(reply["type"], str)
+
+
+@pytest.mark.parametrize("payload", [b'["cancel"]', b"[]", b'"cancel"', b"  [1]", b"\n"])
+def test_what_begins_as_json_is_answered_in_json(payload: bytes) -> None:
+    assert isinstance(decode_command(payload), Malformed)
+    assert encoding_of(payload) == "json"
+
+
+def test_white_space_before_a_command_in_json_is_no_fault() -> None:
+    assert isinstance(decode_command(b"\n " + packed(CANCEL, "json")), Cancel)
+
+
+@pytest.mark.parametrize(
+    ("fields", "hint"),
+    [
+        ({"venue": "sport"}, "at `$.venue`: did you mean spot?; allowed are spot, prime, futures"),
+        ({"venue": "kraken"}, "at `$.venue`: allowed are spot, prime, futures"),
+        ({"until": "prof"}, "at `$.until`: did you mean proof?; allowed are ack, proof"),
+        ({"type": "cancle"}, "did you mean cancel?; allowed are cancel, cancel_batch,"),
+        ({"type": "kill", "reason": "x", "venues": ["sopt"]}, "did you mean spot?; allowed are spot, prime, futures"),
+        ({"type": "lease", "on_expiry": "kil"}, "did you mean kill?; allowed are cancel, kill"),
+        ({"type": "lease", "scope": [{"venue": "fut"}]}, "allowed are spot, prime, futures"),
+        ({"venu": "spot"}, "unknown field `venu`: did you mean venue?"),
+        ({"zzzz": 1}, "unknown field `zzzz`"),
+        ({"venue": "spot" * 4_000}, "allowed are spot, prime, futures"),
+    ],
+)
+def test_a_refusal_says_what_would_have_been_right(fields: dict[str, Any], hint: str) -> None:
+    base = {**CANCEL, "strategy": "mm", "ttl_ms": 600} if fields.get("type") == "lease" else dict(CANCEL)
+    if fields.get("type") in ("kill", "lease"):
+        base = {key: base[key] for key in base if key in ("id", "strategy", "ttl_ms")}
+    told = decode_command(packed({**base, **fields}, "json"))
+    assert isinstance(told, Malformed)
+    assert hint in told.detail
+    if "zzzz" in fields:
+        assert told.detail.endswith("`zzzz`")

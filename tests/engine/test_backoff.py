@@ -15,6 +15,7 @@ from canceld.engine.backoff import (
     LONGEST_S,
     MAINTENANCE_FLOOR_S,
     REFUSED_S,
+    RESERVE_SHARE,
     SPREAD_S,
     STABLE_NS,
     Backoff,
@@ -52,6 +53,14 @@ def test_session_that_is_admitted_and_dropped_at_once_is_not_forgiven() -> None:
         backoff.live(step * 1000 * SECOND_NS)
         delays.append(backoff.delay_s(step * 1000 * SECOND_NS + STABLE_NS - 1, 1.0))
     assert delays == [0, 0, 0, 1, 2, 4, 4, 4]
+
+
+def test_refused_stream_is_free_once_and_then_asks_for_less_each_time() -> None:
+    backoff = Backoff()
+    delays = [backoff.delay_s(0, 0.0, refused=True) for _ in range(8)]
+    assert delays == [0, 1, 2, 4, 8, 16, 30, 30]
+    backoff.live(0)
+    assert backoff.delay_s(STABLE_NS, 1.0, refused=True) == 0.0
 
 
 def test_failed_dial_after_a_stable_session_is_not_forgiven_twice() -> None:
@@ -122,11 +131,31 @@ def test_weekend_of_failures_still_has_a_delay() -> None:
 
 def test_budget_is_spent_then_waited_for() -> None:
     budget = ConnectBudget()
-    assert [budget.take(n) for n in range(CONNECT_LIMIT)] == [0] * CONNECT_LIMIT
-    assert budget.take(CONNECT_LIMIT) == CONNECT_WINDOW_NS - CONNECT_LIMIT
+    ordinary = CONNECT_LIMIT - CONNECT_LIMIT // RESERVE_SHARE
+    assert [budget.take(n) for n in range(ordinary)] == [0] * ordinary
+    assert budget.take(ordinary) == CONNECT_WINDOW_NS - ordinary
     assert budget.take(CONNECT_WINDOW_NS - 1) == 1
     assert budget.take(CONNECT_WINDOW_NS) == 0
     assert budget.take(CONNECT_WINDOW_NS) == 1
+
+
+def test_what_others_have_spent_leaves_a_reserve_for_kills() -> None:
+    budget, taken = ConnectBudget(), 0
+    while budget.take(0) == 0:
+        taken += 1
+    while budget.take(1, pressing=True) == 0:
+        taken += 1
+    assert taken == CONNECT_LIMIT
+    assert budget.take(1, pressing=True) == CONNECT_WINDOW_NS - 1
+
+
+def test_under_a_kill_no_refusal_of_the_venue_sets_the_delay() -> None:
+    backoff = Backoff()
+    for cause in (403, 401, 1008, 429, 403, 403):
+        backoff.delay_s(0, 1.0, cause=cause)
+    backoff.forgive()
+    delays = [backoff.delay_s(0, 1.0, mode="maintenance", cause=403, pressing=True) for _ in range(8)]
+    assert delays == [0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0]
 
 
 def test_no_window_ever_holds_more_attempts_than_the_limit() -> None:
@@ -134,7 +163,7 @@ def test_no_window_ever_holds_more_attempts_than_the_limit() -> None:
     budget, now_ns, taken = ConnectBudget(limit=10, window_ns=100), 0, []
     for _ in range(2_000):
         now_ns += chance.randrange(0, 8)
-        if budget.take(now_ns) == 0:
+        if budget.take(now_ns, pressing=chance.random() < 0.5) == 0:
             taken.append(now_ns)
     for at in taken:
         assert sum(at <= other < at + 100 for other in taken) <= 10

@@ -319,3 +319,18 @@ def test_a_process_before_us_that_had_jumped_is_caught_up_with_in_a_few_refusals
         nonces.overtaken(NOW_NS)
         refusals += 1
     assert refusals <= 11
+
+
+def test_a_mark_that_another_program_has_stored_is_gone_above_and_a_lower_one_changes_nothing() -> None:
+    nonces = Nonces(NOW_NS, NOW_NS)
+    theirs = NOW_NS + HOUR_NS
+    nonces.adopt(theirs)
+    drawn = nonces.draw(NOW_NS + SECOND_NS)
+    assert drawn == theirs + 1
+    mark = nonces.mark_to_store()
+    assert mark is not None
+    assert mark > drawn
+    nonces.stored(mark)
+    nonces.adopt(NOW_NS)
+    assert nonces.draw(NOW_NS + 2 * SECOND_NS) == drawn + 1
+    assert nonces.covered

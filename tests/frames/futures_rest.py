@@ -122,3 +122,15 @@ NUMBERED_ERRORS: Final = (
 """Shape: JKorf/Kraken.Net."""
 
 HTML: Final = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body>cloudflare</body></html>"
+
+SENTENCE: Final = (
+    b'{"status":"BAD_REQUEST","result":"error","errors":[{"code":11,"message":"Argument invalid: order_id"}],'
+    b'"serverTime":"2026-11-03T09:20:00.000Z"}'
+)
+"""Shape: issues of btschwertfeger/python-kraken-sdk, ccxt pull 20437; under HTTP 400."""
+
+FRAMEWORK: Final = (
+    b'{"timestamp":"2026-11-03T09:20:00.000+00:00","path":"/derivatives/api/v3/cancelorder","status":404,'
+    b'"error":"Not Found","message":"","requestId":"4f1c2a9e-17"}'
+)
+"""Shape: the tests of roq-kraken-futures; the web framework speaks, not the API."""

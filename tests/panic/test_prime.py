@@ -8,6 +8,7 @@ import pytest
 from canceld.panic import prime as prime_module
 from canceld.panic.prime import PrimeRoute
 from canceld.panic.report import Failed, Report
+from canceld.panic.session import BURST
 from canceld.transport.plain.line import LineLost
 
 from .scripts import DIALLER, KEYS, WHERE, Frame, Venue
@@ -76,6 +77,35 @@ def test_prime_cancels_each_order_under_an_id_of_its_own(monkeypatch: pytest.Mon
     first, second = venue.of_type("subscribe")
     assert first["reqid"] != second["reqid"]
     assert venue.of_type("cancel") == [{"reqid": first["reqid"], "type": "cancel"}]
+
+
+def test_prime_gets_so_many_cancels_at_once_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    under_way: list[int] = []
+
+    class Counting(PrimeVenue):
+        def send(self, text: bytes, by_s: float) -> None:
+            under_way.append(len(self.waiting))
+            super().send(text, by_s)
+
+    venue = Counting(*(f"b35b1c3b-a304-4224-919f-{number:012}" for number in range(3 * BURST)))
+    route, report = prime(monkeypatch, venue)
+    route.cancel(route.look(soon()), soon())
+    assert report.canceled == 3 * BURST
+    assert max(under_way) == BURST - 1
+
+
+def test_prime_that_refuses_a_cancel_is_heard_and_the_others_are_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing(PrimeVenue):
+        def _answer(self, frame: Frame) -> list[Frame]:
+            if frame["type"] == "OrderCancelRequest" and frame["data"][0]["OrderID"] == IDS[0]:
+                return [{"reqid": frame["reqid"], "type": "error", "error": {"code": 7, "msg": "market closed"}}]
+            return super()._answer(frame)
+
+    route, report = prime(monkeypatch, Refusing(*IDS))
+    resting = route.look(soon())
+    with pytest.raises(Failed, match="market closed"):
+        route.cancel(resting, soon())
+    assert report.canceled == len(IDS) - 1
 
 
 def test_prime_tells_everything_only_when_it_does_not_say_that_there_is_more(monkeypatch: pytest.MonkeyPatch) -> None:

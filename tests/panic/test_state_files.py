@@ -116,3 +116,28 @@ def test_a_disk_that_hangs_holds_up_no_nonce(tmp_path: Path, monkeypatch: pytest
         assert StoredNonces(tmp_path / "nonce-spot").draw() > time.time_ns() + MARGIN_NS - 60 * 10**9
     finally:
         released.set()
+
+
+def test_two_panics_take_turns_and_overtake_no_nonce_of_each_other(tmp_path: Path) -> None:
+    first = StoredNonces(tmp_path / "nonce-spot")
+    mine = [first.draw(), first.draw()]
+    second = StoredNonces(tmp_path / "nonce-spot")
+    drawn: list[int] = []
+    waiting = threading.Thread(target=lambda: drawn.append(second.draw()))
+    waiting.start()
+    mine.append(first.draw())
+    assert not drawn
+    first.store()
+    first.end_turn()
+    waiting.join(60)
+    assert drawn[0] > max(mine)
+    second.end_turn()
+
+
+def test_a_panic_that_hangs_holds_up_the_next_one_for_a_moment_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_files, "TURN_PATIENCE_S", 0.02)
+    hanging = StoredNonces(tmp_path / "nonce-spot")
+    assert hanging.draw() < StoredNonces(tmp_path / "nonce-spot").draw()
+    hanging.end_turn()

@@ -1,13 +1,17 @@
 """The verb around its sweeps."""
 
 import json
+import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from canceld.contract.ids import Venue
-from canceld.panic import verb
+from canceld.credentials import BadCredentials
+from canceld.panic import state_files, verb
 from canceld.panic.routes import Routes
 
 
@@ -34,3 +38,26 @@ def test_a_fault_of_our_own_at_one_venue_is_named_and_stays_there(
     states = {venue: part["state"] for venue, part in told["venues"].items()}
     assert states == {"spot": "unreachable", "futures": "flat"}
     assert told["venues"]["spot"]["error"] == "a fault of this program: KeyError"
+
+
+CONFIGURATION = (Path(__file__).parent.parent.parent / "config" / "canceld.toml").read_text().splitlines()
+
+
+@given(
+    st.lists(st.sampled_from([*CONFIGURATION, "[", "[state", "[[spot]]", "enabled = ja", "spot = 1"]), max_size=12),
+    st.text(max_size=20),
+    st.booleans(),
+)
+def test_whatever_the_configuration_and_the_reason_it_ends_with_a_status(
+    lines: list[str], reason: str, as_json: bool
+) -> None:
+    def unusable(_: Routes, venue: Venue) -> NoReturn:
+        raise BadCredentials(f"{venue}.key")
+
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Routes, "to", unusable)
+        # Whatever directory the configuration names, nothing is written.
+        patch.setattr(state_files, "replace", lambda *_: None)
+        config = Path(name) / "canceld.toml"
+        config.write_text("\n".join(lines))
+        assert verb.main(str(config), reason, 1, as_json) in (2, 3)

@@ -50,7 +50,7 @@ def test_the_table_names_what_rests_and_what_was_tried(capsys: pytest.CaptureFix
         "prime  unreachable  0         ?",
         "spot still rests: O-1",
         "spot still rests: O-2",
-        "spot residual: EService:Busy?[2J; tried: REST CancelAll x2",
+        "spot residual: EService:Busy\\x1b[2J; tried: REST CancelAll x2",
         "prime unreachable: out of time; tried: nothing",
         "note: look here",
     ]

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 from typing import Any
 
 from tests.processes.peers import Dealer
@@ -56,3 +57,23 @@ def test_a_record_that_was_cut_off_by_sigkill_goes_on_and_holds(exchange: Exchan
     until(
         lambda: len([r for r in journal(service) if r["kind"] == "start"]) == lives + 1, PATIENCE_S, "each life began"
     )
+
+
+def test_who_pulled_it_is_on_record_with_command_line_and_unit_and_the_start_names_the_host(service: Service) -> None:
+    """Two people share an account. Whose kill it was the uid does not tell; the command line and the session may."""
+    ended = canceld("kill", "--config", str(service.config), "--reason", "fat finger")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+    def who() -> list[dict[str, Any]]:
+        return [record for record in journal(service) if record["kind"] == "who"]
+
+    until(who, PATIENCE_S, "who it was is on record")
+    [line] = who()
+    assert (line["of"], line["uid"]) == ("kill", os.getuid())
+    assert "canceld kill --config" in line["command"]
+    assert "fat finger" in line["command"]
+    [command] = [record for record in journal(service) if record["kind"] == "command" and record["type"] == "kill"]
+    assert (command["id"], command["pid"]) == (line["id"], line["pid"])
+    start = journal(service)[0]
+    assert (start["kind"], start["host"], start["pid"]) == ("start", socket.gethostname(), service.program.pid)
+    assert "canceld run --config" in start["command"]

@@ -26,7 +26,8 @@ async def test_a_new_token_and_one_more_try_in_the_same_command(
         reply = await strategy.cancel(order_id=order_id)
         assert reply["outcome"] in ("acked", "canceled")
         assert reply["attempts"] == 2
-        assert strategy.took(reply["id"]) < 0.01
+        # Two requests for one order stay so much apart on a session.
+        assert strategy.took(reply["id"]) < 0.06
         assert len(world.frames("GetWebSocketsToken")) == tokens + 1
         first, second = world.asked_of_venue(order_id)
         assert first.session == second.session

@@ -39,3 +39,22 @@ async def test_a_silent_venue_is_found_out_before_a_strategy_does(autojump_clock
         world.reconnect()
         await world.passed(40.0)
         assert not any("canary" in shown["what"] for shown in (await strategy.do("status"))["alerts"])
+
+
+async def test_it_stays_at_home_while_the_venue_is_sent_too_much(autojump_clock: object, stage: Staging) -> None:
+    async with stage(settings=WITH_CANARY) as world:
+        strategy = world.strategy()
+        [order_id] = await world.place_seen(1)
+        alerts = world.listen("alert")
+        await world.passed(29.0)
+        flown = len(world.received("cancelOrder"))
+        for _ in range(5):
+            # Each pause is twice as long as the one before it.
+            world.inject("rate_notice")
+            await world.passed(2.0)
+        assert len(world.received("cancelOrder")) == flown
+        assert any("Exceeded msg rate" in alert["what"] for alert in alerts.events)
+        reply = await strategy.cancel(order_id=order_id)
+        assert reply["outcome"] in ("acked", "canceled")
+        assert reply["attempts"] == 1
+        assert world.resting == []

@@ -62,7 +62,7 @@ COMMANDS: dict[str, tuple[Any, str, bool]] = {
         "orders[3].userref",
         True,
     ),
-    "a kill without a reason": ({"type": "kill", "id": 1}, "reason", True),
+    "a drill without a reason": ({"type": "drill", "id": 1}, "reason", True),
     "a lease without a strategy": ({"type": "lease", "id": 1, "ttl_ms": 1000}, "strategy", True),
     "a rearm on the strategies' socket": ({"type": "rearm", "id": 1}, "control", True),
     "a command of 16 KiB": ({**GOOD, "strategy": "x" * 16_384}, "", True),

@@ -388,13 +388,27 @@ async def test_in_maintenance_nothing_is_canceled(venue: SimulatedKraken, future
         ("code", {"errors": [{"code": 95, "message": "Server Error"}]}),
     ],
 )
-async def test_an_injected_error_has_any_of_its_three_forms(
+async def test_an_injected_error_has_any_of_the_documented_forms(
     venue: SimulatedKraken, futures: Futures, form: str, members: dict[str, Any]
 ) -> None:
     venue.faults.inject({"kind": "rest_error", "error": "Server Error", "form": form, "route": "futures_rest"})
     answer = await futures.post("cancelallorders")
     del answer["serverTime"]
     assert answer == {"result": "error"} | members
+
+
+async def test_an_injected_error_may_be_a_sentence_or_the_web_frameworks(
+    venue: SimulatedKraken, futures: Futures
+) -> None:
+    fault = {"kind": "rest_error", "route": "futures_rest", "times": 1}
+    venue.faults.inject({**fault, "form": "sentence", "error": "Argument invalid: order_id"})
+    answer = await futures.post("cancelallorders")
+    assert (answer["status"], answer["result"]) == ("BAD_REQUEST", "error")
+    assert answer["errors"] == [{"code": 11, "message": "Argument invalid: order_id"}]
+    venue.faults.inject({**fault, "form": "framework", "error": "Unauthorized", "status": 401})
+    answer = await futures.post("cancelallorders")
+    assert (answer["status"], answer["error"], answer["message"]) == (401, "Unauthorized", "")
+    assert "result" not in answer
 
 
 @pytest.mark.parametrize(("effect", "left"), [("before", 1), ("after", 0)])

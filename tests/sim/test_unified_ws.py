@@ -89,6 +89,13 @@ async def test_a_cancel_has_one_answer_per_order(desk: Desk) -> None:
     assert desk.left == []
 
 
+async def test_a_batch_may_tell_its_count_beside_the_result(desk: Desk) -> None:
+    desk.venue.faults.inject({"kind": "count_beside", "times": 1})
+    answer = await desk.ask("batch_cancel", 42, orders=[desk.place(), desk.place()])
+    assert (answer["success"], answer["orders_cancelled"], "result" in answer) == (True, 2, False)
+    assert desk.left == []
+
+
 async def test_a_batch_and_cancel_all_only_count(desk: Desk) -> None:
     first, _, third = desk.place(), desk.place(cl_ord_id="mine"), desk.place()
     spot = desk.venue.place("spot")

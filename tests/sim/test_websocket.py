@@ -312,6 +312,22 @@ async def test_garbage_and_oversize_frames_arrive(desk: Desk) -> None:
     assert len(await desk.ws.get()) == 2_000_000
 
 
+async def test_an_error_of_no_request_comes_when_the_rate_is_exceeded(desk: Desk) -> None:
+    desk.venue.faults.inject({"kind": "rate_notice"})
+    assert await desk.ws.get() == {"Error": "Exceeded msg rate"}
+
+
+async def test_a_request_is_answered_as_one_that_could_not_be_matched(desk: Desk) -> None:
+    order_id = desk.venue.place("spot", account="nobody")
+    for named, reqid in ((True, {"reqid": 7}), (False, {})):
+        desk.venue.faults.inject({"kind": "unmatched", "match": "cancelOrder", "times": 1, "named": named})
+        await desk.ws.put({"event": "cancelOrder", "reqid": 7, "token": desk.token, "txid": [order_id]})
+        told = await desk.ws.get()
+        words = {"event": "error", "errorMessage": "EService:Unavailable"}
+        assert told == (words | reqid if named else {"Error": "EService:Unavailable"})
+    assert desk.venue.resting() != []
+
+
 async def test_a_peer_that_never_reads_is_dropped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("canceld.sim.websocket.OUTBOX_LIMIT", 10)
     desk.venue.faults.inject({"kind": "delay_events", "seconds": 3600.0})

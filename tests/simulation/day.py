@@ -13,7 +13,7 @@ from unittest.mock import patch
 import msgspec
 import trio
 
-from canceld.tasks import connection, journal, latch_file, machine
+from canceld.tasks import connection, journal, machine, trigger_file
 
 from .plan import VENUES_DRAWN, Plan, plan_for
 from .run import Result, simulate
@@ -36,7 +36,7 @@ SPARE = 200
 FILE_BYTES = 1 << 20
 """The record's files are small, so that a day fills some of them."""
 
-SELDOM = ((latch_file, "TRIGGER_LOOK_S", 10.0), (machine, "LOOK_S", 10.0), (connection, "SILENCE_LOOK_S", 1.0))
+SELDOM = ((trigger_file, "TRIGGER_LOOK_S", 10.0), (machine, "LOOK_S", 10.0), (connection, "SILENCE_LOOK_S", 1.0))
 """How often is looked for what hardly ever happens: else a day would consist of nothing but looks."""
 
 

@@ -34,13 +34,22 @@ KILLED: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A mistake: where `right` stands in a module, it says `wrong` instead."""
+    """A mistake: where `right` stands in a module, it says `wrong` instead.
+
+    story: the test that finds it, where seeds are not meant to; its name as pytest takes it.
+    """
 
     name: str
     module: str
     right: str
     wrong: str
+    story: str = ""
 
+
+ODD: Final = "tests/scenarios/kill/test_after_one_odd_answer.py"
+BUSY: Final = "tests/scenarios/kill/test_nothing_stands_before_it.py"
+FILE: Final = "tests/tasks/test_trigger_file.py"
+"""Stories of the kill."""
 
 MUTANTS: Final = (
     Mutant(
@@ -72,6 +81,12 @@ MUTANTS: Final = (
         "canceld.engine.pursuits.judgement",
         "if denied_ns is None or denied_ns < self.window_ns(pursuit, waiter):\n            return False",
         "if denied_ns is None:\n            return False\n        return True",
+    ),
+    Mutant(
+        "requests for an order follow each other without a pause",
+        "canceld.engine.pursuits.pursuit",
+        "return max(times[-1] + SPACE_NS, counted)",
+        "return counted - counted",
     ),
     Mutant(
         "a batch is done whatever its count",
@@ -219,6 +234,125 @@ MUTANTS: Final = (
     ),
     Mutant("a state directory serves two", "canceld.app", '[self._directory.lock("lock"), *self._socket_locks()]',
            "[]"),
+    Mutant(
+        "a kill waits as long as anybody after a refused key",
+        "canceld.engine.gate",
+        "        if pressing is None:\n            until_ns",
+        "        if True:\n            until_ns",
+        f"{ODD}::test_a_key_refused_on_spot_while_both_sockets_are_down_does_not_hold_the_kill_back",
+    ),
+    Mutant(
+        "a key is given up after one odd answer",
+        "canceld.engine.gate",
+        "return not self._refused",
+        "return False",
+        f"{ODD}::test_one_odd_answer_to_one_cancel_does_not_disarm_futures",
+    ),
+    Mutant(
+        "a page of the edge accuses the key",
+        "canceld.venues.futures_rest",
+        "    403: Fault.ROUTE_BUSY,",
+        "    403: Fault.CREDENTIALS,",
+        "tests/venues/test_futures_rest.py",
+    ),
+    Mutant(
+        "a kill's pauses grow without an end",
+        "canceld.engine.gate",
+        "8_000, 15_000)",
+        "8_000, 150_000)",
+        f"{ODD}::test_a_key_that_is_refused_for_a_while_is_tried_again_after_a_pause_that_grows",
+    ),
+    Mutant(
+        "a kill pulled anew waits for the old pause",
+        "canceld.tasks.rest_lane",
+        "            self._exchanges.pulled()",
+        "            pass",
+        f"{ODD}::test_a_kill_pulled_anew_does_not_wait_for_the_pause",
+    ),
+    Mutant(
+        "sessions wait out their pause under a kill",
+        "canceld.tasks.hand",
+        "            session.hurry()",
+        "            pass",
+        f"{ODD}::test_sessions_that_were_turned_away_are_dialled_at_once",
+    ),
+    Mutant(
+        "a session that is turned away under a kill stays away",
+        "canceld.engine.backoff",
+        "        if pressing:\n",
+        "        if False:\n",
+        f"{ODD}::test_while_a_kill_is_on_a_session_is_dialled_every_fifteen_seconds_at_least",
+    ),
+    Mutant(
+        "a kill has no dials of its own",
+        "canceld.engine.backoff",
+        "limit = self._limit if pressing else",
+        "limit =",
+        f"{BUSY}::test_a_dial_budget_that_others_have_spent_leaves_enough_for_it",
+    ),
+    Mutant(
+        "announced maintenance holds a kill back",
+        "canceld.tasks.hand",
+        'if self._pursuits.mode == "maintenance":',
+        "if False:",
+        f"{BUSY}::test_a_mode_that_was_never_said_to_be_over_holds_no_kill_up",
+    ),
+    Mutant(
+        "single cancels wait although the venue takes them",
+        "canceld.engine.sweep",
+        "self._turned_away and not self._single_took",
+        "self._turned_away",
+        f"{BUSY}::test_where_only_single_cancels_are_taken_they_are_sent",
+    ),
+    Mutant(
+        "a drill takes the place of a kill's look",
+        "canceld.engine.pursuits.rest",
+        "waiting.form != form or type(waiting.owner) is not type(owner)",
+        "waiting.form != form",
+        "tests/engine/pursuits/test_rest.py::test_an_urgent_call_in_another_matter_takes_no_place",
+    ),
+    Mutant(
+        "a silent venue holds up all who could hear its first answer",
+        "canceld.tasks.rest_lane",
+        "URGENT: Final = 8",
+        "URGENT: Final = 1",
+        f"{BUSY}::test_a_venue_that_was_silent_is_flat_within_a_second_of_its_first_answer",
+    ),
+    Mutant(
+        "of two kill files only the first counts",
+        "canceld.tasks.trigger_file",
+        "elif there != self._pulled:",
+        "elif self._pulled is None:",
+        f"{FILE}::test_every_file_counts_while_the_last_one_cannot_be_removed",
+    ),
+    Mutant(
+        "a kill file that stayed once is not removed again",
+        "canceld.tasks.trigger_file",
+        "elif self._stored() and trio.current_time() >= self._remove_at:",
+        "elif self._stored() and not self._remove_at:",
+        f"{FILE}::test_every_file_counts_while_the_last_one_cannot_be_removed",
+    ),
+    Mutant(
+        "a re-arm passes over a kill file",
+        "canceld.tasks.killswitch",
+        "if forbids is not None and self.latched:",
+        "if False:",
+        f"{FILE}::test_every_file_counts_while_the_last_one_cannot_be_removed",
+    ),
+    Mutant(
+        "a latch that is no file is none while it runs",
+        "canceld.tasks.latch_file",
+        "                return None  # it was there a moment ago\n            return _unreadable(failed)",
+        "                return None\n            return None",
+        f"{FILE}::test_a_latch_that_is_no_file_counts_as_latched_also_while_it_runs",
+    ),
+    Mutant(
+        "the alert about a re-arm outlives it",
+        "canceld.tasks.killswitch",
+        "            self._events.clear(self._rearmed)",
+        "            pass",
+        f"{FILE}::test_the_alert_about_a_rearm_goes_when_the_next_kill_latches",
+    ),
 )  # fmt: skip
 
 
@@ -263,9 +397,10 @@ def plant(name: str, among: Sequence[Mutant] = MUTANTS) -> None:
 def hunt(mutant: Mutant, package: str = "tests.simulation") -> str | None:
     """What found it, in one line; None when it survived. Runs in a process of its own. Raises RuntimeError.
 
-    package: whose `--mutant` does the hunting.
+    package: whose `--mutant` does the hunting, where the mistake has no story of its own.
     """
-    command = [sys.executable, "-m", package, "--mutant", mutant.name]
+    seeds = [sys.executable, "-m", package, "--mutant", mutant.name]
+    command = [sys.executable, "-m", "tests.simulation.planted", mutant.name] if mutant.story else seeds
     done = subprocess.run(
         command,
         cwd=HOUSE,
@@ -297,5 +432,7 @@ QUICK: Final = (
     "an answered request stays in its table",
     "a nonce is the time and nothing else",
     "a reply goes out twice",
+    "a kill waits as long as anybody after a refused key",
+    "of two kill files only the first counts",
 )
 """Those of each commit: found within seconds, each by another oracle."""

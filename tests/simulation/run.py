@@ -47,6 +47,14 @@ SINGLE: Final = frozenset({"cancelOrder", "cancel_order", "CancelOrder"})
 ENDING: Final = wirelog.CANCELS | {"cancelAll", "cancel_all", "CancelAll"}
 """Operations of Spot by which a userref can be canceled, and by which anything can."""
 
+HELD_BACK: Final = frozenset({"silent stall", "one way stall", "stall then close", "half open", "nonce refused"})
+"""Troubles after which what left one by one arrives together; and a call whose nonce was refused leaves anew at once,
+which the REST lane does a single time."""
+
+SPACE_S: Final = 0.05
+PER_SECOND: Final = 3
+"""Least time between two requests for an order on one way, and most of them in any second."""
+
 CONNECTIONS_LIMIT: Final = 120
 CONNECTIONS_WINDOW_S: Final = 600.0
 """Most WebSocket dials of one life in ten minutes."""
@@ -341,6 +349,7 @@ class Run:
         self._refusals_were_true()
         self._no_family_was_asked_for_twice()
         self._overtaken_were_found()
+        self._requests_were_kept_apart()
         for (life, host), count in world.dials.items():
             if host in _WS_HOSTS and count > CONNECTIONS_LIMIT * max(1.0, self.plan.span_s / CONNECTIONS_WINDOW_S):
                 world.blame(f"{count} dials to {host} in life {life}")
@@ -361,6 +370,29 @@ class Run:
                 continue  # a cancel of everything was first
             if not any(start_s <= placed_s <= end_s + 1.0 for start_s, end_s in world.pauses):
                 world.blame(f"not open, and placed before the window's end: {reply}", order_id)
+
+    def _requests_were_kept_apart(self) -> None:
+        """No order that one command was after was asked for twice in a moment by one way, nor four times in a second.
+
+        What a way's own unsteadiness takes from the time between two requests is allowed for.
+        """
+        world, plan = self.world, self.plan
+        if HELD_BACK & set(plan.kinds):
+            return
+        came: dict[tuple[Venue, str, str], list[float]] = {}
+        for one in world.exchange.received:
+            if one.operation in wirelog.CANCELS and (one.session is not None or world.lives == 1):
+                way = one.route if one.session is None else f"{one.route} {one.session}"
+                for name in set(wirelog.names(one)):
+                    came.setdefault((wirelog.venue_of(one), name, way), []).append(one.at_s)
+        for (venue, name, way), at_s in came.items():
+            askings = self.traders.after.get((venue, name), ())
+            if len(askings) != 1 or self._swept(world.trio_s(at_s[-1])):
+                continue
+            for count, least_s in ((1, SPACE_S), (PER_SECOND, 1.0)):
+                gap_s = min((later - earlier for earlier, later in zip(at_s, at_s[count:], strict=False)), default=9.0)
+                if gap_s < least_s - plan.jitter_s - 0.001:
+                    world.blame(f"{count + 1} requests for {venue} {name} by {way} in {gap_s:.4f} s", name)
 
     def _no_family_was_asked_for_twice(self) -> None:
         """A request by userref that canceled an order is not sent again: by then the name may be another order's."""

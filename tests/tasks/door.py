@@ -13,11 +13,13 @@ from canceld.tasks.events import Events
 from canceld.tasks.gateway import Gateway
 from canceld.tasks.killswitch import KillSwitch
 from canceld.tasks.leasing import Leasing
+from canceld.tasks.origins import Origins
 from canceld.tasks.recovery import Record, Recovery
 from canceld.transport.clock import VirtualClock
 from canceld.transport.entropy import SeededEntropy
 from canceld.transport.memory.disk import MemoryDirectory
 from canceld.transport.memory.zeromq import MemoryBus, MemoryDealer
+from canceld.transport.origins import nobody_knows
 
 COMMANDS = "ipc:///run/canceld/commands.sock"
 CONTROL = "ipc:///run/canceld/control.sock"
@@ -89,6 +91,7 @@ class Door:
             successor=Recovery(record, {}, self.clock, self.events),
             kill=self.kill,
             leasing=Leasing({"spot": self.venue}, self.directory, self.clock, self.events, self.kill),  # type: ignore[dict-item]
+            origins=Origins(nobody_knows, self.events),
             deadline_ms=2000,
         )
         self.client = self.bus.connect(COMMANDS)

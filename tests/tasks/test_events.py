@@ -55,7 +55,22 @@ async def test_every_event_carries_both_clocks(autojump_clock: object, desk: Des
         "state": "live",
         "ts": "2027-01-15T08:00:01.500000Z",
         "monotonic_ns": 1_001_500_000_000,
+        "seq": 1,
+        "started_ns": 1_000_000_000_000,
     }
+
+
+async def test_each_topic_is_numbered_by_itself_and_what_nobody_took_leaves_a_gap(autojump_clock: object) -> None:
+    desk = Desk(event_limit=2)
+    for state in ("dialling", "live", "down"):
+        desk.events.session("spot", "spot-0", state)
+    desk.events.session("prime", "prime-0", "live")
+    assert [(topic, event["seq"]) for topic, event in desk.heard] == [("session.spot", 1), ("session.spot", 2)]
+    desk.events.session("spot", "spot-0", "live")
+    desk.events.session("prime", "prime-0", "down")
+    told = dict(desk.heard)
+    assert {topic: event["seq"] for topic, event in told.items()} == {"session.spot": 4, "session.prime": 2}
+    assert {event["started_ns"] for event in told.values()} == {1_000_000_000_000}
 
 
 async def test_outcomes_and_late_answers_go_to_their_own_topics(autojump_clock: object, desk: Desk) -> None:
@@ -73,7 +88,7 @@ async def test_an_ended_order_is_told_with_what_is_known_of_it(autojump_clock: o
     desk.events.order("spot", row)
     [(topic, event)] = desk.heard
     assert topic == "order.spot"
-    assert {key: event[key] for key in event if key not in ("ts", "monotonic_ns")} == {
+    assert {key: event[key] for key in event if key not in ("ts", "monotonic_ns", "seq", "started_ns")} == {
         "type": "order",
         "venue": "spot",
         "order_id": "OAAAAA-BBBBB-CCCCCC",

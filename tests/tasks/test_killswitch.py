@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canceld.engine.latch import CODE_ALPHABET, CODE_CHARS
-from canceld.tasks.latch_file import LATCH_FILE, TRIGGER_FILE
+from canceld.tasks.latch_file import LATCH_FILE
+from canceld.tasks.trigger_file import TRIGGER_FILE
 from canceld.transport.memory.zeromq import MemoryDealer
 
 from .door import Door

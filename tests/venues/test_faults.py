@@ -195,6 +195,7 @@ def test_time_to_retry_is_read_only_where_one_is_named(text: str, at_s: float | 
 FUTURES_TEXTS = {
     "notFound": Fault.NOT_OPEN,
     "apiLimitExceeded": Fault.ROUTE_BUSY,
+    "Rate limit exceeded": Fault.ROUTE_BUSY,
     "authenticationError": Fault.CREDENTIALS,
     "accountInactive": Fault.CREDENTIALS,
     "insufficientPrivileges": Fault.PERMISSION,
@@ -204,6 +205,14 @@ FUTURES_TEXTS = {
     "invalidArgument: order_id": Fault.INVALID,
     "requiredArgumentMissing": Fault.INVALID,
     "Json Parse Error": Fault.INVALID,
+    "Argument invalid: order_id": Fault.INVALID,
+    "invalid order type": Fault.INVALID,
+    "Bad Request": Fault.INVALID,
+    "Unauthorized": Fault.CREDENTIALS,
+    "Forbidden": Fault.CREDENTIALS,
+    "Too Many Requests": Fault.ROUTE_BUSY,
+    "Internal Server Error": Fault.TRANSIENT,
+    "Service Unavailable": Fault.TRANSIENT,
     "marketUnavailable": Fault.UNAVAILABLE,
     "Unavailable": Fault.TRANSIENT,
     "Server Error": Fault.TRANSIENT,
@@ -251,7 +260,7 @@ VENUES: list[tuple[Callable[[str], Fault], tuple[Row, ...], dict[str, Fault]]] =
     (futures_fault_of, FUTURES, FUTURES_TEXTS),
     (prime_fault_of, PRIME, PRIME_TEXTS),
     (prime_error_fault_of, PRIME_ERRORS, PRIME_ERROR_TEXTS),
-    (unified_fault_of, UNIFIED, {**DOCUMENTED, **FUTURES_TEXTS, "Rate limit exceeded": Fault.ROUTE_BUSY}),
+    (unified_fault_of, UNIFIED, {**DOCUMENTED, **FUTURES_TEXTS}),
 ]
 READERS = [reader for reader, _, _ in VENUES]
 
@@ -274,6 +283,21 @@ def test_every_text_of_a_venue_means_what_it_must_in_every_spelling(
     ["", "notFoundAnywhere", "not found", "notFound orders", "10", "01", "1 order", "Unknown orders", "something new"],
 )
 def test_what_only_resembles_a_text_is_in_no_table(reader: Callable[[str], Fault], text: str) -> None:
+    assert reader(text) is Fault.UNLISTED
+
+
+@pytest.mark.parametrize("reader", [fault_of, *READERS])
+@pytest.mark.parametrize(
+    "text",
+    ["Message rate exceeded", "EGeneral:Too many requests today", "You exceed the rate", "rate limits apply"],
+)
+def test_rate_is_a_word_that_every_venue_may_use_in_its_own_way(reader: Callable[[str], Fault], text: str) -> None:
+    assert reader(text) is Fault.ROUTE_BUSY
+
+
+@pytest.mark.parametrize("reader", [fault_of, *READERS])
+@pytest.mark.parametrize("text", ["limit order", "funding rate", "operate limits", "exceeded", "price exceeds limit"])
+def test_what_only_resembles_a_rate_is_none(reader: Callable[[str], Fault], text: str) -> None:
     assert reader(text) is Fault.UNLISTED
 
 

@@ -64,7 +64,7 @@ def test_requests_are_the_documented_ones() -> None:
         (frames.CHALLENGE, Challenge("226aee50-88fc-4618-a42a-34f7709570b2")),
         (frames.SUBSCRIBED, Subscribed(None)),
         (frames.SUBSCRIBED_TO_HEARTBEAT, Irrelevant()),
-        (frames.SUBSCRIBED_FAILED, SubscriptionLost(None, Fault.UNLISTED, "subscribed_failed")),
+        (frames.SUBSCRIBED_FAILED, SubscriptionLost(None, Fault.UNLISTED, "subscribed_failed", named=True)),
         (frames.INVALID_FEED, Unattributed(Fault.INVALID, "Invalid feed")),
         (frames.JSON_ERROR, Unattributed(Fault.INVALID, "Json Error")),
         (frames.REFUSED, SubscriptionLost(None, Fault.CREDENTIALS, "Failed to subscribe to authenticated feed")),
@@ -242,7 +242,7 @@ def test_challenge_of_an_odd_form_is_not_signed(text: str) -> None:
 
 def test_feed_can_end_in_its_own_words() -> None:
     ended = '{"event":"unsubscribed","feed":"open_orders"}'
-    assert decode(ended) == SubscriptionLost(None, Fault.UNLISTED, "unsubscribed")
+    assert decode(ended) == SubscriptionLost(None, Fault.UNLISTED, "unsubscribed", named=True)
     assert decode(ended.replace("open_orders", "fills")) == Irrelevant()
 
 
@@ -271,6 +271,18 @@ def test_what_is_no_message_is_unreadable(frame: str | bytes) -> None:
     evidence = decode(frame)
     assert isinstance(evidence, Unreadable)
     assert len(evidence.why) <= 200
+
+
+@pytest.mark.parametrize("name", ["error", "Error", "errorMessage"])
+@pytest.mark.parametrize("more", [{}, {"event": "something new"}, {"event": "challenge"}, {"feed": "heartbeat"}])
+def test_error_in_any_other_message_is_one(name: str, more: dict[str, str]) -> None:
+    evidence = decode(json.dumps({name: "apiLimitExceeded", **more}))
+    assert evidence == Unattributed(Fault.ROUTE_BUSY, "apiLimitExceeded")
+
+
+def test_error_beside_an_order_does_not_hide_it() -> None:
+    told = {"feed": "open_orders", "order_id": ORDER_ID, "is_cancel": True, "reason": "cancelled_by_user", "error": "x"}
+    assert isinstance(decode(json.dumps(told)), Orders)
 
 
 @given(st.binary() | st.text())

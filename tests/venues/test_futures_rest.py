@@ -465,8 +465,28 @@ def test_damaged_answer_is_no_verdict(decode: Decode, body: bytes) -> None:
         (408, b'{"result":"error","error":"unknownError"}', Fault.TRANSIENT, "unknownError"),
         (429, b'{"result":"error","error":"apiLimitExceeded"}', Fault.ROUTE_BUSY, "apiLimitExceeded"),
         (400, frames.HTML, Fault.INVALID, "HTTP 400"),
-        (401, b"", Fault.CREDENTIALS, "HTTP 401"),
-        (403, frames.HTML, Fault.CREDENTIALS, "HTTP 403"),
+        # What stands before the API knows no key, whatever its status says.
+        (401, b"", Fault.UNAVAILABLE, "HTTP 401"),
+        (403, frames.HTML, Fault.ROUTE_BUSY, "HTTP 403"),
+        (401, b'{"result":"error"}', Fault.CREDENTIALS, "HTTP 401"),
+        (403, b'{"result":"error","error":"no such word"}', Fault.CREDENTIALS, "no such word"),
+        # A status inside the body, by name or as a number, that is no result of any operation.
+        (400, frames.SENTENCE, Fault.INVALID, "11: Argument invalid: order_id"),
+        (200, frames.SENTENCE, Fault.INVALID, "11: Argument invalid: order_id"),
+        (400, frames.SENTENCE.replace(b"Argument invalid: order_id", b"of no table"), Fault.INVALID, "11: of no table"),
+        (200, b'{"status":"UNAUTHORIZED","result":"error","errors":[{"message":"who"}]}', Fault.CREDENTIALS, "who"),
+        (200, b'{"status":"TOO_MANY_REQUESTS","result":"error"}', Fault.ROUTE_BUSY, "HTTP 429"),
+        (404, frames.FRAMEWORK, Fault.INVALID, "Not Found"),
+        (200, frames.FRAMEWORK, Fault.INVALID, "Not Found"),
+        (200, b'{"status":401,"error":"Unauthorized","message":"no key"}', Fault.CREDENTIALS, "Unauthorized; no key"),
+        (401, b'{"status":401,"error":"","message":""}', Fault.CREDENTIALS, "HTTP 401"),
+        (429, b'{"status":429,"error":"Too Many Requests","message":""}', Fault.ROUTE_BUSY, "Too Many Requests"),
+        # Under any other name an error refuses as well.
+        (200, b'{"result":"success","Error":"apiLimitExceeded"}', Fault.ROUTE_BUSY, "apiLimitExceeded"),
+        (200, b'{"errorMessage":"apiLimitExceeded"}', Fault.ROUTE_BUSY, "apiLimitExceeded"),
+        (200, b'{"success":false}', Fault.UNLISTED, "an error without words"),
+        # Whoever is turned away at the door is told nothing of an order.
+        (401, b'{"status":401,"error":"notFound"}', Fault.CREDENTIALS, "notFound"),
         (404, b"not found", Fault.INVALID, "HTTP 404"),
         (405, b"{}", Fault.INVALID, "HTTP 405"),
         (413, frames.HTML, Fault.INVALID, "HTTP 413"),
@@ -493,6 +513,9 @@ def test_answer_that_proves_the_failure_names_it(
         *((status, frames.HTML) for status in (500, 502, 503, 504, 520, 524, 599)),
         (500, frames.CANCELED),
         (503, b'{"result":"error","error":"notFound"}'),
+        (200, b'{"status":503,"error":"Service Unavailable","message":""}'),
+        (400, b'{"status":"INTERNAL_SERVER_ERROR","result":"error","errors":[{"code":1,"message":"notFound"}]}'),
+        (400, b'{"status":500}'),
         (200, frames.HTML),
         (200, b""),
         (200, frames.CANCELED[:-5]),
@@ -587,7 +610,7 @@ def _claims_no_more(answer: RestAnswer, whole: RestAnswer) -> bool:
         case (RestUnreadable(), _):
             return True
         case RestFailed(fault=fault), RestFailed():
-            return fault in (whole.fault, Fault.UNLISTED)
+            return fault is whole.fault or fault is not Fault.NOT_OPEN
         case RestEnded(state=state), RestOrders(orders=(OrderState(status=status),)):
             # The venue's id was lost: how the order ended was not.
             return state == status

@@ -398,7 +398,7 @@ def test_row_without_an_order_makes_the_message_unreadable(order_id: object) -> 
         ({"code": "1", "msg": ""}, Fault.INVALID, "error 1"),
         ({"code": ["1"]}, Fault.INVALID, "error"),
         (None, Fault.INVALID, "error"),
-        ("Unknown order", Fault.INVALID, "error"),
+        ("Unknown order", Fault.INVALID, "Unknown order"),
         ({"msg": "x" * 10_000}, Fault.INVALID, "x" * 512),
     ],
 )
@@ -407,6 +407,28 @@ def test_error_message_refuses_a_request_and_never_says_that_an_order_is_gone(
 ) -> None:
     frame = json.dumps({"type": "error", "reqid": 13, "error": error})
     assert PRIME.decode(frame) == (CancelReject(Reqid(13), fault, words),)
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ({"type": "subscribe", "error": {"code": 1, "msg": "Too many requests"}}, "Too many requests"),
+        ({"type": "OrderCancelRequest", "errorMessage": "Too many requests"}, "Too many requests"),
+        ({"Error": "Too many requests"}, "Too many requests"),
+        ({"type": "Pong", "error": "Too many requests"}, "Too many requests"),
+        ({"type": "something new", "success": False}, "error"),
+    ],
+)
+def test_error_of_any_other_message_refuses_its_request(message: dict[str, object], words: str) -> None:
+    fault = Fault.INVALID if words == "error" else Fault.ROUTE_BUSY
+    assert PRIME.decode(json.dumps({**message, "reqid": 13})) == (CancelReject(Reqid(13), fault, words),)
+    (evidence,) = PRIME.decode(json.dumps(message))
+    assert isinstance(evidence, Unattributed)
+
+
+def test_error_beside_rows_does_not_hide_them() -> None:
+    frame = json.loads(rows(row())) | {"error": {"msg": "Too many requests"}}
+    assert any(isinstance(one, Orders) for one in PRIME.decode(json.dumps(frame)))
 
 
 @pytest.mark.parametrize("reqid", [0, -1, REQID_LIMIT + 1, True, 13.0, "13", None])

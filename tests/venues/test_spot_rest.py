@@ -249,12 +249,20 @@ def test_cancel_is_final_only_when_plainly_not_pending(pending: str) -> None:
         (429, b'{"error":["EAPI:Rate limit exceeded"]}', Fault.ROUTE_BUSY),
         (408, b'{"error":["EService:Timeout"]}', Fault.TRANSIENT),
         (400, frames.HTML, Fault.INVALID),
-        (401, b"", Fault.CREDENTIALS),
+        (401, b"", Fault.ROUTE_BUSY),
         (403, frames.HTML, Fault.ROUTE_BUSY),
         (404, b"not found", Fault.INVALID),
         (405, b"{}", Fault.INVALID),
         (413, frames.HTML, Fault.INVALID),
         (429, frames.HTML, Fault.ROUTE_BUSY),
+        # In other forms than the documented one an error refuses as well, but never says that nothing is open.
+        (200, b'{"error":"EOrder:Unknown order"}', Fault.UNLISTED),
+        (200, b'{"error":"EAPI:Rate limit exceeded"}', Fault.ROUTE_BUSY),
+        (200, b'{"Error":"Exceeded msg rate"}', Fault.ROUTE_BUSY),
+        (200, b'{"errorMessage":"EAPI:Invalid key"}', Fault.CREDENTIALS),
+        (200, b'{"error":[],"success":false}', Fault.UNLISTED),
+        (200, b'{"error":[7]}', Fault.UNLISTED),
+        (200, b'{"error":["EOrder:Unknown order"],"errorMessage":"EAPI:Invalid key"}', Fault.CREDENTIALS),
         (301, frames.HTML, Fault.UNAVAILABLE),
         (302, b"", Fault.UNAVAILABLE),
         (307, b'{"error":[],"result":{"count":1}}', Fault.UNAVAILABLE),
@@ -284,7 +292,6 @@ def test_answer_that_proves_the_failure_names_it(
         (400, b'{"error":["EService:Busy"],"result":{"count":1}}'),
         (200, b'{"result":{"count":1,"status":"online"}}'),
         (200, b'{"error":null,"result":{"count":1}}'),
-        (200, b'{"error":"EOrder:Unknown order"}'),
         (200, b'{"error":[7],"result":{"count":1}}'),
         (200, b'{"error":[]}'),
         (200, b'{"error":[],"result":null}'),
@@ -410,6 +417,8 @@ def test_damaged_answer_never_says_more_than_the_whole_one(
 def _claims_no_more(answer: RestAnswer, whole: RestAnswer) -> bool:
     match answer, whole:
         case RestUnreadable(), _:
+            return True
+        case RestFailed(fault=fault), RestFailed() if fault is not Fault.NOT_OPEN:
             return True
         case RestCanceled(count=count), RestCanceled():
             # Losing `pending` cannot be seen; gaining it never happens.

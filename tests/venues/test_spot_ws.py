@@ -97,7 +97,7 @@ def test_other_requests_are_the_documented_ones() -> None:
         (frames.SYSTEM_STATUS, ModeChanged("online")),
         (frames.SUBSCRIBED, Subscribed(Reqid(1), 125.0)),
         (frames.SUBSCRIBED_TO_TRADES, Irrelevant()),
-        (frames.DEAD_TOKEN, SubscriptionLost(None, Fault.STALE_TOKEN, "ESession:Invalid session")),
+        (frames.DEAD_TOKEN, SubscriptionLost(None, Fault.STALE_TOKEN, "ESession:Invalid session", named=True)),
         (frames.HEARTBEAT, Heartbeat()),
         (frames.PONG, Pong(Reqid(42))),
         (frames.MALFORMED, Unattributed(Fault.INVALID, "Malformed request")),
@@ -234,7 +234,7 @@ def test_new_trading_mode_is_unknown() -> None:
 
 def test_subscription_can_end_in_several_words() -> None:
     ended = '{"channelName":"openOrders","event":"subscriptionStatus","status":"unsubscribed"}'
-    assert decode(ended) == SubscriptionLost(None, Fault.UNLISTED, "unsubscribed")
+    assert decode(ended) == SubscriptionLost(None, Fault.UNLISTED, "unsubscribed", named=True)
     assert isinstance(decode(ended.replace("openOrders", "*")), SubscriptionLost)
     nameless = '{"event":"subscriptionStatus","status":"error","errorMessage":"EService:Unavailable","reqid":1}'
     assert decode(nameless) == SubscriptionLost(Reqid(1), Fault.UNAVAILABLE, "EService:Unavailable")
@@ -343,6 +343,27 @@ def test_what_is_no_message_is_unreadable(frame: str | bytes) -> None:
     assert len(evidence.why) <= 200
 
 
+@pytest.mark.parametrize("name", ["Error", "error", "errorMessage"])
+@pytest.mark.parametrize("more", [{}, {"event": "something new"}, {"event": "pong"}, {"event": "cancelOrderStatus"}])
+def test_error_in_any_other_form_refuses_the_request_that_it_names(name: str, more: dict[str, str]) -> None:
+    refused = json.dumps({name: "Exceeded msg rate", **more})
+    assert decode(refused) == Unattributed(Fault.ROUTE_BUSY, "Exceeded msg rate")
+    named = json.dumps({name: "Exceeded msg rate", "reqid": 7, **more})
+    assert decode(named) == CancelReject(Reqid(7), Fault.ROUTE_BUSY, "Exceeded msg rate")
+
+
+def test_only_the_documented_forms_say_that_an_order_is_not_open() -> None:
+    odd = '{"Error":"EOrder:Unknown order","reqid":7}'
+    assert decode(odd) == CancelReject(Reqid(7), Fault.UNLISTED, "EOrder:Unknown order")
+    assert decode('{"event":"something new","reqid":7,"success":false}') == CancelReject(Reqid(7), Fault.UNLISTED, "")
+
+
+@pytest.mark.parametrize("name", ["Error", "error"])
+def test_ok_beside_an_error_of_another_name_is_no_ack(name: str) -> None:
+    for frame in (frames.ACK, frames.CANCEL_ALL_ACK, frames.TIMER_ENABLED, frames.SUBSCRIBED):
+        assert isinstance(decode(json.dumps(json.loads(frame) | {name: "Exceeded msg rate"})), Unreadable)
+
+
 def test_endless_error_text_is_cut() -> None:
     evidence = decode(json.dumps({"event": "error", "reqid": 7, "errorMessage": "x" * 1_000_000}))
     assert isinstance(evidence, CancelReject)
@@ -393,7 +414,7 @@ def test_event_with_any_members_is_evidence_and_an_ack_is_earned(message: dict[s
         assert not message.get("errorMessage")
         assert message["event"].startswith("cancel")
     if isinstance(evidence, CancelReject):
-        assert message["event"] == "error" or message["status"] == "error"
+        assert message["event"] == "error" or message.get("status") == "error" or message["errorMessage"]
 
 
 @given(st.lists(st.dictionaries(st.text() | st.just(TXID), JSON, max_size=3), max_size=3) | JSON, JSON)
@@ -430,6 +451,8 @@ def _claims_no_more(evidence: Evidence, whole: Evidence) -> bool:
             return reqid in (whole.reqid, None) and ceiling in (whole.rate_ceiling, None)
         case SubscriptionLost(), SubscriptionLost():
             return True
+        case CancelReject(fault=fault), Pong():
+            return fault is not Fault.NOT_OPEN
         case Pong(reqid=None), Pong():
             return True
         case Orders(), Orders():

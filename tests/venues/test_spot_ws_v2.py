@@ -238,6 +238,18 @@ def test_count_is_told_or_unknown_never_guessed(count: object, told: int | None)
         assert answer(method, result={"count": count}) == CancelAllAck(Reqid(7), told)
 
 
+@pytest.mark.parametrize(
+    ("inside", "beside", "told"),
+    [(None, 3, 3), (3, None, 3), (3, 3, 3), (0, 0, 0), (3, 2, None), (2, 3, None), (None, None, None), (True, 2, 2)],
+)
+def test_count_may_stand_in_the_result_or_beside_it(inside: object, beside: object, told: int | None) -> None:
+    result = {"count": inside} if inside is not None else {}
+    for method in ("cancel_all", "batch_cancel"):
+        assert answer(method, result=result, orders_cancelled=beside) == CancelAllAck(Reqid(7), told)
+    frame = '{"method":"batch_cancel","orders_cancelled":2,"req_id":7,"success":true,"time_in":"","time_out":""}'
+    assert SPOT.decode(frame) == CancelAllAck(Reqid(7), 2)
+
+
 @pytest.mark.parametrize("trigger", ["soon", None, 0, "2020-12-21T09:38:09", ""])
 def test_timer_without_a_readable_time_is_not_believed_off(trigger: object) -> None:
     assert isinstance(answer("cancel_all_orders_after", result={"triggerTime": trigger}), Unreadable)
@@ -256,7 +268,7 @@ def test_subscription_can_end_in_several_ways() -> None:
     assert SPOT.decode(json.dumps(refused)) == SubscriptionLost(None, Fault.UNAVAILABLE, "EService:Unavailable")
     assert SPOT.decode('{"method":"subscribe","req_id":1}') == SubscriptionLost(Reqid(1), Fault.UNLISTED, "no success")
     ended = '{"method":"unsubscribe","req_id":1,"success":true,"result":{"channel":"executions"}}'
-    assert SPOT.decode(ended) == SubscriptionLost(Reqid(1), Fault.UNLISTED, "unsubscribed")
+    assert SPOT.decode(ended) == SubscriptionLost(Reqid(1), Fault.UNLISTED, "unsubscribed", named=True)
     assert SPOT.decode(ended.replace("executions", "balances")) == Irrelevant()
 
 
@@ -268,6 +280,45 @@ def test_confirmation_of_another_channel_is_not_ours() -> None:
 def test_error_of_no_method_refuses_the_request_that_it_names() -> None:
     frame = '{"error":"Exceeded msg rate","success":false,"req_id":42}'
     assert SPOT.decode(frame) == CancelReject(Reqid(42), Fault.ROUTE_BUSY, "Exceeded msg rate")
+
+
+@BOTH
+def test_request_that_could_not_be_matched_is_refused_like_any_other(dialect: V2) -> None:
+    told = {"method": "error", "error": "EOrder:Unknown order", "success": False}
+    named = json.dumps({**told, "req_id": 42})
+    assert dialect.decode(named) == CancelReject(Reqid(42), Fault.NOT_OPEN, "EOrder:Unknown order")
+    assert dialect.decode(json.dumps(told)) == Unattributed(Fault.NOT_OPEN, "EOrder:Unknown order")
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["error", "Error", "errorMessage"])
+@pytest.mark.parametrize(
+    "more", [{}, {"method": "new"}, {"method": "pong"}, {"method": 7}, {"channel": "heartbeat"}, {"channel": "level3"}]
+)
+def test_error_in_any_other_message_refuses_the_request_that_it_names(
+    dialect: V2, name: str, more: dict[str, object]
+) -> None:
+    told = {name: "Exceeded msg rate", **more}
+    assert dialect.decode(json.dumps(told)) == Unattributed(Fault.ROUTE_BUSY, "Exceeded msg rate")
+    named = json.dumps({**told, "req_id": 42})
+    assert dialect.decode(named) == CancelReject(Reqid(42), Fault.ROUTE_BUSY, "Exceeded msg rate")
+
+
+def test_no_success_is_a_refusal_also_without_words() -> None:
+    assert SPOT.decode('{"method":"something new","success":false,"req_id":7}') == CancelReject(
+        Reqid(7), Fault.UNLISTED, ""
+    )
+
+
+def test_error_beside_rows_does_not_hide_them() -> None:
+    evidence = executions({"order_id": TXID, "order_status": "canceled"}, error="EService:Busy")
+    assert isinstance(evidence, Orders)
+
+
+@pytest.mark.parametrize("name", ["Error", "errorMessage"])
+@pytest.mark.parametrize("method", [*METHODS, "subscribe"])
+def test_success_beside_an_error_of_another_name_is_no_ack(method: str, name: str) -> None:
+    assert isinstance(answer(method, **{name: "Exceeded msg rate"}), Unreadable)
 
 
 def executions(*rows: Any, **message: Any) -> Evidence:
@@ -454,6 +505,8 @@ def _claims_no_more(evidence: Evidence, whole: Evidence) -> bool:
         case CancelAck(reqid=reqid), CancelAck():
             mine, theirs = (evidence.order_id, evidence.cl_ord_id), (whole.order_id, whole.cl_ord_id)
             return reqid == whole.reqid and mine in (theirs, (None, None)) and evidence.venue_ns in (None, VENUE_NS, 0)
+        case CancelReject(fault=fault), Pong():
+            return fault is not Fault.NOT_OPEN
         case CancelReject(reqid=reqid, fault=fault), _:
             # Its words or its success lost: a failure of the same request of which nothing is known.
             return reqid == getattr(whole, "reqid", None) and fault in (Fault.UNLISTED, getattr(whole, "fault", None))

@@ -97,7 +97,7 @@ def test_an_outcome_that_is_none_is_told_and_not_searched_for(capsys: pytest.Cap
     with pytest.raises(SystemExit) as ended:
         cli.main(["journal", "--config", "canceld.toml", "--outcome", "cancelled"])
     assert ended.value.code == 2
-    assert "invalid choice: 'cancelled'" in capsys.readouterr().err
+    assert "there is no 'cancelled'; did you mean canceled?" in capsys.readouterr().err
     assert tuple(NAMES.values()) == cli.OUTCOMES
 
 

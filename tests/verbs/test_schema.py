@@ -65,7 +65,7 @@ def resolve(schema: dict[str, Any], name: str) -> dict[str, Any]:
 
 def test_both_directions_list_every_message_and_every_reference_leads_somewhere() -> None:
     schema = wire_schema()
-    assert len(resolve(schema, "command")["anyOf"]) == 8
+    assert len(resolve(schema, "command")["anyOf"]) == 9
     assert set(resolve(schema, "reply")["discriminator"]["mapping"]) == {
         "outcome",
         "batch",
@@ -96,3 +96,22 @@ def test_commands_take_no_other_members_and_exactly_one_identifier() -> None:
     assert cancel["additionalProperties"] is False
     assert cancel["required"] == ["type", "venue", "id"]
     assert cancel["oneOf"] == [{"required": ["order_id"]}, {"required": ["cl_ord_id"]}, {"required": ["userref"]}]
+
+
+def test_a_kill_needs_its_type_alone_and_may_have_any_member() -> None:
+    kill = resolve(wire_schema(), "Kill")
+    assert kill["required"] == ["type"]
+    assert kill.get("additionalProperties", True) is True
+    assert kill["properties"]["reason"] == {}
+    assert "ignored" not in kill["properties"]
+
+
+def test_a_drill_is_read_strictly() -> None:
+    drill = resolve(wire_schema(), "Drill")
+    assert drill["additionalProperties"] is False
+    assert set(drill["required"]) == {"type", "id", "reason"}
+
+
+def test_the_reply_to_a_kill_may_name_what_was_ignored() -> None:
+    reply = {"type": "killed", "id": None, "latched": True, "venues": {}, "ignored": ["dril: unknown field"]}
+    assert msgspec.to_builtins(msgspec.convert(reply, Reply)) == reply

@@ -13,6 +13,7 @@ from ..inflight import Attempt, Inflight, Reqids
 from ..instants import FAR_NS
 from ..lane import Lane
 from ..policy import Policy
+from ..quiet import Quiet
 from ..resting import Resting
 from .family import Family
 from .lanes import Lanes
@@ -32,6 +33,7 @@ class Docket:
         self.counts = Counts()
         self.mode: Mode = "unknown"
         self.lanes = Lanes(policy.rest, uuids=policy.uuids)
+        self.quiet = Quiet()
         self.inflight: Inflight[Pursuit] = Inflight(reqids, memory_ns=policy.late_ns, limit=policy.late_limit)
         self.pursued: dict[Target, Pursuit] = {}
         self.families: dict[Family, None] = {}

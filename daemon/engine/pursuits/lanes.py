@@ -120,8 +120,13 @@ class Lanes:
     # ---------------------------------------------------------------- the plan
 
     def takes(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> bool:
-        """Whether a request of this pursuit could leave on this lane now."""
+        """Whether a request of this pursuit could leave on this lane, now or as soon as its last one there is past."""
         return self._is_for(pursuit, lane) and self.usable(lane, now_ns)
+
+    def spaced_until(self, pursuit: Pursuit, now_ns: int) -> int:
+        """When the first lane takes it that does not yet, only because the last request there has just left."""
+        lanes = [lane for lane in (*self.live, REST) if self.takes(pursuit, lane, now_ns)]
+        return min((at_ns for lane in lanes if (at_ns := pursuit.may_leave_ns(lane)) > now_ns), default=FAR_NS)
 
     def _is_for(self, pursuit: Pursuit, lane: Lane) -> bool:
         if lane in pursuit.pending or lane in pursuit.refused or lane in self.stale:
@@ -137,9 +142,9 @@ class Lanes:
     def free_for(self, pursuit: Pursuit, now_ns: int) -> Iterator[Lane]:
         """The routes of the plan that could take a request for it now: active session, other sessions, REST."""
         for lane in self.live:
-            if self.takes(pursuit, lane, now_ns):
+            if self.takes(pursuit, lane, now_ns) and pursuit.may_leave_ns(lane) <= now_ns:
                 yield lane
-        if self.takes(pursuit, REST, now_ns) and not pursuit.queued:
+        if self.takes(pursuit, REST, now_ns) and not pursuit.queued and pursuit.may_leave_ns(REST) <= now_ns:
             yield REST
 
     def spent_for(self, pursuit: Pursuit) -> Lane | None:

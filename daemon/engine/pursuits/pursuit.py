@@ -8,11 +8,16 @@ from ...contract.outcomes import Canceled, Closed, ClosedState, Outcome, RejectC
 from ..inflight import Attempt
 from ..instants import FAR_NS, MS
 from ..lane import Lane, route_of
+from ..reactions import PER_SECOND, SPACE_MS
 from ..resting import Resting, Row
 from .said import ACCEPTED, DENIED, ENDED, NOTHING
 
 SAME_TIME_NS = 10 * MS
 """No order is canceled, told of, replaced under its name and asked for again in less; until then the same is meant."""
+
+
+SPACE_NS = SPACE_MS * MS
+SECOND_NS = 1000 * MS
 
 
 class Waiter:
@@ -80,6 +85,8 @@ class Pursuit:
     sent: tuple[Lane, ...] = ()
     """The lane of every request that may have left, in their sequence."""
     first_sent_ns: int | None = None
+    tries: tuple[int, ...] = ()
+    """Lane and time of every request that was about to leave, one pair after the other, whether or not it did."""
     unsent: frozenset[Lane] = frozenset()
     """Lanes that failed before a byte had left: tried as far as the plan goes, not as far as the venue goes."""
     refused: frozenset[Lane] = frozenset()
@@ -124,6 +131,8 @@ class Pursuit:
     """The earliest of them and of the deadline for which there is an alarm."""
     retries = 0
     reasks = 0
+    reask_ns = FAR_NS
+    """When it would be sent again if its state were not being asked for."""
 
     # How it ended.
     done = False
@@ -211,6 +220,7 @@ class Pursuit:
         lane = attempt.lane
         self.pending[lane] = attempt
         self.sent += (lane,)
+        self.tries += (lane, attempt.sent_ns)
         self.silent_ns = silent_ns
         if self.first_sent_ns is None:
             self.first_sent_ns = attempt.sent_ns
@@ -218,6 +228,7 @@ class Pursuit:
     def leaves_within(self, lane: Lane, now_ns: int, silent_ns: int) -> None:
         """It left within a request for everything: whether that request met it, only the answer or a stream tells."""
         self.sent += (lane,)
+        self.tries += (lane, now_ns)
         self.first_sent_ns = self.first_sent_ns or now_ns
         self.ambiguous = True
         self.silent_ns = silent_ns
@@ -229,6 +240,23 @@ class Pursuit:
         self.unsent |= {lane}
         if not self.sent:
             self.first_sent_ns = None
+
+    def may_leave_ns(self, lane: Lane) -> int:
+        """From when on a request may leave on a lane, whoever wants it to: not soon after another, nor as a fourth one
+        within a second. 0 where none has left there."""
+        times = self._times(lane)
+        if not times:
+            return 0
+        counted = times[-PER_SECOND] + SECOND_NS if len(times) >= PER_SECOND else 0
+        return max(times[-1] + SPACE_NS, counted)
+
+    def bars(self, at_ns: int, last_ns: int) -> bool:
+        """Whether a request at `at_ns`, where the last one left, would keep one at `last_ns` from leaving there."""
+        times = [*self._times(self.tries[-2]), at_ns] if self.tries else [at_ns]
+        return last_ns < at_ns + SPACE_NS or sum(time > last_ns - SECOND_NS for time in times) >= PER_SECOND
+
+    def _times(self, lane: Lane) -> list[int]:
+        return [at_ns for on, at_ns in zip(self.tries[::2], self.tries[1::2], strict=True) if on == lane]
 
     def doubted(self) -> None:
         """An attempt may have taken effect without our having heard of it."""

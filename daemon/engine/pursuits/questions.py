@@ -34,6 +34,10 @@ class Questions:
             return
         # The session used least tells as well as any other, and better where the busy one has gone mute.
         live = self._docket.lanes.live[::-1]
+        quiet = self._docket.quiet
+        if live and not (live := [lane for lane in live if not quiet.holds(lane, now_ns)]):
+            pursuit.asks_at(quiet.ends_ns(now_ns))
+            return
         if live:
             live = pursuit.askers(live, now_ns)
         lane = next((lane for lane in live if lane not in pursuit.pending), live[0] if live else None)

@@ -141,18 +141,26 @@ class Refusals:
             self.plan_reask(pursuit, now_ns)
 
     def plan_reask(self, pursuit: Pursuit, now_ns: int) -> None:
-        """When to send the cancel again after a denial: while the order may not be there yet, with growing pauses."""
+        """Have it sent again after a pause, which the answer to a look-up that is under way ends earlier."""
         pause_ns = REASK_MS[min(pursuit.reasks, len(REASK_MS) - 1)] * MS
+        held_ns = max(pause_ns, self._docket.policy.hedge_ns) if pursuit.asking else pause_ns
         pursuit.reasks += 1
         pursuit.listens(FAR_NS)
+        pursuit.reask_ns = now_ns + pause_ns
         if self._judgement.seen_open(pursuit):
             # The stream shows it open and the answer denies it: one of them is behind, so it is sent again.
-            pursuit.retries_at(now_ns + pause_ns)
+            pursuit.retries_at(now_ns + held_ns)
             return
         waiting = [waiter for waiter in pursuit.waiters if not self._judgement.is_denied(pursuit, waiter)]
         windows = [self._judgement.window_ns(pursuit, waiter) for waiter in waiting]
-        # With every window over, only the query's answer is waited for.
-        pursuit.retries_at(max(now_ns, min(now_ns + pause_ns, *windows)) if windows else FAR_NS)
+        if not windows:
+            # With every window over, only the query's answer is waited for.
+            pursuit.retries_at(FAR_NS)
+            return
+        # The one at the end of the window counts most: only its denial is the last. None before it may bar its way.
+        last_ns = max(now_ns, min(windows))
+        again_ns = now_ns + held_ns
+        pursuit.retries_at(last_ns if again_ns >= last_ns or pursuit.bars(again_ns, last_ns) else again_ns)
 
     def fault_of_named(self, pursuit: Pursuit, reject: CancelReject) -> Fault:
         """The refusal names an order, which bears the client order id; if that has ended, the fault is NOT_OPEN."""

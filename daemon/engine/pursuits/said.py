@@ -29,7 +29,7 @@ DENIED    the venue knows no such open order.
     silence         none is listened for between tries
     lane lost       in doubt; as in NOTHING
     order ended     as in NOTHING
-    order opened    sent at once: the cancel had overtaken its order
+    order opened    sent as soon as a lane may take it: the cancel had overtaken its order
     query: rests    conclude
     query: absent   conclude
     deadline        the window is over and no stream shows it: `not_open` or `closed`; else `unknown`

@@ -64,8 +64,10 @@ class Sending:
             self.send(pursuit, lanes.live[0], now_ns)
         elif self.diverted(pursuit, now_ns):
             return
-        elif (lane := self._way_for(pursuit, now_ns)) is None or pursuit.attempts >= ATTEMPT_LIMIT:
+        elif pursuit.attempts >= ATTEMPT_LIMIT:
             self._later(pursuit, now_ns)
+        elif (lane := self._way_for(pursuit, now_ns)) is None:
+            self._later(pursuit, now_ns, self._docket.lanes.spaced_until(pursuit, now_ns))
         else:
             self.send(pursuit, lane, now_ns)
 
@@ -86,12 +88,21 @@ class Sending:
         else:
             self._later(pursuit, now_ns)
 
-    def _later(self, pursuit: Pursuit, now_ns: int) -> None:
+    def _later(self, pursuit: Pursuit, now_ns: int, free_ns: int = FAR_NS) -> None:
+        """After a pause, or (free_ns) when a lane takes it that is all right but for its last request."""
         pause = RETRY_MS[min(pursuit.retries, len(RETRY_MS) - 1)]
-        pursuit.strands(now_ns + pause * MS)
+        pursuit.strands(min(now_ns + pause * MS, free_ns))
 
     def send(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
-        """Send it on this lane now, or queue it for REST; without a symbol that the venue wants, it waits for that."""
+        """Send it on this lane now, or queue it for REST; without a symbol that the venue wants, it waits for that.
+
+        Every request leaves through here, and here is what keeps two of them apart: no chain of answers, looks and
+        refusals can be quicker, however it is made.
+        """
+        if pursuit.tries and (free_ns := pursuit.may_leave_ns(lane)) > now_ns:
+            pursuit.retries_at(free_ns)
+            self._docket.schedule(pursuit)
+            return
         pursuit.listens(now_ns + self._docket.policy.hedge_ns)
         if pursuit.stranded:
             pursuit.stranded = False

@@ -20,7 +20,7 @@ from ...contract.evidence import (
 )
 from ...contract.ids import EVERYTHING, Reqid, Target
 from ..calls import FireOwner
-from ..effects import RenewToken, RestReady, Send
+from ..effects import Alert, RenewToken, RestReady, Send
 from ..instants import FAR_NS
 from ..lane import Lane
 from .acceptance import Acceptance
@@ -99,6 +99,18 @@ class Sessions:
             self._states.changed([row for row in rows if row is not None], "stream", now_ns)
         elif kind is Unattributed:
             self._docket.counts.unattributed += 1
+            if evidence.fault is Fault.ROUTE_BUSY:  # type: ignore[union-attr]
+                self._warned(lane, evidence.error, now_ns)  # type: ignore[union-attr]
+
+    def _warned(self, lane: Lane, error: str, now_ns: int) -> None:
+        """We send too much on a lane, says the venue, and names no request: what cancels nothing pauses there."""
+        if self._docket.quiet.told(lane, now_ns):
+            self._docket.effects.append(
+                Alert(
+                    f"{self._docket.venue} is sent too much: {error}",
+                    "cancels go on, looks and surveys pause; see who else uses this address or account",
+                )
+            )
 
     def _on_ack(self, lane: Lane, ack: CancelAck, now_ns: int) -> None:
         attempt = self._docket.inflight.find(ack.reqid)

@@ -8,6 +8,7 @@ from ...contract.outcomes import Route
 from ..calls import Call
 from ..effects import Ended, Opened
 from ..inflight import Attempt
+from ..instants import FAR_NS
 from ..lane import REST
 from ..resting import Row
 from .acceptance import Acceptance
@@ -212,10 +213,12 @@ class States:
         """A query for this pursuit was answered; rows that ended have settled theirs already."""
         if type(pursuit) is Family:
             self._families.queried(pursuit, told, now_ns)
+            self._looked_up(pursuit, now_ns)
             return
         if pursuit.key not in told:
             pursuit.absent = True
             self._answers.conclude(pursuit, now_ns)
+            self._looked_up(pursuit, now_ns)
         elif pursuit.said is DENIED:
             # The venue knew no such order, and now shows it: only the windows decide.
             self._answers.conclude(pursuit, now_ns)
@@ -240,6 +243,11 @@ class States:
             pursuit.doubted()
         return not pursuit.pending
 
+    def _looked_up(self, pursuit: Pursuit, now_ns: int) -> None:
+        """Its look-up is over: a repeat that waited for that goes when its own pause is over."""
+        if pursuit.said is DENIED and not pursuit.done and pursuit.reask_ns < pursuit.retry_ns < FAR_NS:
+            pursuit.retries_at(max(now_ns, pursuit.reask_ns))
+
     def query_failed(self, pursuit: Pursuit, now_ns: int, *, by_rest: bool = False) -> None:
         """A query came to nothing: it is asked again later."""
         if by_rest and pursuit.lists and not pursuit.done and self._families.relisted(pursuit):
@@ -248,6 +256,7 @@ class States:
         if not pursuit.done:
             pursuit.asks_at(now_ns + self._docket.policy.hedge_ns)
             self._answers.conclude(pursuit, now_ns)
+            self._looked_up(pursuit, now_ns)
             self._docket.schedule(pursuit)
 
     def looked(self, looked: Looked, now_ns: int) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import trio
 
-from ..disk import DISK_TIMEOUT_S, READ_LIMIT_BYTES, AlreadyLocked, Directory, Lock, check_size
+from ..disk import DISK_TIMEOUT_S, READ_LIMIT_BYTES, AlreadyLocked, Directory, Identity, Lock, check_size
 from ..files import DiskFailed, Diverged, left_of
 from ..mapped import Memory
 
@@ -37,6 +37,8 @@ class MemoryDirectory(Directory):
         self.faults = DiskFaults()
         self._seen: dict[str, bytes | bytearray] = {}  # what only ever grows is not made anew each time
         self._durable: dict[str, bytes] = {}
+        self._shown: dict[str, int] = {}  # which of all changes the last one of each file was
+        self._changes = 0
         self._children: dict[str, MemoryDirectory] = {}
         self._locks: dict[str, object] = {}
         self._mapped: dict[str, mmap.mmap] = {}
@@ -82,6 +84,9 @@ class MemoryDirectory(Directory):
     def exists(self, name: str) -> bool:
         self._path(name)
         return name in self._seen or name in self._children
+
+    def identity(self, name: str) -> Identity | None:
+        return (0, 0, self._shown.get(name, 0)) if self.exists(name) else None
 
     def size(self, name: str) -> int | None:
         self._path(name)
@@ -217,6 +222,8 @@ class MemoryDirectory(Directory):
             self._seen.pop(name, None)
         else:
             self._seen[name] = content
+            self._changes += 1
+            self._shown[name] = self._changes
 
     def _settle(self, name: str) -> None:
         if name in self._seen:

@@ -14,10 +14,28 @@ class Job(Protocol):
     def is_alive(self) -> bool: ...
 
 
+class _Done:
+    """A job that was done at once."""
+
+    def join(self, timeout: float | None = None) -> None:
+        """It has ended."""
+
+    def is_alive(self) -> bool:
+        """It is not."""
+        return False
+
+
 def start(job: Callable[[], None], name: str) -> Job:
-    """Run `job` beside the caller. It does not keep the process: one that hangs is left behind at the end."""
+    """Run `job` beside the caller. It does not keep the process: one that hangs is left behind at the end.
+
+    Where the machine gives no more threads, the caller does it at once: late is better than not at all.
+    """
     thread = threading.Thread(target=job, name=name, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:
+        job()
+        return _Done()
     return thread
 
 

@@ -25,6 +25,7 @@ from canceld.engine.instants import MS
 from canceld.engine.lane import FEED, Lane
 from canceld.engine.policy import Policy
 from canceld.engine.pursuits.front import Pursuits
+from canceld.engine.reactions import SPACE_MS
 
 from ..desk import DEADLINE_MS, HEDGE_MS, LATE_MS, OVERTAKE_MS, Desk, named, order
 
@@ -166,6 +167,7 @@ def test_a_query_answered_before_the_hedge_delay_does_not_send_it_again() -> Non
     query = desk.call()
     desk.pursuits.submit("second", order(U[1]), False, desk.now_ns + DEADLINE_MS * MS, desk.now_ns)
     desk.rest_orders(query, OrderState(U[1], "open"))
+    desk.wait(SPACE_MS)
     retry = desk.call()
     assert retry.targets == (order(U[1]),)
     assert desk.maybe_call() is None

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from canceld.contract.evidence import CancelAck, CancelReject, Fault, Looked, Orders, OrderState
+from canceld.contract.evidence import CancelAck, CancelReject, Fault, Looked, Orders, OrderState, Unattributed
 from canceld.contract.ids import EVERYTHING, Target
 from canceld.contract.outcomes import Acked, Canceled, Closed, NotOpen, Refused, Rejected, Unknown
 from canceld.engine.effects import Alert, Look, Send
@@ -510,3 +510,39 @@ def test_a_shared_look_that_is_lost_is_no_answer() -> None:
     assert {type(desk.outcome(order_id)) for order_id in ids} == {Unknown}
     desk.wait(LATE_MS + 1000)
     assert desk.pursuits.idle
+
+
+# ---------------------------------------------------------------- sent too much
+
+
+def test_looks_pause_on_a_session_that_is_sent_too_much_and_cancels_go_on(desk: PrimeDesk) -> None:
+    for lane in (0, 1):
+        desk.hear(lane, Unattributed(Fault.ROUTE_BUSY, "Too many requests"))
+    [*_, alert] = desk.alerts
+    assert "Too many requests" in alert.what
+    desk.cancel("t", order(O1))
+    assert desk.last().lane == 0
+    desk.wait(HEDGE_MS)
+    assert desk.last().lane == 1
+    desk.wait(HEDGE_MS)
+    assert desk.looked == []
+    desk.wait(1000 - 2 * HEDGE_MS)
+    assert desk.look().order_id == O1
+
+
+def test_another_session_is_looked_on_meanwhile(desk: PrimeDesk) -> None:
+    desk.hear(1, Unattributed(Fault.ROUTE_BUSY, "Too many requests"))
+    desk.cancel("t", order(O1))
+    desk.wait(HEDGE_MS)
+    desk.wait(HEDGE_MS)
+    assert desk.look().lane == 0
+
+
+def test_any_other_error_of_no_request_pauses_nothing(desk: PrimeDesk) -> None:
+    for lane in (0, 1):
+        desk.hear(lane, Unattributed(Fault.TRANSIENT, "internal error"))
+    desk.cancel("t", order(O1))
+    desk.wait(HEDGE_MS)
+    desk.wait(HEDGE_MS)
+    assert desk.look().order_id == O1
+    assert desk.alerts == []

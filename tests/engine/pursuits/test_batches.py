@@ -3,6 +3,7 @@
 from canceld.contract.evidence import Fault, OrderState, RestUnreadable
 from canceld.contract.outcomes import Acked, Canceled, Closed, Rejected, Unknown
 from canceld.engine.calls import Call
+from canceld.engine.reactions import SPACE_MS
 
 from ..desk import DEADLINE_MS, O1, O2, O3, Desk, order
 
@@ -34,6 +35,7 @@ def test_a_batch_that_counts_fewer_than_asked_is_resolved_per_id() -> None:
     assert query.order_ids == (O1, O2, O3)
     desk.rest_orders(query, OrderState(O1, "canceled", filled_qty="0"), OrderState(O2, "open"))
     assert desk.outcome("a") == Canceled("0")
+    desk.wait(SPACE_MS)
     alone = desk.call()
     assert (alone.form, alone.targets[0]) == ("cancel", order(O2))
     desk.rest_count(alone)

@@ -4,6 +4,7 @@ import pytest
 
 from canceld.contract.evidence import Fault, OrderState
 from canceld.contract.outcomes import Acked, Canceled, Closed, Unknown
+from canceld.engine.reactions import SPACE_MS
 
 from ..desk import DEADLINE_MS, O1, O2, Desk, named, order
 
@@ -172,7 +173,7 @@ def test_a_client_who_asks_by_name_after_the_order_was_accepted_goes_by_the_name
 def test_who_asked_by_a_name_never_seen_after_the_accepted_request_had_left_goes_by_it_again() -> None:
     desk = Desk(0)
     send = desk.asked("first", named("slot-1"))
-    desk.wait(20)
+    desk.wait(SPACE_MS)
     desk.cancel("later", named("slot-1"))
     desk.stream(OrderState(O1, "canceled", cl_ord_id="slot-1", filled_qty="1"))
     desk.ack(send)
@@ -242,7 +243,7 @@ def test_an_order_that_appears_after_a_name_was_accepted_is_left_alone() -> None
 
 
 def test_a_name_and_its_order_pursued_apart_end_together() -> None:
-    desk = Desk(0)
+    desk = Desk(0, 1)
     desk.cancel("name", named("slot-1"))
     desk.cancel("id", order(O1))
     name_send = desk.take()[0]

@@ -6,7 +6,7 @@ from canceld.contract.evidence import Fault, OrderState
 from canceld.contract.ids import EVERYTHING
 from canceld.contract.outcomes import Acked, Canceled, Refused, RejectClass, Rejected, Unknown
 from canceld.engine.effects import Redial, RenewToken
-from canceld.engine.reactions import ATTEMPT_LIMIT
+from canceld.engine.reactions import ATTEMPT_LIMIT, SPACE_MS
 
 from ..desk import DEADLINE_MS, O1, O2, O3, Desk, named, order, userref
 
@@ -21,6 +21,7 @@ def test_stale_token_gets_a_new_token_and_one_more_try_in_the_same_command() -> 
     desk.cancel("c", order(O3))
     assert desk.take() == [], "nobody uses a session whose token is dead"
     desk.renewed(0)
+    desk.wait(SPACE_MS)
     again = desk.take()
     assert [send.target for send in again] == [order(O1), order(O2)]
     for send in again:
@@ -32,6 +33,7 @@ def test_a_token_that_is_refused_again_sends_the_order_elsewhere_and_redials() -
     desk = Desk(0, 1)
     desk.refused_with(Fault.STALE_TOKEN, "t", order(O1))
     desk.renewed(0)
+    desk.wait(SPACE_MS)
     desk.reject(desk.last(), Fault.STALE_TOKEN)
     assert desk.told == [RenewToken(0), Redial(0, "ESession:Invalid session")]
     other = desk.last()
@@ -39,6 +41,7 @@ def test_a_token_that_is_refused_again_sends_the_order_elsewhere_and_redials() -
     desk.reject(other, Fault.STALE_TOKEN)
     assert desk.told[-1] == RenewToken(1), "the other session has a token of its own"
     desk.renewed(1)
+    desk.wait(SPACE_MS)
     desk.ack(desk.last())
     assert desk.outcome("t") == Acked()
 
@@ -50,6 +53,7 @@ def test_refusals_of_a_burst_that_left_before_the_new_token_cost_no_further_toke
     first, second = desk.take()
     desk.reject(first, Fault.STALE_TOKEN)
     desk.renewed(0)
+    desk.wait(SPACE_MS)
     assert desk.last().target == order(O1)
     desk.reject(second, Fault.STALE_TOKEN)
     assert desk.last().target == order(O2)

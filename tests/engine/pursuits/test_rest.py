@@ -2,9 +2,10 @@
 
 import pytest
 
-from canceld.contract.evidence import Fault, OrderState, RestAnswer, RestMode, RestUnreadable
+from canceld.contract.evidence import Fault, OrderState, RestAnswer, RestCanceled, RestMode, RestUnreadable
 from canceld.contract.ids import EVERYTHING
 from canceld.contract.outcomes import Acked, Canceled, NotOpen, Refused, Rejected, Unknown
+from canceld.engine.calls import Call
 
 from ..desk import DEADLINE_MS, O1, O2, O3, Desk, named, order, userref
 
@@ -225,3 +226,40 @@ def test_a_venue_without_rest_is_never_asked_over_it() -> None:
     desk.cancel("w", order("OD-1"))
     desk.wait(DEADLINE_MS)
     assert desk.outcome("w") == Refused("no_route", "no spot session takes it")
+
+
+class _Hearer:
+    """Who asks; a kind of its own for each matter."""
+
+    def call_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None: ...
+
+    def call_failed(self, call: Call, left: bool, why: str, now_ns: int) -> None: ...
+
+
+class _Driller(_Hearer):
+    """Asks the same in another matter."""
+
+
+def test_an_urgent_call_in_another_matter_takes_no_place() -> None:
+    desk = Desk()
+    rest = desk.pursuits.rest
+    first, again, drill = _Hearer(), _Hearer(), _Driller()
+    for owner in (first, drill, again):
+        rest.request("open_orders", owner, 0, urgent=True)
+    calls = [rest.next_urgent(0), rest.next_urgent(0), rest.next_urgent(0)]
+    assert [call and call.owner for call in calls] == [drill, again, None]
+
+
+def test_an_answer_to_a_kill_opens_the_lane_for_everybody() -> None:
+    desk = Desk()
+    desk.cancel("a", order(O1))
+    desk.rest_refuse(desk.call(), Fault.LOCKOUT)
+    desk.cancel("b", order(O2))
+    assert desk.maybe_call() is None
+    desk.pursuits.rest.request("all", _Hearer(), desk.now_ns, urgent=True)
+    call = desk.pursuits.rest.next_urgent(desk.now_ns)
+    assert call is not None
+    desk.rest(call, RestCanceled(1, False))
+    desk.wait(500)
+    desk.rest_count(desk.call())
+    assert desk.outcome("b") == Acked()

@@ -4,6 +4,7 @@ from canceld.contract.evidence import CancelAck, CancelAllAck, CancelReject, Fau
 from canceld.contract.ids import EVERYTHING, Reqid
 from canceld.contract.outcomes import Acked
 from canceld.engine.lane import Lane
+from canceld.engine.reactions import SPACE_MS
 
 from ..desk import O1, O2, WORDS, Desk, named, order, userref
 
@@ -250,6 +251,7 @@ def test_a_session_lost_while_a_token_is_fetched_sends_the_order_elsewhere() -> 
 def test_a_session_that_starts_anew_serves_those_who_waited_for_its_old_token() -> None:
     desk = Desk(0)
     desk.refused_with(Fault.STALE_TOKEN, "t", order(O1))
+    desk.wait(SPACE_MS)
     desk.up(0)
     desk.ack(desk.last())
     assert desk.outcome("t") == Acked()
@@ -262,6 +264,7 @@ def test_a_new_session_takes_an_order_again_that_the_old_ones_token_kept_away() 
     desk.rest_fail(desk.call(), left=False)
     desk.down(0)
     desk.up(0)
+    desk.wait(SPACE_MS)
     desk.ack(desk.last())
     assert desk.outcome("t") == Acked()
 
@@ -301,6 +304,7 @@ def test_a_token_renewed_in_maintenance_waits_for_its_end() -> None:
     desk.mode("maintenance")
     desk.renewed(0)
     assert desk.take() == []
+    desk.wait(SPACE_MS)
     desk.mode("online")
     assert desk.last().target == order(O1)
 

@@ -2,6 +2,7 @@
 
 from canceld.contract.evidence import Fault, OrderState
 from canceld.contract.outcomes import Acked, Canceled, Closed, NotOpen, Unknown
+from canceld.engine.reactions import SPACE_MS
 
 from ..desk import DEADLINE_MS, O1, O2, O3, Desk, named, order, userref
 
@@ -48,17 +49,31 @@ def test_an_accepted_order_that_still_rests_is_canceled_again() -> None:
     assert desk.outcome("t") == Canceled("0")
 
 
-def test_an_order_that_appears_late_is_canceled_at_once() -> None:
-    desk = Desk(0)
+def test_an_order_that_appears_late_is_canceled_at_once_by_another_way() -> None:
+    desk = Desk(0, 1)
     desk.refused_with(Fault.NOT_OPEN, "t", order(O1))
     desk.wait(20)
     desk.opened(O1)
+    again = desk.last()
+    assert again.lane == 1
+    desk.ack(again)
+    assert desk.outcome("t") == Acked()
+
+
+def test_an_order_that_appears_late_is_canceled_by_the_only_way_as_soon_as_that_may_be_used_again() -> None:
+    desk = Desk(0, rest=False)
+    desk.refused_with(Fault.NOT_OPEN, "t", order(O1))
+    desk.wait(20)
+    desk.opened(O1)
+    desk.wait(SPACE_MS - 20 - 1)
+    assert desk.take() == []
+    desk.wait(1)
     desk.ack(desk.last())
     assert desk.outcome("t") == Acked()
 
 
 def test_an_order_that_appears_late_under_its_client_id_is_canceled_by_its_own() -> None:
-    desk = Desk(0)
+    desk = Desk(0, 1)
     send = desk.asked("t", named("slot-1"))
     assert send.target == named("slot-1")
     desk.reject(send)
@@ -78,8 +93,8 @@ def test_an_order_that_appears_late_under_its_client_id_is_canceled_by_its_own()
     assert desk.pursuits.idle
 
 
-def test_an_order_that_appears_under_a_denied_userref_is_canceled_at_once() -> None:
-    desk = Desk(0)
+def test_an_order_that_appears_under_a_denied_userref_is_canceled() -> None:
+    desk = Desk(0, 1)
     desk.refused_with(Fault.NOT_OPEN, "t", userref(7))
     desk.opened(O2, userref=8)
     assert desk.take() == []
@@ -186,8 +201,10 @@ def test_a_denied_order_that_vanishes_last_is_unknown_to_those_who_asked_by_name
     desk.wait(3000)
     desk.cancel("name", named("slot-1"), deadline_ms=300)
     desk.refused_with(Fault.NOT_OPEN, "id", order(O1), deadline_ms=300)
+    desk.rest_fail(desk.call(), left=False)
     desk.wait(50)
     desk.reject(desk.last())
+    desk.rest_fail(desk.call(), left=False)
     desk.wait(200)
     desk.reject(desk.last())
     desk.stream(snapshot=True)

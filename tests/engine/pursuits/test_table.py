@@ -20,7 +20,7 @@ from canceld.engine.lane import REST
 from canceld.engine.pursuits import said as states
 from canceld.engine.pursuits.pursuit import Pursuit
 from canceld.engine.pursuits.said import ACCEPTED, DENIED, ENDED, NOTHING, Said
-from canceld.engine.reactions import REASK_MS, RETRY_MS, RULES, Reaction
+from canceld.engine.reactions import REASK_MS, RETRY_MS, RULES, SPACE_MS, Reaction
 
 from ...simulation.cells import HEARD, NEVER, counted
 from ..desk import DEADLINE_MS, HEDGE_MS, O1, O2, OVERTAKE_MS, WORDS, Desk, named, order
@@ -114,7 +114,7 @@ def _() -> None:
     assert of(desk).said is DENIED
     assert desk.answers == {}
     desk.one_call("query", O1)
-    desk.wait(REASK_MS[0])
+    desk.wait(HEDGE_MS)  # the look-up that is under way holds it for as long
     assert desk.last().target == order(O1)
 
 
@@ -133,11 +133,12 @@ def _() -> None:
         match rule.reaction:
             case Reaction.AGAIN:
                 assert sent == []
-                desk.wait(rule.pause_ms)
+                desk.wait(max(rule.pause_ms, SPACE_MS))
                 assert desk.last().lane == 0
             case Reaction.NEW_TOKEN:
                 assert (sent, desk.told) == ([], [RenewToken(0)])
                 desk.renewed(0)
+                desk.wait(SPACE_MS)
                 assert desk.last().lane == 0
             case _:
                 assert sent == [1]
@@ -331,7 +332,7 @@ def _() -> None:
     desk.reject(send)
     assert (of(desk).said, of(desk).ambiguous) == (DENIED, True)
     desk.one_call("query", O1)
-    desk.wait(REASK_MS[0])
+    desk.wait(HEDGE_MS)  # the look-up that is under way holds it for as long
     assert desk.last().target == order(O1)
 
 
@@ -457,7 +458,7 @@ def _() -> None:
     # An earlier denial says nothing against it: the order was there when the cancel was accepted.
     desk = denied(proof=True)
     desk.rest_fail(desk.call(), left=True)
-    desk.wait(REASK_MS[0])
+    desk.wait(HEDGE_MS)  # the look-up that is under way holds it for as long
     desk.ack(desk.last())
     desk.wait(HEDGE_MS)
     desk.rest_orders(desk.one_call("query", O1), OPEN)
@@ -509,7 +510,7 @@ def _() -> None:
 def _() -> None:
     desk = denied()
     desk.cancel("proof", order(O1), proof=True)
-    desk.wait(REASK_MS[0])
+    desk.wait(HEDGE_MS)  # the look-up that is under way holds it for as long
     desk.ack(desk.last())
     assert desk.outcome("t") == Acked()
     assert of(desk).said is ACCEPTED
@@ -520,7 +521,7 @@ def _() -> None:
 def _() -> None:
     # Whoever comes then waits for proof, and for nothing to be sent.
     desk = denied(proof=True)
-    desk.wait(REASK_MS[0])
+    desk.wait(HEDGE_MS)  # the look-up that is under way holds it for as long
     desk.ack(desk.last())
     desk.cancel("proof", order(O1), proof=True)
     pursuit = of(desk)
@@ -534,7 +535,7 @@ def _() -> None:
     desk = denied()
     first_ns = of(desk).denied_ns
     desk.rest_refuse(desk.call(), Fault.NOT_OPEN)
-    desk.wait(REASK_MS[0])
+    desk.wait(HEDGE_MS)  # the look-up that is under way holds it for as long
     desk.reject(desk.last())
     assert of(desk).said is DENIED
     assert of(desk).denied_ns == (first_ns or 0) + REASK_MS[0] * MS
@@ -546,7 +547,7 @@ def _() -> None:
 @cell(DENIED, "other refusal")
 def _() -> None:
     desk = denied()
-    desk.wait(REASK_MS[0])
+    desk.wait(HEDGE_MS)  # the look-up that is under way holds it for as long
     desk.reject(desk.last(), Fault.THROTTLED)
     assert (of(desk).said, of(desk).denied_ns) == (NOTHING, None)
 
@@ -554,7 +555,7 @@ def _() -> None:
 @cell(DENIED, "other refusal")
 def _() -> None:
     desk = denied(0, 1)
-    desk.wait(REASK_MS[0])
+    desk.wait(HEDGE_MS)  # the look-up that is under way holds it for as long
     desk.reject(desk.last(), Fault.PERMISSION)
     assert desk.last().lane == 1
     assert of(desk).said is DENIED
@@ -565,7 +566,7 @@ def _() -> None:
 def _() -> None:
     desk = denied(0, 1)
     assert of(desk).silent_ns == FAR_NS, "between tries there is nothing to be silent"
-    desk.wait(REASK_MS[0])
+    desk.wait(HEDGE_MS)  # the look-up that is under way holds it for as long
     desk.last()
     desk.wait(HEDGE_MS)
     assert desk.last().lane == 1, "a try that is out is listened for as in NOTHING"
@@ -575,7 +576,7 @@ def _() -> None:
 @cell(DENIED, "lane lost")
 def _() -> None:
     desk = denied(0, 1)
-    desk.wait(REASK_MS[0])
+    desk.wait(HEDGE_MS)  # the look-up that is under way holds it for as long
     desk.last()
     desk.down(0)
     assert desk.last().lane == 1
@@ -593,7 +594,8 @@ def _() -> None:
 def _() -> None:
     desk = denied()
     desk.opened(O1)
-    assert desk.last().target == order(O1)
+    again = desk.call()
+    assert (again.form, again.targets) == ("cancel", (order(O1),)), "another lane takes it at once"
 
 
 @cell(DENIED, "query: rests")

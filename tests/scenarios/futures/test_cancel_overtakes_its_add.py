@@ -30,7 +30,8 @@ async def test_the_order_is_canceled_when_it_arrives(
         reply = await strategy.hear()
         assert (reply["id"], reply["outcome"]) == (asked, "canceled")
         if witness == "feed up":
-            assert strategy.took(asked) < after_s + 0.05
+            # The fourth request within a second waits for the second to be over.
+            assert strategy.took(asked) < after_s + 0.11
         assert world.resting == []
         assert order_id == SOON
 

@@ -37,7 +37,7 @@ async def test_when_the_key_is_good_again_cancels_go_on_by_themselves(autojump_c
     async with stage(seed) as world:
         strategy = world.strategy()
         first, second = await world.place_seen(2)
-        world.inject("rest_error", route="futures_rest", error="authenticationError", times=1)
+        world.inject("rest_error", route="futures_rest", error="authenticationError", times=2)
         reply = await strategy.cancel(order_id=first)
         assert (reply["outcome"], reply["class"]) == ("rejected", "auth")
         assert rest_state(world)["state"] == "closed"

@@ -85,9 +85,7 @@ def empty(venues: Sequence[Venue] = VENUES) -> dict[Venue, list[str]]:
 def operations(world: Stage, venue: Venue, since: int = 0) -> list[str]:
     """What a venue received, by name and in wire order, leaving out the first `since` of everything received."""
     return [
-        received.operation or ""
-        for received in world.exchange.received[since:]
-        if wirelog.venue_of(received) == venue
+        received.operation or "" for received in world.exchange.received[since:] if wirelog.venue_of(received) == venue
     ]
 
 

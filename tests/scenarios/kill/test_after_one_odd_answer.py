@@ -30,8 +30,9 @@ SOON_S = 1.0
 
 async def flat_in(world: Stage, since_s: float) -> float:
     """How long after `since_s` the book of the story's venue was empty."""
-    while world.resting:
-        await world.passed(0.005)
+    with trio.fail_after(150):
+        while world.resting:
+            await world.passed(0.01)
     return trio.current_time() - since_s
 
 
@@ -84,8 +85,10 @@ async def test_a_key_refused_on_spot_while_both_sockets_are_down_does_not_hold_t
         assert_flat(await killer.hear(), ["spot"])
         assert killer.took(asked) < 3.0
         # The venue has taken the key again, and so do ordinary cancels.
+        assert (await strategy.hear())["outcome"] in ("acked", "canceled", "closed", "rejected", "unknown", "refused")
         [order_id] = world.place(1)
-        assert (await strategy.cancel(order_id=order_id))["outcome"] in ("acked", "canceled", "closed", "not_open")
+        reply = await strategy.cancel(order_id=order_id)
+        assert reply["outcome"] in ("acked", "canceled", "closed", "not_open"), reply
         world.reconnect()
 
 

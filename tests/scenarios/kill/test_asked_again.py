@@ -79,10 +79,27 @@ async def test_ordinary_cancels_still_work_while_it_is_latched(autojump_clock: o
         assert book(world) == empty()
 
 
-async def test_a_kill_that_names_a_venue_which_is_not_served_pulls_nothing(autojump_clock: object) -> None:
-    async with stage(venues=("spot",)) as world:
-        await world.place_seen(1)
+async def test_the_same_id_after_a_rearm_kills_again(autojump_clock: object) -> None:
+    """A desk's script pulls under one id, always. The stored reply of this morning's kill flattens no book."""
+    async with stage() as world:
         killer = operator(world)
-        reply = await killer.do("kill", reason="typo", venues=["futures"])
-        assert (reply["outcome"], reply["reason"]) == ("refused", "unsupported")
-        assert len(world.resting) == 1
+        await place_everywhere(world, 5)
+        assert_flat(await kill(killer, id="panic button"))
+        assert (await rearm(killer))["latched"] is False
+        await place_everywhere(world, 5)
+        again = await kill(killer, id="panic button")
+        assert "replayed" not in again
+        assert_flat(again)
+        assert book(world) == empty()
+
+
+async def test_an_id_that_another_command_has_stops_no_kill(autojump_clock: object) -> None:
+    async with stage() as world:
+        killer = operator(world)
+        await place_everywhere(world, 5)
+        await killer.do("cancel", id=1, venue="spot", order_id="OAAAAA-BBBBB-CCCCCC")
+        reply = await kill(killer, id=1)
+        assert reply["id"] == 1
+        assert reply["ignored"] == ["id: taken by another command less than 15 minutes ago"]
+        assert_flat(reply)
+        assert book(world) == empty()

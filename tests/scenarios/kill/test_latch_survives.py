@@ -10,7 +10,8 @@ import pytest
 from canceld.contract.ids import VENUES
 from canceld.engine.latch import VERSION, Latch, format_latch, parse_latch
 from canceld.engine.sealed import seal
-from canceld.tasks.latch_file import LATCH_FILE, TRIGGER_FILE, UNSTORED
+from canceld.tasks.latch_file import LATCH_FILE, UNSTORED
+from canceld.tasks.trigger_file import TRIGGER_FILE
 from canceld.transport.memory.disk import MemoryDirectory
 from canceld.transport.signals import Signal
 

@@ -10,6 +10,7 @@ from canceld.contract.ids import VENUES
 from canceld.tasks.latch_file import LATCH_FILE
 from canceld.transport.signals import Signal
 
+from ..test_audit_journal import records
 from ..world import PRIME_HOST, Stage, Strategy
 from .stages import ask_kill, assert_flat, book, empty, kill, operator, place_everywhere, rearm, stage, status
 
@@ -162,3 +163,39 @@ async def test_a_latch_file_that_vanishes_is_put_back(autojump_clock: object) ->
         assert has_latch(world)
         assert (await status(killer))["latched"] is True
         assert any("vanished" in event["what"] for event in alerts.events)
+
+
+def recorded(world: Stage) -> list[tuple[str, str]]:
+    """Every line about re-arming: its state, and why it was refused."""
+    lines = sorted(records(world, "rearm"), key=lambda line: int(str(line["n"])))
+    return [(str(line["state"]), str(line.get("why", ""))) for line in lines]
+
+
+async def test_every_step_and_every_refusal_is_on_record_and_no_code(autojump_clock: object) -> None:
+    """Somebody tries to get trading back in the night: at the wrong door, with a guess, too late, while orders rest. In
+    the morning each try is there, with its reason and with who it was."""
+    async with stage() as world:
+        killer, strategy = operator(world), world.strategy()
+        assert (await killer.do("rearm"))["latched"] is False
+        await kill(killer)
+        await strategy.do("rearm")
+        await confirm(killer, "22222222")
+        code = (await killer.do("rearm"))["code"]
+        await confirm(killer, "22222222")
+        await confirm(killer, code)
+        late = (await killer.do("rearm"))["code"]
+        await world.passed(61.0)
+        await confirm(killer, late)
+        last = (await killer.do("rearm"))["code"]
+        await confirm(killer, last)
+        await world.passed(0.2)
+        told = recorded(world)
+        assert [state for state, _ in told] == [
+            "refused", "refused", "asked", "refused", "refused", "asked", "refused", "asked", "rearmed",
+        ]  # fmt: skip
+        why = [why for state, why in told if state == "refused"]
+        for part, reason in zip(("control socket", "no code", "wrong code", "no code", "expired"), why, strict=True):
+            assert part in reason
+        lines = records(world, "rearm")
+        assert all("who" in line for line in lines)
+        assert not [line for line in lines if any(one in str(line) for one in (code, late, last))]

@@ -13,7 +13,8 @@ import pytest
 
 from canceld.contract.ids import VENUES
 from canceld.engine.latch import Latch, format_latch
-from canceld.tasks.latch_file import LATCH_FILE, TRIGGER_FILE
+from canceld.tasks.latch_file import LATCH_FILE
+from canceld.tasks.trigger_file import TRIGGER_FILE
 from canceld.transport.signals import Signal
 
 from ..world import SEEDS, Stage

@@ -74,6 +74,22 @@ async def test_with_rest_retired_orders_share_requests_on_a_socket(
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+async def test_a_count_beside_the_result_is_a_count(autojump_clock: object, seed: int) -> None:
+    async with stage(seed) as world:
+        strategy = world.strategy()
+        orders = await world.place_seen(300)
+        retire_rest(world)
+        world.inject("count_beside", route="unified_ws")
+        outcomes = await _batch(strategy, orders[:250])
+        assert {outcome["outcome"] for outcome in outcomes} <= {"acked", "canceled"}
+        assert world.received("batch_cancel") != []
+        # No order had to be asked for alone, as each is whose batch tells too little.
+        assert len({outcome["attempts"] for outcome in outcomes}) == 1
+        assert world.received("cancel_order") == []
+        assert world.resting == orders[250:]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("until", ["ack", "proof"])
 async def test_with_rest_retired_all_that_is_open_goes_as_one_request(
     autojump_clock: object, seed: int, until: str

@@ -5,6 +5,8 @@ import sys
 import threading
 import time
 
+import pytest
+
 from canceld.transport.plain import threads
 
 
@@ -35,3 +37,14 @@ def test_a_job_that_hangs_does_not_keep_the_process() -> None:
         "threads.start(threading.Event().wait, 'hangs')"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+
+
+def test_where_there_are_no_more_threads_the_caller_does_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    done: list[int] = []
+    job = threads.start(lambda: done.append(threading.get_ident()), "job")
+    assert done == [threading.get_ident()]
+    assert threads.wait_for([job], 0.0)
