@@ -26,11 +26,17 @@ from canceld.contract.evidence import (
 )
 from canceld.contract.ids import Target
 from canceld.credentials import Keys, Secret
-from canceld.venues.futures_rest import (
+from canceld.venues.futures_requests import (
     BATCH_LIMIT,
     batch_request,
     cancel_all_request,
     cancel_request,
+    instruments_request,
+    open_orders_request,
+    status_request,
+    timer_request,
+)
+from canceld.venues.futures_rest import (
     decode_batch,
     decode_cancel,
     decode_cancel_all,
@@ -38,10 +44,6 @@ from canceld.venues.futures_rest import (
     decode_open_orders,
     decode_status,
     decode_timer,
-    instruments_request,
-    open_orders_request,
-    status_request,
-    timer_request,
 )
 from canceld.venues.signing import decode_spot_secret, futures_authent
 from canceld.venues.spot_rest import Request
