@@ -155,7 +155,7 @@ class Desks:
         dispatcher = Dispatcher("spot", pursuits, self._world.clock, self._events, Budget())
         signer = SpotRest(keys)
         rest = self._spot_rest(signer, dispatcher)
-        dispatcher.attach_rest(rest.wake, rest.told)
+        dispatcher.attach_rest(rest.wake, rest.told, lambda: rest.up)
         parts = self._parts("spot", spot_ws_address(spot), dispatcher)
         dialect = spot_ws if spot.protocol == "v1" else spot_ws_v2.SPOT
         sessions = [Session(parts, lane, dialect, rest) for lane in range(spot.sessions)]
@@ -212,7 +212,7 @@ class Desks:
             exclusive_s=futures.hedge_after_ms / 1000,
             conceal=self._conceal,
         )
-        dispatcher.attach_rest(rest.wake, rest.told)
+        dispatcher.attach_rest(rest.wake, rest.told, lambda: rest.up)
         parts = self._parts("futures", address_of(futures.ws_url, WEBSOCKET_SCHEMES, "futures.ws_url"), dispatcher)
         feed = Feed(parts, signer)
         survey = Survey(dispatcher)

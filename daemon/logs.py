@@ -92,6 +92,12 @@ _LEVELS: Final = {
 # structlog passes the name of the method that was called.
 _ALIASES: Final = {"exception": "error", "warn": "warning", "fatal": "critical"}
 
+ALERT: Final = "alert"
+"""The event that a person has to act on."""
+
+_PRIORITIES: Final = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+"""As syslog counts them. Source: sd-daemon(3)."""
+
 _to_json: Final = msgspec.json.Encoder().encode
 
 
@@ -105,7 +111,9 @@ class Logs:
         write: Callable[[bytes], None],
         clock: Clock,
         secrets: Iterable[AnySecret],
+        priorities: bool,
     ) -> None:
+        self._priorities = priorities
         self._console = format == "console"
         self._write = write
         self._clock = clock
@@ -193,7 +201,14 @@ class Logs:
         if not text.isascii() or DELETE in text:
             # Strangers' words are in the log too, and whoever reads it sits at a terminal.
             text = (plain if self._console else plain_json)(text.decode()).encode()
-        return text + b"\n"
+        return self._priority(line) + text + b"\n"
+
+    def _priority(self, line: Mapping[str, Any]) -> bytes:
+        """What journald takes off the line's beginning. Only alerts stand out: all else explains them."""
+        if not self._priorities:
+            return b""
+        level = line["level"] if line["event"] == ALERT or line["level"] == "debug" else "info"
+        return b"<%d>" % _PRIORITIES[level]
 
     def _clean(self, value: Any, depth: int = 0) -> Any:
         """The value as plain, bounded data."""
@@ -246,13 +261,16 @@ def configure(
     write: Callable[[bytes], None],
     clock: Clock,
     secrets: Iterable[AnySecret] = (),
+    *,
+    priorities: bool = False,
 ) -> Logs:
     """Send every event of structlog, and the warnings of libraries, to `write`: one line per call, its break included.
 
     write: must not block; it is called from whichever thread logs.
-    secrets: what must never be shown, for as long as the process lives.
+    secrets: what must never be shown, for as long as the process lives. priorities: whether lines begin with their
+    priority, as journald reads it.
     """
-    return Logs(level, format, write, clock, secrets)
+    return Logs(level, format, write, clock, secrets, priorities)
 
 
 class _Sink:

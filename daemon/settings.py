@@ -36,10 +36,10 @@ OUTBOX_TOTAL_BYTES = 64 * 1024 * 1024
 DRAIN_LIMIT = 64
 """Messages taken from the gateway before other tasks run, so that one flooding client cannot starve a session."""
 
-LOOK_AHEAD = 256
-"""Messages read in one round past those whose turn it is, in search of a kill: some 1 ms."""
+LOOK_AHEAD = 512
+"""Messages read in one round past those whose turn it is, in search of a kill: some 2 ms."""
 
-DRAIN_AHEAD = 8
+DRAIN_AHEAD = 4
 """Messages taken in a round that has more to look through: a kill behind thousands of commands is found the sooner."""
 
 BACKLOG_LIMIT = 10_000

@@ -12,7 +12,7 @@ engine/policy.py says what each trait means to a pursuit. What counts as proof t
 from typing import Final, TypedDict
 
 from .contract.ids import Venue
-from .venues import futures_rest, spot_rest, spot_ws_v2
+from .venues import futures_requests, spot_rest, spot_ws_v2
 
 
 class Traits(TypedDict):
@@ -73,7 +73,7 @@ TRAITS: Final[dict[Venue, Traits]] = {
         "uuids": True,  # Unified WebSocket "Cancel Order": order_id is a UUID; REST knows other forms
         "relists": True,  # Unified WebSocket "Executions": each subscription begins with a snapshot
         "named_queries": True,  # REST "Get order status": orderIds or cliOrdIds
-        "batch_limit": futures_rest.BATCH_LIMIT,  # REST "Batch order management" publishes none: what clients send
+        "batch_limit": futures_requests.BATCH_LIMIT,  # REST "Batch order management" publishes none: what clients send
         "query_limit": 1,  # REST "Get order status" does not show how a list is spelled in a form
         "bundle_limit": spot_ws_v2.BATCH_LIMIT,  # Unified WebSocket "Batch Cancel"
         "markets": True,  # REST "Cancel all orders": `symbol`; Unified WebSocket "Cancel All" has none

@@ -15,6 +15,7 @@ import pytest
 
 from canceld import cli
 from canceld.client import COMMANDS_ENDPOINT, CONTROL_ENDPOINT
+from canceld.contract.commands import NO_REASON
 from canceld.settings import Gateway
 from canceld.verbs import ask
 
@@ -349,8 +350,23 @@ def test_status_is_readable_and_complete_in_json(path: Path, capsys: pytest.Capt
             "who": "uid 7 pid 8",
             "at": "2027-01-15T08:00:00.000000Z",
             "venues": {
-                "spot": {"state": "residual", "canceled": 3, "residual": ["A-1"], "resting": 2},
-                "prime": {"state": "unreachable", "residual": [], "tried": {"ws": "no session is up"}},
+                "spot": {
+                    "state": "residual",
+                    "canceled": 3,
+                    "residual": ["A-1"],
+                    "resting": 2,
+                    "since": "2027-01-15T08:00:00.000000Z",
+                    "trigger": "command",
+                    "who": "uid 7 pid 8",
+                },
+                "prime": {
+                    "state": "unreachable",
+                    "residual": [],
+                    "since": "2027-01-15T08:05Z",
+                    "trigger": "signal",
+                    "who": "",
+                    "tried": {"ws": "no session is up"},
+                },
             },
         },
         "leases": [{}],
@@ -365,7 +381,7 @@ def test_status_is_readable_and_complete_in_json(path: Path, capsys: pytest.Capt
         "canceld 0.1.0  serving  in flight 2",
         "kill switch LATCHED since 2027-01-15T08:00:00.000000Z by command uid 7 pid 8: fat finger",
         "  spot   residual     3 canceled  2 still rest",
-        "  prime  unreachable  0 canceled                ws: no session is up",
+        "  prime  unreachable  0 canceled                since 2027-01-15T08:05Z by signal  ws: no session is up",
         "  spot still rests: A-1",
         "spot  up  spot-1 live  spot-2 dialling  rest up",
         "leases  1",
@@ -424,7 +440,7 @@ def test_a_configuration_that_was_broken_after_the_start_still_names_the_sockets
     config.write_text(f'[gateway]\ncontrol = "ipc://{tmp_path}/control.sock"\n[log]\nlevle = info\n[gone\n')
     with answering(tmp_path / "control.sock", {"type": "killed", "latched": True, "venues": {}}) as control:
         assert canceld("kill", "--config", str(config)) == 0
-    assert control.received[0]["reason"] == "none given"
+    assert control.received[0]["reason"] == NO_REASON
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == len(set(lines)) == 3
     assert all(line.startswith(f"canceld: {config}: ") for line in lines)
@@ -474,7 +490,7 @@ def test_a_daemon_that_is_stricter_with_reasons_is_asked_again_without_one(
     no = {"type": "refused", "outcome": "refused", "reason": "invalid", "detail": "reason: at most 512 characters"}
     with answering(path, no, {"type": "killed", "latched": True, "venues": {}}) as daemon:
         assert canceld("kill", "--reason", "x" * 5000, "--endpoint", daemon.endpoint) == 0
-    assert [command["reason"] for command in daemon.received] == ["x" * 4096, "none given"]
+    assert [command["reason"] for command in daemon.received] == ["x" * 4096, NO_REASON]
     assert "killing without the reason" in capsys.readouterr().err
 
 

@@ -291,3 +291,27 @@ def test_every_field_that_the_daemon_logs_is_on_the_list() -> None:
                 named = {keyword.arg for keyword in node.keywords} - {"exc_info", None}
                 unknown += [f"{source.name}:{node.lineno} {name}" for name in sorted(named - FIELDS)]  # type: ignore[type-var]
     assert unknown == []
+
+
+@pytest.mark.parametrize(
+    ("level", "event", "priority"),
+    [
+        ("debug", "x", 7),
+        ("info", "x", 6),
+        ("warning", "answered", 6),
+        ("error", "kill", 6),
+        ("warning", "alert", 4),
+        ("critical", "alert", 2),
+    ],
+)
+def test_for_journald_only_alerts_stand_out(level: str, event: str, priority: int) -> None:
+    """`journalctl -p warning` shows what a person has to act on; every other line explains it."""
+    lines: list[bytes] = []
+    logs = configure("debug", "json", lines.append, FixedClock(), priorities=True)
+    try:
+        getattr(structlog.get_logger(), level)(event, what="w", do="d")
+    finally:
+        logs.close()
+    [line] = lines
+    assert line.startswith(b"<%d>{" % priority)
+    assert json.loads(line[3:])["level"] == level

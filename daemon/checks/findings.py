@@ -4,7 +4,7 @@ Nothing here asks anybody. A verdict of "ok" is given for proof only: for silenc
 not known, and for an answer that nobody expected there are others.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -25,6 +25,7 @@ from ..contract.evidence import (
     SubscriptionLost,
 )
 from ..contract.ids import Venue
+from ..contract.mends import MENDS, TROUBLE
 from ..venues.keys import rights_of
 
 PASSED: Final = 0
@@ -76,22 +77,6 @@ def exit_status(findings: Iterable[Finding]) -> int:
 _KEY_MEND: Final = (
     "give canceld a key of its own with close-trades, query-open-trades and create-ws-token, bound to this address"
 )
-_TROUBLE: Final = "the venue is in trouble: look at its status page and try again"
-
-_MENDS: Final[Mapping[Fault, str]] = {
-    Fault.CREDENTIALS: "check that key and secret belong together, that the key has not ended, and its address list",
-    Fault.LOCKOUT: "leave the key alone for 15 minutes: every further call prolongs it",
-    Fault.PERMISSION: "give the key the rights to cancel and to query open orders",
-    Fault.STALE_NONCE: "another program uses this key with higher nonces: give canceld a key of its own",
-    Fault.STALE_TOKEN: "the venue took its own token for dead: try again",
-    Fault.ROUTE_BUSY: "too many requests from this key or address: try again in a minute",
-    Fault.THROTTLED: "too many orders and cancels on this account: try again in a minute",
-    Fault.UNAVAILABLE: _TROUBLE,
-    Fault.TRANSIENT: _TROUBLE,
-    Fault.INVALID: "the venue does not take this request: check the URLs, and whether its API has changed",
-    Fault.UNLISTED: "these words are in no table: check what the venue has changed",
-    Fault.NOT_OPEN: "an order was spoken of where none was asked for: check the URLs",
-}
 _STRAY: Final = "check the URLs, and for a proxy or a wall in between"
 
 
@@ -104,11 +89,11 @@ def upgrade_verdict(status: int) -> Verdict:
     """A WebSocket upgrade that was answered by an HTTP status instead."""
     told = f"the session was refused with HTTP status {status}"
     if status in (401, 403):
-        return Verdict("fail", told, f"{_MENDS[Fault.CREDENTIALS]}; check this machine's clock")
+        return Verdict("fail", told, f"{MENDS[Fault.CREDENTIALS]}; check this machine's clock")
     if status == 429:
-        return Verdict("fail", told, _MENDS[Fault.ROUTE_BUSY])
+        return Verdict("fail", told, MENDS[Fault.ROUTE_BUSY])
     if status >= 500:
-        return Verdict("fail", told, _TROUBLE, unreachable=True)
+        return Verdict("fail", told, TROUBLE, unreachable=True)
     return Verdict("fail", told, _STRAY)
 
 
@@ -168,8 +153,8 @@ def token_verdict(answer: RestAnswer) -> Verdict:
 def subscription_verdict(lost: SubscriptionLost | None, within_s: float) -> Verdict:
     """An order stream that was refused, or (None) not confirmed in `within_s`."""
     if lost is None:
-        return Verdict("fail", f"the order stream was not confirmed in {within_s} s", _TROUBLE, unreachable=True)
-    return Verdict("fail", f"the order stream was refused: {lost.error}", _MENDS[lost.fault])
+        return Verdict("fail", f"the order stream was not confirmed in {within_s} s", TROUBLE, unreachable=True)
+    return Verdict("fail", f"the order stream was refused: {lost.error}", MENDS[lost.fault])
 
 
 def permissions_verdict(told: Permissions | None) -> Verdict:
@@ -193,11 +178,11 @@ def cancel_verdict(answer: CancelAnswer | None, took_ns: int) -> Verdict:
     took = f"{took_ns / 1e6:.1f} ms"
     match answer:
         case None:
-            return Verdict("fail", f"no answer to a cancel in {took}: that proves nothing", _TROUBLE)
+            return Verdict("fail", f"no answer to a cancel in {took}: that proves nothing", TROUBLE)
         case RestFailed(fault=Fault.NOT_OPEN, error=error) | CancelReject(fault=Fault.NOT_OPEN, error=error):
             return Verdict("ok", f"{error}, in {took}")
         case CancelReject(fault=fault, error=error):
-            return Verdict("fail", error or "refused without words", _MENDS[fault])
+            return Verdict("fail", error or "refused without words", MENDS[fault])
         case CancelAck() | RestCanceled():
             return Verdict("warn", "the venue accepts a cancel of an order that cannot exist", _STRAY)
         case _:
@@ -220,7 +205,7 @@ def _refusal(answer: RestAnswer) -> Verdict:
     """An answer that is not the one asked for."""
     match answer:
         case RestFailed(fault=fault, error=error):
-            return Verdict("fail", error or "refused without words", _MENDS[fault])
+            return Verdict("fail", error or "refused without words", MENDS[fault])
         case RestUnreadable(why=why):
             return Verdict("fail", f"an answer that cannot be read: {why}", _STRAY)
         case _:

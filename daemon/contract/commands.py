@@ -58,7 +58,8 @@ class Cancel(_Command, frozen=True, tag="cancel", gc=False):
     userref: int | None = None
     symbol: Label | None = None
     until: Until = "ack"
-    urgent: bool = False
+    # Not false where it is left out: the record of a cancel tells what its client wrote.
+    urgent: bool | None = None
 
     @property
     def target(self) -> Target | None:

@@ -35,13 +35,13 @@ class Fault(enum.Enum):
 class OrderTerms(msgspec.Struct, frozen=True, gc=False):
     """What was ordered, as a message tells it that describes an order whole: a name that is not in it there is none.
 
-    `symbol` is in this message's spelling. `quantity` is all that was ordered, `price` the limit, None where there is
-    none; both in the venue's decimal text.
+    `symbol` is in this message's spelling. `quantity` is all that was ordered, None where that alone is not told,
+    `price` the limit, None where there is none; both in the venue's decimal text.
     """
 
     symbol: str
     side: Literal["buy", "sell"]
-    quantity: str
+    quantity: str | None
     price: str | None = None
 
 

@@ -24,7 +24,7 @@ from .commands import (
 )
 from .hints import with_hint
 from .ids import CommandID, Target, Venue, fault_of
-from .kills import also_ignored, read_kill
+from .kills import JSON_BEGINS, also_ignored, read_kill
 from .outcomes import (
     NAMES,
     Acked,
@@ -63,8 +63,6 @@ _loose_msgpack: Final = msgspec.msgpack.Decoder()
 _to_json: Final = msgspec.json.Encoder()
 _to_msgpack: Final = msgspec.msgpack.Encoder()
 
-_JSON_BEGINS: Final = frozenset((b"{", b"[", b'"', b" ", b"\t", b"\r", b"\n"))
-
 # Everything msgspec raises on hostile bytes: a bad document, a bad string inside it, and one nested too deeply.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -98,7 +96,7 @@ def encoding_of(payload: bytes) -> Encoding:
 
     No map of msgpack begins with any of these: they are small whole numbers there.
     """
-    return "json" if payload[:1] in _JSON_BEGINS else "msgpack"
+    return "json" if payload[:1] in JSON_BEGINS else "msgpack"
 
 
 def decode_command(payload: bytes) -> Command | Malformed:
@@ -113,7 +111,7 @@ def decode_command(payload: bytes) -> Command | Malformed:
             return also_ignored(kill, size_fault)
         return Malformed(_readable_id(payload), "too_large", size_fault)
     try:
-        command = _from_json.decode(payload) if payload[:1] in _JSON_BEGINS else _from_msgpack.decode(payload)
+        command = _from_json.decode(payload) if payload[:1] in JSON_BEGINS else _from_msgpack.decode(payload)
     except _UNREADABLE as error:
         kill = read_kill(payload)
         if kill is not None:
@@ -189,7 +187,7 @@ def _ref_fault(venue: Venue, order: OrderRef) -> str | None:
 
 def _is_batch(payload: bytes) -> bool:
     try:
-        if payload[:1] in _JSON_BEGINS:
+        if payload[:1] in JSON_BEGINS:
             return _type_json.decode(_peek_json.decode(payload).type) == "cancel_batch"
         return _type_msgpack.decode(_peek_msgpack.decode(payload).type) == "cancel_batch"
     except _UNREADABLE:
@@ -205,7 +203,7 @@ def _readable_id(payload: bytes) -> CommandID | None:
     if len(payload) > BATCH_BYTES:
         return None
     try:
-        if payload[:1] in _JSON_BEGINS:
+        if payload[:1] in JSON_BEGINS:
             return _id_json.decode(_peek_json.decode(payload).id)
         return _id_msgpack.decode(_peek_msgpack.decode(payload).id)
     except _UNREADABLE:
@@ -240,6 +238,8 @@ def outcome_map(id: CommandID | None, received_ns: int | None, settlement: Settl
     if settlement.error is not None:
         message["error"] = settlement.error
     _tell_orders(message, settlement)
+    if settlement.pending:
+        message["pending"] = True
     match outcome:
         case Canceled(filled_qty=filled_qty):
             if filled_qty is not None:

@@ -26,6 +26,9 @@ _SIGN: Final = b"kill"
 _ESCAPE: Final = b"\\u"
 """What every kill shows: these letters, or JSON's escapes in their place. Nothing else is looked at twice."""
 
+JSON_BEGINS: Final = frozenset((b"{", b"[", b'"', b" ", b"\t", b"\r", b"\n"))
+"""First bytes of JSON; no map of msgpack begins with any of them."""
+
 _Raw = msgspec.Raw
 
 _UNREADABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
@@ -79,9 +82,14 @@ class _Unreadable:
 _NOTHING: Final = _Unreadable()
 
 
+def may_be_kill(payload: bytes) -> bool:
+    """Whether a payload is worth a second look: costs a search through its bytes."""
+    return _SIGN in payload or _ESCAPE in payload
+
+
 def read_kill(payload: bytes) -> Kill | None:
     """The kill in a payload, whatever else stands in it; None when it is no map with the type `kill`."""
-    if _SIGN not in payload and _ESCAPE not in payload:
+    if not may_be_kill(payload):
         return None
     notes: list[str] = []
     members = _members(payload, notes)
@@ -114,7 +122,7 @@ def also_ignored(kill: Kill, note: str) -> Kill:
 
 def _members(payload: bytes, notes: list[str]) -> dict[Any, Any] | None:
     """The members of a map; None when it is none, or surely no kill. The last of several with one name counts."""
-    is_json = payload[:1] == b"{"
+    is_json = payload[:1] in JSON_BEGINS
     fields = None
     try:
         fields = (_fields_json if is_json else _fields_msgpack).decode(payload)
@@ -176,8 +184,10 @@ def _packed_text(raw: bytes) -> bytes:
 def _understood(name: str, value: Any, notes: list[str]) -> Any:
     """A field's value where it is what it should be; None, and a note, where it is not."""
     try:
+        if isinstance(value, str):
+            value.encode()  # half a character fits a label and ends whoever writes the record
         return msgspec.convert(value, _TYPES[name])
-    except (msgspec.ValidationError, RecursionError) as error:
+    except _UNREADABLE as error:
         instead = f"; {_INSTEAD[name]}" if name in _INSTEAD else ""
         notes.append(f"{name}: {cleaned(str(error), NOTE_BYTES)}{instead}")
         return None

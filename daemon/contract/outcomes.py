@@ -82,10 +82,11 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
     Times are CLOCK_MONOTONIC nanoseconds, None when it did not happen: `sent_ns` the first byte towards the venue,
     `answered_ns` the venue's conclusive answer. `attempts` counts requests that may have left. `order_id` is the
-    venue's id where it is known, also when the client named the order otherwise. `count` and `residual` are told of a
-    cancel_all only: how many orders the venue says it cancelled, and the ids that are still open. So are, where the
-    orders are known, `order_ids` (those that were cancelled), `unsure` (those of which nobody could tell whether they
-    were meant; they were left alone) and `filled_qty` (of those cancelled together, where they are of one symbol).
+    venue's id where it is known, also when the client named the order otherwise. `count` is told of what may mean
+    several orders: how many the venue says it cancelled; `residual` of a cancel_all: the ids that are still open.
+    `pending` where the venue said of the cancel that it accepted that it is not final yet. Where the orders are known,
+    `order_ids` are those that were cancelled, `unsure` those of which nobody could tell whether they were meant (they
+    were left alone), and `filled_qty` is of those cancelled together, where they are of one symbol.
     """
 
     venue: Venue
@@ -102,3 +103,4 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     order_ids: tuple[str, ...] | None = None
     unsure: tuple[str, ...] = ()
     filled_qty: str | None = None
+    pending: bool = False

@@ -295,9 +295,12 @@ class Sweep:
         """The order stream told that an order is off the book, and whether a cancel took it."""
         self._heard_ns = now_ns
         order = self._orders.pop(order_id, None)
-        if order is not None and canceled:
-            self._vanished += 1
-            self._single_took |= order.asked
+        if order is not None:
+            self._vanished += canceled
+            self._single_took |= canceled and order.asked
+            if not self._orders and self._phase is _Phase.SWEEPING:
+                # That was the last one known: whether it was the last of all only a look tells.
+                self._bring_look(now_ns)
         self.on_time(now_ns)
 
     def on_time(self, now_ns: int) -> None:

@@ -209,7 +209,7 @@ class Admission:
             return
         if self._begin(asked, deadline_ns):
             proof = command.until == "proof"
-            desk.submit(asked, target, proof, deadline_ns, now_ns, command.symbol, command.urgent)
+            desk.submit(asked, target, proof, deadline_ns, now_ns, command.symbol, bool(command.urgent))
 
     def _kill(self, asked: AskedKill, command: Kill, now_ns: int) -> None:
         """Pull the kill switch: nothing that refuses other commands refuses this one, not even its own lateness.

@@ -14,6 +14,7 @@ import trio
 
 from ..contract.evidence import CancelAck, Evidence, Fault, Heartbeat, Orders, Pong, Unreadable
 from ..contract.ids import Reqid, Venue
+from ..contract.mends import MENDS
 from ..engine.backoff import Backoff, ConnectBudget, is_alarming
 from ..engine.inflight import Reqids
 from ..engine.journal import clipped
@@ -90,6 +91,8 @@ class Connection:
         self.lives = 0
         self.unreadable = 0
         self.why_down: str | None = None
+        self.mend = ""
+        """What to do about it, where the venue's words tell."""
         self._parts = parts
         self._clock = parts.world.clock
         self._note = parts.events.note
@@ -202,6 +205,7 @@ class Connection:
             await self._wait_for_budget()
             cause: int | None = None
             try:
+                self.mend = ""
                 await self._live_once()
             except DialFailed as failed:
                 why = str(failed)
@@ -213,6 +217,7 @@ class Connection:
                 why, cause = str(ended), ended.close_code
             except TokenFailed as failed:
                 why = f"no token: {failed}"
+                self.mend = "" if failed.fault is None else MENDS[failed.fault]
             except NotAdmitted as refused:
                 # Repeating it helps nobody, and with a wrong key leads to a lockout.
                 why, cause = str(refused), 401

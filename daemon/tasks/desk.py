@@ -19,6 +19,11 @@ from .session import Session
 from .survey import Survey
 from .telemetry import Histogram
 
+FIRST_LOOK_S: Final = 5.0
+"""After the start. A session takes a second to come up; ten are promised until an alert about one that does not."""
+
+NO_ANSWER: Final = "nothing has had an answer yet: check network, firewall and URL, and the venue's status page"
+
 KEY_STAGGER_S: Final = 5.0
 """Between two connections that are dialled anew under a new key: one of them carries the cancels meanwhile."""
 
@@ -90,6 +95,16 @@ class Desk:
                 desk.start_soon(connection.run, name=f"session {connection.name}")
             if self.survey is not None:
                 desk.start_soon(self.survey.run, name=f"{venue} survey")
+            desk.start_soon(self._tell_a_start_into_a_fault, name=f"{venue} first look")
+
+    async def _tell_a_start_into_a_fault(self) -> None:
+        """A session that is lost is told of at once; one that never came up is told of here."""
+        await trio.sleep(FIRST_LOOK_S)
+        if self.sessions and not self.dispatcher.live:
+            told = {f"{one.why_down}{one.mend and f': {one.mend}'}": one.name for one in self.sessions if one.why_down}
+            self.dispatcher.tell_outage("; ".join(f"{name}: {why}" for why, name in told.items()) or NO_ANSWER)
+        if self.rest is not None and not self.rest.up:
+            self.dispatcher.tell_rest_down(self.rest.status().get("why", NO_ANSWER))
 
     def take_keys(self, keys: Keys) -> None:
         """Another key from here on; what can go on with what it has goes on until it needs the new one."""

@@ -169,8 +169,22 @@ class Dispatcher(Hand):
         for watcher in self._watchers:
             watcher.session_down(lane, now_ns)
         if not self._pursuits.live:
-            what_now = "cancels go by REST alone" if self._has_rest else "it takes no cancels until one is back"
-            self._events.alert("critical", self._no_session, f"{what_now}; status tells why each is down")
+            self.tell_outage()
+
+    def tell_outage(self, why: str = "status tells why each is down") -> None:
+        """Alert that no session is live, in words that are true of every way there is."""
+        if self._rest_up is None:
+            what_now = "it takes no cancels until one is back"
+        elif self._rest_up():
+            what_now = "cancels go by REST alone"
+        else:
+            what_now = "REST cannot be reached either, so that no cancel can leave"
+        self._events.alert("critical", self._no_session, f"{what_now}; {why}")
+
+    def tell_rest_down(self, why: str) -> None:
+        """Alert that REST, which is behind the sessions or the only way, has not come up since the start."""
+        do = f"{why}; cancels have no second way until it answers, and `canceld check --online` says what to mend"
+        self._events.alert("warning", f"{self.venue} REST has not come up", do)
 
     def feed_up(self) -> None:
         """The stream that only tells of orders is on."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
+import structlog
 
 from ..contract.frames import outcome_map
 from ..contract.ids import CommandID, Venue
@@ -20,6 +21,8 @@ ALERT_PAUSE_NS: Final = 60_000_000_000
 
 ALERTS_KEPT: Final = 100
 """Most conditions remembered for status."""
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -46,6 +49,7 @@ class Events:
         self._clock = clock
         self._alerts: dict[str, dict[str, Any]] = {}
         self._alerted_ns: dict[str, int] = {}
+        self._hushed = False
         self._started_ns = clock.monotonic_ns()
         self._counts: dict[str, int] = {}
         self._second = -1
@@ -97,7 +101,11 @@ class Events:
 
     def kill(self, event: Mapping[str, Any]) -> None:
         """Something happened to the kill switch."""
-        self.note("rearm" if event["state"] == "rearmed" else "kill", **event)
+        if event["state"] == "rearmed":
+            # The record's own word for it: from here on its files do not begin with a kill any more.
+            self.note("rearm", latched=False, **event)
+        else:
+            self.note("kill", **event)
         self._publish("kill", {"type": "kill", **event})
 
     def lease(self, event: Mapping[str, Any]) -> None:
@@ -110,8 +118,14 @@ class Events:
         self.note("deadman", **event)
         self._publish(f"deadman.{event['venue']}", {"type": "deadman", **event})
 
+    def hush(self) -> None:
+        """The daemon closes its connections by itself: what ends from here on is nothing to act on."""
+        self._hushed = True
+
     def alert(self, severity: str, what: str, do: str) -> None:
         """Something for a person to act on: what it is, and what to do. Repeats within a minute are not sent."""
+        if self._hushed:
+            return
         now_ns = self._clock.monotonic_ns()
         event = {"type": "alert", "severity": severity, "what": what, "do": do}
         self._alerts.pop(what, None)
@@ -123,6 +137,9 @@ class Events:
         if len(self._alerted_ns) >= ALERTS_KEPT:
             del self._alerted_ns[next(iter(self._alerted_ns))]
         self._alerted_ns[what] = now_ns
+        tell = log.critical if severity == "critical" else log.warning
+        # By this name the log knows what a person is to see: `journalctl -p warning` shows these lines and no others.
+        tell("alert", severity=severity, what=what, do=do)
         self.note("alert", **event)
         self._publish("alert", event)
 

@@ -103,7 +103,7 @@ class Hand:
         self._tell_ceiling: Callable[[float | None], None] = _nobody
         self._alarm: trio.CancelScope | None = None
         self._armed_ns = FAR_NS
-        self._has_rest = False
+        self._rest_up: Callable[[], bool] | None = None
         self._no_session = f"{venue} has no live WebSocket session"
         self._watchers: tuple[Watcher, ...] = ()
         self._presser: Watcher | None = None
@@ -121,9 +121,11 @@ class Hand:
         """Make known that a session can cancel several orders by one request."""
         self._bundlers[lane] = write
 
-    def attach_rest(self, wake: Callable[[], None], told: Callable[[float | None], None]) -> None:
+    def attach_rest(
+        self, wake: Callable[[], None], told: Callable[[float | None], None], up: Callable[[], bool] = lambda: True
+    ) -> None:
         """Make the REST lane known: `wake` tells it that there may be a call for it, `told` the rate threshold."""
-        self._has_rest = True
+        self._rest_up = up
         self._wake_rest = wake
         self._tell_ceiling = told
 
@@ -248,7 +250,6 @@ class Hand:
                 self._events.note("decision", what="redial", session=session.name, why=why)
                 session.redial(why)
             case Alert(what=what, do=do):
-                log.warning("alert", venue=self.venue, what=what, do=do)
                 self._events.alert("warning", what, do)
             case _:
                 assert_never(effect)

@@ -62,7 +62,11 @@ TELL_SLICE: Final = 8
 """Lines told to the log before other tasks get their turn."""
 
 SLICES: Final = 16
-"""In so many slices a queue is worked off, however long it is."""
+"""In so many slices a queue is worked off, as long as they stay short."""
+
+SLICE_LIMIT: Final = 256
+"""Notes in the longest slice: about a millisecond, in which a kill would wait. As many as a full round of the gateway
+makes, four for each of its cancels, so that the writer keeps up."""
 
 BATCH_BYTES: Final = 256 << 10
 """So many bytes of lines are enough for one write."""
@@ -211,7 +215,7 @@ class Journal(Notes):
         waiting = self._waiting
         while waiting and len(self._unwritten) < BATCH_BYTES:
             # A flood notes more in a round of the tasks than a slice takes: the longer the queue, the longer the slice.
-            count = min(max(SLICE, len(waiting) // SLICES), len(waiting))
+            count = min(max(SLICE, len(waiting) // SLICES), SLICE_LIMIT, len(waiting))
             self._unwritten += self._chain.lines([waiting.popleft() for _ in range(count)])
             self._lines += count
             if waiting:

@@ -84,6 +84,8 @@ class KillSwitch:
         self._entropy = entropy
         self._events = events
         self._fronts: dict[Venue, Front] = {}
+        # What latched each venue first: the switch keeps the first cause of all.
+        self._causes: dict[Venue, Latch] = {}
         self._waiting: list[_Waiting] = []
         self._alarm: trio.CancelScope | None = None
         self._nursery: trio.Nursery | None = None
@@ -135,7 +137,7 @@ class KillSwitch:
             "reason": latch.reason,
             "who": latch.who,
             "at": latch.at,
-            "venues": self._venues(tuple(self._fronts)),
+            "venues": self._venues_and_causes(),
             **scopes,
             "drill": self.drills.status(),
         }
@@ -201,6 +203,7 @@ class KillSwitch:
     def _sweep_all(self, latch: Latch) -> None:
         for venue in self._desks:
             if latch.covers(venue):
+                self._causes.setdefault(venue, latch)
                 try:
                     self._sweep(venue)
                 except Exception:
@@ -278,6 +281,7 @@ class KillSwitch:
             asker.answer(refusal_map(asker.id, "invalid", why_not))
             return
         self.give_up()
+        self._causes.clear()
         fronts, self._fronts = self._fronts, {}
         for front in fronts.values():
             front.stop()
@@ -344,6 +348,13 @@ class KillSwitch:
             venue: self._fronts[venue].status(now_ns) if venue in self._fronts else dict(_NOT_ENABLED)
             for venue in venues
         }
+
+    def _venues_and_causes(self) -> dict[Venue, dict[str, Any]]:
+        venues = self._venues(tuple(self._fronts))
+        for venue, part in venues.items():
+            cause = self._causes[venue]
+            part |= {"since": cause.at, "trigger": cause.trigger, "who": cause.who}
+        return venues
 
     def _answer(self, one: _Waiting) -> None:
         reply: dict[str, Any] = {

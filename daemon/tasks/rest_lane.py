@@ -129,6 +129,11 @@ class RestLane:
         """Use no connection again that is open and idle now: it may be dead without a sign."""
         self._pool.distrust()
 
+    @property
+    def up(self) -> bool:
+        """Whether a call could leave now on a connection that is warm."""
+        return bool(self._pool.warm) and self._exchanges.closed is None
+
     def status(self) -> dict[str, Any]:
         """This lane for the `status` reply."""
         warm, exchanges = self._pool.warm, self._exchanges

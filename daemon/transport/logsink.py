@@ -4,13 +4,22 @@ import os
 import select
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 LINES_LIMIT: Final = 10_000
 BACKLOG_LIMIT_BYTES: Final = 4 << 20
 WRITE_BYTES: Final = 64 << 10  # what a pipe holds by default: more per call gains nothing
 RETRY_MS: Final = 500  # between looks at a descriptor that somebody made non-blocking
+
+
+def journald_reads(descriptor: int, environ: Mapping[str, str]) -> bool:
+    """Whether what is written to this descriptor goes to systemd's journal. Source: systemd.exec(5), JOURNAL_STREAM."""
+    try:
+        found = os.fstat(descriptor)
+    except OSError:
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
 def plain_drop_line(count: int) -> bytes:

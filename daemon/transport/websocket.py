@@ -31,8 +31,9 @@ from .websocket_tap import SessionEnded as SessionEnded
 from .wire import Wire
 
 # What one read asks of the wire. All messages of a read may be worked through in one step (`WebSocket.deliver`), so
-# this bounds the time for which nothing else runs: some 300 short answers.
-_READ_SIZE: Final = 16 * 1024
+# this bounds the time for which nothing else runs, and a kill among a flood of answers waits: some 30 short ones, each
+# of which is settled, told and replied to, in a millisecond or two. All that the library asks for by itself.
+_READ_SIZE: Final = 4 * 1024
 
 # The library's own queue. It is emptied at once into ours, so its size only saves scheduler rounds.
 _LIBRARY_QUEUE_SIZE: Final = 1024

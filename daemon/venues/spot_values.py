@@ -101,13 +101,17 @@ def is_legible(name: object) -> bool:
 _SIDES: Final[dict[str, Literal["buy", "sell"]]] = {"buy": "buy", "sell": "sell"}
 
 
-def terms_of(symbol: object, side: object, quantity: str | None, price: str | None) -> OrderTerms | None:
+def terms_of(
+    symbol: object, side: object, quantity: str | None, price: str | None, *, whole: bool = False
+) -> OrderTerms | None:
     """The terms of an order; None from a message that lacks one of symbol, side and quantity, and so is not whole.
 
-    side: in lower case, as all venues but Prime write it.
+    side: in lower case, as all venues but Prime write it. whole: the message is, also without the quantity.
     """
     traded, told = _text(symbol), _SIDES.get(side) if isinstance(side, str) else None
-    return None if traded is None or told is None or quantity is None else OrderTerms(traded, told, quantity, price)
+    if traded is None or told is None or (quantity is None and not whole):
+        return None
+    return OrderTerms(traded, told, quantity, price)
 
 
 def count_of(value: object) -> int | None:

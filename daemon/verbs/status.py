@@ -53,15 +53,22 @@ def _say_kill(kill: dict[str, Any]) -> None:
     if not kill.get("latched"):
         say("kill switch armed")
         return
-    by = " ".join(filter(None, (kill.get("trigger"), kill.get("who"))))
-    say(f"kill switch LATCHED since {kill.get('at') or '?'} by {by or '?'}: {kill.get('reason', '')}")
+    cause = _cause(kill, kill.get("at"))
+    say(f"kill switch LATCHED {cause}: {kill.get('reason', '')}")
     parts: dict[str, Any] = kill.get("venues") or {}
-    say_columns([_kill_cells(venue, part) for venue, part in parts.items()])
+    say_columns([_kill_cells(venue, part, cause) for venue, part in parts.items()])
     for venue, part in parts.items():
         say_residual(f"  {venue}", part.get("residual") or ())
 
 
-def _kill_cells(venue: str, part: dict[str, Any]) -> list[str]:
+def _cause(part: dict[str, Any], since: str | None) -> str:
+    by = " ".join(filter(None, (part.get("trigger"), part.get("who"))))
+    return f"since {since or '?'} by {by or '?'}"
+
+
+def _kill_cells(venue: str, part: dict[str, Any], first: str) -> list[str]:
+    """first: the cause of the whole latch; a venue that was latched later, by somebody else, tells its own."""
+    own = _cause(part, part["since"]) if part.get("since") else first
     rests = part.get("resting") or len(part.get("residual") or ())
     tried = "; ".join(f"{way}: {why}" for way, why in (part.get("tried") or {}).items())
     return [
@@ -69,6 +76,7 @@ def _kill_cells(venue: str, part: dict[str, Any]) -> list[str]:
         str(part.get("state", "?")),
         f"{part.get('canceled') or 0} canceled",
         f"{rests} still rest" if rests else "",
+        "" if own == first else own,
         tried,
     ]
 

@@ -33,6 +33,9 @@ KILLS: Final = 8
 """For each repetition of the effort: three by each trigger."""
 
 GOAL_MS: Final = 10.0
+BEHIND_GOAL_MS: Final = 50.0
+"""Everything before it has to be read first: some 3 us each."""
+
 HAND_GOAL_S: Final = 0.15
 RESTING: Final = 5
 """Orders on Prime, where nothing is sent when nothing rests."""
@@ -72,7 +75,7 @@ def kill_under_load(on: Stage, effort: Effort) -> list[Row]:
         text = f"{what}, {queued:,} commands queued: p99.9"
         worst = percentile(all_ms, 99.9)
         if name == BEHIND:
-            rows.append(Row(text, "none: it must be read first", f"{worst:.2f} ms{details}", None))
+            rows.append(Row.at_most(text, worst, BEHIND_GOAL_MS, " ms", details=details))
         else:
             rows.append(Row.at_most(text, worst, GOAL_MS, " ms", details=details))
     return rows

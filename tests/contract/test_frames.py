@@ -553,7 +553,7 @@ def test_white_space_before_a_command_in_json_is_no_fault() -> None:
         ({"venue": "kraken"}, "at `$.venue`: allowed are spot, prime, futures"),
         ({"until": "prof"}, "at `$.until`: did you mean proof?; allowed are ack, proof"),
         ({"type": "cancle"}, "did you mean cancel?; allowed are cancel, cancel_batch,"),
-        ({"type": "kill", "reason": "x", "venues": ["sopt"]}, "did you mean spot?; allowed are spot, prime, futures"),
+        ({"type": "drill", "reason": "x", "venues": ["sopt"]}, "did you mean spot?; allowed are spot, prime, futures"),
         ({"type": "lease", "on_expiry": "kil"}, "did you mean kill?; allowed are cancel, kill"),
         ({"type": "lease", "scope": [{"venue": "fut"}]}, "allowed are spot, prime, futures"),
         ({"venu": "spot"}, "unknown field `venu`: did you mean venue?"),
@@ -563,7 +563,7 @@ def test_white_space_before_a_command_in_json_is_no_fault() -> None:
 )
 def test_a_refusal_says_what_would_have_been_right(fields: dict[str, Any], hint: str) -> None:
     base = {**CANCEL, "strategy": "mm", "ttl_ms": 600} if fields.get("type") == "lease" else dict(CANCEL)
-    if fields.get("type") in ("kill", "lease"):
+    if fields.get("type") in ("drill", "lease"):
         base = {key: base[key] for key in base if key in ("id", "strategy", "ttl_ms")}
     told = decode_command(packed({**base, **fields}, "json"))
     assert isinstance(told, Malformed)

@@ -101,6 +101,15 @@ def test_a_long_reason_is_cut_and_a_dangerous_one_cleaned() -> None:
     assert kill.ignored == (f"reason: cut at {REASON_BYTES} bytes",)
 
 
+@pytest.mark.parametrize("field", ["id", "deadline_ms", "sent_ns", "strategy", "venues", "drill"])
+def test_half_a_character_in_a_field_is_named_and_kills(field: str) -> None:
+    """JSON's escapes can spell one, and many languages do when a text was cut."""
+    kill = decode_command(b'{"type":"kill","reason":"x","%b":"\\ud800"}' % field.encode())
+    assert isinstance(kill, Kill)
+    assert not kill.drill
+    assert any(note.startswith(f"{field}: ") for note in kill.ignored)
+
+
 @pytest.mark.parametrize("size", [COMMAND_BYTES + 1, 200_000, 1_000_000])
 @pytest.mark.parametrize("encode", ENCODERS, ids=["json", "msgpack"])
 def test_a_kill_that_is_too_long_is_one_all_the_same(encode: Callable[[Any], bytes], size: int) -> None:
@@ -121,6 +130,7 @@ def test_of_many_unknown_fields_some_are_named() -> None:
     [
         (b'{"type":"kill","id":1,"reason":"St\xf6rung"}', "Störung"),
         (b'{"type":"kill","id":1,"reason":"two\nlines"}', "two lines"),
+        (b'\n {"type":"kill","id":1,"reason":"white space"}', "white space"),
         (b'{"type":"kill","id":1,"reason":"half \\ud800"}', "half \ufffd"),
         (b'{"type":"kill","id":1,"reason":"NaN","deadline_ms":NaN}', "NaN"),
         (b'{"\\u0074ype":"k\\u0069ll","id":1,"reason":"spelt"}', "spelt"),

@@ -150,6 +150,15 @@ def test_session_that_dies_with_the_cancel_has_it_repeated_elsewhere_at_once() -
     assert hand.take() == [FireAll(1), FireAll(REST)]
 
 
+def test_end_of_the_last_order_that_was_known_brings_the_look() -> None:
+    hand = Hand(0, mass=False, rest=False, known=("O1", "O2"))
+    hand.at(5)
+    hand.sweep.order_ended("O1", canceled=True, now_ns=hand.now_ns)
+    assert not any(isinstance(effect, Look) for effect in hand.take()), "another one rests"
+    hand.sweep.order_ended("O2", canceled=True, now_ns=hand.now_ns)
+    assert any(isinstance(effect, Look) for effect in hand.take())
+
+
 def test_silent_session_is_passed_over_in_the_next_round() -> None:
     hand = Hand(0, 1)
     hand.take()

@@ -36,15 +36,15 @@ def _explore(depth: int, venues: tuple[str, ...], processes: int | None) -> int:
 
 def _hunt_one(name: str) -> int:
     from ..simulation.mutants import KILLED, SURVIVED, plant
-    from .mistakes import MISTAKES, VENUE
+    from .mistakes import MISTAKES, SHOWS_AT
 
     plant(name, MISTAKES)
     from .search import hush, sampled
 
     hush()
-    for venue in VENUE.get(name, VENUES):
-        for every in (200, 1):
-            found = sampled(venue, every)  # type: ignore[arg-type]
+    for venue in sorted(VENUES, key=lambda venue: venue != SHOWS_AT.get(name)):
+        for every in (400, 20, 1):
+            found = sampled(venue, every)
             if found.wrong:
                 _say(found.report().splitlines()[0])
                 return KILLED

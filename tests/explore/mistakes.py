@@ -115,9 +115,19 @@ MISTAKES: Final = (
     ),
 )
 
-VENUE: Final[dict[str, tuple[Venue, ...]]] = {
-    "a kill joins what is under way for an order, and waits with it": ("prime",),
-    "a session under a kill is dialled at the usual pauses": ("prime",),
-    "a kill does not hurry the sessions that are down": ("prime",),
+SHOWS_AT: Final[dict[str, Venue]] = {
+    "a refused key closes REST to a kill too": "futures",
+    "one refusal of the key is believed, and stops a kill": "futures",
+    "a kill's pause grows to a minute at once": "futures",
+    "a kill's calls wait for their turn": "spot",
+    "a kill waits behind an ordinary pause of REST": "futures",
+    "a kill does not hurry the sessions that are down": "prime",
+    "a session under a kill is dialled at the usual pauses": "prime",
+    "a kill joins what is under way for an order, and waits with it": "prime",
+    "a session that comes up is left to the next round": "prime",
+    "a look from before the last cancel counts": "futures",
+    "one look is enough to call a venue flat": "futures",
+    "rounds end after the second": "futures",
+    "an order that appears after the kill is left to the next look": "prime",
 }
-"""Where a mistake shows, when not everywhere."""
+"""Where a mistake is looked for first."""

@@ -2,12 +2,11 @@
 
 from canceld.contract.ids import Venue
 from canceld.engine.backoff import ConnectBudget
-from canceld.engine.gate import PRESSING_PAUSES_MS
 from canceld.engine.inflight import Reqids
 from canceld.engine.instants import MS
 from canceld.engine.lane import FEED
 from canceld.engine.resting import FRESH_NS
-from canceld.engine.sweep import GAP_NS, ROUND_PAUSES_MS, THROTTLED_NS
+from canceld.engine.sweep import GAP_NS, THROTTLED_NS
 from canceld.venue_table import TRAITS
 
 from .daemon import FIRST_REQID, Daemon, Disk
@@ -20,8 +19,10 @@ STEP_MS = 60
 SOON_NS = 1_000 * MS
 """What the kill promises: bytes on every way that was closed, and flat once the venue answers."""
 
-PAUSE_NS = 15_000 * MS
-"""The longest pause of a kill's own."""
+PAUSES_MS = (1_000, 2_000, 4_000, 8_000, 15_000)
+"""How long a kill may stay away after each refusal in a row; and a second until the next round is due."""
+
+PAUSE_NS = PAUSES_MS[-1] * MS
 
 JUDGED_NS = 25_000 * MS
 """When a run that is not flat is given up."""
@@ -29,7 +30,7 @@ JUDGED_NS = 25_000 * MS
 
 def _pause_ns(refusals: int) -> int:
     """How long a kill's calls stay away after so many refusals in a row, until the next round of cancels is due."""
-    return (PRESSING_PAUSES_MS[min(refusals, len(PRESSING_PAUSES_MS)) - 1] + ROUND_PAUSES_MS[-1]) * MS
+    return (PAUSES_MS[min(refusals, len(PAUSES_MS)) - 1] + 1_000) * MS
 
 
 class Run:

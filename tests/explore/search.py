@@ -25,6 +25,19 @@ Path: TypeAlias = tuple[str, ...]
 
 Job: TypeAlias = tuple[Venue, str, tuple[Path, ...]]
 
+LONGER: Final[tuple[Path, ...]] = tuple(
+    (trouble, "a kill", wait)
+    for trouble in (
+        "REST refuses the key",
+        "REST is locked",
+        "REST refuses connections",
+        "sockets refused",
+        "maintenance",
+    )
+    for wait in ("1.3 s pass", "6 s pass")
+)
+"""A venue that goes on refusing after the kill: its pauses grow meanwhile."""
+
 CHUNK: Final = 20
 """Paths whose continuations a process is given at once."""
 
@@ -131,10 +144,11 @@ def explore(depth: int, venues: Sequence[Venue] = VENUES, processes: int | None 
 
 
 def sampled(venue: Venue, every: int) -> Found:
-    """Every single event, and each so-manieth pair of events, from every state in which a venue may begin."""
+    """Every single event, each so-manieth pair, and some longer ones, from every state in which a venue may begin."""
     found = Found()
     events = events_of(venue)
-    paths: list[Path] = [(), *((name,) for name in events)]
+    longer = [path for path in LONGER if path[0] in events]
+    paths: list[Path] = [(), *((name,) for name in events), *longer]
     pairs = list(product(STARTS, events, events))[::every]
     with by_hand(Connection):
         for start, path in [*product(STARTS, paths), *((start, pair) for start, *pair in pairs)]:

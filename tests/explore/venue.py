@@ -118,7 +118,7 @@ class Exchange:
         self.listed_ns = 0
         """When the last list of what is open was made."""
         self.answered_ns: int | None = None
-        """When the venue answered well, first since somebody forgot it."""
+        """When the venue took a cancel, or showed an empty book: first since somebody forgot it."""
         self.odd_until_ns = 0
         self.throttled_ns = 0
 
@@ -255,7 +255,7 @@ class Exchange:
             if self.sockets.get(socket.lane) is not socket or socket.lane in self.mute:
                 return
             states = self.list_open()
-            self._well()
+            self._well(listed=True)
             if order_id is not None:
                 states = tuple(state for state in states if state.order_id == order_id)
             self._say(socket.lane, Looked(reqid, states, True, asked_ns))
@@ -304,8 +304,9 @@ class Exchange:
     def _oddly(self, for_ns: int) -> None:
         self.odd_until_ns = max(self.odd_until_ns, self.kernel.now_ns + for_ns)
 
-    def _well(self) -> None:
-        if self.answered_ns is None:
+    def _well(self, *, listed: bool = False) -> None:
+        """It has answered as it should; a list of what rests takes nothing off the book."""
+        if self.answered_ns is None and not (listed and self.book):
             self.answered_ns = self.kernel.now_ns
 
     def _answer(self, form: str, targets: Sequence[Target]) -> RestAnswer:
@@ -316,7 +317,7 @@ class Exchange:
         if self.maintenance:
             return RestFailed(Fault.UNAVAILABLE, "EService:Unavailable")
         if form == "open_orders":
-            self._well()
+            self._well(listed=True)
             return RestOrders(self.list_open())
         if form == "query":
             known = tuple(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from canceld.contract.ids import Venue
@@ -48,6 +48,7 @@ CONFIGURATION = (Path(__file__).parent.parent.parent / "config" / "canceld.toml"
     st.text(max_size=20),
     st.booleans(),
 )
+@settings(deadline=None)
 def test_whatever_the_configuration_and_the_reason_it_ends_with_a_status(
     lines: list[str], reason: str, as_json: bool
 ) -> None:

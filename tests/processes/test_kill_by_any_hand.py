@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from canceld.contract.commands import NO_REASON
 from tests.processes.peers import Dealer
 from tests.processes.stage import ROOT, Exchange, Service, until
 
@@ -66,11 +67,11 @@ def armed(shared: Shared) -> Iterator[Shared]:
 @pytest.mark.parametrize(
     ("arguments", "recorded"),
     [
-        ((), "none given"),
-        (("--reason", ""), "none given"),
+        ((), NO_REASON),
+        (("--reason", ""), NO_REASON),
         (("--reason", "fat finger"), "fat finger"),
         (("--reason", "Zürich".encode("latin-1")), "Zürich"),
-        (("--reason", "\x1b[2J\u202e"), r"\x1b[2J\u202e"),
+        (("--reason", "\x1b[2J\u202e"), "\ufffd[2J\ufffd"),
         (("--reason", "x" * 100_000), ""),
     ],
 )

@@ -1,5 +1,6 @@
 """The unit as it is in systemd/, started by a real systemd: sandbox, credentials, watchdog, restart and stop."""
 
+import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -140,6 +141,29 @@ def test_a_reload_reaches_the_daemon(booted: Booted) -> None:
     assert active(machine)["MainPID"] == before["MainPID"]
     until(lambda: '"event":"reloaded"' in told(machine), START_S, "the journal tells of the reload")
     cancels(exchange, machine)
+
+
+def test_a_good_day_has_no_line_of_the_priority_of_a_warning_and_an_alert_has(booted: Booted) -> None:
+    """`journalctl -p warning` is what an operator greps first: an alert is there, and nothing else."""
+    _, machine = booted
+    active(machine)
+    await_live(machine)
+    before = warned(machine)
+    machine.run("systemctl", "kill", "-s", "USR1", UNIT)
+    until(lambda: len(warned(machine)) > len(before), START_S, "the alert is in the journal")
+    for line in warned(machine)[len(before) :]:
+        assert json.loads(line)["event"] == "alert", line
+    assert "the kill switch is latched" in warned(machine)[-1]
+    for file in ("latch", "kill"):
+        (machine.root / "var/lib/canceld" / file).unlink(missing_ok=True)
+    machine.run("systemctl", "restart", UNIT)
+    await_live(machine)
+
+
+def warned(machine: Machine) -> list[str]:
+    return machine.run(
+        "journalctl", "-u", UNIT, "-p", "warning", "--no-pager", "-o", "cat", "_SYSTEMD_UNIT=" + UNIT
+    ).stdout.splitlines()
 
 
 def test_a_crash_is_followed_by_a_start(booted: Booted) -> None:

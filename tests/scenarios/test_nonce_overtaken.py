@@ -71,7 +71,10 @@ async def test_refused_and_not_to_be_sent_again_is_told_as_refused_by_the_venue(
         token = {"route": "spot_rest", "match": "GetWebSocketsToken"}
         world.inject("rest_delay", **token, seconds=0.02, request=True, times=1)
         world.inject("rest_error", **token, error="EGeneral:Temporary lockout")
-        world.inject("rest_error", route="spot_rest", match="CancelOrder", times=1, error="EAPI:Invalid nonce")
+        cancel = {"route": "spot_rest", "match": "CancelOrder", "times": 1}
+        # Its answer comes after its turn is over, so that the token is refused a second time meanwhile, and believed.
+        world.inject("rest_delay", **cancel, seconds=0.45)
+        world.inject("rest_error", **cancel, error="EAPI:Invalid nonce")
         world.begin()
         await world.passed(0.01)
         reply = await strategy.cancel(order_id=order_id, deadline_ms=500)

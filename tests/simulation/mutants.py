@@ -84,7 +84,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "requests for an order follow each other without a pause",
-        "canceld.engine.pursuits.pursuit",
+        "canceld.engine.pursuits.spacing",
         "return max(times[-1] + SPACE_NS, counted)",
         "return counted - counted",
     ),
@@ -251,8 +251,8 @@ MUTANTS: Final = (
     Mutant(
         "a page of the edge accuses the key",
         "canceld.venues.futures_rest",
-        "    403: Fault.ROUTE_BUSY,",
-        "    403: Fault.CREDENTIALS,",
+        "401: Fault.UNAVAILABLE, 403: Fault.ROUTE_BUSY}",
+        "401: Fault.CREDENTIALS, 403: Fault.CREDENTIALS}",
         "tests/venues/test_futures_rest.py",
     ),
     Mutant(

@@ -395,6 +395,25 @@ def _unlisted_error(world: SimulatedWorld, rng: random.Random, venue: Venue) -> 
     return _on_acks(world, rng, venue, "ack_error", error=rng.choice(SPOT_ERRORS))
 
 
+@_trouble(17)
+def _not_matched(world: SimulatedWorld, rng: random.Random, venue: Venue) -> float:
+    errors = SPOT_ERRORS if venue == "spot" else FUTURES_ERRORS
+    return _on_acks(world, rng, venue, "unmatched", error=rng.choice(errors), named=rng.random() < 0.7)
+
+
+@_trouble(17)
+def _refusal_of_nobodys(world: SimulatedWorld, rng: random.Random, venue: Venue) -> float:
+    _inject(world, "stray_refusal", {**_socket(world, rng, venue), "error": rng.choice(SPOT_ERRORS)})
+    return LASTING
+
+
+@_trouble(24)
+def _rate_notice(world: SimulatedWorld, rng: random.Random, venue: Venue) -> float:
+    error = rng.choice(("Exceeded msg rate", "Rate limit exceeded"))
+    _inject(world, "rate_notice", {**_socket(world, rng, venue), "error": error})
+    return LASTING
+
+
 @_trouble(24, "spot")
 def _rate_limit(world: SimulatedWorld, rng: random.Random, venue: Venue) -> float:
     error = rng.choice(("EOrder:Rate limit exceeded", "EAPI:Rate limit exceeded", "Exceeded msg rate"))
@@ -465,7 +484,7 @@ def _rest_slow(world: SimulatedWorld, rng: random.Random, venue: Venue) -> float
 def _rest_error(world: SimulatedWorld, rng: random.Random, venue: Venue) -> float:
     if venue == "spot":
         return _on_rest(world, rng, venue, "rest_error", error=rng.choice(SPOT_ERRORS))
-    form = rng.choice(("plain", "list", "code"))
+    form = rng.choice(("plain", "list", "code", "sentence", "framework"))
     return _on_rest(world, rng, venue, "rest_error", error=rng.choice(FUTURES_ERRORS), form=form)
 
 

@@ -100,6 +100,26 @@ async def test_a_note_is_written_within_50_ms_with_the_time_it_was_made(autojump
         assert record["monotonic_ns"] == 1_001_000_000_000
 
 
+async def test_a_long_queue_is_worked_off_in_short_slices(
+    autojump_clock: object, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two slices others run: a kill that comes behind a flood's notes waits for one of them."""
+    slices: list[int] = []
+    lines = Chain.lines
+
+    def counted(chain: Chain, entries: Any) -> bytes:
+        slices.append(len(entries))
+        return lines(chain, entries)
+
+    monkeypatch.setattr(Chain, "lines", counted)
+    async with stage.writing() as journal:
+        for number in range(20_000):
+            journal.note("outcome", id=number)
+        await trio.sleep(1.0)
+    assert max(slices) == writer.SLICE_LIMIT
+    assert len(stage.records("outcome")) == 20_000
+
+
 async def test_a_note_is_durable_within_a_second(autojump_clock: object, stage: Stage) -> None:
     state = stage.state
     assert isinstance(state, MemoryDirectory)

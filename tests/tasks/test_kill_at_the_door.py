@@ -174,6 +174,23 @@ async def test_behind_a_burst_it_is_found_whatever_its_form(autojump_clock: obje
     assert asked == [64]
 
 
+async def test_behind_ten_thousand_commands_it_waits_for_few_of_them(autojump_clock: object, door: Door) -> None:
+    """To read them takes its time, and what is done with them meanwhile is time that the kill has not."""
+    asked: list[int] = []
+    pull = door.kill.pull
+
+    def pulled(*args: Any) -> None:
+        asked.append(len(door.venue.asked))
+        pull(*args)
+
+    door.kill.pull = pulled  # type: ignore[method-assign]
+    for number in range(9_900):
+        door.client.send_nowait([msgspec.msgpack.encode({**CANCEL, "id": number})])
+    await door.ask({"type": "kill", "id": "k"})
+    [before] = asked
+    assert before <= 200
+
+
 _words = st.sampled_from(["kill", "kill", "drill", "kil", "ping", "status", 7, None])
 _values = st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=6) | st.lists(st.just("spot"))
 _names = st.sampled_from(["id", "reason", "reasn", "venues", "drill", "dril", "deadline_ms", "sent_ns", "strategy"])

@@ -27,11 +27,17 @@ from canceld.contract.evidence import (
 )
 from canceld.contract.ids import Target
 from canceld.credentials import Keys, Secret
-from canceld.venues.futures_rest import (
+from canceld.venues.futures_requests import (
     BATCH_LIMIT,
     batch_request,
     cancel_all_request,
     cancel_request,
+    instruments_request,
+    open_orders_request,
+    status_request,
+    timer_request,
+)
+from canceld.venues.futures_rest import (
     decode_batch,
     decode_cancel,
     decode_cancel_all,
@@ -39,10 +45,6 @@ from canceld.venues.futures_rest import (
     decode_open_orders,
     decode_status,
     decode_timer,
-    instruments_request,
-    open_orders_request,
-    status_request,
-    timer_request,
 )
 from canceld.venues.signing import decode_spot_secret, futures_authent
 from canceld.venues.spot_rest import Request
@@ -464,6 +466,50 @@ def test_only_known_states_say_anything(word: object, status: str | None) -> Non
 )
 def test_damaged_answer_is_no_verdict(decode: Decode, body: bytes) -> None:
     assert isinstance(decode(200, body), RestUnreadable)
+
+
+def executed(status: str, *fills: tuple[object, object], order_id: str = frames.ORDER_ID, **more: object) -> RestAnswer:
+    """The answer to a cancel with an EXECUTION for each (filled before, amount)."""
+    events = [
+        {"type": "EXECUTION", "amount": amount, "orderPriorExecution": {"orderId": order_id, "filled": before}}
+        for before, amount in fills
+    ]
+    told = {"status": status, "order_id": frames.ORDER_ID, "orderEvents": [*events, *more.get("events", ())]}  # type: ignore[misc]
+    return cancel(200, json.dumps({"result": "success", "cancelStatus": told}).encode())
+
+
+def filled_of(answer: RestAnswer) -> str | None:
+    assert isinstance(answer, RestOrders)
+    return answer.orders[0].filled_qty
+
+
+@pytest.mark.parametrize(
+    ("fills", "filled_qty"),
+    [
+        ([(0, 5500)], "5500"),
+        ([("0E-11", "0.10000000000")], "0.10000000000"),
+        ([(200, 300), (500, 5000)], "5500"),
+        ([(0.1, 0.2)], "0.3"),
+        ([(None, 300)], None),
+        ([(200, "many")], None),
+        ([(0, "1e400")], None),
+        ([], None),
+    ],
+)
+def test_executions_tell_how_much_of_a_filled_order_filled(
+    fills: list[tuple[object, object]], filled_qty: str | None
+) -> None:
+    assert filled_of(executed("filled", *fills)) == filled_qty
+
+
+def test_executions_of_another_order_tell_nothing_of_this_one() -> None:
+    assert filled_of(executed("filled", (0, 5500), order_id=frames.OTHER_ID)) is None
+
+
+def test_of_a_cancelled_order_only_the_cancel_itself_tells_what_filled() -> None:
+    assert filled_of(executed("cancelled", (0, 200))) is None
+    gone = {"type": "CANCEL", "uid": frames.ORDER_ID, "order": {"orderId": frames.ORDER_ID, "filled": 300}}
+    assert filled_of(executed("cancelled", (0, 200), events=[gone])) == "300"
 
 
 @pytest.mark.parametrize("decode", DECODERS)

@@ -70,6 +70,9 @@ class Pursuits(Docket):
         self._refusals = refusals
         self._sending = sending
         self._states = states
+        self._struck_ns = 0
+        self._struck: set[str] = set()
+        """What a kill has gone after in this step."""
         # The two ways up: what became of a family's order, and one more order to go after.
         answers.parent = families
         families.chase = names.chase = self
@@ -133,6 +136,11 @@ class Pursuits(Docket):
         `owner` is told what came of that. A second cancel of a dying order does no harm.
         """
         target = Target("order_id", order_id)
+        if self._struck_ns != now_ns:
+            self._struck_ns, self._struck = now_ns, set()
+        elif order_id in self._struck:
+            return
+        self._struck.add(order_id)
         effects = len(self.effects)
         self.submit(ticket, target, False, deadline_ns, now_ns)
         pursuit = self.pursued.get(target)

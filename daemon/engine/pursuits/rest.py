@@ -211,6 +211,7 @@ class Rest:
             self._states.changed(self._states.ends_told(answer.orders, now_ns), "rest", now_ns)
         match answer:
             case RestCanceled(count=count) if count > 0 or pursuit.key.kind == "all":
+                pursuit.pending_told = answer.pending
                 if type(pursuit) is Family:
                     pursuit.took(answer.orders)
                     self._acceptance.family_counted(pursuit, attempt, count, now_ns)

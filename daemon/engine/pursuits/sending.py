@@ -20,6 +20,7 @@ from .names import Names
 from .pursuit import Pursuit
 from .questions import Questions
 from .said import ACCEPTED
+from .spacing import may_leave_ns
 
 
 class Sending:
@@ -99,7 +100,7 @@ class Sending:
         Every request leaves through here, and here is what keeps two of them apart: no chain of answers, looks and
         refusals can be quicker, however it is made.
         """
-        if pursuit.tries and (free_ns := pursuit.may_leave_ns(lane)) > now_ns:
+        if pursuit.tries and (free_ns := may_leave_ns(pursuit.tries, lane)) > now_ns:
             pursuit.retries_at(free_ns)
             self._docket.schedule(pursuit)
             return

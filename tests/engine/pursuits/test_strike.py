@@ -82,6 +82,8 @@ def test_what_was_silent_on_one_session_goes_by_the_other() -> None:
     desk = PrimeDesk(0, 1)
     desk.rests(O1)
     strike(desk)
+    assert strike(desk) == [], "once in a step is enough"
+    desk.now_ms += 1
     assert [send.lane for send in strike(desk)] == [1]
     desk.wait(HEDGE_MS)
     desk.take()

@@ -197,5 +197,6 @@ async def test_every_step_and_every_refusal_is_on_record_and_no_code(autojump_cl
         for part, reason in zip(("control socket", "no code", "wrong code", "no code", "expired"), why, strict=True):
             assert part in reason
         lines = records(world, "rearm")
+        assert [line["state"] for line in lines if line.get("latched") is False] == ["rearmed"]
         assert all("who" in line for line in lines)
         assert not [line for line in lines if any(one in str(line) for one in (code, late, last))]

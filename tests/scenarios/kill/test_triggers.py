@@ -28,6 +28,7 @@ from .stages import (
     operations,
     operator,
     place_everywhere,
+    rearm,
     stage,
     status,
 )
@@ -148,3 +149,30 @@ async def test_the_reply_tells_every_venue_and_how_many_orders(autojump_clock: o
         assert {venue: (part["state"], part["canceled"]) for venue, part in reply["venues"].items()} == dict.fromkeys(
             VENUES, ("flat", 7)
         )
+
+
+async def test_status_tells_of_each_venue_since_when_and_by_whom_it_is_latched(autojump_clock: object) -> None:
+    """A strategy kills its own venue; five seconds later somebody sends the signal, which is for all of them. Whoever
+    takes over the watch reads of each venue who did it and when."""
+    async with stage() as world:
+        strategy, watcher = world.strategy(), operator(world)
+        await kill(strategy, venues=["spot"])
+        first = (await status(watcher))["venues"]
+        assert first.keys() == {"spot"}
+        assert first["spot"]["trigger"] == "command"
+        assert first["spot"]["since"] == (await status(watcher))["at"]
+        await world.passed(5.0)
+        world.signals.raise_now(Signal.USER1)
+        await world.passed(0.5)
+        told = await status(watcher)
+        assert told["venues"].keys() == set(VENUES)
+        parts = {venue: (part["trigger"], part["since"], part["who"]) for venue, part in told["venues"].items()}
+        assert parts["spot"] == ("command", first["spot"]["since"], first["spot"]["who"])
+        assert parts["prime"] == parts["futures"]
+        assert parts["futures"][0] == "signal"
+        assert parts["futures"][1] > first["spot"]["since"]
+        assert (told["trigger"], told["at"]) == ("command", first["spot"]["since"])
+        await world.passed(5.0)
+        assert (await rearm(watcher))["latched"] is False
+        await kill(watcher)
+        assert {part["trigger"] for part in (await status(watcher))["venues"].values()} == {"command"}
