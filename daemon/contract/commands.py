@@ -39,9 +39,7 @@ class OrderRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return target_of(self.order_id, self.cl_ord_id, self.userref)
 
 
-class _Command(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="type", gc=False
-):
+class _Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="type", gc=False):
     id: CommandID
     # Left out, or a number: null is what JSON makes of a NaN, and no deadline that anybody meant.
     deadline_ms: DeadlineMs | UnsetType = UNSET
@@ -160,9 +158,7 @@ class Ping(_Command, frozen=True, tag="ping"):
     """Ask whether the daemon answers."""
 
 
-Strict: TypeAlias = (
-    Cancel | CancelBatch | CancelAll | WhatRests | KillScope | Drill | Rearm | Lease | Status | Ping
-)
+Strict: TypeAlias = Cancel | CancelBatch | CancelAll | WhatRests | KillScope | Drill | Rearm | Lease | Status | Ping
 """Commands that are decoded strictly: all but the kill, which no misspelling may stop."""
 
 Command: TypeAlias = Strict | Kill

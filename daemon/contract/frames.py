@@ -238,6 +238,9 @@ def outcome_map(id: CommandID | None, received_ns: int | None, settlement: Settl
     if settlement.error is not None:
         message["error"] = settlement.error
     _tell_orders(message, settlement)
+    if settlement.symbol is not None:
+        message["symbol"] = settlement.symbol
+        message["note"] = f"symbol: the order is of {settlement.symbol}, which went in place of the one given"
     if settlement.pending:
         message["pending"] = True
     match outcome:

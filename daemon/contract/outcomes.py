@@ -104,3 +104,5 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     unsure: tuple[str, ...] = ()
     filled_qty: str | None = None
     pending: bool = False
+    symbol: str | None = None
+    """The order's own, where the client named another and it went by this one."""

@@ -44,6 +44,8 @@ class Verdict(msgspec.Struct, kw_only=True):
     tried: tuple[Route, ...] | UnsetType = UNSET
     reason: RefusalReason | UnsetType = UNSET
     detail: str | UnsetType = UNSET
+    symbol: str | UnsetType = UNSET
+    note: str | UnsetType = UNSET
 
 
 class OutcomeReply(Verdict, tag_field="type", tag="outcome"):
