@@ -92,6 +92,9 @@ def _verdict(told: Collection[Settlement], ledger: Ledger) -> tuple[Outcome, str
         return Unknown(tried), ledger.error or NOT_BORNE_OUT
     for kind in (Acked, Canceled, Closed):
         if found := next((outcome for outcome in outcomes if isinstance(outcome, kind)), None):
+            if kind is Canceled and not ledger.looked:
+                # Each of them is off the book; that no other order of the scope rests, no list has told.
+                return Acked(), None
             return (Canceled() if kind is Canceled and len(outcomes) > 1 else found), None
     return NotOpen(), None
 

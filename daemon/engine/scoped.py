@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from ..contract.evidence import OrderState
 from ..contract.ids import Target
-from ..contract.outcomes import SAFE, Canceled, Closed, Outcome, Settlement
+from ..contract.outcomes import SAFE, Canceled, Closed, NotOpen, Outcome, Settlement
 from ..contract.selectors import market_of
 from .instants import FAR_NS, MS
 from .resting import Resting, Row
@@ -307,8 +307,17 @@ class ScopedCancel:
         """Whether a list of what is open could still make the answer a better one."""
         if self._untold or not (self._looked or self._witnessed):
             return True
+        if not self._looked and not self._took_some:
+            # Nothing fits as far as a stream has told: that alone is no word of the venue's.
+            return True
         # Nothing is left to prove where a cancel failed, or where an order cannot be told even by looking.
         return self._proof and not self._unsure and self._clean < self._patience.looks and self._all_safe
+
+    @property
+    def _took_some(self) -> bool:
+        """Whether some cancel came to more than that there was nothing to cancel."""
+        told = [settlement.outcome for settlement in self._orders.values() if settlement is not None]
+        return any(not isinstance(outcome, Closed | NotOpen) for outcome in told)
 
     @property
     def _all_safe(self) -> bool:

@@ -123,8 +123,9 @@ def test_what_fits_is_cancelled_and_nothing_else() -> None:
     assert (answer.count, answer.order_ids, answer.residual, answer.unsure) == (2, ("A-1", "A-3"), (), ())
 
 
-def test_nothing_that_fits_is_not_open_and_costs_no_request() -> None:
+def test_that_nothing_fits_is_said_after_a_look() -> None:
     desk = Desk(Selector(userref=7), book=[told("A-1")])
+    desk.look(told("A-1"))
     answer = desk.answer()
     assert answer.outcome == NotOpen()
     assert (answer.count, answer.attempts) == (0, 0)
@@ -271,9 +272,7 @@ def test_a_list_that_cannot_be_had_is_no_proof() -> None:
     ("outcomes", "worst"),
     [
         ([Acked(), Canceled()], Acked()),
-        ([Closed("filled"), Canceled()], Canceled()),
-        ([Closed("filled"), Closed("filled")], Closed("filled")),
-        ([NotOpen(), NotOpen()], NotOpen()),
+        ([Closed("filled"), Canceled()], Acked()),
         ([Rejected("permission"), Acked()], Rejected("permission")),
         ([Rejected("permission"), Unknown(("ws",))], Unknown(("ws",))),
         ([Refused("no_route", ""), Refused("no_route", "")], Refused("no_route", "")),
@@ -313,7 +312,7 @@ def test_a_symbol_that_is_meant_whole_goes_by_the_venues_own_request() -> None:
         desk.book.apply(state, 1)
     desk.command.market_answered("PF_XBTUSD", ended, 1)
     answer = desk.answer()
-    assert answer.outcome == Canceled()
+    assert answer.outcome == Acked()
     assert (answer.count, set(answer.order_ids or ())) == (3, {"A-1", "A-2", "A-9"})
 
 
@@ -336,7 +335,16 @@ def test_a_request_for_a_symbol_that_fails_or_is_silent_is_followed_by_the_order
         desk.command.market_failed("PF_XBTUSD", "HTTP 503", 1)
     assert desk.cancels() == {"A-1"}
     desk.settle("A-1", Canceled())
-    assert desk.answer().outcome == Canceled()
+    assert desk.answer().outcome == Acked()
+
+
+@pytest.mark.parametrize("outcome", [Closed("filled"), NotOpen()])
+def test_orders_that_had_ended_are_told_after_a_look(outcome: Outcome) -> None:
+    desk = Desk(Selector(side="buy"), book=[told("A-1")])
+    desk.effects()
+    desk.settle("A-1", outcome)
+    desk.look()
+    assert desk.answer().outcome == outcome
 
 
 # ---------------------------------------------------------------- whatever happens
