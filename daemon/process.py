@@ -4,6 +4,8 @@ import gc
 import os
 import signal
 import sys
+from base64 import b64encode
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -69,6 +71,7 @@ def _run(path: str) -> int:
         settings = read(path)
         credentials = load(settings, environ)
         world = real_world(settings)
+        _refuse_secrets_in(environ, credentials)
     except (BadSettings, BadCredentials) as error:
         return _cannot_start(error)
     # Lines leave through a thread of their own: a journal that stalls must not stall a cancel.
@@ -133,6 +136,18 @@ def _hand_on_kill(path: str) -> None:
     else:
         told = f"it waits in {state}/{TRIGGER_FILE} for the next start; orders rest: run canceld panic --config {path}"
     print(f"canceld: SIGUSR1 asked for a kill and no daemon heeded it: {told}", file=sys.stderr)
+
+
+def _refuse_secrets_in(environ: Mapping[str, str], credentials: Credentials) -> None:
+    """The environment is read by whoever may look at the process, and goes to its children. Raises BadCredentials."""
+    spelled = set[str]()
+    for secret in _secrets(credentials):
+        plain = secret.reveal()
+        # As the venue gives it, which for some is base64 of what it is kept as.
+        spelled |= {plain} if isinstance(plain, str) else {plain.decode("latin-1"), b64encode(plain).decode()}
+    for name, value in environ.items():
+        if any(one in value for one in spelled):
+            raise BadCredentials(f"the environment variable {name} holds a key or secret; take it out")
 
 
 def _secrets(credentials: Credentials) -> list[Secret[str] | Secret[bytes]]:

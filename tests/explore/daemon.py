@@ -4,7 +4,7 @@ What stands in for something is the socket (tasks/connection.py, with the real b
 workers' loops of the REST lane, and the two alarms that wake the dispatcher and the kill switch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -437,13 +437,18 @@ class Daemon:
             return
         while self._free_urgent and self.dispatcher.wants_urgent:
             self._free_urgent -= 1
-            self.tasks.append(Task(self._work_urgent()))
+            if self._begin(self._work_urgent()).over:
+                break
         while self._free and self.dispatcher.wants_call:
             self._free -= 1
-            task = Task(self._work_ordinary())
-            self.tasks.append(task)
-            if task.over:
+            if self._begin(self._work_ordinary()).over:
+                # There was nothing to do after all, or nothing that could be done now.
                 break
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> Task:
+        task = Task(work)
+        self.tasks.append(task)
+        return task
 
     async def _work_ordinary(self) -> None:
         assert self.lane is not None
