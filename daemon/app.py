@@ -13,8 +13,10 @@ import structlog
 import trio
 
 from . import __version__
+from .contract.version import CONTRACT
 from .credentials import BadCredentials, Credentials, Secret
 from .desks import Desks
+from .engine.scope import Own
 from .settings import DRAIN_ON_STOP_S, BadSettings, Settings
 from .tasks import keep_warm, watchdog
 from .tasks.canary import Canary
@@ -28,6 +30,7 @@ from .tasks.leasing import Leasing
 from .tasks.machine import Machine
 from .tasks.origins import Origins
 from .tasks.recovery import Record, Recovery
+from .tasks.scoping import Scoping
 from .tasks.trigger_file import TRIGGER_FILE
 from .transport.disk import AlreadyLocked, DiskFailed
 from .transport.doors import DoorNews
@@ -103,12 +106,19 @@ class Daemon:
         self._owner.tell(self.events)
         self.desks = self._desks.by_venue
         dispatchers = {venue: desk.dispatcher for venue, desk in self.desks.items()}
+        strategies = {
+            name: Own(strategy.cl_ord_id_prefix or None, frozenset(strategy.userrefs))
+            for name, strategy in settings.strategies.items()
+        }
+        self.scoping = Scoping(dispatchers, world.clock, strategies)
         adopted = self._desks.adopt_marks
-        self.kill = KillSwitch(dispatchers, self._directory, world.clock, world.entropy, self.events, adopted=adopted)
+        self.kill = KillSwitch(
+            dispatchers, self._directory, world.clock, world.entropy, self.events, self.scoping, adopted=adopted
+        )
         record = Record(self._directory)
-        self.recovery = Recovery(record, dispatchers, world.clock, self.events)
+        self.recovery = Recovery(record, dispatchers, world.clock, self.events, strategies)
         self.origins = Origins(world.origin, self.events)
-        self.leasing = Leasing(dispatchers, self._directory, world.clock, self.events, self.kill)
+        self.leasing = Leasing(dispatchers, self._directory, world.clock, self.events, self.kill, self.scoping)
         self.gateway = Gateway(
             commands,
             control,
@@ -120,6 +130,7 @@ class Daemon:
             intents=record.intents,
             successor=self.recovery,
             leasing=self.leasing,
+            scoping=self.scoping,
             origins=self.origins,
             deadline_ms=settings.gateway.deadline_ms,
         )
@@ -153,6 +164,7 @@ class Daemon:
             venues["prime"]["signing"] = "degraded" if self.machine.clock_far_off else "good"
         shown: dict[str, Any] = {
             "version": __version__,
+            "contract": CONTRACT,
             "state": self.state,
             "in_flight": gateway.in_flight,
             "venues": venues,
@@ -237,9 +249,10 @@ class Daemon:
                     await front.start(self.recovery.run, name="recovery")
                     front.start_soon(self.gateway.run, name="gateway")
                     front.start_soon(self.leasing.run, name="leases")
+                    front.start_soon(self.scoping.run, name="scopes")
                     every_ms = self.settings.gateway.keep_warm_ms
                     if every_ms and self.world.real_time:
-                        walk = keep_warm.Walk(self.world, self.kill, self.leasing)
+                        walk = keep_warm.Walk(self.world, self.kill, self.leasing, self.scoping)
                         front.start_soon(keep_warm.run, walk, every_ms, self._took_ns, name="keep warm")
                     if "spot" in self.desks and self.settings.spot.canary_s:
                         canary = Canary(
@@ -280,6 +293,7 @@ class Daemon:
         if patience.cancelled_caught or self.recovery.unsettled:
             for desk in self.desks.values():
                 desk.dispatcher.give_up()
+            self.scoping.give_up()
             self.kill.give_up()
             self.recovery.give_up()
         await self.leasing.close()

@@ -240,7 +240,7 @@ POINTS_PER_S: Final = 50.0
 """Futures grants 500 points in 10 s. Whether the window slides is not published: a steady decay never exceeds either.
 Source: Futures "Rate limits"."""
 
-POINTS: Final = {"cancel": 10, "batch": 9, "all": 25, "open_orders": 2, "query": 1, "timer": 25}
+POINTS: Final = {"cancel": 10, "batch": 9, "all": 25, "market": 25, "open_orders": 2, "query": 1, "timer": 25}
 """What a call costs; a batch one more for each order. Source: Futures "Rate limits"."""
 
 POINTS_BATCH: Final = 20

@@ -49,6 +49,11 @@ class FuturesRest:
                 )
             case "all":
                 return (lambda _: futures_requests.cancel_all_request(self.keys)), futures_rest.decode_cancel_all
+            case "market":
+                symbol = str(targets[0].value)
+                return (
+                    lambda _: futures_requests.cancel_all_request(self.keys, symbol)
+                ), futures_rest.decode_cancel_all
             case "query":
                 return (lambda _: futures_requests.status_request(self.keys, targets[0])), futures_rest.decode_status
             case "open_orders":

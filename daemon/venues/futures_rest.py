@@ -15,6 +15,7 @@ import msgspec
 from ..contract.evidence import (
     Fault,
     OrderState,
+    OrderTerms,
     RestBatch,
     RestCanceled,
     RestEnded,
@@ -27,8 +28,8 @@ from ..contract.evidence import (
 from ..contract.ids import Target
 from ..contract.outcomes import ClosedState
 from .faults import TEXT_CHARS, futures_fault_of, most_decisive
-from .spot_values import UNREADABLE, instant_s, why
-from .values import NOTHING, decimal_text, error_text, instant_ns, order_id_of, text_of
+from .spot_values import UNREADABLE, instant_s, is_legible, terms_of, why
+from .values import NOTHING, decimal_text, error_text, instant_ns, order_id_of, text_of, total
 
 QUANTITY_CHARS: Final = 60
 """Longest quantity that is told; what the venue's own numbers add up to has under 30."""
@@ -46,7 +47,10 @@ class _Order(msgspec.Struct, gc=False):
     cliOrdId: Any = None
     clientId: Any = None
     symbol: Any = None
+    side: Any = None
+    quantity: msgspec.Raw = NOTHING
     filled: msgspec.Raw = NOTHING
+    limitPrice: msgspec.Raw = NOTHING
     timestamp: Any = None
 
 
@@ -78,7 +82,10 @@ class _OpenOrder(msgspec.Struct, gc=False):
     cliOrdId: Any = None
     cli_ord_id: Any = None
     symbol: Any = None
+    side: Any = None
+    unfilledSize: msgspec.Raw = NOTHING
     filledSize: msgspec.Raw = NOTHING
+    limitPrice: msgspec.Raw = NOTHING
     receivedTime: Any = None
 
 
@@ -251,9 +258,18 @@ def decode_open_orders(status: int, body: bytes) -> RestOrders | RestFailed | Re
                 symbol=text_of(row.symbol),
                 opened_s=instant_s(row.receivedTime),
                 filled_qty=decimal_text(row.filledSize),
+                terms=_terms(row),
             )
         )
     return RestOrders(tuple(states))
+
+
+def _terms(row: _OpenOrder) -> OrderTerms | None:
+    if not is_legible(row.cliOrdId) or not is_legible(row.cli_ord_id):
+        return None
+    quantity = total(decimal_text(row.filledSize), decimal_text(row.unfilledSize))
+    # Stops were seen without quantities; a row of the list is whole all the same.
+    return terms_of(row.symbol, row.side, quantity, decimal_text(row.limitPrice), whole=True)
 
 
 def decode_status(status: int, body: bytes) -> RestOrders | RestFailed | RestUnreadable:
@@ -395,6 +411,9 @@ def _state(
         opened_s=instant_s(order.timestamp),
         filled_qty=decimal_text(order.filled),
         reason=reason,
+        terms=terms_of(order.symbol, order.side, decimal_text(order.quantity), decimal_text(order.limitPrice))
+        if is_legible(order.cliOrdId) and is_legible(order.clientId)
+        else None,
     )
 
 

@@ -32,6 +32,7 @@ from canceld.tasks.futures import FuturesRest
 from canceld.tasks.killswitch import KillSwitch
 from canceld.tasks.latch_file import LATCH_FILE
 from canceld.tasks.rest_lane import OVERDUE, URGENT, RestLane
+from canceld.tasks.scoping import Scoping
 from canceld.tasks.spot import SpotRest
 from canceld.transport.files import DiskFailed
 from canceld.transport.https import Response
@@ -385,7 +386,9 @@ class Daemon:
         for socket in self.sockets:
             if socket.lane != FEED:
                 self.dispatcher.attach(socket.lane, socket)
-        self.switch = KillSwitch({venue: self.dispatcher}, disk, kernel, Steady(), events)  # type: ignore[arg-type]
+        desks = {venue: self.dispatcher}
+        scoping = Scoping(desks, kernel, {})  # type: ignore[arg-type]
+        self.switch = KillSwitch(desks, disk, kernel, Steady(), events, scoping)  # type: ignore[arg-type]
         if self.switch.latched:
             self.pulled_ns = kernel.now_ns
         for socket in self.sockets:

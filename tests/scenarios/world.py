@@ -125,6 +125,8 @@ class Strategy:
         self.venue = venue
         self.asked: list[Asked] = []
         self.heard: list[Heard] = []
+        self.scopes: dict[Any, Any] = {}
+        """The scope of each command that named one, by id."""
         self.counted = True
         """Whether the books are closed on it: every asking answered once and in time."""
         self._world = world
@@ -136,6 +138,8 @@ class Strategy:
         if "id" not in fields:
             self._ids += 1
         command = {"type": type, "id": fields.pop("id", self._ids), **fields}
+        if "scope" in fields and type != "lease":
+            self.scopes[command["id"]] = fields["scope"]
         if type in ("cancel", "cancel_batch"):
             command.setdefault("venue", self.venue)
         payload = msgspec.json.encode(command) if encoding == "json" else msgspec.msgpack.encode(command)
@@ -155,7 +159,7 @@ class Strategy:
             decode = msgspec.json.decode if frames[-1][:1] == b"{" else msgspec.msgpack.decode
             reply: dict[str, Any] = decode(frames[-1])
             self.heard.append(Heard(reply, trio.current_time()))
-            self._world.judge.hear(reply, self._asked_ns(reply["id"]))
+            self._world.judge.hear(reply, self._asked_ns(reply["id"]), self.scopes.get(reply["id"]))
             self._put.send_nowait(reply)
 
     async def hear(self) -> dict[str, Any]:
@@ -238,7 +242,7 @@ class Stage:
         self.signals = MemorySignals()
         self.exchange = SimulatedKraken(now=lambda: self.clock.utc_ns() / 1e9, rng=random.Random(seed), tier=tier)
         self.directories: dict[str, MemoryDirectory] = {}
-        self.judge = Judge(self.exchange, self.clock)
+        self.judge = Judge(self.exchange, self.clock, msgspec.to_builtins(settings.strategies))
         # Not the first start of this daemon: it knows how far it had counted.
         self.directory(settings.state.dir).replace_now("nonce-spot", format_mark(self.clock.utc_ns()))
         self.ready = trio.Event()

@@ -90,6 +90,11 @@ class Docket:
         self.decisions.append(Decided(what, pursuit.key, lane, told))
 
     @property
+    def witnessed(self) -> bool:
+        """Whether a stream has listed all that is open and tells of it from there on."""
+        return bool(self.lanes.witnesses)
+
+    @property
     def live(self) -> tuple[Lane, ...]:
         """The live WebSocket lanes, the active one first."""
         return tuple(self.lanes.live)

@@ -78,11 +78,18 @@ class Pursuits(Docket):
         families.chase = names.chase = self
 
     def submit(
-        self, ticket: Any, target: Target, proof: bool, deadline_ns: int, now_ns: int, symbol: str | None = None
+        self,
+        ticket: Any,
+        target: Target,
+        proof: bool,
+        deadline_ns: int,
+        now_ns: int,
+        symbol: str | None = None,
+        urgent: bool = False,
     ) -> None:
         """Go after `target` for `ticket`: exactly one Answer follows, at the deadline at the latest.
 
-        symbol: the order's, where the client named it.
+        symbol: the order's, where the client named it. urgent: by every independent way at once.
         """
         waiter = Waiter(ticket, target, proof, deadline_ns, now_ns)
         key = target
@@ -108,6 +115,8 @@ class Pursuits(Docket):
                 pursuit.symbol = symbol
                 self._sending.named_at_last(pursuit, now_ns)
             self.join(pursuit, waiter, now_ns)
+            if urgent:
+                self._sending.spread(pursuit, now_ns)
             return
         pursuit = self.pursued[key] = Pursuit(key, waiter)
         if symbol is not None:
@@ -115,6 +124,8 @@ class Pursuits(Docket):
         if bearer is not None and bearer.ended:
             pursuit.bearer = bearer
         self._sending.go(pursuit, now_ns)
+        if urgent:
+            self._sending.spread(pursuit, now_ns)
         self.schedule(pursuit)
 
     def strike(self, ticket: Any, order_id: str, owner: FireOwner, deadline_ns: int, now_ns: int) -> None:

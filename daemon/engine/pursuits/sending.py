@@ -170,6 +170,19 @@ class Sending:
             # Every route was tried and is silent: ask for the order's state.
             self._questions.ask(pursuit, now_ns)
 
+    def spread(self, pursuit: Pursuit, now_ns: int) -> None:
+        """It is urgent: every independent way at once. REST beside the session, or where there is none each session.
+
+        A family's request leaves once alone: by userref it could meet newer orders.
+        """
+        if pursuit.done or pursuit.lists or pursuit.said is ACCEPTED or self._docket.mode == "maintenance":
+            return
+        lanes = self._docket.lanes
+        for lane in (REST,) if self._docket.policy.rest else tuple(lanes.live):
+            if lane not in pursuit.sent and not pursuit.queued and lanes.takes(pursuit, lane, now_ns):
+                self._docket.decide("hedge", pursuit, lane, "urgent: every way at once")
+                self.send(pursuit, lane, now_ns)
+
     def go_renewed(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
         """The lane has a new token: send it there, or wherever is best if the lane is gone."""
         takes = lane in self._docket.lanes.live and self._docket.lanes.fits(pursuit, lane)
