@@ -5,7 +5,7 @@ as fast as the budget bears: to stay away from it would leave us without a sessi
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from ..contract.evidence import Mode
@@ -171,11 +171,20 @@ have, so that sessions which live for twenty seconds are never waited for."""
 class ConnectBudget:
     """The attempts of all sessions together, on one address. Times are monotonic nanoseconds."""
 
-    def __init__(self, limit: int = CONNECT_LIMIT, window_ns: int = CONNECT_WINDOW_NS) -> None:
+    def __init__(
+        self,
+        limit: int = CONNECT_LIMIT,
+        window_ns: int = CONNECT_WINDOW_NS,
+        *,
+        before_ns: Iterable[int] = (),
+        booked: Callable[[], None] | None = None,
+    ) -> None:
+        """before_ns: the attempts of earlier processes, oldest first. booked: told of every attempt."""
         self._limit = limit
         self._reserve = limit // RESERVE_SHARE
         self._window_ns = window_ns
-        self._attempts: deque[int] = deque(maxlen=limit)
+        self._attempts: deque[int] = deque(before_ns, maxlen=limit)
+        self._booked = booked
         self._first: dict[Venue, Lane] = {}
         self._lost_ns: dict[Venue, int] = {}
 
@@ -191,6 +200,8 @@ class ConnectBudget:
             if wait_ns > 0:
                 return wait_ns
         attempts.append(now_ns)
+        if self._booked is not None:
+            self._booked()
         return 0
 
     def pace_s(self, now_ns: int) -> float:

@@ -291,6 +291,13 @@ MUTANTS: Final = (
         "tests/engine/test_backoff.py",
     ),
     Mutant(
+        "a process that starts again has forgotten its dials",
+        "canceld.desks",
+        'before_ns=spent.before("dial", CONNECT_WINDOW_NS), ',
+        "",
+        "tests/scenarios/crash/test_crash_loop.py",
+    ),
+    Mutant(
         "a kill has no dials of its own",
         "canceld.engine.backoff",
         "limit = self._limit if pressing else",
