@@ -19,6 +19,7 @@ from .settings import DRAIN_ON_STOP_S, BadSettings, Settings
 from .tasks import keep_warm, watchdog
 from .tasks.canary import Canary
 from .tasks.events import Events
+from .tasks.garbage import Garbage
 from .tasks.gateway import Gateway
 from .tasks.journal import Journal
 from .tasks.key_owner import KeyOwner, KeyTaken
@@ -125,6 +126,9 @@ class Daemon:
         )
         self.deadmen = self._desks.deadman_switches(self.kill.covers, self._beats)
         self.machine = Machine(world, self.events, self._desks.distrust, self._desks.venue_clocks)
+        self._garbage: Garbage | None = None
+        if world.collector is not None:
+            self._garbage = Garbage(world.collector, lambda: self.gateway.in_flight, world.clock, self.events)
 
     def _is_latched(self) -> bool:
         """Whether a kill was asked for before this start, by either of its files; in doubt it was."""
@@ -168,6 +172,7 @@ class Daemon:
                 **gateway.detail(),
                 "dropped_events": self.events.dropped,
                 "journal": self.journal.status(),
+                "garbage": {} if self._garbage is None else self._garbage.status(),
                 "venues": {venue: desk.dispatcher.detail() for venue, desk in self.desks.items()},
             }
         return shown
@@ -221,6 +226,8 @@ class Daemon:
             ground.start_soon(watchdog.keep_alive, notifier, self._beats, name="watchdog")
             ground.start_soon(self.world.bus.guard, self._turn_away, self._door_news, name="doors")
             ground.start_soon(self.machine.run, name="machine")
+            if self._garbage is not None:
+                ground.start_soon(self._garbage.run, name="garbage")
             ground.start_soon(self.origins.run, name="origins")
             async with trio.open_nursery() as venues:
                 for venue, desk in self.desks.items():
