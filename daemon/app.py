@@ -31,7 +31,7 @@ from .tasks.origins import Origins
 from .tasks.recovery import Record, Recovery
 from .tasks.trigger_file import TRIGGER_FILE
 from .transport.disk import AlreadyLocked, DiskFailed
-from .transport.doors import DoorNews
+from .transport.doors import DoorNews, Fault
 from .transport.notify import Notifier
 from .transport.origins import installed_commit
 from .transport.signals import Signal, SignalSource
@@ -352,7 +352,11 @@ class Daemon:
         what = f"the socket file {news.path} {news.fault.value}"
         shut = f"nobody new can connect to {news.path}"
         told = f"{what} ({news.detail})" if news.detail else what
-        if news.mended:
+        if news.fault is Fault.FLOODED:
+            log.error("subscribers cut off", path=news.path, why=news.detail)
+            do = f"{news.detail}: stop it; the others come back by themselves and have missed events, cancels go on"
+            self.events.alert("critical", what, do)
+        elif news.mended:
             log.warning("socket file mended", path=news.path, why=told)
             self.events.clear(shut)
             self.events.alert("warning", told, f"it was put right; see who changes files in {Path(news.path).parent}")
