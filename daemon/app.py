@@ -21,6 +21,7 @@ from .settings import DRAIN_ON_STOP_S, BadSettings, Settings
 from .tasks import keep_warm, watchdog
 from .tasks.canary import Canary
 from .tasks.events import Events
+from .tasks.garbage import Garbage
 from .tasks.gateway import Gateway
 from .tasks.journal import Journal
 from .tasks.key_owner import KeyOwner, KeyTaken
@@ -33,7 +34,7 @@ from .tasks.recovery import Record, Recovery
 from .tasks.scoping import Scoping
 from .tasks.trigger_file import TRIGGER_FILE
 from .transport.disk import AlreadyLocked, DiskFailed
-from .transport.doors import DoorNews
+from .transport.doors import DoorNews, Fault
 from .transport.notify import Notifier
 from .transport.origins import installed_commit
 from .transport.signals import Signal, SignalSource
@@ -136,6 +137,9 @@ class Daemon:
         )
         self.deadmen = self._desks.deadman_switches(self.kill.covers, self._beats)
         self.machine = Machine(world, self.events, self._desks.distrust, self._desks.venue_clocks)
+        self._garbage: Garbage | None = None
+        if world.collector is not None:
+            self._garbage = Garbage(world.collector, lambda: self.gateway.in_flight, world.clock, self.events)
 
     def _is_latched(self) -> bool:
         """Whether a kill was asked for before this start, by either of its files; in doubt it was."""
@@ -180,6 +184,7 @@ class Daemon:
                 **gateway.detail(),
                 "dropped_events": self.events.dropped,
                 "journal": self.journal.status(),
+                "garbage": {} if self._garbage is None else self._garbage.status(),
                 "venues": {venue: desk.dispatcher.detail() for venue, desk in self.desks.items()},
             }
         return shown
@@ -233,6 +238,8 @@ class Daemon:
             ground.start_soon(watchdog.keep_alive, notifier, self._beats, name="watchdog")
             ground.start_soon(self.world.bus.guard, self._turn_away, self._door_news, name="doors")
             ground.start_soon(self.machine.run, name="machine")
+            if self._garbage is not None:
+                ground.start_soon(self._garbage.run, name="garbage")
             ground.start_soon(self.origins.run, name="origins")
             async with trio.open_nursery() as venues:
                 for venue, desk in self.desks.items():
@@ -359,7 +366,11 @@ class Daemon:
         what = f"the socket file {news.path} {news.fault.value}"
         shut = f"nobody new can connect to {news.path}"
         told = f"{what} ({news.detail})" if news.detail else what
-        if news.mended:
+        if news.fault is Fault.FLOODED:
+            log.error("subscribers cut off", path=news.path, why=news.detail)
+            do = f"{news.detail}: stop it; the others come back by themselves and have missed events, cancels go on"
+            self.events.alert("critical", what, do)
+        elif news.mended:
             log.warning("socket file mended", path=news.path, why=told)
             self.events.clear(shut)
             self.events.alert("warning", told, f"it was put right; see who changes files in {Path(news.path).parent}")

@@ -29,6 +29,9 @@ VENUES: Final = ("spot", "prime", "futures")
 
 OUTCOMES: Final = ("acked", "canceled", "closed", "not_open", "rejected", "unknown", "refused")
 
+TOPICS: Final = ("kill", "outcomes", "venues", "clients", "leases", "deadman", "service", "record")
+"""The pages that `help` shows, each a file in pages/."""
+
 DEADLINE_MS: Final = (1, 60_000)
 
 TIMEOUT_S: Final = (1, 3600)
@@ -200,6 +203,11 @@ def _parser() -> argparse.ArgumentParser:
     exporter.add_argument("--listen", default=EXPORTER, metavar="HOST:PORT", help=f"default: {EXPORTER}")
     _add_where(exporter)
     exporter.set_defaults(run=_exporter)
+
+    help_ = verbs.add_parser("help", help="pages for operators and for those who write strategies")
+    help_.add_argument("topic", nargs="?", choices=TOPICS, metavar="TOPIC", help=", ".join(TOPICS))
+    _add_json(help_)
+    help_.set_defaults(run=_help)
 
     schema = verbs.add_parser("schema", help="print the JSON Schema of the messages between strategies and the daemon")
     schema.set_defaults(run=_schema)
@@ -375,6 +383,12 @@ def _exporter(asked: argparse.Namespace) -> int:
         return exporter.exporter(asked)
     except UsageFault as fault:
         return _complain(fault)
+
+
+def _help(asked: argparse.Namespace) -> int:
+    from .verbs.help import help_
+
+    return help_(asked)
 
 
 def _schema(_: argparse.Namespace) -> int:

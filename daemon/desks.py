@@ -10,7 +10,7 @@ import structlog
 
 from .contract.ids import Venue
 from .credentials import Credentials, Keys, Secret
-from .engine.backoff import ConnectBudget
+from .engine.backoff import CONNECT_WINDOW_NS, ConnectBudget
 from .engine.budget import Budget, NoBudget, PointBudget, RestBudget
 from .engine.deadman import Deadman
 from .engine.inflight import Reqids
@@ -41,6 +41,7 @@ from .tasks.futures import FuturesRest
 from .tasks.prime import PrimeKeys, PrimeSession
 from .tasks.rest_lane import RestLane
 from .tasks.session import Session
+from .tasks.spent_file import SpentFile
 from .tasks.spot import SpotRest
 from .tasks.survey import Survey
 from .tasks.telemetry import Histogram
@@ -83,7 +84,11 @@ class Desks:
         # Microseconds since 1970: a reqid is not met again after a restart, though the clock be set back.
         self._reqids = Reqids(world.clock.utc_ns() // 1000)
         # One budget of dials for all of them: the venues' edges count by address.
-        self._connect_budget = ConnectBudget()
+        # And of those before us: whoever crashes again and again is not to dial this address into a ban.
+        spent = self._spent = SpentFile(directory, world.clock, events)
+        self._connect_budget = ConnectBudget(
+            before_ns=spent.before("dial", CONNECT_WINDOW_NS), booked=lambda: spent.note("dial")
+        )
         self.by_venue: dict[Venue, Desk] = {}
         self.venue_clocks: dict[Venue, VenueClock] = {}
         self.token_lane: RestLane | None = None

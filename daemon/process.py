@@ -1,6 +1,5 @@
 """The process of `canceld run`: reads the files, opens the world, runs the daemon and gives the exit status."""
 
-import gc
 import os
 import signal
 import sys
@@ -19,6 +18,7 @@ from .tasks.trigger_file import TRIGGER_FILE
 from .transport import early
 from .transport.claims import claim
 from .transport.clock import Clock
+from .transport.collector import Collector
 from .transport.descriptors import count_descriptors
 from .transport.disk import Directory, DiskFailed
 from .transport.entropy import Entropy
@@ -53,6 +53,7 @@ def real_world(settings: Settings) -> World:
         origin=origin_of,
         host=this_host,
         real_time=True,
+        collector=Collector(),
     )
 
 
@@ -93,6 +94,11 @@ def _run(path: str) -> int:
             logs.conceal(secret)
         return found
 
+    def spare_the_collector() -> None:
+        """A collection walks all that it may find unused: 4 to 10 ms for what the libraries brought along."""
+        if world.collector is not None:
+            world.collector.take_over()
+
     async def run() -> None:
         async with open_signals() as signals:
             killed = Signal.USER1.value in signals.first
@@ -107,23 +113,6 @@ def _run(path: str) -> int:
         logs.close()
         sink.close(LOG_CLOSE_S)
     return 0
-
-
-COLLECT_AFTER: Final = 1_000_000
-"""Objects made and not freed between two collections: several times what IN_FLIGHT_LIMIT commands take."""
-
-
-def spare_the_collector() -> None:
-    """Take everything loaded so far out of garbage collection, and make full collections rare.
-
-    A collection walks all that it may find unused, in the middle of a cancel: 4 to 10 ms for what the libraries
-    brought along, 30 to 100 ms for ten thousand commands in flight. What a cancel leaves behind is freed by counting
-    references; only the unexpected is left to the collector, and no burst is to wake it: a command in flight is some
-    twenty objects.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER, 50, 1000)
 
 
 def _hand_on_kill(path: str) -> None:

@@ -233,11 +233,11 @@ def parse(text: str) -> Settings:
         raise BadSettings("gateway: commands, control and events need three different endpoints")
     if not settings.venues:
         raise BadSettings("no venue is enabled; set spot.enabled, prime.enabled or futures.enabled")
-    if (fault := _strategy_fault(settings.strategies)) is not None:
-        raise BadSettings(f"strategies.{fault}")
     for key, mode in (("mode", settings.gateway.mode), ("control_mode", settings.gateway.control_mode)):
         if mode & 0o007:
             raise BadSettings(f"gateway.{key}: {mode:#o} lets every user of this machine in; expected 0 for the others")
+    if (fault := _strategy_fault(settings.strategies)) is not None:
+        raise BadSettings(f"strategies.{fault}")
     if settings.deadman.refresh_s * 2 > settings.deadman.timeout_s:
         raise BadSettings("deadman.refresh_s: at most half of timeout_s, so that one lost renewal does not fire it")
     for venue, on in (("spot", settings.deadman.spot), ("futures", settings.deadman.futures)):

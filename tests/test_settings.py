@@ -150,6 +150,13 @@ def test_venues_come_in_a_fixed_order() -> None:
     assert parse("[futures]\nenabled = true\n[prime]\nenabled = true\n").venues == ("spot", "prime", "futures")
 
 
+@pytest.mark.parametrize("key", ["mode", "control_mode"])
+@pytest.mark.parametrize("mode", ["0o666", "0o777", "0o601"])
+def test_a_socket_that_lets_every_user_in_is_refused(key: str, mode: str) -> None:
+    with pytest.raises(BadSettings, match=rf"gateway\.{key}: {mode} lets every user"):
+        parse(f"[gateway]\n{key} = {mode}\n[spot]\nenabled = true\n")
+
+
 @pytest.mark.parametrize(
     ("text", "names"),
     [
@@ -190,10 +197,3 @@ def test_a_strategy_says_which_orders_are_its_own() -> None:
     strategies = parse(text).strategies
     assert strategies["mm-1"] == Strategy("mm1-", (7, 8))
     assert strategies["arb"] == Strategy("", (9,))
-
-
-@pytest.mark.parametrize("key", ["mode", "control_mode"])
-@pytest.mark.parametrize("mode", ["0o666", "0o777", "0o601"])
-def test_a_socket_that_lets_every_user_in_is_refused(key: str, mode: str) -> None:
-    with pytest.raises(BadSettings, match=rf"gateway\.{key}: {mode} lets every user"):
-        parse(f"[gateway]\n{key} = {mode}\n[spot]\nenabled = true\n")

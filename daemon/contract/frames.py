@@ -340,8 +340,9 @@ def read_target(message: Mapping[str, Any]) -> Target | None:
 
 def same_command(first: Command, second: Command) -> bool:
     """Whether two commands with one id are the same request: all fields but `sent_ns`, the time of sending."""
-    return type(first) is type(second) and _untimed(first) == _untimed(second)
+    return type(first) is type(second) and untimed(first) == untimed(second)
 
 
-def _untimed(command: Command) -> Command:
+def untimed(command: Command) -> Command:
+    """A command without its time of sending."""
     return command if command.sent_ns is UNSET else msgspec.structs.replace(command, sent_ns=UNSET)

@@ -115,12 +115,13 @@ class Dispatcher(Hand):
         """Whether `next_urgent` has something."""
         return self._pursuits.rest.wants_urgent
 
-    def next_call(self, *, queries: bool) -> Call | None:
+    def next_call(self, *, settles: bool, looks: bool) -> Call | None:
         """The most important call, which counts as sent from here on; None when there is none to make now.
 
-        queries: whether calls that only ask may be made; a spent call budget holds those back, and never a cancel.
+        settles, looks: whether a query that tells what became of a cancel may be made, and one that nobody's cancel
+        waits for; a spent call budget holds those back, and never a cancel.
         """
-        call = self._pursuits.rest.next_call(self._clock.monotonic_ns(), queries=queries)
+        call = self._pursuits.rest.next_call(self._clock.monotonic_ns(), settles=settles, looks=looks)
         self.perform()
         return call
 

@@ -62,8 +62,11 @@ class _Nobody:
     def send_nowait(self, identity: bytes, frames: Sequence[bytes]) -> Sent:
         return Sent.OK
 
+    def wants(self, topic: bytes) -> bool:
+        return True
+
     def publish_nowait(self, topic: bytes, body: bytes) -> None:
-        """No subscriber."""
+        """A subscriber who does not read."""
 
     def takes(self, asked: Asked, deadline_ns: int) -> bool:
         return False

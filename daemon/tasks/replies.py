@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 import trio
 
-from ..contract.frames import Encoding, decode_reply, encode, refusal_map
+from ..contract.frames import Encoding, encode, refusal_map
 from ..contract.outcomes import NAMES, Settlement
 from ..engine.intents import Intents
 from ..engine.replays import Remembered, Replays
@@ -80,7 +80,7 @@ class Replies:
             return
         self.replayed += 1
         if known.reply is not None:
-            self.at_once(asked, {**decode_reply(known.reply), "replayed": True})
+            self.at_once(asked, {**known.reply, "replayed": True})
             return
         assert known.waiter is not None
         known.waiter.join(asked)
@@ -112,7 +112,7 @@ class Replies:
         # No byte left for a refused one, so asking again with the same id is a fresh try.
         key = asked.key
         if key is not None:
-            self.replays.settle(key, asked, None if reply.get("outcome") == "refused" else payload)
+            self.replays.settle(key, asked, None if reply.get("outcome") == "refused" else reply)
         took_ns = self._clock.monotonic_ns() - asked.received_ns
         self.answer_times.record(took_ns)
         for outcome in outcomes:

@@ -202,7 +202,9 @@ class RestLane:
         return True
 
     def _next_call(self) -> Call | None:
-        return self._dispatcher.next_call(queries=self._budget.spares_query(self._world.clock.monotonic_ns()))
+        now_ns = self._world.clock.monotonic_ns()
+        spares = self._budget.spares
+        return self._dispatcher.next_call(settles=spares("settle", now_ns), looks=spares("look", now_ns))
 
     async def _work_urgent(self) -> None:
         """Make the calls that wait for nothing.

@@ -22,6 +22,7 @@ BOOT_S: Final = 20.0
 CALL_S: Final = 15.0
 TOOLS: Final = ("systemd", "systemctl", "unshare", "nsenter", "mount", "pivot_root", "bash")
 INSTALLED: Final = "/opt/canceld"
+PYTHON: Final = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 # Boot services that look after a whole machine. What they would set belongs to the host.
 NEEDLESS: Final = (
@@ -68,9 +69,9 @@ exec {systemd} --system --unit=canceld-machine.target --log-target=console --log
 
 WRAPPER: Final = (
     "#!/bin/sh",
-    f"export LD_LIBRARY_PATH={INSTALLED}/python/lib PYTHONPATH={INSTALLED}/site:{INSTALLED}/src",
+    "export LD_LIBRARY_PATH={installed}/python/lib PYTHONPATH={installed}/site:{installed}/src",
     "export PYTHONDONTWRITEBYTECODE=1",
-    f'exec {INSTALLED}/python/bin/python{sys.version_info.major}.{sys.version_info.minor} -m canceld "$@"',
+    f'exec {{installed}}/python/bin/{PYTHON} -m canceld "$@"',
 )
 
 
@@ -81,10 +82,10 @@ class CannotBoot(Exception):
 class Machine:
     """A booted systemd; `root` is where its files are seen from here."""
 
-    def __init__(self, home: Path, exchange: Path, setup: str) -> None:
-        """exchange: a directory seen as /opt/canceld/exchange. setup: shell lines run in the new root before the boot.
+    def __init__(self, home: Path, exchange: Path, setup: str, *, installed: str = INSTALLED) -> None:
+        """exchange: a directory seen as `installed`/exchange. setup: shell lines run in the new root before the boot.
 
-        Raises CannotBoot.
+        installed: where this environment's interpreter and the sources are seen. Raises CannotBoot.
         """
         if os.geteuid() != 0:
             raise CannotBoot("only root can make the namespaces")
@@ -98,12 +99,12 @@ class Machine:
             raise CannotBoot(f"no cgroup of our own: {error}") from None
         boot = BOOT.format(
             home=shlex.quote(str(home)),
-            installed=INSTALLED,
+            installed=installed,
             python=shlex.quote(sys.base_prefix),
             site=shlex.quote(_site_packages()),
             source=shlex.quote(str(ROOT)),
             exchange=shlex.quote(str(exchange)),
-            wrapper=" ".join(map(shlex.quote, WRAPPER)),
+            wrapper=" ".join(shlex.quote(line.format(installed=installed)) for line in WRAPPER),
             setup="\n".join([*(f"ln -sf /dev/null etc/systemd/system/{unit}" for unit in NEEDLESS), setup]),
             systemd=shutil.which("systemd"),
         )
@@ -146,14 +147,14 @@ class Machine:
             time.sleep(LOOK_S)
         raise CannotBoot(f"systemd did not boot in {BOOT_S} s: {self.log.strip()[-300:]}")
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, within_s: float = CALL_S) -> subprocess.CompletedProcess[str]:
         """A command inside, run to its end."""
         return subprocess.run(
             ["nsenter", "-t", str(self.init), "-m", "-p", *command],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=CALL_S,
+            timeout=within_s,
         )
 
     def systemctl(self, *arguments: str) -> str:

@@ -9,6 +9,7 @@ A story is about one venue, the first that its settings enable, unless it names 
 
 import base64
 import logging
+import math
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -249,6 +250,8 @@ class Stage:
         self.ended = trio.Event()
         self.dials: list[Dial] = []
         self.unreachable: set[str] = set()
+        self.line_lives_s = math.inf
+        """How long a WebSocket lives that is dialled from now on."""
         self._lines: list[tuple[str, trio.CancelScope]] = []
         self._entropy = SeededEntropy(seed)
         self._strategies: list[Strategy] = []
@@ -272,7 +275,7 @@ class Stage:
 
     async def _serve(self, wire: Wire, host: str) -> None:
         """Let the exchange serve a connection until either side ends it or the line to the host is cut."""
-        with trio.CancelScope() as line:
+        with trio.move_on_after(math.inf if host in (REST_HOST, FUTURES_HOST) else self.line_lives_s) as line:
             self._lines.append((host, line))
             await self.exchange.serve_stream(wire)
         self._lines.remove((host, line))

@@ -284,6 +284,20 @@ MUTANTS: Final = (
         f"{ODD}::test_while_a_kill_is_on_a_session_is_dialled_every_fifteen_seconds_at_least",
     ),
     Mutant(
+        "a venue that takes every dial is stayed away from",
+        "canceld.engine.backoff",
+        "if self._live_ns is not None and pace_s is not None:",
+        "if False:",
+        "tests/engine/test_backoff.py",
+    ),
+    Mutant(
+        "a process that starts again has forgotten its dials",
+        "canceld.desks",
+        'before_ns=spent.before("dial", CONNECT_WINDOW_NS), ',
+        "",
+        "tests/scenarios/crash/test_crash_loop.py",
+    ),
+    Mutant(
         "a kill has no dials of its own",
         "canceld.engine.backoff",
         "limit = self._limit if pressing else",

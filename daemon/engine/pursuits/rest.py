@@ -105,10 +105,11 @@ class Rest:
         """The next call that waits for nothing: no turn, no budget, no rest that the venue asked for."""
         return msgspec.structs.replace(self._urgent.popleft(), asked_ns=now_ns) if self._urgent else None
 
-    def next_call(self, now_ns: int, *, queries: bool = True) -> Call | None:
+    def next_call(self, now_ns: int, *, settles: bool = True, looks: bool = True) -> Call | None:
         """The next REST call, most urgent first; None when there is none. Its attempts count as sent from here on.
 
-        queries: whether calls that only ask may be made; a spent call budget holds those back, and never a cancel.
+        settles, looks: whether a query that tells what became of a cancel may be made, and one that nobody's cancel
+        waits for; a spent call budget holds those back, and never a cancel.
         """
         if not self._docket.lanes.usable(REST, now_ns):
             return None
@@ -142,11 +143,10 @@ class Rest:
                 attempts=attempts,
                 deadline_ns=max(member.last_deadline_ns for member in batch),
             )
-        if not queries:
-            return None
-        if self._requests:
+        query = self._questions.next_query(now_ns) if settles else None
+        if query is None and looks and self._requests:
             return msgspec.structs.replace(self._requests.popleft(), asked_ns=now_ns)
-        return self._questions.next_query(now_ns)
+        return query
 
     def _goes_together(self, pursuit: Pursuit) -> bool:
         """Whether it may be one of a batch. A userref's request may not: the answer is a number and names nobody."""

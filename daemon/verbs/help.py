@@ -1,0 +1,44 @@
+"""`canceld help`: the pages that are shipped with the package, for an operator without a browser."""
+
+import argparse
+from importlib.resources import files
+from typing import Final
+
+from .exit_status import DONE
+from .output import say, say_columns, say_json, show
+
+TOPICS: Final = {
+    "kill": "the kill switch: what to press, how to know that it worked, how to re-arm",
+    "outcomes": "what a strategy may believe of each answer",
+    "venues": "how cancels travel at Spot, Prime and Futures, and what is not promised there",
+    "clients": "canceling orders from Python, from any other language, and from a shell",
+    "leases": "cancels for a strategy that has died",
+    "deadman": "the venue's own timer, for the day on which the daemon dies",
+    "service": "install, first check, several accounts, upgrade, and what the daemon tells of itself",
+    "record": "what is written down, and what becomes of cancels that a dead daemon left in flight",
+}
+
+
+def help_(asked: argparse.Namespace) -> int:
+    """`canceld help [TOPIC]`."""
+    if asked.topic is None:
+        if asked.json:
+            say_json({"topics": TOPICS})
+        else:
+            say("canceld help TOPIC, where TOPIC is one of")
+            say_columns([[f"  {topic}", about] for topic, about in TOPICS.items()])
+            say("canceld VERB --help tells of one verb.")
+        return DONE
+    text = page(asked.topic)
+    if asked.json:
+        say_json({"topic": asked.topic, "text": text})
+    else:
+        for line in text.splitlines():
+            if not show(line):
+                break
+    return DONE
+
+
+def page(topic: str) -> str:
+    """One page, as Markdown."""
+    return files("canceld").joinpath("pages", f"{topic}.md").read_text(encoding="utf-8")

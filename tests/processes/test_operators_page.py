@@ -1,0 +1,418 @@
+"""README's way to a service and the operator's page, pasted line by line on a real systemd, as the people they address.
+
+Root, a member of the group `canceld` and a stranger have a shell each. The exchange's book judges. `sudo` stands for
+what it is on a machine where only root may use it.
+"""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from canceld.engine.latch import parse_latch
+from tests.processes.machine import CannotBoot, Machine
+from tests.processes.peers import Dealer
+from tests.processes.stage import ROOT, Exchange, until
+
+pytestmark = pytest.mark.timeout(400)
+
+LAB: Final = "/srv/lab"
+INSTALL_S: Final = 180.0
+LINE_S: Final = 60.0
+WITHIN_S: Final = 15.0
+NO_REGISTRY: Final = ("No matching distribution", "Could not find a version", "Could not fetch", "ConnectionError")
+ROOT_USER, MEMBER, STRANGER = "root", "trader", "stranger"
+README: Final = (ROOT / "README.md").read_text()
+PAGE: Final = (ROOT / "daemon" / "pages" / "kill.md").read_text()
+
+SUDO: Final = """#!/bin/sh
+[ "$(id -u)" = 0 ] || { echo "$(id -un) is not in the sudoers file" >&2; exit 1; }
+exec env -- "$@"
+"""
+
+# A machine with Python, a clone and the key files, whose configuration leads to the simulated exchange.
+SETUP: Final = f"""
+mkdir -p .{LAB}/clone
+cp -r {{source}}/daemon {{source}}/config {{source}}/systemd .{LAB}/clone/
+cp {{source}}/pyproject.toml {{source}}/README.md {{source}}/LICENSE .{LAB}/clone/
+cp .{LAB}/exchange/sim/credentials/* .{LAB}/clone/
+cp .{LAB}/exchange/canceld.toml .{LAB}/clone/config/canceld.toml
+chmod -R a+rX .{LAB}/clone
+mkdir -p -m 755 etc/canceld
+cp .{LAB}/exchange/sim/ca.pem etc/canceld/ca.pem
+chmod 644 etc/canceld/ca.pem
+echo {LAB}/python/lib > etc/ld.so.conf.d/lab.conf
+ldconfig -r $PWD
+mkdir -p usr/local/bin
+cp .{LAB}/exchange/sudo usr/local/bin/sudo
+chmod 755 usr/local/bin/sudo
+printf 'u trader - "runs strategies"\\nu stranger - "nobody here"\\n' > usr/lib/sysusers.d/lab.conf
+systemd-sysusers --root=$PWD lab.conf
+printf '[Unit]\\nDescription=tests\\n' > etc/systemd/system/canceld-machine.target
+"""
+
+CONFIG: Final = """
+[spot]
+ws_url = "{spot_ws_url}"
+rest_url = "{spot_rest_url}"
+[prime]
+enabled = true
+ws_url = "{prime_ws_url}"
+[futures]
+enabled = true
+rest_url = "{futures_rest_url}"
+ws_url = "{futures_ws_url}"
+[tls]
+ca_file = "/etc/canceld/ca.pem"
+"""
+
+
+def lines_of(page: str, heading: str = "") -> list[str]:
+    """The shell lines of a page, or of one section of it."""
+    section = page if not heading else page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    found = [line for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL) for line in block.splitlines()]
+    assert found, heading
+    return found
+
+
+INSTALL = lines_of(README, "Run it as a service")
+BEGIN = INSTALL[: INSTALL.index("canceld status") + 1]
+UPGRADE = INSTALL[len(BEGIN) :]
+
+
+class Desk:
+    """The machine, whoever sits at it, and the exchange it trades on."""
+
+    def __init__(self, machine: Machine, exchange: Exchange) -> None:
+        self.machine, self.exchange = machine, exchange
+
+    def paste(self, line: str, user: str = ROOT_USER, within_s: float = LINE_S) -> subprocess.CompletedProcess[str]:
+        """A line in a user's shell."""
+        path = f"{LAB}/python/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        shell = f"cd {LAB}/clone && export HOME=/tmp PATH={path}\n{line}"
+        command = ("bash", "-o", "pipefail", "-c", shell)
+        if user == ROOT_USER:
+            return self.machine.run(*command, within_s=within_s)
+        return self.machine.run("runuser", "-u", user, "--", *command, within_s=within_s)
+
+    def good(self, line: str, user: str = ROOT_USER) -> str:
+        """What it printed; it must have ended with status 0."""
+        done = self.paste(line, user)
+        assert done.returncode == 0, (line, done.stdout, done.stderr, self.told())
+        return done.stdout
+
+    def told(self) -> str:
+        return self.machine.run("journalctl", "-u", "canceld", "--no-pager", "-o", "cat").stdout[-3000:]
+
+    def latched(self) -> bool:
+        status = json.loads(self.paste("canceld status --json").stdout)
+        return bool(status["kill"]["latched"])
+
+    def await_up(self) -> None:
+        until(lambda: self.paste("canceld status --check").returncode == 0, WITHIN_S, "it can cancel everywhere")
+
+    def fill_book(self) -> None:
+        self.exchange.place(2)
+        for venue in ("prime", "futures"):
+            self.exchange.place(2, venue=venue)
+
+    def flat(self) -> bool:
+        return not any(self.exchange.book().values())
+
+    def rearm(self) -> None:
+        """By the page's own two lines."""
+        first, second = lines_of(PAGE, "How to re-arm")
+        for _ in range(3):
+            begun = self.paste(first)
+            found = re.search(r"--confirm (\S+) ", begun.stdout)
+            if found is None:
+                assert begun.returncode == 0, begun
+                return
+            self.paste(second.replace("CODE", found[1]))
+        assert not self.latched()
+
+    @contextmanager
+    def stopped_venues(self) -> Iterator[None]:
+        """Every venue takes connections and says nothing."""
+        self.exchange.program.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.exchange.program.signal(signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def desk() -> Iterator[Desk]:
+    """README's way to a service, line by line; each line must end with status 0."""
+    with tempfile.TemporaryDirectory(prefix="canceld-test-") as name, ExitStack() as ending:
+        home = Path(name)
+        (home / "machine").mkdir()
+        exchange = Exchange(home)
+        ending.callback(exchange.end)
+        (home / "canceld.toml").write_text(CONFIG.format(**exchange.told))
+        (home / "sudo").write_text(SUDO)
+        try:
+            machine = Machine(home / "machine", home, SETUP.format(source=ROOT), installed=LAB)
+        except CannotBoot as why:
+            pytest.skip(f"no systemd can be booted here: {why}")
+        ending.callback(machine.end)
+        desk = Desk(machine, exchange)
+        for line in BEGIN:
+            done = desk.paste(line, within_s=INSTALL_S)
+            if "pip install" in line and any(sign in done.stderr for sign in NO_REGISTRY):
+                pytest.skip("pip found no package registry")
+            assert done.returncode == 0, (line, done.stdout, done.stderr, desk.told())
+        desk.await_up()
+        yield desk
+
+
+@pytest.fixture
+def armed(desk: Desk) -> Iterator[Desk]:
+    """Orders rest at three venues and the switch is armed; afterwards too."""
+    desk.fill_book()
+    yield desk
+    desk.exchange.clear()
+    desk.good("systemctl start canceld")
+    until(desk.flat, WITHIN_S, "nothing rests") if desk.latched() else desk.good("canceld cancel-all")
+    desk.rearm()
+    desk.await_up()
+
+
+# -------------------------------------------------------------------- what to press
+
+
+@pytest.mark.parametrize("user", [ROOT_USER, MEMBER])
+def test_kill_waits_and_says_how_each_venue_stands(armed: Desk, user: str) -> None:
+    [line, *_] = lines_of(PAGE, "What to press")
+    told = armed.good(line, user)
+    assert armed.flat()
+    assert [row.split()[:2] for row in told.splitlines() if "flat" in row] == [
+        ["spot", "flat"], ["prime", "flat"], ["futures", "flat"],
+    ]  # fmt: skip
+
+
+def test_a_program_at_the_command_socket_hears_killed(armed: Desk) -> None:
+    [message] = re.findall(r"```json\n(.*?)\n```", PAGE, re.DOTALL)
+    with Dealer(f"ipc://{armed.machine.root}/run/canceld/commands.sock") as dealer:
+        command = json.loads(message)
+        reply = dealer.ask(command.pop("type"), within_s=WITHIN_S, **{k: v for k, v in command.items() if k != "id"})
+    assert (reply["type"], reply["latched"]) == ("killed", True)
+    assert armed.flat()
+
+
+@pytest.mark.parametrize("line", [line for line in lines_of(PAGE, "What to press") if line[:8] != "canceld "])
+def test_roots_lines_cancel_everything_and_latch(armed: Desk, line: str) -> None:
+    armed.good(line)
+    until(armed.flat, WITHIN_S, f"everything is canceled by: {line}")
+    until(armed.latched, WITHIN_S, "it is latched")
+    until(lambda: not (armed.machine.root / "var/lib/canceld/kill").exists(), WITHIN_S, "the kill file is gone")
+
+
+def test_the_lines_in_a_fire_are_those_of_the_page() -> None:
+    assert set(lines_of(README, "In a fire")) <= set(lines_of(PAGE, "What to press"))
+
+
+def test_a_stranger_is_told_why_not_in_a_line_and_nothing_is_canceled(armed: Desk) -> None:
+    for line in lines_of(PAGE):
+        done = armed.paste(line, STRANGER)
+        if line.startswith("sudo ") or "| sudo " in line:
+            assert "sudoers" in done.stderr
+            continue
+        why, *mends = done.stderr.splitlines()
+        assert (done.returncode, done.stdout) == (3, ""), done
+        assert why == (
+            "canceld: user stranger may not enter the directory of /run/canceld/commands.sock; "
+            "run this as root, or as a user who may"
+        )
+        if "kill --reason" in line:
+            assert "type: canceld panic --config /etc/canceld/canceld.toml" in mends[-1]
+    assert not armed.flat()
+    assert not armed.latched()
+
+
+def test_a_member_is_told_that_roots_lines_are_roots_and_nothing_is_canceled(armed: Desk) -> None:
+    for line in lines_of(PAGE):
+        if "sudo " in line:
+            assert "sudoers" in armed.paste(line, MEMBER).stderr
+            if "sudo canceld" not in line:
+                continue
+            bare = armed.paste(line.replace("sudo ", ""), MEMBER)
+            assert bare.returncode == 3, bare
+            told = bare.stdout + bare.stderr
+            assert re.search("Permission denied|may not open", told), bare
+            assert "Traceback" not in told
+    assert not armed.flat()
+    assert not armed.latched()
+
+
+# -------------------------------------------------------------------- exit statuses
+
+
+def test_kill_ends_with_1_when_it_latched_and_a_venue_is_silent_and_sweeps_on(armed: Desk) -> None:
+    with armed.stopped_venues():
+        done = armed.paste('canceld kill --deadline-ms 1500 --reason "nobody answers"', MEMBER)
+        assert done.returncode == 1, done
+        assert "unreachable" in done.stdout
+        status = armed.good("canceld status", MEMBER)
+        assert re.search(r"LATCHED since \S+ by command uid \d+ pid \d+.*: nobody answers", status)
+        assert "unreachable" in status
+    until(armed.flat, WITHIN_S, "the sweep went on")
+
+
+def test_kill_ends_with_2_for_a_misspelt_word_and_sends_nothing(armed: Desk) -> None:
+    done = armed.paste("canceld kill --reson fire", MEMBER)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert not armed.flat()
+    assert not armed.latched()
+
+
+def test_without_the_daemon_kill_ends_with_3_and_its_last_line_works(armed: Desk) -> None:
+    armed.good("systemctl stop canceld")
+    done = armed.paste("canceld kill --reason fire", ROOT_USER)
+    assert done.returncode == 3
+    assert not armed.flat()
+    line = done.stderr.splitlines()[-1].partition("type: ")[2]
+    assert line == "canceld panic --config /etc/canceld/canceld.toml --reason fire"
+    assert armed.paste("canceld status --check").returncode == 3
+    armed.good(line)
+    assert armed.flat()
+    armed.good("systemctl start canceld")
+    assert armed.latched()
+
+
+def test_panic_ends_with_1_when_an_order_is_known_to_rest(armed: Desk) -> None:
+    # Alone: beside it a daemon would sweep, too.
+    armed.good("systemctl stop canceld")
+    for operation in ("CancelAll", "CancelOrder", "CancelOrderBatch"):
+        armed.exchange.inject({"kind": "rest_error", "match": operation, "times": 1000})
+    done = armed.paste("canceld panic --config /etc/canceld/canceld.toml --timeout-s 2 --reason test")
+    assert done.returncode == 1, done
+    assert "residual" in done.stdout
+
+
+def test_panic_ends_with_2_where_there_is_nothing_to_cancel_with(armed: Desk) -> None:
+    (armed.machine.root / "tmp/none.toml").write_text("[spot]\nenabled = false\n")
+    assert armed.paste("canceld panic --config /tmp/none.toml --reason test").returncode == 2
+    assert not armed.flat()
+
+
+def test_panic_ends_with_3_when_a_venue_does_not_say_what_rests(armed: Desk) -> None:
+    with armed.stopped_venues():
+        done = armed.paste("canceld panic --config /etc/canceld/canceld.toml --timeout-s 1 --reason test")
+    assert done.returncode == 3, done
+    assert "unreachable" in done.stdout
+
+
+def test_check_tells_latched_by_1(armed: Desk) -> None:
+    assert armed.paste("canceld status --check", MEMBER).returncode == 0
+    armed.good("canceld kill", MEMBER)
+    assert armed.paste("canceld status --check", MEMBER).returncode == 1
+
+
+# -------------------------------------------------------------------- what it does, and re-arming
+
+
+def test_while_it_is_latched_new_orders_go_and_nothing_but_rearming_ends_it(armed: Desk) -> None:
+    armed.good("canceld kill", MEMBER)
+    for line in ("systemctl kill -s KILL canceld", "systemctl restart canceld", "systemctl reload canceld"):
+        armed.good(line)
+        until(lambda: armed.paste("canceld status").returncode == 0, WITHIN_S, "it answers again")
+        assert armed.latched(), line
+    armed.fill_book()
+    until(armed.flat, WITHIN_S, "what appears is canceled on sight")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"version": 99}'])
+def test_a_latch_that_cannot_be_read_counts_as_latched(armed: Desk, content: bytes) -> None:
+    armed.good("systemctl stop canceld")
+    latch = armed.machine.root / "var/lib/canceld/latch"
+    latch.write_bytes(content)
+    shutil.chown(latch, *_owner(latch.parent))
+    armed.good("systemctl start canceld")
+    assert armed.latched()
+    until(armed.flat, WITHIN_S, "everything is canceled")
+
+
+def _owner(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_uid, found.st_gid
+
+
+def test_rearming_takes_two_steps_the_right_code_and_an_empty_book(armed: Desk) -> None:
+    first, second = lines_of(PAGE, "How to re-arm")
+    armed.good("canceld kill", MEMBER)
+    assert armed.paste(first, MEMBER).returncode == 1
+    refused = armed.paste(first.removeprefix("sudo "), MEMBER)
+    assert refused.returncode == 3
+    assert "may not open /run/canceld/control.sock" in refused.stderr
+
+    def code() -> str:
+        begun = armed.paste(first)
+        found = re.search(r"--confirm (\S+) ", begun.stdout)
+        assert (begun.returncode, bool(found)) == (1, True), begun
+        assert found is not None
+        return found[1]
+
+    right = code()
+    assert armed.paste(second.replace("CODE", "WRONG")).returncode == 1
+    assert armed.paste(second.replace("CODE", right)).returncode == 1, "a wrong code makes the right one void"
+    assert armed.latched()
+    with armed.stopped_venues():
+        # The second kill asks again what rests, and nobody answers.
+        assert armed.paste("canceld kill --deadline-ms 1000", MEMBER).returncode == 1
+        assert armed.paste(second.replace("CODE", code())).returncode == 1
+        assert armed.latched()
+        armed.good(second.replace("CODE", code()) + " --force")
+    assert not armed.latched()
+    record = armed.good("canceld journal --config /etc/canceld/canceld.toml --since 15m")
+    assert "the strategy is stopped" in record
+    assert "force=true" in record
+
+
+def test_the_drill_cancels_nothing(armed: Desk) -> None:
+    [line] = lines_of(PAGE, "How to know that it will work")
+    for user in (ROOT_USER, MEMBER):
+        assert "nothing was cancelled" in armed.good(line, user)
+    assert not armed.flat()
+    assert not armed.latched()
+
+
+def test_the_record_tells_who_pulled(armed: Desk) -> None:
+    armed.good('canceld kill --reason "who was it"', MEMBER)
+    [line] = [line for line in lines_of(PAGE, "How to know that it worked") if "journal" in line]
+    [pulled] = [one for one in armed.good(line).splitlines() if "reason=who was it" in one and " kill " in one][:1]
+    uid = armed.good("id -u trader").strip()
+    assert f"uid {uid} " in pulled
+
+
+def test_the_latch_of_the_panic_unit_is_the_daemons(armed: Desk) -> None:
+    armed.good("sudo systemctl start canceld-panic")
+    latch = parse_latch((armed.machine.root / "var/lib/canceld/latch").read_bytes())
+    assert latch is not None
+    assert latch.trigger in ("panic", "file")
+    armed.good("systemctl restart canceld")
+    assert armed.latched()
+
+
+# -------------------------------------------------------------------- upgrade and removal, at last
+
+
+def test_an_upgrade_a_way_back_and_a_removal_that_leaves_the_state(desk: Desk) -> None:
+    for line in UPGRADE[:3]:
+        done = desk.paste(line, within_s=INSTALL_S)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+        desk.await_up()
+    for line in UPGRADE[3:]:
+        desk.good(line)
+    assert desk.paste("command -v canceld").returncode == 1
+    assert not (desk.machine.root / "opt/canceld").exists()
+    assert (desk.machine.root / "var/lib/canceld/journal").is_dir()
+    assert (desk.machine.root / "etc/canceld/credentials/spot.key").is_file()
