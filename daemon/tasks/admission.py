@@ -32,7 +32,7 @@ from ..contract.frames import (
     outcome_map,
     refusal_map,
 )
-from ..contract.ids import CommandID, Target, Venue
+from ..contract.ids import Target, Venue
 from ..contract.kills import also_ignored, read_kill
 from ..contract.outcomes import RefusalReason, Refused, Settlement
 from ..engine.instants import MS
@@ -46,6 +46,7 @@ from .killswitch import KILL_DEADLINE_MS, KillSwitch
 from .leasing import Leasing
 from .origins import Origins
 from .outbox import Outlet
+from .rearming import Rearming
 from .replies import Replies
 from .scope_door import ScopeDoor, not_enabled
 from .scoping import Scoping
@@ -65,6 +66,9 @@ all of our time is theirs."""
 UNSEEN_NS: Final = 2 * MS
 """What a message of too many frames is charged beyond its refusal: thousands may be thrown away that nobody here sees,
 and nobody else's are read meanwhile."""
+
+PING_NS: Final = 100_000
+"""Most that a ping is charged: several times what it takes. What is beyond, the machine gave to others."""
 
 
 class Admission:
@@ -166,10 +170,12 @@ class Admission:
                 self._lease(asked, command, now_ns)
             case Ping(id=id):
                 self._replies.at_once(asked, {"type": "pong", "id": id, "monotonic_ns": now_ns})
-                return now_ns
+                return max(now_ns, self._clock.monotonic_ns() - PING_NS)
             case Status(id=id, detail=detail):
+                began_ns = self._clock.thread_ns()
                 self._replies.at_once(asked, {"type": "status", "id": id, **self._status(detail)})
-                return now_ns
+                # On a busy machine we may not have had the processor all the while, which is nobody's doing here.
+                return self._clock.monotonic_ns() - (self._clock.thread_ns() - began_ns)
             case other:
                 assert_never(other)
         return None
@@ -272,12 +278,12 @@ class Admission:
             detail = "type: rearm is taken on the control socket only"
             self._replies.at_once(asked, refusal_map(command.id, "invalid", detail))
             self.record(asked)
-            _Rearming(asked, self._events).refused(detail)
+            Rearming(asked, self._events).refused(detail)
             self._origins.look_up("rearm", command.id, asked.peer)
             return
         deadline_ns = self.admit(asked, now_ns, None)
         if deadline_ns is not None:
-            self._killswitch.rearm(_Rearming(asked, self._events), command, asked.who, deadline_ns)
+            self._killswitch.rearm(Rearming(asked, self._events), command, asked.who, deadline_ns)
             self._origins.look_up("rearm", command.id, asked.peer)
 
     def _batch(self, asked: Asked, command: CancelBatch, now_ns: int) -> None:
@@ -328,7 +334,7 @@ class Admission:
             start_ns = command.sent_ns
             self.queue_times.record(now_ns - start_ns)
         deadline_ns = start_ns + allowed_ns
-        # Three reasons to refuse, the lasting one first: asked again, the client meets the next.
+        # Four reasons to refuse, the lasting one first: asked again, the client meets the next.
         if self.draining:
             self.refuse(asked, target, "draining", "the daemon is stopping; ask another or wait")
         elif deadline_ns <= now_ns:
@@ -336,8 +342,12 @@ class Admission:
             self.refuse(asked, target, "expired", f"the deadline had passed {late_ms} ms before receipt")
         elif self._replies.in_flight >= IN_FLIGHT_LIMIT:
             self.refuse(asked, target, "overloaded", f"{IN_FLIGHT_LIMIT} commands are in flight")
+        elif self._replies.shares.has_its_share(asked.peer or asked.identity, self._replies.in_flight, IN_FLIGHT_LIMIT):
+            self._refuse_greedy(asked, target)
         else:
             self._replies.owe(asked, now_ns)
+            asked.holder = asked.peer or asked.identity
+            self._replies.shares.take(asked.holder)
             self.admitted_ns = now_ns
             return deadline_ns
         return None
@@ -363,6 +373,14 @@ class Admission:
         uid, pid = (None, None) if peer is None else (peer.uid, peer.pid)
         self._events.note("command", command=asked.command, door=asked.outlet.door, uid=uid, pid=pid)
 
+    def _refuse_greedy(self, asked: Asked, target: Target | None) -> None:
+        """A client has so much in flight that others would find no room."""
+        held = self._replies.shares.held(asked.peer or asked.identity)
+        detail = f"{held} commands of this client are in flight, and no more than that are left for others"
+        self.refuse(asked, target, "overloaded", detail)
+        do = f"{asked.who}: its next cancels are refused until it has replies; shorten its deadlines, or mend it"
+        self._events.alert("warning", "one client holds half of the places for commands", do)
+
     def refuse(self, asked: Asked, target: Target | None, reason: RefusalReason, detail: str) -> None:
         self._replies.refusals += 1
         command = asked.command
@@ -373,26 +391,3 @@ class Admission:
             refusal = refusal_map(command.id, reason, detail)
         self._replies.at_once(asked, refusal)
         self._events.note("outcome", strategy=command.strategy, **refusal)
-
-
-class _Rearming:
-    """A re-arming on its way to its reply: whatever it comes to goes into the record, a refusal above all."""
-
-    def __init__(self, asked: Asked, events: Events) -> None:
-        self._asked = asked
-        self._events = events
-
-    @property
-    def id(self) -> CommandID | None:
-        return self._asked.command.id
-
-    def answer(self, reply: Mapping[str, Any]) -> None:
-        self._asked.answer(reply)
-        if reply["type"] == "refused":
-            self.refused(reply["detail"])
-        elif reply["latched"]:
-            # The first step: its code is the operator's alone.
-            self._events.note("rearm", state="asked", who=self._asked.who, id=self.id)
-
-    def refused(self, why: str) -> None:
-        self._events.note("rearm", state="refused", who=self._asked.who, id=self.id, why=why)

@@ -16,6 +16,7 @@ from ..engine.replays import Remembered, Replays
 from ..transport.clock import Clock
 from .events import Events
 from .outbox import Outbox, Outlet
+from .shares import Shares
 from .telemetry import Histogram, Ledger
 from .tickets import Asked
 
@@ -37,6 +38,7 @@ class Replies:
         self.refusals = 0
         self.replayed = 0
         self.replays: Replays[Asked] = Replays()
+        self.shares = Shares()
         self.answer_times = Histogram()
         self.ledger = Ledger()
         self._outbox = outbox
@@ -105,6 +107,8 @@ class Replies:
         if asked.slots:
             self._intents.settle(asked.slots)
         self.in_flight -= 1
+        if asked.holder is not None:
+            self.shares.give_back(asked.holder)
         if asked.joined is not None:
             for place in asked.joined:
                 again = encode({**reply, "replayed": True}, place.encoding)

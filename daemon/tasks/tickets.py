@@ -44,6 +44,7 @@ class Asked:
     __slots__ = (
         "command",
         "enveloped",
+        "holder",
         "identity",
         "joined",
         "key",
@@ -70,6 +71,8 @@ class Asked:
         self.received_ns = received_ns
         # What the kernel tells of who asks, once it was asked.
         self.peer: Peer | None = None
+        # Whose place it takes among those in flight; None where it takes none.
+        self.holder: Peer | bytes | None = None
         # Where it stands in the record of what is in flight.
         self.slots: Slots = ()
         # Later askings of the same command while it is in flight: each gets its own reply when this one does.

@@ -35,7 +35,8 @@ from canceld.transport.clock import VirtualClock
 from canceld.transport.entropy import SeededEntropy
 from canceld.transport.memory.disk import MemoryDirectory
 from canceld.transport.memory.wire import memory_wire_pair
-from canceld.transport.memory.zeromq import MemoryBus, MemoryDealer, MemorySubscriber
+from canceld.transport.memory.zeromq import MEMORY_PEER, MemoryBus, MemoryDealer, MemorySubscriber
+from canceld.transport.messages import Peer
 from canceld.transport.network import DialFailed
 from canceld.transport.notify import Notifier
 from canceld.transport.signals import MemorySignals, Signal
@@ -299,12 +300,19 @@ class Stage:
 
     # ---------------------------------------------------------------- who acts
 
-    def strategy(self, venue: Venue | None = None, *, reads: bool = True, endpoint: str = COMMANDS) -> Strategy:
-        """A client process that trades at a venue, unless told otherwise the story's.
+    def strategy(
+        self,
+        venue: Venue | None = None,
+        *,
+        reads: bool = True,
+        endpoint: str = COMMANDS,
+        peer: Peer = MEMORY_PEER,
+    ) -> Strategy:
+        """A client that trades at a venue, unless told otherwise the story's. peer: its process.
 
         One that does not read is not counted; `start(strategy.read)` makes it begin later.
         """
-        strategy = Strategy(self, self.bus.connect(endpoint), venue or self.venue)
+        strategy = Strategy(self, self.bus.connect(endpoint, peer=peer), venue or self.venue)
         self._strategies.append(strategy)
         strategy.counted = reads
         if reads:
