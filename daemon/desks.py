@@ -132,10 +132,7 @@ class Desks:
             self.token_lane.distrust()
 
     def deadman_switches(self, covers: Callable[[Venue], bool], beats: Callable[[], list[int]]) -> list[DeadmanSwitch]:
-        """The dead man's timers that are asked for.
-
-        On Futures by REST alone: whether the Unified WebSocket sets the same timer, no page says.
-        """
+        """The dead man's timers that are asked for."""
         deadman = self._settings.deadman
         wanted: dict[Venue, bool] = {"spot": deadman.spot, "futures": deadman.futures}
         now_ns = self._world.clock.monotonic_ns()
@@ -143,7 +140,7 @@ class Desks:
         for venue in (venue for venue, on in wanted.items() if on):
             desk = self.by_venue[venue]
             assert desk.rest is not None
-            sessions = [session for session in desk.sessions if isinstance(session, Session) and venue == "spot"]
+            sessions = [session for session in desk.sessions if isinstance(session, Session)]
             switches.append(
                 DeadmanSwitch(
                     Deadman(venue, timeout_s=deadman.timeout_s, refresh_s=deadman.refresh_s, now_ns=now_ns),
