@@ -271,11 +271,11 @@ class Daemon:
                     notifier.stopping()
                     await self._drain()
                     front.cancel_scope.cancel()
-                # Sessions end now because we end them: no deployment is to page anybody.
-                self.events.hush()
                 # Closing the venues' connections takes a while, and nobody would read what came meanwhile.
                 self.gateway.close()
                 await self._disarm()
+                # Sessions end now because we end them: no deployment is to page anybody.
+                self.events.hush()
                 venues.cancel_scope.cancel()
             ground.cancel_scope.cancel()
 

@@ -116,6 +116,9 @@ class Connection:
         """What the upgrade request carries beside the usual."""
         return []
 
+    async def _prepare(self) -> None:
+        """Have what the dial would be in vain without. Raises TokenFailed."""
+
     async def _admit(self, socket: WebSocket) -> None:
         """From the open socket to the confirmed order stream, under a bound of its own.
 
@@ -215,9 +218,10 @@ class Connection:
     async def run(self) -> None:
         """Live again and again. Ends only by cancellation."""
         while True:
-            await self._wait_for_budget()
             cause: int | None = None
             try:
+                await self._prepare()
+                await self._wait_for_budget()
                 self.mend = ""
                 await self._live_once()
             except DialFailed as failed:
@@ -254,9 +258,13 @@ class Connection:
                 refused=self._stream_refused,
                 pace_s=self._parts.budget.pace_s(now_ns) if self._is_missed() else None,
             )
-            with trio.move_on_after(delay_s) as self._pausing:
-                await trio.sleep_forever()
-            self._pausing = None
+            await self._pause(delay_s)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait so long, unless a kill or a new key ends it sooner."""
+        with trio.move_on_after(seconds) as self._pausing:
+            await trio.sleep_forever()
+        self._pausing = None
 
     async def _wait_for_budget(self) -> None:
         spent = f"{self.name} waits: the connection budget of this address is spent"
@@ -266,9 +274,7 @@ class Connection:
             self.tried.set()
             self._parts.events.alert("warning", spent, "look for a drop loop")
             # What it is missed for may change meanwhile.
-            with trio.move_on_after(min(wait_ns / 1e9, BUDGET_LOOK_S)) as self._pausing:
-                await trio.sleep_forever()
-            self._pausing = None
+            await self._pause(min(wait_ns / 1e9, BUDGET_LOOK_S))
         self._parts.events.clear(spent)
         self._backoff.dialled(self._clock.monotonic_ns())
 

@@ -298,6 +298,20 @@ MUTANTS: Final = (
         "tests/scenarios/crash/test_crash_loop.py",
     ),
     Mutant(
+        "a token that fails is asked for again at once",
+        "canceld.engine.token_calls",
+        "PAUSES_S: Final = (1, 2, 4, 8, 16, 30)",
+        "PAUSES_S: Final = (0,)",
+        "tests/scenarios/test_token_calls.py",
+    ),
+    Mutant(
+        "each reconnect fetches a token, whatever the calls are needed for",
+        "canceld.engine.budget",
+        "return use in NEVER_WITHHELD or level + 1 + RESERVES[use] <=",
+        "return use in NEVER_WITHHELD or use.endswith('token') or level + 7 <=",
+        "tests/scenarios/test_token_calls.py",
+    ),
+    Mutant(
         "a kill has no dials of its own",
         "canceld.engine.backoff",
         "limit = self._limit if pressing else",

@@ -35,3 +35,22 @@ async def test_the_sockets_wait_and_the_kill_does_not(autojump_clock: object, se
         assert reply["venues"]["spot"]["state"] == "flat"
         assert world.resting == []
         assert world.now_s - began_s < 2.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_tokens_and_refused_nonces_are_remembered_too(autojump_clock: object, seed: int) -> None:
+    """A key that may have no token is asked with no oftener by ten processes than by one."""
+    async with stage(seed, settings_for("spot")) as world:
+        for error, most in (("EGeneral:Permission denied", 7), ("EAPI:Invalid nonce", 12)):
+            world.clear()
+            world.inject("rest_error", route="spot_rest", match="GetWebSocketsToken", error=error)
+            before = len(world.received("GetWebSocketsToken"))
+            for _ in range(10):
+                await world.die()
+                world.begin()
+                await world.passed(LIFE_S)
+            assert 2 <= len(world.received("GetWebSocketsToken")) - before <= most
+            world.clear()
+            await world.passed(31.0)
+            await world.live()
+            await world.passed(61.0)
