@@ -204,6 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     help_.set_defaults(run=_help)
 
     schema = verbs.add_parser("schema", help="print the JSON Schema of the messages between strategies and the daemon")
+    _add_json(schema)
     schema.set_defaults(run=_schema)
     return parser
 
@@ -391,11 +392,14 @@ def _help(asked: argparse.Namespace) -> int:
     return help_(asked)
 
 
-def _schema(_: argparse.Namespace) -> int:
+def _schema(asked: argparse.Namespace) -> int:
     import msgspec
 
     from .verbs.schema import wire_schema
 
+    if asked.json:
+        say_json(wire_schema())
+        return 0
     for line in msgspec.json.format(msgspec.json.encode(wire_schema()), indent=2).decode().splitlines():
         show(line)
     return 0
