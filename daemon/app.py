@@ -288,7 +288,7 @@ class Daemon:
             self.state = "serving"
         log.info("ready", venues={venue: desk.state for venue, desk in self.desks.items()})
         ready()
-        notifier.ready()
+        notifier.ready(self._line())
 
     async def _drain(self) -> None:
         self.state = "draining"
@@ -342,7 +342,7 @@ class Daemon:
             self._owner.tell(self.events)
             self._desks.take_keys(credentials)
             log.info("reloaded")
-        notifier.ready()
+        notifier.ready(self._line())
 
     def _turn_away(self, turned_away: bool) -> None:
         """Descriptors run short, or do so no longer."""

@@ -36,6 +36,9 @@ DEADLINE_MS: Final = (1, 60_000)
 
 TIMEOUT_S: Final = (1, 3600)
 
+LINES_LIMIT: Final = 1_000_000
+"""Of the record's last lines, which are held in memory until the last one is known."""
+
 EXPORTER: Final = "127.0.0.1:9742"
 """Where Prometheus finds the exporter unless told otherwise: this host alone, since nobody is asked who he is."""
 
@@ -187,6 +190,14 @@ def _parser() -> argparse.ArgumentParser:
     journal.add_argument("--strategy", metavar="S", help="what is recorded with this strategy's name")
     journal.add_argument("--outcome", metavar="O", choices=OUTCOMES, help=", ".join(OUTCOMES))
     journal.add_argument("--id", metavar="ID", help="of the command")
+    journal.add_argument(
+        "--kind", dest="kinds", action="append", metavar="K", help="command, decision, kill; may be repeated"
+    )
+    journal.add_argument("--venue", choices=VENUES, metavar="VENUE", help="|".join(VENUES))
+    journal.add_argument("--who", metavar="W", help="a uid or pid, or words of who it was: command line, unit, login")
+    journal.add_argument("--last", type=_count, metavar="N", help="the last N lines of what is wanted")
+    journal.add_argument("--follow", action="store_true", help="go on with what is written; ends with Ctrl-C")
+    journal.add_argument("--frames", action="store_true", help="with frames, which --json and --kind have anyhow")
     journal.add_argument("--verify", action="store_true", help="find changed, missing and moved lines: status 1")
     _add_json(journal)
     journal.set_defaults(run=_journal)
@@ -210,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     help_.set_defaults(run=_help)
 
     schema = verbs.add_parser("schema", help="print the JSON Schema of the messages between strategies and the daemon")
+    _add_json(schema)
     schema.set_defaults(run=_schema)
     return parser
 
@@ -243,6 +255,12 @@ def _deadline_ms(text: str) -> int:
     least, most = DEADLINE_MS
     if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
         raise argparse.ArgumentTypeError(f"{text!r}: expected {least}..{most} milliseconds")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= LINES_LIMIT:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 1..{LINES_LIMIT} lines")
     return int(text)
 
 
@@ -391,11 +409,14 @@ def _help(asked: argparse.Namespace) -> int:
     return help_(asked)
 
 
-def _schema(_: argparse.Namespace) -> int:
+def _schema(asked: argparse.Namespace) -> int:
     import msgspec
 
     from .verbs.schema import wire_schema
 
+    if asked.json:
+        say_json(wire_schema())
+        return 0
     for line in msgspec.json.format(msgspec.json.encode(wire_schema()), indent=2).decode().splitlines():
         show(line)
     return 0

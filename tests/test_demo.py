@@ -1,5 +1,7 @@
 """`python -m canceld demo` as a newcomer runs it: it tells its story, ends well and leaves nothing behind."""
 
+import io
+import json
 import os
 import re
 import subprocess
@@ -11,6 +13,7 @@ import pytest
 
 from canceld.contract.ids import VENUES
 from canceld.demo.chapters import CHAPTERS
+from canceld.demo.story import Story
 
 ROOT = Path(__file__).parent.parent
 WITHIN_S = 30
@@ -102,3 +105,16 @@ def test_it_takes_no_arguments() -> None:
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "Traceback" not in ended.stderr
+
+
+def test_for_programs_each_thing_told_and_each_row_is_a_map() -> None:
+    out = io.StringIO()
+    story = Story(out, as_json=True)
+    story.tell("a simulated Kraken listens")
+    story.row("cancels", "spot", "7 cancels", "7 acked", "ws", "1.0 ms", 0)
+    story.table()
+    story.end(good=True)
+    told, row, verdict = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert told["told"] == "a simulated Kraken listens"
+    assert (row["venue"], row["outcomes"], row["resting"]) == ("spot", "7 acked", "0")
+    assert verdict == {"good": True}

@@ -13,6 +13,7 @@ from canceld.settings import DRAIN_ON_STOP_S, Settings
 
 UNITS = Path(__file__).parent.parent / "systemd"
 SERVICES = ("canceld.service", "canceld-panic.service")
+TEMPLATES = ("canceld@.service", "canceld-panic@.service")
 EXECUTABLE = "/opt/canceld/bin/canceld"
 SCORE_LIMIT = 14
 """In tenths, on systemd 252. Left are: networking and local sockets (0.9), the host's root (0.1), a clock device that
@@ -42,9 +43,9 @@ def unit() -> dict[str, str]:
     return dict(lines_of("canceld.service"))
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", SERVICES + TEMPLATES)
 def test_systemd_finds_nothing_to_say_about_the_unit(name: str, tmp_path: Path) -> None:
-    copy = tmp_path / name
+    copy = tmp_path / name.replace("@", "@second")
     # Only the program is exchanged: it is not installed where the tests run.
     copy.write_text((UNITS / name).read_text().replace(EXECUTABLE, "/bin/sh"))
     # Unknown keys and bad values are told on stderr alone; the exit status stays 0.
@@ -53,7 +54,7 @@ def test_systemd_finds_nothing_to_say_about_the_unit(name: str, tmp_path: Path) 
     assert (ended.returncode, told, ended.stdout) == (0, [], "")
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", SERVICES + TEMPLATES)
 def test_the_unit_is_as_closed_as_such_a_service_can_be(name: str, tell: Callable[[str], None]) -> None:
     ended = subprocess.run(
         [
@@ -142,7 +143,7 @@ def test_the_daemon_outlives_strategies_when_memory_runs_out(unit: dict[str, str
 
 # Settings in which the two services differ, each for a reason given in its file.
 OWN = {
-    "Description", "ExecStart", "ExecReload", "ExecStopPost", "Type", "NotifyAccess", "Wants", "After",
+    "Description", "Documentation", "ExecStart", "ExecReload", "ExecStopPost", "Type", "NotifyAccess", "Wants", "After",
     "TimeoutStartSec", "TimeoutStopSec", "WatchdogSec", "Restart", "RestartSec", "RestartPreventExitStatus",
     "RuntimeDirectory", "RuntimeDirectoryMode", "OOMScoreAdjust", "MemoryMax", "TasksMax", "LimitNOFILE", "WantedBy",
 }  # fmt: skip
@@ -153,6 +154,22 @@ def test_panic_runs_as_the_daemon_does_with_its_keys_and_its_state() -> None:
     # What libzmq needs, panic does not.
     daemon.remove(("SystemCallFilter", "sched_setscheduler"))
     assert [line for line in lines_of("canceld-panic.service") if line[0] not in OWN] == daemon
+
+
+@pytest.mark.parametrize(("one", "several"), list(zip(SERVICES, TEMPLATES, strict=True)))
+def test_the_unit_for_several_accounts_differs_in_its_names_alone(one: str, several: str) -> None:
+    """Each directory bears the account's name: a second daemon that ends takes nothing of the first one's away."""
+
+    def named(value: str) -> str:
+        return value.replace("-%i", "").replace("@%i", "").replace(", account %i", "")
+
+    lines = lines_of(several)
+    assert [(key, named(value)) for key, value in lines] == lines_of(one)
+    for key, value in lines:
+        if key.endswith("Directory"):
+            assert value == "canceld-%i", key
+        if key in ("ExecStart", "LoadCredential"):
+            assert "/etc/canceld-%i/" in value
 
 
 def test_panic_has_the_time_it_takes_and_waits_for_nothing() -> None:

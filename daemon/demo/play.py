@@ -65,12 +65,13 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="canceld demo", description="Watch canceld cancel orders while things break.", allow_abbrev=False
     )
-    parser.parse_args(argv)
+    parser.add_argument("--json", action="store_true", help="print JSON, a line for each thing told and each row")
+    asked = parser.parse_args(argv)
     # Asked here and not left to the exchange's process: its complaint would come with one of ours on top.
     if find_spec("trustme") is None:
         print("canceld demo: needs the simulated exchange; pip install 'kraken-canceld[sim]'", file=sys.stderr)
         return 2
-    story = Story(sys.stdout)
+    story = Story(sys.stdout, as_json=asked.json)
     # A stop from outside unwinds like a Ctrl-C does, so that no process and no file is left behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -108,14 +109,9 @@ def _tell(story: Story, home: Path) -> int:
             status = daemon.wait(STOP_S)
             story.tell(f"canceld ended with status {status}")
             good.append(status == 0)
-    print()
     story.table()
-    print()
-    if not all(good):
-        print("A chapter did not end as it should have: see the last column, and the lines above the table.")
-        return 1
-    print("Every command got exactly one answer, and the exchange's book agrees with all of them.")
-    return 0
+    story.end(good=all(good))
+    return 0 if all(good) else 1
 
 
 @contextmanager

@@ -25,9 +25,9 @@ from typing import Any
 import trio
 import trustme
 
-from .exchange import Venue
+from .exchange import VENUES, Venue
 from .rates import PRO, TIERS, Tier
-from .server import SimulatedKraken
+from .server import DEFAULT_ACCOUNT, SimulatedKraken
 
 HOST = "127.0.0.1"
 HANDSHAKE_S = 10.0
@@ -49,15 +49,19 @@ async def serve(
 ) -> None:
     """Serve a simulated Kraken over TLS until canceled.
 
-    port: 0 for any free one. directory: where ca.pem and credentials/ are written; without it a private temporary one
-    that is removed at the end. seed: of every identifier and fault drawn; drawn itself when absent.
+    port: 0 for any free one. directory: where ca.pem and credentials/ are written, or found from an earlier run;
+    without it a private temporary one that is removed at the end. seed: of every identifier and fault drawn; drawn
+    itself when absent.
     started, task_status: get the map of contract.md section 2 once the port listens. Raises OSError for a busy port.
     """
     venue = SimulatedKraken(now=time.time, rng=random.Random(seed), tier=tier)
     listeners = await trio.open_tcp_listeners(port, host=HOST)
     bound: int = listeners[0].socket.getsockname()[1]
     with _kept_in(directory) as home:
-        context = _certify(home / "ca.pem")
+        context = _certify(home)
+        for name, pair in _kept_credentials(home / "credentials").items():
+            venue.keys.enrol(name, DEFAULT_ACCOUNT, **pair)
+            venue.credentials[name] = pair
         _write_credentials(home / "credentials", venue.credentials)
         told = _where(bound, home, venue.credentials)
         open_now = 0
@@ -84,7 +88,9 @@ def main(argv: Sequence[str]) -> int:
         prog="canceld sim", description="A simulated Kraken on one loopback TLS port.", allow_abbrev=False
     )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free one)")
-    parser.add_argument("--dir", type=Path, help="keep ca.pem and credentials/ here (default: removed at the end)")
+    parser.add_argument(
+        "--dir", type=Path, help="keep ca.pem and credentials/ here for later starts (default: new ones)"
+    )
     parser.add_argument("--tier", choices=sorted(TIERS), default=PRO.name, help="Spot trading rate limits")
     parser.add_argument("--seed", type=int, help="of every identifier and fault that is drawn")
     asked = parser.parse_args(argv)
@@ -137,13 +143,34 @@ def _kept_in(directory: Path | None) -> Iterator[Path]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _certify(ca_file: Path) -> ssl.SSLContext:
-    """A new CA, written as PEM, and a server context with a certificate by it for localhost and 127.0.0.1."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(ca_file)
+def _certify(home: Path) -> ssl.SSLContext:
+    """The CA kept there, or a new one, and a server context with a certificate by it for localhost and 127.0.0.1.
+
+    A daemon that was started against the last run goes on trusting this one.
+    """
+    ca_file, key_file = home / "ca.pem", home / "ca.key"
+    try:
+        authority = trustme.CA.from_pem(ca_file.read_bytes(), key_file.read_bytes())
+    except (OSError, ValueError):
+        authority = trustme.CA()
+        _write_secret(key_file, authority.private_key_pem.bytes().decode("ascii"))
+        authority.cert_pem.write_to_path(ca_file)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("localhost", HOST).configure_cert(context)
     return context
+
+
+def _kept_credentials(directory: Path) -> dict[Venue, dict[str, str]]:
+    """The pairs of an earlier run; a venue whose files are missing, empty or no text gets a new one."""
+    kept: dict[Venue, dict[str, str]] = {}
+    for venue in VENUES:
+        try:
+            pair = {part: (directory / f"{venue}.{part}").read_text("ascii").strip() for part in ("key", "secret")}
+        except (OSError, ValueError):
+            continue
+        if all(pair.values()):
+            kept[venue] = pair
+    return kept
 
 
 def _write_credentials(directory: Path, credentials: Mapping[Venue, dict[str, str]]) -> None:
@@ -151,11 +178,15 @@ def _write_credentials(directory: Path, credentials: Mapping[Venue, dict[str, st
     directory.chmod(0o700)
     for venue, pair in credentials.items():
         for part, value in pair.items():
-            # Created with its mode: written first and tightened after, it could be read in between.
-            descriptor = os.open(directory / f"{venue}.{part}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with open(descriptor, "w", encoding="ascii") as file:
-                os.fchmod(descriptor, 0o600)
-                file.write(value)
+            _write_secret(directory / f"{venue}.{part}", value)
+
+
+def _write_secret(path: Path, value: str) -> None:
+    # Created with its mode: written first and tightened after, it could be read in between.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="ascii") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(value)
 
 
 def _where(port: int, home: Path, credentials: Mapping[Venue, dict[str, str]]) -> dict[str, Any]:

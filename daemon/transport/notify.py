@@ -27,13 +27,13 @@ class Notifier:
 
     # Each call below answers True when the kernel took the message, and False when nobody listens.
 
-    def ready(self) -> bool:
-        """Start-up, or a reload, is complete."""
-        return self._tell("READY=1")
+    def ready(self, text: str) -> bool:
+        """Start-up, or a reload, is complete. text: the status line, which goes in the same datagram."""
+        return self._tell("READY=1\n" + _status(text))
 
     def status(self, text: str) -> bool:
         """One line for people; a line break in it would be read as the next field, so it becomes a space."""
-        return self._tell("STATUS=" + " ".join(text.split()))
+        return self._tell(_status(text))
 
     def alive(self) -> bool:
         """Put off the watchdog once more; call it only on proof of progress."""
@@ -55,3 +55,7 @@ class Notifier:
         except (OSError, ValueError):  # full, gone, or a name that no socket can have
             return False
         return True
+
+
+def _status(text: str) -> str:
+    return "STATUS=" + " ".join(text.split())

@@ -7,7 +7,8 @@ import argparse
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -25,6 +26,9 @@ HEAD_BYTES: Final = 64 << 10
 LOOKS: Final = 10
 LOOK_S: Final = 0.1
 """A writer in the middle of a line has ended it long before this many looks; else the line is torn."""
+
+FOLLOW_S: Final = 0.2
+"""The writer writes every 50 ms; whoever watches it needs no more."""
 
 REQUESTS_LIMIT: Final = 100_000
 """Most requests remembered whose answers belong to an order that was asked for."""
@@ -57,10 +61,15 @@ def run(asked: argparse.Namespace) -> int:
             strategy=asked.strategy,
             outcome=asked.outcome,
             id=asked.id,
+            kinds=asked.kinds,
+            venue=asked.venue,
+            who=asked.who,
+            # Programs choose for themselves; people ask first what was decided.
+            frames=asked.frames or asked.json,
         )
     except (BadSettings, BadTime) as error:
         return _complain(error, USAGE)
-    if asked.verify and wanted.narrows:
+    if asked.verify and (wanted.narrows or asked.follow or asked.last is not None):
         return _complain("--verify looks at every line; leave the filters out", USAGE)
     try:
         # Not `subdirectory`, which would make it.
@@ -69,7 +78,7 @@ def run(asked: argparse.Namespace) -> int:
             return _complain(f"{journal.root}: no journal there", UNREACHABLE)
         if asked.verify:
             return _verify(journal, asked.json)
-        return _show(journal, wanted, asked.json)
+        return _show(journal, wanted, asked.json, asked.last, asked.follow)
     except DiskFailed as failed:
         return _complain(f"no journal to read: {failed}", UNREACHABLE)
 
@@ -102,7 +111,12 @@ class _Wanted:
         strategy: str | None,
         outcome: str | None,
         id: str | None,
+        kinds: Sequence[str] | None,
+        venue: str | None,
+        who: str | None,
+        frames: bool,
     ) -> None:
+        """kinds: any of them. frames: with those lines that no other filter asks for; an order's and a kind's are."""
         self._since = since
         self._until = until
         self._order = order
@@ -110,12 +124,19 @@ class _Wanted:
         self._strategy = strategy
         self._outcome = outcome
         self._id = id
+        self._kinds = None if kinds is None else frozenset(kinds)
+        self._venue = venue
+        self._who = who
+        self._frames = frames or self._kinds is not None
         self._requests: dict[str, None] = {}
 
     @property
     def narrows(self) -> bool:
         """Whether any filter was given."""
-        given = (self._since, self._until, self._order, self._strategy, self._outcome, self._id)
+        given = (
+            self._since, self._until, self._order, self._strategy, self._outcome, self._id, self._kinds, self._venue,
+            self._who,
+        )  # fmt: skip
         return any(value is not None for value in given)
 
     def passes(self, record: dict[str, Any]) -> bool:
@@ -127,7 +148,12 @@ class _Wanted:
             and (self._strategy is None or record.get("strategy") == self._strategy)
             and (self._outcome is None or record.get("outcome") == self._outcome)
             and (self._id is None or str(record.get("id")) == self._id)
+            and (self._kinds is None or record["kind"] in self._kinds)
+            and (self._venue is None or _is_of(record, self._venue))
+            and (self._who is None or _was_by(record, self._who))
+            # Frames are looked into although they are left out: they pair requests with orders.
             and (self._order is None or self._is_about(record))
+            and (self._frames or record["kind"] not in _FRAMES)
         )
 
     def _is_about(self, record: dict[str, Any]) -> bool:
@@ -148,6 +174,25 @@ class _Wanted:
         return any(self._order in map(str, one.values() if isinstance(one, dict) else [one]) for one in listed)
 
 
+def _is_of(record: dict[str, Any], venue: str) -> bool:
+    """Whether it is about the venue: by its name, its session's name, or as one of several."""
+    if record.get("venue") == venue:
+        return True
+    if str(record.get("session", "")).partition("-")[0].partition(" ")[0] == venue:
+        return True
+    several = record.get("venues")
+    return isinstance(several, list | dict) and venue in several
+
+
+def _was_by(record: dict[str, Any], who: str) -> bool:
+    """Whether somebody's number is this, or what is known of whoever asked holds these words."""
+    if any(str(record.get(number)) == who for number in ("uid", "pid") if number in record):
+        return True
+    # The record that tells of somebody tells it in many members: command line, unit, session, login.
+    told = record.values() if record["kind"] == "who" else (record.get("who", ""),)
+    return any(who in str(value) for value in told)
+
+
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
@@ -160,16 +205,66 @@ def _request_of(record: dict[str, Any], frame: str) -> str | None:
     return None if reqid is None else reqid[1]
 
 
-def _show(journal: Directory, wanted: _Wanted, as_json: bool) -> int:
-    for file, line in lines(journal, patient=False):
-        if not line.whole:
-            continue  # just being written, or cut off by a crash
+class _Place:
+    """How far the record was read, and which time it covers."""
+
+    def __init__(self) -> None:
+        self.file = ""
+        self.offset = 0
+        self.first = self.last = ""
+
+    def take(self, file: str, line: Line) -> dict[str, Any] | None:
+        """The record that stands there; None, and a complaint, where there is none."""
+        self.file, self.offset = file, line.offset + len(line.raw) + 1
         record = record_in(line.raw)
         if record is None:
             complain(f"{file}: a line that is no record; see --verify")
-        elif wanted.passes(record) and not show(plain_json(line.raw.decode()) if as_json else told(record)):
+            return None
+        self.first, self.last = self.first or record["ts"], record["ts"]
+        return record
+
+
+def _show(journal: Directory, wanted: _Wanted, as_json: bool, last: int | None, follow: bool) -> int:
+    """Print what is wanted: all of it or the last lines, and with `follow` what is written from then on."""
+    place = _Place()
+    found = _wanted_of(lines(journal, patient=False), wanted, as_json, place)
+    count = 0
+    for text in found if last is None else deque(found, last):
+        if not show(text):
             return NOT_DONE
-    return DONE
+        count += 1
+    if follow:
+        try:
+            for text in _wanted_of(_written_after(journal, place), wanted, as_json, place):
+                if not show(text):
+                    return NOT_DONE
+        except KeyboardInterrupt:
+            return DONE
+    if count or not wanted.narrows:
+        return DONE
+    complain(f"nothing in the record matches; it goes from {plain(place.first)} to {plain(place.last)}")
+    return NOT_DONE
+
+
+def _wanted_of(found: Iterable[tuple[str, Line]], wanted: _Wanted, as_json: bool, place: _Place) -> Iterator[str]:
+    for file, line in found:
+        if not line.whole:
+            continue  # just being written, or cut off by a crash
+        record = place.take(file, line)
+        if record is not None and wanted.passes(record):
+            yield plain_json(line.raw.decode()) if as_json else told(record)
+
+
+def _written_after(journal: Directory, place: _Place) -> Iterator[tuple[str, Line]]:
+    """What is written from now on, until somebody stops us. A line that is just being written is waited for."""
+    while True:
+        for file in files_among(journal.names()):
+            if file < place.file:
+                continue
+            for line in lines_of(journal.read_part, file, place.offset if file == place.file else 0):
+                if line.whole:
+                    yield file, line
+        time.sleep(FOLLOW_S)
 
 
 def told(record: dict[str, Any]) -> str:

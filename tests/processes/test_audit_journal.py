@@ -15,7 +15,8 @@ PATIENCE_S = 10.0
 def journal(service: Service, *arguments: str, status: int = 0) -> list[dict[str, Any]]:
     """What `canceld journal --json` prints."""
     found = canceld("journal", "--config", str(service.config), "--json", *arguments)
-    assert found.returncode == status, found.stdout + found.stderr
+    # 1: nothing matches.
+    assert found.returncode == (status if found.stdout else 1), found.stdout + found.stderr
     return [json.loads(line) for line in found.stdout.splitlines()]
 
 

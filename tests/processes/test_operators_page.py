@@ -31,6 +31,7 @@ WITHIN_S: Final = 15.0
 NO_REGISTRY: Final = ("No matching distribution", "Could not find a version", "Could not fetch", "ConnectionError")
 ROOT_USER, MEMBER, STRANGER = "root", "trader", "stranger"
 README: Final = (ROOT / "README.md").read_text()
+SERVICE: Final = (ROOT / "daemon" / "pages" / "service.md").read_text()
 PAGE: Final = (ROOT / "daemon" / "pages" / "kill.md").read_text()
 
 SUDO: Final = """#!/bin/sh
@@ -60,6 +61,12 @@ printf '[Unit]\\nDescription=tests\\n' > etc/systemd/system/canceld-machine.targ
 """
 
 CONFIG: Final = """
+[gateway]
+commands = "ipc:///run/canceld/commands.sock"
+control = "ipc:///run/canceld/control.sock"
+events = "ipc:///run/canceld/events.sock"
+[state]
+dir = "/var/lib/canceld"
 [spot]
 ws_url = "{spot_ws_url}"
 rest_url = "{spot_rest_url}"
@@ -400,6 +407,38 @@ def test_the_latch_of_the_panic_unit_is_the_daemons(armed: Desk) -> None:
     assert latch.trigger in ("panic", "file")
     armed.good("systemctl restart canceld")
     assert armed.latched()
+
+
+# -------------------------------------------------------------------- several accounts
+
+
+def test_a_second_account_takes_nothing_of_the_first_ones_away(armed: Desk) -> None:
+    """The page's lines, with the first account's keys by mistake: refused, and the first daemon serves on. When that
+    one is stopped the second serves, and has a kill and a panic of its own."""
+    *begin, kill, panic = lines_of(SERVICE, "Several accounts on a host")
+    for line in begin[:-1]:
+        armed.good(line)
+    refused = armed.paste(begin[-1])
+    assert refused.returncode != 0
+    until(lambda: armed.machine.shown("canceld@second")["ExecMainStatus"] == "2", WITHIN_S, "the second one is refused")
+    log = armed.machine.run("journalctl", "-u", "canceld@second", "--no-pager", "-o", "cat").stdout
+    assert "another canceld on this host uses the spot key" in log
+    assert armed.paste("canceld status --check", MEMBER).returncode == 0
+    armed.good("systemctl stop canceld")
+    armed.good("systemctl restart canceld@second")
+    second = "--config /etc/canceld-second/canceld.toml"
+    until(lambda: armed.paste(f"canceld status --check {second}").returncode == 0, WITHIN_S, "it can cancel everywhere")
+    armed.good(kill, MEMBER)
+    assert armed.flat()
+    armed.good("systemctl stop canceld@second")
+    assert not (armed.machine.root / "run/canceld-second").exists()
+    armed.fill_book()
+    armed.good(panic)
+    assert armed.flat()
+    assert (armed.machine.root / "var/lib/canceld-second/latch").is_file()
+    armed.good("systemctl disable canceld@second")
+    armed.good("systemctl start canceld")
+    assert not armed.latched()
 
 
 # -------------------------------------------------------------------- upgrade and removal, at last

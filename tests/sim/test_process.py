@@ -170,3 +170,25 @@ def test_a_busy_port_is_one_line_and_status_2() -> None:
         output, complaints = process.communicate(timeout=STOP_S)
     assert (process.returncode, output) == (2, "")
     assert complaints == f"canceld sim: port {port} is in use\n"
+
+
+async def test_a_later_run_in_the_same_directory_has_the_same_authority_and_keys(tmp_path: Path) -> None:
+    """A strategy that is tried against the simulator needs no new trust and no new keys when that is started again."""
+    told = []
+    for damage in ((), (), ("credentials/spot.key", "ca.key")):
+        for name in damage:
+            (tmp_path / "sim" / name).write_bytes(b"\xff")
+        process = start("--dir", str(tmp_path / "sim"))
+        try:
+            told.append((told_by(process), (tmp_path / "sim" / "ca.pem").read_bytes()))
+            rest = signing(told[-1][0], await dial_tls(told[-1][0]))
+            assert (await rest.private("OpenOrders"))["error"] == []
+        finally:
+            process.terminate()
+            process.communicate(timeout=STOP_S)
+    (first, ca), (second, same_ca), (third, new_ca) = told
+    assert first["credentials"] == second["credentials"]
+    assert ca == same_ca != new_ca
+    assert first["credentials"]["prime"] == third["credentials"]["prime"]
+    assert first["credentials"]["spot"] != third["credentials"]["spot"]
+    assert (tmp_path / "sim" / "ca.key").stat().st_mode & 0o777 == 0o600

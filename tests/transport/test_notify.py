@@ -25,8 +25,8 @@ def notifier(manager: socket.socket) -> Notifier:
 
 
 def test_each_state_arrives_as_systemd_spells_it(manager: socket.socket, notifier: Notifier) -> None:
-    assert notifier.ready()
-    assert manager.recv(4096) == b"READY=1"
+    assert notifier.ready("serving  spot up")
+    assert manager.recv(4096) == b"READY=1\nSTATUS=serving spot up"
     assert notifier.alive()
     assert manager.recv(4096) == b"WATCHDOG=1"
     assert notifier.stopping()
@@ -50,12 +50,12 @@ def test_abstract_names_are_reached() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind("\0" + name)
         receiver.settimeout(5)
-        assert Notifier({"NOTIFY_SOCKET": "@" + name}).ready()
-        assert receiver.recv(4096) == b"READY=1"
+        assert Notifier({"NOTIFY_SOCKET": "@" + name}).alive()
+        assert receiver.recv(4096) == b"WATCHDOG=1"
 
 
 def test_without_a_service_manager_nothing_happens() -> None:
-    assert Notifier({}).ready() is False
+    assert Notifier({}).ready("") is False
 
 
 @pytest.mark.parametrize("name", ["/nonexistent/notify", "/" + "x" * 200, "relative"])

@@ -119,12 +119,19 @@ def test_an_outcome_that_is_none_is_told_and_not_searched_for(capsys: pytest.Cap
         (["--since", "2027-01-15T09:08:00+01:00", "--until", "2027-01-15T08:08:00.000000Z"], [9]),
         (["--since", "2027-01-15", "--until", "2027-01-16"], list(range(1, 11))),
         (["--since", "2027-01-16"], []),
+        (["--kind", "start", "--kind", "stop"], [1, 10]),
+        (["--kind", "frame_in"], [4, 5]),
+        (["--venue", "spot"], [2, 3, 4, 5, 6, 7, 8, 9]),
+        (["--venue", "prime"], []),
+        (["--who", "1000"], [2]),
+        (["--last", "3"], [8, 9, 10]),
+        (["--strategy", "alpha", "--last", "1"], [9]),
     ],
 )
 def test_filters_show_the_lines_that_pass_all_of_them(
     story: Desk, filters: list[str], lines: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert story.ask("--json", *filters) == 0
+    assert story.ask("--json", *filters) == (0 if lines else 1)
     assert shown(capsys) == lines
 
 
@@ -137,7 +144,7 @@ def test_json_shows_the_lines_as_they_stand(story: Desk, capsys: pytest.CaptureF
 def test_lines_for_people_leave_the_chain_out_and_cannot_paint_the_terminal(
     story: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert story.ask() == 0
+    assert story.ask("--frames") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "2027-01-15T08:00:00.000000Z start     version=0.1.0 pid=7"
     assert lines[5] == (
@@ -147,6 +154,57 @@ def test_lines_for_people_leave_the_chain_out_and_cannot_paint_the_terminal(
     assert f'orders=[{{"order_id": "{ORDER}"}}, {{"order_id": "{OTHER}"}}]' in lines[6]
     assert "\x1b" not in "".join(lines)
     assert "prev" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("filters", "kinds"),
+    [
+        ([], ["start", "command", "outcome", "command", "outcome", "command", "stop"]),
+        (["--order", ORDER], ["command", "outcome", "command"]),
+        (["--order", ORDER, "--frames"], ["command", "frame_out", "frame_in", "outcome", "command"]),
+        (["--kind", "frame_out"], ["frame_out"]),
+    ],
+)
+def test_people_see_what_was_decided_and_frames_when_they_ask(
+    story: Desk, filters: list[str], kinds: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert story.ask(*filters) == 0
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == kinds
+
+
+def test_no_match_is_told_with_the_time_that_the_record_covers(story: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert story.ask("--id", "nope") == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == (
+        "canceld: nothing in the record matches; it goes from 2027-01-15T08:00:00.000000Z to "
+        "2027-01-15T08:09:00.000000Z\n"
+    )
+
+
+def test_following_goes_on_over_half_lines_and_new_files(
+    story: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line is shown once it is whole, the next file is read when it comes, and Ctrl-C ends it."""
+    file = story.journal / "00000002.jsonl"
+
+    def record(n: int) -> str:
+        return json.dumps({"n": n, "ts": "2027-01-15T08:10:00.000000Z", "kind": "kill", "prev": ""}) + "\n"
+
+    steps = [
+        lambda: file.write_text(file.read_text() + record(11)[:20]),
+        lambda: file.write_text(file.read_text() + record(11)[20:]),
+        lambda: (story.journal / "00000003.jsonl").write_text(record(12)),
+    ]
+
+    def sleep(_: float) -> None:
+        if not steps:
+            raise KeyboardInterrupt
+        steps.pop(0)()
+
+    monkeypatch.setattr(journal.time, "sleep", sleep)
+    assert story.ask("--json", "--follow", "--last", "1") == 0
+    assert shown(capsys) == [10, 11, 12]
 
 
 @pytest.mark.parametrize(
@@ -264,6 +322,8 @@ def test_no_journal_is_status_3(desk: Desk, capsys: pytest.CaptureFixture[str]) 
 def test_bad_usage_is_status_2(story: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     assert story.ask("--verify", "--order", ORDER) == 2
     assert story.ask("--nonsense") == 2
+    assert story.ask("--verify", "--last", "5") == 2
+    assert story.ask("--last", "0") == 2
     story.config.write_text("[state]\ndirr = 1\n")
     assert story.ask() == 2
     assert "state.dirr" in capsys.readouterr().err

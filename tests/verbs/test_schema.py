@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from canceld import cli
 from canceld.contract.frames import decode_reply, encode, outcome_map, refusal_map
 from canceld.contract.ids import Target
 from canceld.contract.outcomes import (
@@ -116,3 +117,12 @@ def test_a_drill_is_read_strictly() -> None:
 def test_the_reply_to_a_kill_may_name_what_was_ignored() -> None:
     reply = {"type": "killed", "id": None, "latched": True, "venues": {}, "ignored": ["dril: unknown field"]}
     assert msgspec.to_builtins(msgspec.convert(reply, Reply)) == reply
+
+
+def test_it_is_printed_indented_for_people_and_on_one_line_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["schema"]) == 0
+    indented = capsys.readouterr().out
+    assert cli.main(["schema", "--json"]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert msgspec.json.decode(indented) == msgspec.json.decode(line)
+    assert set(msgspec.json.decode(line)) == set(wire_schema())

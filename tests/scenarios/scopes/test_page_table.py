@@ -1,4 +1,4 @@
-"""README's table of selectors and venues is what the daemon does: it is made here, from a daemon that is asked.
+"""The page's table of selectors and venues is what the daemon does: it is made here, from a daemon that is asked.
 
 A cell says who tells what the member asks for: the stream as it runs, or a list of open orders where there is none.
 """
@@ -12,7 +12,7 @@ from canceld.venue_table import TRAITS
 from ..world import FEED_HOST, UWS_HOST, WS_HOST
 from .stages import DIALECTS, SYMBOLS, stage
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "daemon" / "pages" / "scopes.md"
 STREAMS = {
     "spot v1": (WS_HOST,),
     "spot v2": (WS_HOST,),
@@ -72,4 +72,4 @@ async def test_the_table_is_what_the_daemon_does(autojump_clock: object) -> None
     whole = ["its own request" if TRAITS[venue]["markets"] else "by ids" for venue, _ in DIALECTS.values()]
     rows.append(["a whole `symbol` goes", *whole])
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    assert table in README.read_text(), f"\n{table}"
+    assert table in PAGE.read_text(), f"\n{table}"
