@@ -31,7 +31,7 @@ from .settings import (
     address_of,
     spot_ws_address,
 )
-from .tasks.connection import Parts
+from .tasks.conversation import Parts
 from .tasks.deadman import DeadmanSwitch
 from .tasks.desk import Desk
 from .tasks.dispatcher import Dispatcher

@@ -32,7 +32,8 @@ from ..engine.backoff import Need
 from ..engine.lane import FEED
 from ..transport.websocket import SessionEnded, WebSocket
 from ..venues import futures_feed
-from .connection import ADMIT_TIMEOUT_S, Connection, NotAdmitted, Parts
+from .connection import ADMIT_TIMEOUT_S, Connection, NotAdmitted
+from .conversation import Parts
 from .futures import FuturesRest
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

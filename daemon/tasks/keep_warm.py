@@ -30,7 +30,7 @@ from ..transport.warm import WarmWebSocket
 from ..transport.world import World
 from ..venues import spot_ws
 from .admission import Admission
-from .connection import Parts
+from .conversation import Parts
 from .dispatcher import Dispatcher
 from .events import Events
 from .killswitch import KillSwitch

@@ -40,7 +40,8 @@ from ..engine.lane import Lane
 from ..transport.websocket import SessionEnded, WebSocket
 from ..venues.prime_ws import Prime
 from ..venues.signing import prime_headers, prime_timestamp
-from .connection import ADMIT_TIMEOUT_S, Connection, NotAdmitted, Parts
+from .connection import ADMIT_TIMEOUT_S, Connection, NotAdmitted
+from .conversation import Parts
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 

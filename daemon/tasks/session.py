@@ -39,7 +39,8 @@ from ..engine.effects import Send
 from ..engine.lane import Lane
 from ..engine.tokens import Freshness
 from ..transport.websocket import SessionEnded, WebSocket
-from .connection import ADMIT_TIMEOUT_S, Connection, Parts, TokenFailed
+from .connection import ADMIT_TIMEOUT_S, Connection, TokenFailed
+from .conversation import Parts
 from .token_desk import Token
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()

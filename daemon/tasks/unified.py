@@ -6,7 +6,7 @@ from ..engine.effects import Bundle
 from ..engine.lane import Lane
 from ..transport.websocket import SessionEnded
 from ..venues.spot_ws_v2 import UNIFIED
-from .connection import Parts
+from .conversation import Parts
 from .session import Session, TokenSource
 
 

@@ -1,0 +1,184 @@
+"""What passes on one open WebSocket: frames out and evidence in, both recorded, pings, and silence noticed.
+
+How the socket comes to be open, and what follows its end, is in connection.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Final
+
+import structlog
+import trio
+
+from ..contract.evidence import CancelAck, Evidence, Heartbeat, Orders, Pong, Unreadable
+from ..contract.ids import Reqid, Venue
+from ..engine.backoff import ConnectBudget
+from ..engine.inflight import Reqids
+from ..engine.journal import clipped
+from ..engine.lane import Lane
+from ..engine.venue_clock import VenueClock
+from ..settings import Address
+from ..transport.websocket import SessionEnded, WebSocket
+from ..transport.world import World
+from .dispatcher import Dispatcher
+from .events import Events
+from .telemetry import Histogram
+
+log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+SILENCE_LOOK_S: Final = 0.25
+
+_SIGNS_OF_LIFE: Final = (Heartbeat, Pong)
+"""Not recorded when they come alone, one a second on each session; nor is the ping. Their absence ends the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the connections of one venue share."""
+
+    venue: Venue
+    address: Address
+    world: World
+    dispatcher: Dispatcher
+    events: Events
+    budget: ConnectBudget
+    reqids: Reqids
+    round_trips: Histogram
+    venue_times: Histogram
+    """The venue's own share of each cancel, where its acks tell it."""
+
+    venue_clock: VenueClock
+
+
+class Conversation:
+    """One lane's open socket. Each dialect says how its messages are read."""
+
+    silence_s = 5.0
+    """After this long without a byte the connection is given up: Spot sends a heartbeat each second."""
+
+    ping_every_s = 10.0
+    """Measures the round trip, and keeps a connection whose subscription is quiet below the venue's idle limit."""
+
+    def __init__(self, parts: Parts, lane: Lane, name: str) -> None:
+        self.lane = lane
+        self.name = name
+        self.unreadable = 0
+        self._parts = parts
+        self._clock = parts.world.clock
+        self._note = parts.events.note
+        self._heard_ns = 0
+        self._ping: tuple[Reqid, int] | None = None
+        self._round_trip_ns: int | None = None
+        self._renew_at = inf
+
+    # ---------------------------------------------------------------- what differs from venue to venue
+
+    def _decode(self, messages: Sequence[str | bytes]) -> Sequence[Evidence]:
+        raise NotImplementedError
+
+    def _ping_frame(self, reqid: Reqid) -> bytes:
+        raise NotImplementedError
+
+    def _heed(self, socket: WebSocket, one: Evidence) -> bool:
+        """Act on what concerns this connection; whether the dispatcher is to hear it too."""
+        return True
+
+    def _overdue(self) -> str | None:
+        """Why a connection that hears enough is to be given up all the same."""
+        return None
+
+    def _may_renew(self) -> bool:
+        """Whether this connection, which works, can be given up now for a new one that may not."""
+        return True
+
+    # ---------------------------------------------------------------- out and in
+
+    def _send(self, socket: WebSocket, *frames: bytes) -> None:
+        """Write frames, all in one write, then record them. Raises SessionEnded; they may have left all the same."""
+        try:
+            if len(frames) == 1:
+                socket.send_now(frames[0])
+            else:
+                socket.send_many_now(frames)
+        except SessionEnded:
+            for frame in frames:
+                self._note("frame_out", session=self.name, frame=clipped(frame), left="unknown")
+            raise
+        for frame in frames:
+            self._note("frame_out", session=self.name, frame=clipped(frame))
+
+    def _record_heard(self, messages: Sequence[str | bytes], evidence: Sequence[Evidence]) -> None:
+        if len(evidence) == 1 and type(evidence[0]) in _SIGNS_OF_LIFE:
+            return
+        for message in messages:
+            self._note("frame_in", session=self.name, frame=clipped(message))
+
+    async def _hear(self, socket: WebSocket) -> Sequence[Evidence]:
+        """The next message while not yet admitted. Raises SessionEnded."""
+        messages = [await socket.receive()]
+        evidence = self._decode(messages)
+        self._record_heard(messages, evidence)
+        self._take(socket, evidence)
+        return evidence
+
+    def _take_in(self, socket: WebSocket, messages: Sequence[str | bytes]) -> None:
+        """What one read brought."""
+        evidence = self._decode(messages)
+        self._record_heard(messages, evidence)
+        self._take(socket, evidence)
+
+    def _take(self, socket: WebSocket, evidence: Sequence[Evidence]) -> None:
+        """Everything read in one go: what concerns the connection here, the rest to the dispatcher."""
+        now_ns = self._heard_ns = self._clock.monotonic_ns()
+        kept: set[int] = set()
+        for place, one in enumerate(evidence):
+            if type(one) is CancelAck:
+                # Nearly all there is, and but for its time the dispatcher's alone.
+                if one.venue_ns is not None:
+                    self._parts.venue_times.record(one.venue_ns)
+                continue
+            if type(one) is Pong and self._ping is not None and one.reqid in (self._ping[0], None):
+                self._round_trip_ns = now_ns - self._ping[1]
+                self._parts.round_trips.record(self._round_trip_ns)
+                self._ping = None
+            elif type(one) is Orders and one.orders and (event_ns := one.orders[-1].event_ns) is not None:
+                self._parts.venue_clock.happened(event_ns, self._clock.boottime_ns())
+            elif type(one) is Unreadable:
+                self.unreadable += 1
+                # The 1st, 2nd, 4th and so on: a line for each frame of a flood would hold up every venue's cancels.
+                if self.unreadable.bit_count() == 1:
+                    log.warning("unreadable frame", session=self.name, why=one.why, count=self.unreadable)
+            if not self._heed(socket, one):
+                kept.add(place)
+        if kept:
+            evidence = [one for place, one in enumerate(evidence) if place not in kept]
+        self._parts.dispatcher.heard(self.lane, evidence)
+
+    # ---------------------------------------------------------------- signs of life
+
+    async def _watch(self, socket: WebSocket) -> None:
+        """Ping now and then, and call a silent connection dead without waiting for TCP to notice."""
+        ping_at = trio.current_time()
+        while True:
+            if trio.current_time() >= ping_at:
+                ping_at += self.ping_every_s
+                reqid = self._parts.reqids.draw()
+                self._ping = (reqid, self._clock.monotonic_ns())
+                try:
+                    socket.send_now(self._ping_frame(reqid))
+                except SessionEnded:
+                    return
+            await trio.sleep(SILENCE_LOOK_S)
+            if trio.current_time() >= self._renew_at and self._may_renew():
+                socket.abandon("dialled anew under a new key")
+            if (why := self._overdue()) is not None:
+                socket.abandon(why)
+            if self._silent():
+                # After a pause of this whole process the bytes may be there unread: let the reader have its turn.
+                await trio.sleep(SILENCE_LOOK_S)
+                if self._silent():
+                    socket.abandon(f"silent for {self.silence_s} s")
+
+    def _silent(self) -> bool:
+        return self._clock.monotonic_ns() - self._heard_ns > self.silence_s * 1e9
