@@ -15,15 +15,17 @@ from .limits import RECEIVE_SIZE
 from .text_frames import TextSieve
 from .wire import Wire
 
-MAX_MESSAGE_SIZE: Final = 16 * 1024 * 1024
+# A list of 50,000 open orders is one message of 27 MB on Spot, and whoever refuses it has no session at all. The usual
+# two sessions of a venue may each hold one of this size, which makes 256 MiB.
+MAX_MESSAGE_SIZE: Final = 128 * 1024 * 1024
 
 # Messages that have arrived and are not taken. The shortest frame has two bytes, so this is more than one read can
 # bring, and a consumer that keeps up never meets it. One that far behind has stopped, and what it would read is old:
 # ending the session is the only honest answer.
 RECEIVE_QUEUE_LIMIT: Final = RECEIVE_SIZE
 
-# The same in size (bytes or characters): four messages of the largest size.
-RECEIVE_BACKLOG_LIMIT: Final = 4 * MAX_MESSAGE_SIZE
+# The same in size (bytes or characters), where it is more than one message.
+RECEIVE_BACKLOG_LIMIT: Final = 64 * 1024 * 1024
 
 # How long a refusal's body is waited for once its head is there: it only explains, and some never end.
 REFUSAL_BODY_WAIT_S: Final = 0.25
@@ -173,7 +175,8 @@ class Tap(trio.abc.Stream):
         self.inbox.extend(messages)
         self._untaken += sum(map(len, messages))
         self.arrived.unpark_all()
-        if len(self.inbox) > RECEIVE_QUEUE_LIMIT or self._untaken > RECEIVE_BACKLOG_LIMIT:
+        waiting = len(self.inbox)
+        if waiting > RECEIVE_QUEUE_LIMIT or (waiting > 1 and self._untaken > RECEIVE_BACKLOG_LIMIT):
             self.fail(SessionEnded("nobody takes the messages that arrive"))
 
     async def _receive_answer(self) -> bytes:

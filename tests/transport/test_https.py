@@ -432,7 +432,7 @@ async def test_an_answer_past_the_limit_is_lost(framing: bytes) -> None:
 
 async def test_an_answer_of_just_the_limit_is_returned() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % RESPONSE_LIMIT
-    async with connection(answering(head, *[b"x" * (RESPONSE_LIMIT // 8)] * 8)) as http:
+    async with connection(answering(head, *[b"x" * (RESPONSE_LIMIT // 64)] * 64)) as http:
         assert len((await post(http)).body) == RESPONSE_LIMIT
 
 

@@ -32,6 +32,7 @@ from canceld.transport.websocket import (
     connect_websocket,
 )
 from canceld.transport.websocket_tap import (
+    MAX_MESSAGE_SIZE,
     RECEIVE_BACKLOG_LIMIT,
     RECEIVE_QUEUE_LIMIT,
     REFUSAL_BODY_LIMIT,
@@ -614,6 +615,23 @@ async def test_c_pings_are_answered_while_nobody_takes_messages(autojump_clock: 
         await trio.sleep(1)
         assert pongs == [b"alive?"]
         assert ws.is_open
+
+
+async def test_the_list_of_fifty_thousand_open_orders_is_taken_whole() -> None:
+    row = b'{"OABCDE-FGHIJ-KLMNOP":{"status":"open","descr":{"pair":"XBT/USD"}}},' + b" " * 460
+    message = b"[[" + row * 50_000 + b'{}],"openOrders",{"sequence":1}]'
+    assert len(message) > 16 * 1024 * 1024
+
+    async def server(stream: MemoryWire) -> None:
+        await accept(stream)
+        sent = frame(TEXT, message) + frame(TEXT, b"behind it")
+        for at in range(0, len(sent), 1 << 20):
+            await stream.send_all(sent[at : at + (1 << 20)])
+        await trio.sleep_forever()
+
+    async with session(server, max_message_size=MAX_MESSAGE_SIZE) as ws:
+        assert await ws.receive() == message.decode()
+        assert await ws.receive() == "behind it"
 
 
 @pytest.mark.parametrize(
