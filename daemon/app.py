@@ -13,12 +13,15 @@ import structlog
 import trio
 
 from . import __version__
+from .contract.version import CONTRACT
 from .credentials import BadCredentials, Credentials, Secret
 from .desks import Desks
+from .engine.scope import Own
 from .settings import DRAIN_ON_STOP_S, BadSettings, Settings
 from .tasks import keep_warm, watchdog
 from .tasks.canary import Canary
 from .tasks.events import Events
+from .tasks.garbage import Garbage
 from .tasks.gateway import Gateway
 from .tasks.journal import Journal
 from .tasks.key_owner import KeyOwner, KeyTaken
@@ -28,9 +31,10 @@ from .tasks.leasing import Leasing
 from .tasks.machine import Machine
 from .tasks.origins import Origins
 from .tasks.recovery import Record, Recovery
+from .tasks.scoping import Scoping
 from .tasks.trigger_file import TRIGGER_FILE
 from .transport.disk import AlreadyLocked, DiskFailed
-from .transport.doors import DoorNews
+from .transport.doors import DoorNews, Fault
 from .transport.notify import Notifier
 from .transport.origins import installed_commit
 from .transport.signals import Signal, SignalSource
@@ -103,12 +107,19 @@ class Daemon:
         self._owner.tell(self.events)
         self.desks = self._desks.by_venue
         dispatchers = {venue: desk.dispatcher for venue, desk in self.desks.items()}
+        strategies = {
+            name: Own(strategy.cl_ord_id_prefix or None, frozenset(strategy.userrefs))
+            for name, strategy in settings.strategies.items()
+        }
+        self.scoping = Scoping(dispatchers, world.clock, strategies)
         adopted = self._desks.adopt_marks
-        self.kill = KillSwitch(dispatchers, self._directory, world.clock, world.entropy, self.events, adopted=adopted)
+        self.kill = KillSwitch(
+            dispatchers, self._directory, world.clock, world.entropy, self.events, self.scoping, adopted=adopted
+        )
         record = Record(self._directory)
-        self.recovery = Recovery(record, dispatchers, world.clock, self.events)
+        self.recovery = Recovery(record, dispatchers, world.clock, self.events, strategies)
         self.origins = Origins(world.origin, self.events)
-        self.leasing = Leasing(dispatchers, self._directory, world.clock, self.events, self.kill)
+        self.leasing = Leasing(dispatchers, self._directory, world.clock, self.events, self.kill, self.scoping)
         self.gateway = Gateway(
             commands,
             control,
@@ -120,11 +131,15 @@ class Daemon:
             intents=record.intents,
             successor=self.recovery,
             leasing=self.leasing,
+            scoping=self.scoping,
             origins=self.origins,
             deadline_ms=settings.gateway.deadline_ms,
         )
         self.deadmen = self._desks.deadman_switches(self.kill.covers, self._beats)
         self.machine = Machine(world, self.events, self._desks.distrust, self._desks.venue_clocks)
+        self._garbage: Garbage | None = None
+        if world.collector is not None:
+            self._garbage = Garbage(world.collector, lambda: self.gateway.in_flight, world.clock, self.events)
 
     def _is_latched(self) -> bool:
         """Whether a kill was asked for before this start, by either of its files; in doubt it was."""
@@ -153,6 +168,7 @@ class Daemon:
             venues["prime"]["signing"] = "degraded" if self.machine.clock_far_off else "good"
         shown: dict[str, Any] = {
             "version": __version__,
+            "contract": CONTRACT,
             "state": self.state,
             "in_flight": gateway.in_flight,
             "venues": venues,
@@ -168,6 +184,7 @@ class Daemon:
                 **gateway.detail(),
                 "dropped_events": self.events.dropped,
                 "journal": self.journal.status(),
+                "garbage": {} if self._garbage is None else self._garbage.status(),
                 "venues": {venue: desk.dispatcher.detail() for venue, desk in self.desks.items()},
             }
         return shown
@@ -221,6 +238,8 @@ class Daemon:
             ground.start_soon(watchdog.keep_alive, notifier, self._beats, name="watchdog")
             ground.start_soon(self.world.bus.guard, self._turn_away, self._door_news, name="doors")
             ground.start_soon(self.machine.run, name="machine")
+            if self._garbage is not None:
+                ground.start_soon(self._garbage.run, name="garbage")
             ground.start_soon(self.origins.run, name="origins")
             async with trio.open_nursery() as venues:
                 for venue, desk in self.desks.items():
@@ -237,9 +256,10 @@ class Daemon:
                     await front.start(self.recovery.run, name="recovery")
                     front.start_soon(self.gateway.run, name="gateway")
                     front.start_soon(self.leasing.run, name="leases")
+                    front.start_soon(self.scoping.run, name="scopes")
                     every_ms = self.settings.gateway.keep_warm_ms
                     if every_ms and self.world.real_time:
-                        walk = keep_warm.Walk(self.world, self.kill, self.leasing)
+                        walk = keep_warm.Walk(self.world, self.kill, self.leasing, self.scoping)
                         front.start_soon(keep_warm.run, walk, every_ms, self._took_ns, name="keep warm")
                     if "spot" in self.desks and self.settings.spot.canary_s:
                         canary = Canary(
@@ -251,11 +271,11 @@ class Daemon:
                     notifier.stopping()
                     await self._drain()
                     front.cancel_scope.cancel()
-                # Sessions end now because we end them: no deployment is to page anybody.
-                self.events.hush()
                 # Closing the venues' connections takes a while, and nobody would read what came meanwhile.
                 self.gateway.close()
                 await self._disarm()
+                # Sessions end now because we end them: no deployment is to page anybody.
+                self.events.hush()
                 venues.cancel_scope.cancel()
             ground.cancel_scope.cancel()
 
@@ -280,6 +300,7 @@ class Daemon:
         if patience.cancelled_caught or self.recovery.unsettled:
             for desk in self.desks.values():
                 desk.dispatcher.give_up()
+            self.scoping.give_up()
             self.kill.give_up()
             self.recovery.give_up()
         await self.leasing.close()
@@ -345,7 +366,11 @@ class Daemon:
         what = f"the socket file {news.path} {news.fault.value}"
         shut = f"nobody new can connect to {news.path}"
         told = f"{what} ({news.detail})" if news.detail else what
-        if news.mended:
+        if news.fault is Fault.FLOODED:
+            log.error("subscribers cut off", path=news.path, why=news.detail)
+            do = f"{news.detail}: stop it; the others come back by themselves and have missed events, cancels go on"
+            self.events.alert("critical", what, do)
+        elif news.mended:
             log.warning("socket file mended", path=news.path, why=told)
             self.events.clear(shut)
             self.events.alert("warning", told, f"it was put right; see who changes files in {Path(news.path).parent}")

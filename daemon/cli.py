@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import __version__
 from .verbs.exit_status import NOT_DONE, UNREACHABLE, USAGE
 from .verbs.output import complain, output_lost, prepare, say, say_json, show
+from .verbs.scopes import add_members, add_scope
 from .verbs.usage import Parser
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
 
     cancel_all = verbs.add_parser("cancel-all", help="cancel everything open on one venue, or on every enabled one")
     cancel_all.add_argument("venue", nargs="?", choices=VENUES, metavar="VENUE", help="|".join(VENUES))
+    add_scope(cancel_all)
+    cancel_all.add_argument("--dry-run", action="store_true", help="cancel nothing: tell what would be")
     _add_until(cancel_all)
     _add_talk(cancel_all)
     cancel_all.set_defaults(run=_talk("cancel_all"), acts=True)
@@ -135,6 +138,20 @@ def _parser() -> argparse.ArgumentParser:
     kill.add_argument("--venue", dest="venues", action="append", choices=VENUES, metavar="VENUE", help="default: all")
     _add_talk(kill, deadline_ms=10_000)
     kill.set_defaults(run=_talk("kill"), acts=True)
+
+    rests = verbs.add_parser("rests", help="which orders are open, as the daemon knows it")
+    rests.add_argument("venue", nargs="?", choices=VENUES, metavar="VENUE", help="|".join(VENUES))
+    add_members(rests)
+    rests.add_argument("--fresh", action="store_true", help="ask every venue first")
+    _add_talk(rests)
+    rests.set_defaults(run=_talk("rests"))
+
+    kill_scope = verbs.add_parser("kill-scope", help="cancel what a scope means, and keep cancelling it until re-armed")
+    kill_scope.add_argument("--reason", required=True, metavar="TEXT", help="goes into the record")
+    add_scope(kill_scope, required=True)
+    kill_scope.add_argument("--dry-run", action="store_true", help="latch nothing: tell what it means now")
+    _add_talk(kill_scope, deadline_ms=10_000)
+    kill_scope.set_defaults(run=_talk("kill_scope"), acts=True)
 
     rearm = verbs.add_parser("rearm", help="re-arm the kill switch, in two steps")
     rearm.add_argument("--confirm", metavar="CODE", help="the second step, with the code that the first one gave")

@@ -10,7 +10,7 @@ import structlog
 
 from .contract.ids import Venue
 from .credentials import Credentials, Keys, Secret
-from .engine.backoff import ConnectBudget
+from .engine.backoff import CONNECT_WINDOW_NS, ConnectBudget
 from .engine.budget import Budget, NoBudget, PointBudget, RestBudget
 from .engine.deadman import Deadman
 from .engine.inflight import Reqids
@@ -41,9 +41,11 @@ from .tasks.futures import FuturesRest
 from .tasks.prime import PrimeKeys, PrimeSession
 from .tasks.rest_lane import RestLane
 from .tasks.session import Session
+from .tasks.spent_file import SpentFile
 from .tasks.spot import SpotRest
 from .tasks.survey import Survey
 from .tasks.telemetry import Histogram
+from .tasks.token_desk import TokenDesk
 from .tasks.unified import UnifiedSession
 from .transport.disk import Directory, DiskFailed
 from .transport.world import World
@@ -83,10 +85,15 @@ class Desks:
         # Microseconds since 1970: a reqid is not met again after a restart, though the clock be set back.
         self._reqids = Reqids(world.clock.utc_ns() // 1000)
         # One budget of dials for all of them: the venues' edges count by address.
-        self._connect_budget = ConnectBudget()
+        # And of those before us: whoever crashes again and again is not to dial this address into a ban.
+        spent = self._spent = SpentFile(directory, world.clock, events)
+        self._connect_budget = ConnectBudget(
+            before_ns=spent.before("dial", CONNECT_WINDOW_NS), booked=lambda: spent.note("dial")
+        )
         self.by_venue: dict[Venue, Desk] = {}
         self.venue_clocks: dict[Venue, VenueClock] = {}
         self.token_lane: RestLane | None = None
+        self._token_desk: TokenDesk | None = None
         self._token_signer: SpotRest | None = None
         if settings.spot.enabled:
             assert credentials.spot is not None
@@ -100,6 +107,8 @@ class Desks:
 
     def take_keys(self, credentials: Credentials) -> None:
         """Hand each desk its keys where they are other ones than it has."""
+        if self._token_desk is not None and credentials.spot is not None:
+            self._token_desk.forget()
         for venue, desk in self.by_venue.items():
             keys: Keys | None = getattr(credentials, venue)
             if keys is not None and not _same_keys(keys, desk.signer.keys):
@@ -123,10 +132,7 @@ class Desks:
             self.token_lane.distrust()
 
     def deadman_switches(self, covers: Callable[[Venue], bool], beats: Callable[[], list[int]]) -> list[DeadmanSwitch]:
-        """The dead man's timers that are asked for.
-
-        On Futures by REST alone: whether the Unified WebSocket sets the same timer, no page says.
-        """
+        """The dead man's timers that are asked for."""
         deadman = self._settings.deadman
         wanted: dict[Venue, bool] = {"spot": deadman.spot, "futures": deadman.futures}
         now_ns = self._world.clock.monotonic_ns()
@@ -134,7 +140,7 @@ class Desks:
         for venue in (venue for venue, on in wanted.items() if on):
             desk = self.by_venue[venue]
             assert desk.rest is not None
-            sessions = [session for session in desk.sessions if isinstance(session, Session) and venue == "spot"]
+            sessions = [session for session in desk.sessions if isinstance(session, Session)]
             switches.append(
                 DeadmanSwitch(
                     Deadman(venue, timeout_s=deadman.timeout_s, refresh_s=deadman.refresh_s, now_ns=now_ns),
@@ -155,13 +161,18 @@ class Desks:
         dispatcher = Dispatcher("spot", pursuits, self._world.clock, self._events, Budget())
         signer = SpotRest(keys)
         rest = self._spot_rest(signer, dispatcher)
+        tokens = self._tokens_of(rest)
         dispatcher.attach_rest(rest.wake, rest.told, lambda: rest.up)
         parts = self._parts("spot", spot_ws_address(spot), dispatcher)
         dialect = spot_ws if spot.protocol == "v1" else spot_ws_v2.SPOT
-        sessions = [Session(parts, lane, dialect, rest) for lane in range(spot.sessions)]
+        sessions = [Session(parts, lane, dialect, tokens) for lane in range(spot.sessions)]
         for session in sessions:
             dispatcher.attach(session.lane, session)
         return Desk(dispatcher, sessions, rest, signer, parts.round_trips, parts.venue_times)
+
+    def _tokens_of(self, rest: RestLane) -> TokenDesk:
+        self._token_desk = TokenDesk(rest, rest.budget, self._world.clock, self._spent)
+        return self._token_desk
 
     def _spot_rest(self, signer: SpotRest, dispatcher: Dispatcher) -> RestLane:
         return RestLane(
@@ -177,6 +188,7 @@ class Desks:
             self._venue_clock("spot"),
             exclusive_s=self._settings.spot.hedge_after_ms / 1000,
             conceal=self._conceal,
+            spent=self._spent,
         )
 
     def _prime(self, keys: Keys) -> Desk:
@@ -232,17 +244,15 @@ class Desks:
                 dispatcher.attach_bundler(session.lane, session.write_bundles)
         return desk
 
-    def _token_source(self, keys: Keys) -> RestLane:
-        """Spot's REST lane, or one that fetches tokens and nothing else where Spot itself is not enabled."""
-        spot = self.by_venue.get("spot")
-        if spot is not None and spot.rest is not None:
-            return spot.rest
-        if self.token_lane is None:
-            pursuits = self._pursuits("spot", 1, 0)
-            nobody = Dispatcher("spot", pursuits, self._world.clock, self._events, NoBudget())
-            self._token_signer = SpotRest(keys)
-            self.token_lane = self._spot_rest(self._token_signer, nobody)
-        return self.token_lane
+    def _token_source(self, keys: Keys) -> TokenDesk:
+        """The tokens of Spot's REST lane, or of one that fetches nothing else where Spot itself is not enabled."""
+        if self._token_desk is not None:
+            return self._token_desk
+        pursuits = self._pursuits("spot", 1, 0)
+        nobody = Dispatcher("spot", pursuits, self._world.clock, self._events, NoBudget())
+        self._token_signer = SpotRest(keys)
+        self.token_lane = self._spot_rest(self._token_signer, nobody)
+        return self._tokens_of(self.token_lane)
 
     def _pursuits(self, venue: Venue, hedge_after_ms: int, overtake_ms: int) -> Pursuits:
         policy = Policy(

@@ -1,9 +1,10 @@
 """The process of `canceld run`: reads the files, opens the world, runs the daemon and gives the exit status."""
 
-import gc
 import os
 import signal
 import sys
+from base64 import b64encode
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -17,6 +18,7 @@ from .tasks.trigger_file import TRIGGER_FILE
 from .transport import early
 from .transport.claims import claim
 from .transport.clock import Clock
+from .transport.collector import Collector
 from .transport.descriptors import count_descriptors
 from .transport.disk import Directory, DiskFailed
 from .transport.entropy import Entropy
@@ -51,6 +53,7 @@ def real_world(settings: Settings) -> World:
         origin=origin_of,
         host=this_host,
         real_time=True,
+        collector=Collector(),
     )
 
 
@@ -69,6 +72,7 @@ def _run(path: str) -> int:
         settings = read(path)
         credentials = load(settings, environ)
         world = real_world(settings)
+        _refuse_secrets_in(environ, credentials)
     except (BadSettings, BadCredentials) as error:
         return _cannot_start(error)
     # Lines leave through a thread of their own: a journal that stalls must not stall a cancel.
@@ -90,6 +94,11 @@ def _run(path: str) -> int:
             logs.conceal(secret)
         return found
 
+    def spare_the_collector() -> None:
+        """A collection walks all that it may find unused: 4 to 10 ms for what the libraries brought along."""
+        if world.collector is not None:
+            world.collector.take_over()
+
     async def run() -> None:
         async with open_signals() as signals:
             killed = Signal.USER1.value in signals.first
@@ -106,23 +115,6 @@ def _run(path: str) -> int:
     return 0
 
 
-COLLECT_AFTER: Final = 1_000_000
-"""Objects made and not freed between two collections: several times what IN_FLIGHT_LIMIT commands take."""
-
-
-def spare_the_collector() -> None:
-    """Take everything loaded so far out of garbage collection, and make full collections rare.
-
-    A collection walks all that it may find unused, in the middle of a cancel: 4 to 10 ms for what the libraries
-    brought along, 30 to 100 ms for ten thousand commands in flight. What a cancel leaves behind is freed by counting
-    references; only the unexpected is left to the collector, and no burst is to wake it: a command in flight is some
-    twenty objects.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER, 50, 1000)
-
-
 def _hand_on_kill(path: str) -> None:
     """SIGUSR1 came and no daemon was there to heed it, or one that was about to end: the next start is to."""
     try:
@@ -133,6 +125,18 @@ def _hand_on_kill(path: str) -> None:
     else:
         told = f"it waits in {state}/{TRIGGER_FILE} for the next start; orders rest: run canceld panic --config {path}"
     print(f"canceld: SIGUSR1 asked for a kill and no daemon heeded it: {told}", file=sys.stderr)
+
+
+def _refuse_secrets_in(environ: Mapping[str, str], credentials: Credentials) -> None:
+    """The environment is read by whoever may look at the process, and goes to its children. Raises BadCredentials."""
+    spelled = set[str]()
+    for secret in _secrets(credentials):
+        plain = secret.reveal()
+        # As the venue gives it, which for some is base64 of what it is kept as.
+        spelled |= {plain} if isinstance(plain, str) else {plain.decode("latin-1"), b64encode(plain).decode()}
+    for name, value in environ.items():
+        if any(one in value for one in spelled):
+            raise BadCredentials(f"the environment variable {name} holds a key or secret; take it out")
 
 
 def _secrets(credentials: Credentials) -> list[Secret[str] | Secret[bytes]]:

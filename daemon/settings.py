@@ -58,6 +58,9 @@ LATE_LIMIT = 8_192
 RESTING_LIMIT = 50_000
 """Most ended orders remembered; open ones are always kept, since a kill walks them."""
 
+LABEL_CHARS = 64
+"""Longest name of a strategy, as in commands."""
+
 SOCKET_PATH_BYTES = 107
 """Linux keeps 108 bytes for the path of a socket file, its final NUL included."""
 
@@ -121,6 +124,13 @@ class Deadman(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refresh_s: Annotated[int, msgspec.Meta(ge=1, le=43_200)] = 15
 
 
+class Strategy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which orders are a strategy's own: at least one of the two marks, neither of which another strategy may share."""
+
+    cl_ord_id_prefix: Annotated[str, msgspec.Meta(max_length=100, pattern=r"^[\x20-\x7e]*$")] = ""
+    userrefs: tuple[Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)], ...] = ()
+
+
 class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where what must survive a crash is kept. Never on a tmpfs."""
 
@@ -154,6 +164,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prime: Prime = Prime()
     futures: Futures = Futures()
     deadman: Deadman = Deadman()
+    strategies: dict[str, Strategy] = {}
     state: State = State()
     tls: Tls = Tls()
     credentials: CredentialFiles = CredentialFiles()
@@ -222,12 +233,41 @@ def parse(text: str) -> Settings:
         raise BadSettings("gateway: commands, control and events need three different endpoints")
     if not settings.venues:
         raise BadSettings("no venue is enabled; set spot.enabled, prime.enabled or futures.enabled")
+    for key, mode in (("mode", settings.gateway.mode), ("control_mode", settings.gateway.control_mode)):
+        if mode & 0o007:
+            raise BadSettings(f"gateway.{key}: {mode:#o} lets every user of this machine in; expected 0 for the others")
+    if (fault := _strategy_fault(settings.strategies)) is not None:
+        raise BadSettings(f"strategies.{fault}")
     if settings.deadman.refresh_s * 2 > settings.deadman.timeout_s:
         raise BadSettings("deadman.refresh_s: at most half of timeout_s, so that one lost renewal does not fire it")
     for venue, on in (("spot", settings.deadman.spot), ("futures", settings.deadman.futures)):
         if on and venue not in settings.venues:
             raise BadSettings(f"deadman.{venue}: {venue} is not enabled; enable it, or take the timer out")
     return settings
+
+
+def _strategy_fault(strategies: dict[str, Strategy]) -> str | None:
+    """Why these strategies cannot be told apart, naming them; None when they can."""
+    seen: list[tuple[str, Strategy]] = []
+    for name, strategy in strategies.items():
+        prefix = strategy.cl_ord_id_prefix
+        if not 1 <= len(name) <= LABEL_CHARS or not name.isprintable() or not name.isascii():
+            return f"{name!r}: a strategy's name has 1..{LABEL_CHARS} printable ASCII characters"
+        if not prefix and not strategy.userrefs:
+            return f"{name}: says of no order that it is its own; give it cl_ord_id_prefix, userrefs, or both"
+        if prefix.startswith(" "):
+            return f"{name}.cl_ord_id_prefix: begins with a space, as no client order id does; take it out"
+        if 0 in strategy.userrefs:
+            return f"{name}.userrefs: 0 is what orders without a userref report; take it out"
+        for other, theirs in seen:
+            longer, shorter = sorted((prefix, theirs.cl_ord_id_prefix), key=len, reverse=True)
+            if shorter and longer.startswith(shorter):
+                which = f"{prefix!r} and {theirs.cl_ord_id_prefix!r} of {other}"
+                return f"{name}.cl_ord_id_prefix: {which} overlap; let neither begin with the other"
+            if shared := set(strategy.userrefs) & set(theirs.userrefs):
+                return f"{name}.userrefs: {min(shared)} is of {other} too; give each userref to one strategy"
+        seen.append((name, strategy))
+    return None
 
 
 def read(path: str) -> Settings:

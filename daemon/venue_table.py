@@ -12,7 +12,7 @@ engine/policy.py says what each trait means to a pursuit. What counts as proof t
 from typing import Final, TypedDict
 
 from .contract.ids import Venue
-from .venues import futures_rest, spot_rest, spot_ws_v2
+from .venues import futures_requests, spot_rest, spot_ws_v2
 
 
 class Traits(TypedDict):
@@ -29,6 +29,8 @@ class Traits(TypedDict):
     batch_limit: int
     query_limit: int
     bundle_limit: int
+    markets: bool
+    named_batches: bool
 
 
 TRAITS: Final[dict[Venue, Traits]] = {
@@ -44,6 +46,8 @@ TRAITS: Final[dict[Venue, Traits]] = {
         "batch_limit": spot_rest.BATCH_LIMIT,  # REST "Cancel Order Batch"
         "query_limit": spot_rest.QUERY_LIMIT,  # REST "Query Orders Info"
         "bundle_limit": 0,  # WebSocket "Cancel Order" takes several ids, but its refusals name none of them
+        "markets": False,  # WebSocket "Cancel All", REST "Cancel All Orders": account-wide, no pair among the members
+        "named_batches": True,  # REST "Cancel Order Batch": `cl_ord_ids`, an optional list beside `orders`
     },
     "prime": {
         "rest": False,  # Prime REST reference: settlement, users and keys, no call about orders
@@ -57,6 +61,8 @@ TRAITS: Final[dict[Venue, Traits]] = {
         "batch_limit": 1,  # WebSocket "Order Cancel Request": its list is shown with one order alone
         "query_limit": 1,  # WebSocket "Order": the filter takes one OrderID
         "bundle_limit": 0,  # as batch_limit
+        "markets": False,  # as mass
+        "named_batches": False,  # as batch_limit
     },
     "futures": {
         "rest": True,  # REST "Cancel order", "Batch order management", "Cancel all orders"
@@ -67,8 +73,10 @@ TRAITS: Final[dict[Venue, Traits]] = {
         "uuids": True,  # Unified WebSocket "Cancel Order": order_id is a UUID; REST knows other forms
         "relists": True,  # Unified WebSocket "Executions": each subscription begins with a snapshot
         "named_queries": True,  # REST "Get order status": orderIds or cliOrdIds
-        "batch_limit": futures_rest.BATCH_LIMIT,  # REST "Batch order management" publishes none: what clients send
+        "batch_limit": futures_requests.BATCH_LIMIT,  # REST "Batch order management" publishes none: what clients send
         "query_limit": 1,  # REST "Get order status" does not show how a list is spelled in a form
         "bundle_limit": spot_ws_v2.BATCH_LIMIT,  # Unified WebSocket "Batch Cancel"
+        "markets": True,  # REST "Cancel all orders": `symbol`; Unified WebSocket "Cancel All" has none
+        "named_batches": True,  # REST "Batch order management": an element names order_id or cliOrdId
     },
 }

@@ -583,4 +583,6 @@ def test_the_schema_is_valid_json_that_names_every_command() -> None:
         "lease",
         "status",
         "ping",
+        "kill_scope",
+        "what_rests",
     }

@@ -9,13 +9,13 @@ from typing import Final
 HOUSE: Final = Path(__file__).parent.parent / "daemon"
 FILES: Final = sorted(HOUSE.rglob("*.py"))
 
-FILE_LINES: Final = 400
+FILE_LINES: Final = 420
 """About as much as is read in one sitting."""
 
 LONGER: Final = {
     "engine/pursuits/": 350,
-    "engine/sweep.py": 530,
-    "venues/futures_rest.py": 600,
+    "engine/sweep.py": 540,
+    "venues/futures_rest.py": 560,
     "sim/": 560,
 }
 """Bounds of their own. The engine room is held to less. A sweep is one machine with its table on top, and the Futures
@@ -30,7 +30,7 @@ FAMILY_BRANCHES: Final = 1
 """How often a part of engine/pursuits/ may ask whether it has a family before it."""
 
 FLOORS: Final = (
-    ("said", "lanes", "ports", "pursuit", "family"),
+    ("said", "spacing", "lanes", "ports", "pursuit", "family"),
     ("docket",),
     ("questions", "judgement"),
     ("answers",),

@@ -14,6 +14,7 @@ from canceld.settings import (
     BadSettings,
     Settings,
     Spot,
+    Strategy,
     address_of,
     parse,
     spot_ws_address,
@@ -147,3 +148,52 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_venues_come_in_a_fixed_order() -> None:
     assert parse("[futures]\nenabled = true\n[prime]\nenabled = true\n").venues == ("spot", "prime", "futures")
+
+
+@pytest.mark.parametrize("key", ["mode", "control_mode"])
+@pytest.mark.parametrize("mode", ["0o666", "0o777", "0o601"])
+def test_a_socket_that_lets_every_user_in_is_refused(key: str, mode: str) -> None:
+    with pytest.raises(BadSettings, match=rf"gateway\.{key}: {mode} lets every user"):
+        parse(f"[gateway]\n{key} = {mode}\n[spot]\nenabled = true\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("[strategies.a]\n", ("strategies.a", "give it")),
+        ('[strategies.a]\ncl_ord_id_prefix = ""\n', ("strategies.a", "give it")),
+        (
+            '[strategies.a]\ncl_ord_id_prefix = "x"\n[strategies.b]\ncl_ord_id_prefix = "x"\n',
+            ("strategies.b", "'x' of a"),
+        ),
+        (
+            '[strategies.a]\ncl_ord_id_prefix = "x"\n[strategies.b]\ncl_ord_id_prefix = "xy"\n',
+            ("strategies.b", "'x' of a"),
+        ),
+        (
+            '[strategies.a]\ncl_ord_id_prefix = "xy"\n[strategies.b]\ncl_ord_id_prefix = "x"\n',
+            ("strategies.b", "'xy' of a"),
+        ),
+        (
+            "[strategies.a]\nuserrefs = [7, 8]\n[strategies.b]\nuserrefs = [8]\n",
+            ("strategies.b.userrefs", "8 is of a too"),
+        ),
+        ("[strategies.a]\nuserrefs = [0]\n", ("strategies.a.userrefs", "take it out")),
+        ("[strategies.a]\nuserrefs = [2147483648]\n", ("strategies", "userrefs")),
+        ('[strategies.a]\ncl_ord_id_prefix = " x"\n', ("strategies.a.cl_ord_id_prefix", "space")),
+        ('[strategies."é"]\nuserrefs = [1]\n', ("strategies.", "printable ASCII")),
+        ('[strategies.a]\nprefix = "x"\n', ("strategies", "prefix: unknown key")),
+    ],
+)
+def test_strategies_that_cannot_be_told_apart_are_refused_by_name(text: str, names: tuple[str, ...]) -> None:
+    with pytest.raises(BadSettings) as refused:
+        parse(text)
+    for name in names:
+        assert name in str(refused.value)
+
+
+def test_a_strategy_says_which_orders_are_its_own() -> None:
+    text = '[strategies.mm-1]\ncl_ord_id_prefix = "mm1-"\nuserrefs = [7, 8]\n[strategies.arb]\nuserrefs = [9]\n'
+    strategies = parse(text).strategies
+    assert strategies["mm-1"] == Strategy("mm1-", (7, 8))
+    assert strategies["arb"] == Strategy("", (9,))

@@ -11,7 +11,7 @@ from ..engine.nobody import uuid_of_nobody
 from ..settings import REST_SCHEMES, WEBSOCKET_SCHEMES, Settings, address_of
 from ..tasks.connection import ADMIT_TIMEOUT_S
 from ..transport.world import World
-from ..venues import futures_feed, futures_rest, spot_ws_v2
+from ..venues import futures_feed, futures_requests, futures_rest, spot_ws_v2
 from .findings import Verdict, cancel_verdict, subscription_verdict, token_verdict
 from .report import Report
 from .routes import Rest, hear, open_session
@@ -37,7 +37,7 @@ class Futures:
     async def ask_rest(self, report: Report) -> None:
         """A cancel over REST."""
         rest = Rest(self._world, address_of(self._settings.rest_url, REST_SCHEMES, "futures.rest_url"))
-        request = futures_rest.cancel_request(self._keys, self._nobody)
+        request = futures_requests.cancel_request(self._keys, self._nobody)
         try:
             answered = await rest.ask(request, partial(futures_rest.decode_cancel, asked=self._nobody))
         finally:

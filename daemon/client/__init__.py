@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..contract.commands import LeaseScope, OrderRef
+from ..contract.selectors import Selector
 from .requests import COMMANDS_ENDPOINT, CONTROL_ENDPOINT, EVENTS_ENDPOINT, DaemonUnreachable
 from .results import (
     CancelAllResult,
@@ -69,6 +70,7 @@ __all__ = [
     "OrderRef",
     "Pong",
     "RearmResult",
+    "Selector",
     "SessionChanged",
     "Settled",
     "TrioClient",

@@ -69,6 +69,8 @@ class AsyncClient(ABC):
     cancel_batch = asks(Commands.cancel_batch)
     cancel_all = asks(Commands.cancel_all)
     kill = asks(Commands.kill)
+    kill_scope = asks(Commands.kill_scope)
+    what_rests = asks(Commands.what_rests)
     drill = asks(Commands.drill)
     rearm = asks(Commands.rearm)
     lease = asks(Commands.lease)
@@ -86,9 +88,7 @@ class AsyncClient(ABC):
     ) -> list[CancelResult]:
         """Cancel each order by a command of its own, pipelined; see `Client.cancel_many`."""
         orders = tuple(orders)
-        requests = self._commands.cancel_many(
-            venue, orders, until=until, deadline_ms=deadline_ms, strategy=strategy
-        )
+        requests = self._commands.cancel_many(venue, orders, until=until, deadline_ms=deadline_ms, strategy=strategy)
         try:
             await self._converse(requests)
         finally:

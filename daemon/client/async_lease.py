@@ -14,8 +14,9 @@ from .results import CommandRefused, LeaseResult
 class Renew(Protocol):
     """Asks the daemon for the lease with this scope; ttl_ms 0 gives it back."""
 
-    def __call__(self, ttl_ms: int, scope: tuple[LeaseScope, ...], deadline_ms: int | None) -> Awaitable[LeaseResult]:
-        ...
+    def __call__(
+        self, ttl_ms: int, scope: tuple[LeaseScope, ...], deadline_ms: int | None
+    ) -> Awaitable[LeaseResult]: ...
 
 
 class AsyncLease:
@@ -97,4 +98,3 @@ class AsyncLease:
                 await self._renew(0, (), None)
             except (DaemonUnreachable, CommandRefused) as error:
                 self._hold.error = error
-

@@ -97,6 +97,8 @@ class Client:
     cancel_batch = asks(Commands.cancel_batch)
     cancel_all = asks(Commands.cancel_all)
     kill = asks(Commands.kill)
+    kill_scope = asks(Commands.kill_scope)
+    what_rests = asks(Commands.what_rests)
     drill = asks(Commands.drill)
     rearm = asks(Commands.rearm)
     lease = asks(Commands.lease)
@@ -118,9 +120,7 @@ class Client:
         only when not one was answered. The deadline runs from the call, for all of them.
         """
         orders = tuple(orders)
-        requests = self._commands.cancel_many(
-            venue, orders, until=until, deadline_ms=deadline_ms, strategy=strategy
-        )
+        requests = self._commands.cancel_many(venue, orders, until=until, deadline_ms=deadline_ms, strategy=strategy)
         try:
             self._converse(requests)
         finally:

@@ -14,6 +14,7 @@ import msgspec
 from ..contract.commands import BATCH_LIMIT, NO_REASON, LeaseScope, OrderRef, Until, target_of
 from ..contract.frames import BATCH_BYTES
 from ..contract.ids import CommandID, Target, Venue
+from ..contract.selectors import Selector
 from ..contract.texts import REASON_BYTES, cleaned
 from .requests import DEADLINE_MS, KILL_DEADLINE_MS, MARGIN_MS, NS_PER_MS, Request, Requests
 from .results import (
@@ -25,6 +26,7 @@ from .results import (
     Pong,
     RearmResult,
     ReplyMap,
+    RestsResult,
     read_all,
     read_batch,
     read_cancel,
@@ -32,6 +34,7 @@ from .results import (
     read_lease,
     read_pong,
     read_rearm,
+    read_rests,
     read_status,
     unanswered,
 )
@@ -78,12 +81,14 @@ class Commands:
         userref: int | None = None,
         symbol: str | None = None,
         until: Until = "ack",
+        urgent: bool = False,
         id: CommandID | None = None,
         deadline_ms: int | None = None,
         strategy: str | None = None,
     ) -> Request[CancelResult]:
         """Cancel one order, named by exactly one of its three identifiers.
 
+        urgent: by every independent way at once; the first answer that settles it holds.
         until: "ack" answers at the venue's acceptance, "proof" at the evidence that the order left the book.
         id: made up when None; give the id of a DaemonUnreachable, with the same arguments, to ask again.
         Raises DaemonUnreachable, and ValueError for arguments that are no cancel.
@@ -92,7 +97,7 @@ class Commands:
         target = _target(order)
         return self._build(
             "cancel",
-            {"venue": venue, **_order_map(order), "until": until},
+            {"venue": venue, **_order_map(order), "until": until, "urgent": urgent or None},
             lambda request, reply: read_cancel(Asked(request.id, venue, target, request.repeated), reply),
             id=id,
             deadline_ms=deadline_ms,
@@ -111,9 +116,7 @@ class Commands:
     ) -> list[Request[CancelResult]]:
         """One `cancel` per order."""
         return [
-            self.cancel(
-                venue, **msgspec.structs.asdict(order), until=until, deadline_ms=deadline_ms, strategy=strategy
-            )
+            self.cancel(venue, **msgspec.structs.asdict(order), until=until, deadline_ms=deadline_ms, strategy=strategy)
             for order in orders
         ]
 
@@ -148,15 +151,31 @@ class Commands:
         self,
         venue: Venue | None = None,
         *,
+        scope: Iterable[Selector] | None = None,
+        everything: bool = False,
+        dry_run: bool = False,
         until: Until = "ack",
         id: CommandID | None = None,
         deadline_ms: int | None = None,
         strategy: str | None = None,
     ) -> Request[CancelAllResult]:
-        """Cancel everything open on one venue, or on every enabled one. Raises DaemonUnreachable, CommandRefused."""
+        """Cancel what a scope means, or everything open, on one venue or on every enabled one.
+
+        A client with a `strategy` says which. dry_run: cancel nothing, and be told what would be. Raises
+        DaemonUnreachable, CommandRefused, and ValueError for arguments that do not say what is meant.
+        """
+        selectors = None if scope is None else [msgspec.to_builtins(selector) for selector in scope]
+        if selectors is None and not everything and (strategy or self._strategy) is not None:
+            raise ValueError("cancel_all: say scope=[...], or everything=True; the strategy's name narrows nothing")
         return self._build(
             "cancel_all",
-            {"venue": venue, "until": until},
+            {
+                "venue": venue,
+                "until": until,
+                "scope": selectors,
+                "everything": everything or None,
+                "dry_run": dry_run or None,
+            },
             lambda request, reply: read_all(request.id, reply),
             id=id,
             deadline_ms=deadline_ms,
@@ -206,6 +225,46 @@ class Commands:
             deadline_ms=deadline_ms,
         )
 
+    def kill_scope(
+        self,
+        reason: str,
+        scope: Iterable[Selector],
+        *,
+        dry_run: bool = False,
+        id: CommandID | None = None,
+        deadline_ms: int = KILL_DEADLINE_MS,
+    ) -> Request[KillResult]:
+        """Cancel what a scope means, now and until the switch is re-armed: what appears in it is cancelled on sight.
+
+        Raises DaemonUnreachable, CommandRefused."""
+        return self._build(
+            "kill_scope",
+            {"reason": reason, "scope": [msgspec.to_builtins(s) for s in scope], "dry_run": dry_run or None},
+            lambda request, reply: read_killed(request.id, reply),
+            id=id,
+            deadline_ms=deadline_ms,
+        )
+
+    def what_rests(
+        self,
+        scope: Iterable[Selector] | None = None,
+        *,
+        fresh: bool = False,
+        after: str | None = None,
+        deadline_ms: int | None = None,
+    ) -> Request[RestsResult]:
+        """Which orders are open, 1,000 at a time; `after` of the result before brings the next ones.
+
+        fresh: look at every venue first. Raises DaemonUnreachable, CommandRefused.
+        """
+        selectors = None if scope is None else [msgspec.to_builtins(selector) for selector in scope]
+        return self._build(
+            "what_rests",
+            {"scope": selectors, "fresh": fresh or None, "after": after},
+            lambda request, reply: read_rests(request.id, reply),
+            deadline_ms=deadline_ms,
+        )
+
     def rearm(
         self,
         *,
@@ -240,7 +299,7 @@ class Commands:
         """Take or renew a lease of 500..60000 ms, or give it back with 0. Raises DaemonUnreachable, CommandRefused."""
         return self._build(
             "lease",
-            {"ttl_ms": ttl_ms, "on_expiry": on_expiry, "scope": [_present(msgspec.structs.asdict(s)) for s in scope]},
+            {"ttl_ms": ttl_ms, "on_expiry": on_expiry, "scope": [msgspec.to_builtins(s) for s in scope]},
             lambda request, reply: read_lease(request.id, reply),
             id=id,
             deadline_ms=deadline_ms,

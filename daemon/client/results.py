@@ -57,12 +57,19 @@ class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VenueSweep(msgspec.Struct, frozen=True, kw_only=True):
-    """What a cancel-all came to on one venue. `residual`: order ids that still rest; `count` None when not told."""
+    """What a cancel-all came to on one venue. `residual`: order ids that still rest; `count` None when not told.
+
+    order_ids: those that were cancelled, 500 at most; `more` how many are left out. unsure: orders of which nobody
+    could tell whether they were meant; they were left alone. outcome: Unknown of a dry run, after which all rests.
+    """
 
     outcome: Outcome
     count: int | None = None
     residual: tuple[str, ...] = ()
     error: str | None = None
+    order_ids: tuple[str, ...] = ()
+    more: int = 0
+    unsure: tuple[str, ...] = ()
 
 
 class CancelAllResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +78,29 @@ class CancelAllResult(msgspec.Struct, frozen=True, kw_only=True):
     id: CommandID
     venues: dict[Venue, VenueSweep]
     replayed: bool = False
+    reply: ReplyMap = {}
+
+
+class VenueRests(msgspec.Struct, frozen=True, kw_only=True):
+    """What rests at one venue: this page's `orders`, and how many there are in all.
+
+    by: "stream", "list" or "none", which is who tells; `as_of` since when it is known. `error`: why it is not fresh.
+    """
+
+    orders: tuple[ReplyMap, ...]
+    count: int
+    unsure: int = 0
+    by: str = "none"
+    as_of: str | None = None
+    error: str | None = None
+
+
+class RestsResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of what rests, per venue. after: what brings the next page; None on the last one."""
+
+    id: CommandID
+    venues: dict[Venue, VenueRests]
+    after: str | None = None
     reply: ReplyMap = {}
 
 
@@ -193,6 +223,27 @@ def read_all(id: CommandID, reply: ReplyMap) -> CancelAllResult:
     )
 
 
+def read_rests(id: CommandID, reply: ReplyMap) -> RestsResult:
+    """A `rests` map; raises UnreadableReply, CommandRefused."""
+    after = reply.get("after")
+    return RestsResult(
+        id=id,
+        venues={
+            venue: VenueRests(
+                orders=tuple(map(_map, part.get("orders") or ())),
+                count=int(part.get("count", 0)),
+                unsure=int(part.get("unsure", 0)),
+                by=str(part.get("by", "none")),
+                as_of=part.get("as_of"),
+                error=part.get("error"),
+            )
+            for venue, part in _venues(reply, "rests").items()
+        },
+        after=None if after is None else str(after),
+        reply=reply,
+    )
+
+
 def _sweep(part: ReplyMap) -> VenueSweep:
     try:
         outcome = _outcome(part)
@@ -200,7 +251,13 @@ def _sweep(part: ReplyMap) -> VenueSweep:
         # One venue that cannot be read must not take away what is known of the others; unknown claims nothing.
         outcome = Unknown(())
     return VenueSweep(
-        outcome=outcome, count=part.get("count"), residual=_ids(part.get("residual")), error=part.get("error")
+        outcome=outcome,
+        count=part.get("count"),
+        residual=_ids(part.get("residual")),
+        error=part.get("error"),
+        order_ids=_ids(part.get("order_ids")),
+        more=int(part.get("more", 0)),
+        unsure=_ids(part.get("unsure")),
     )
 
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from .ids import CommandID, Target, Venue
+from .selectors import Selector
 
 Until: TypeAlias = Literal["ack", "proof"]
 """When a cancel is answered: at the venue's acceptance, or at the evidence that the order left the book."""
@@ -38,9 +39,7 @@ class OrderRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return target_of(self.order_id, self.cl_ord_id, self.userref)
 
 
-class _Command(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="type", gc=False
-):
+class _Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="type", gc=False):
     id: CommandID
     # Left out, or a number: null is what JSON makes of a NaN, and no deadline that anybody meant.
     deadline_ms: DeadlineMs | UnsetType = UNSET
@@ -49,7 +48,7 @@ class _Command(
 
 
 class Cancel(_Command, frozen=True, tag="cancel", gc=False):
-    """Cancel one order. Answered with an outcome."""
+    """Cancel one order. Answered with an outcome. urgent: by every independent way at once; the first answer holds."""
 
     venue: Venue
     order_id: Text | None = None
@@ -57,6 +56,8 @@ class Cancel(_Command, frozen=True, tag="cancel", gc=False):
     userref: int | None = None
     symbol: Label | None = None
     until: Until = "ack"
+    # Not false where it is left out: the record of a cancel tells what its client wrote.
+    urgent: bool | None = None
 
     @property
     def target(self) -> Target | None:
@@ -73,10 +74,34 @@ class CancelBatch(_Command, frozen=True, tag="cancel_batch"):
 
 
 class CancelAll(_Command, frozen=True, tag="cancel_all"):
-    """Cancel everything open on one venue, or on every enabled one."""
+    """Cancel what a scope means, or everything open, on one venue or on every enabled one.
+
+    `everything` is needed where `strategy` is given without `scope`: that label names who asks, and never what is
+    meant. With `dry_run` nothing is cancelled, and the reply tells what would be.
+    """
 
     venue: Venue | None = None
     until: Until = "ack"
+    scope: tuple[Selector, ...] | None = None
+    everything: bool = False
+    dry_run: bool = False
+
+
+class WhatRests(_Command, frozen=True, tag="what_rests"):
+    """Ask which orders are open, as the book has it or (`fresh`) after a look at every venue. `after`: of the page
+    before, where there are more."""
+
+    scope: tuple[Selector, ...] | None = None
+    fresh: bool = False
+    after: Text | None = None
+
+
+class KillScope(_Command, frozen=True, tag="kill_scope"):
+    """Cancel what a scope means, now and until the switch is re-armed: what appears in it is cancelled on sight."""
+
+    reason: Reason
+    scope: tuple[Selector, ...]
+    dry_run: bool = False
 
 
 class Kill(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="kill", omit_defaults=True):
@@ -110,13 +135,8 @@ class Rearm(_Command, frozen=True, tag="rearm"):
     force: bool = False
 
 
-class LeaseScope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a lease covers: a whole venue, or one order of it."""
-
-    venue: Venue
-    order_id: Text | None = None
-    cl_ord_id: Text | None = None
-    userref: int | None = None
+LeaseScope = Selector
+"""What a lease covers is said as every scope is."""
 
 
 class Lease(_Command, frozen=True, tag="lease"):
@@ -125,7 +145,7 @@ class Lease(_Command, frozen=True, tag="lease"):
     strategy: Label
     ttl_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)]
     on_expiry: Literal["cancel", "kill"] = "cancel"
-    scope: tuple[LeaseScope, ...] = ()
+    scope: tuple[Selector, ...] = ()
 
 
 class Status(_Command, frozen=True, tag="status"):
@@ -138,7 +158,7 @@ class Ping(_Command, frozen=True, tag="ping"):
     """Ask whether the daemon answers."""
 
 
-Strict: TypeAlias = Cancel | CancelBatch | CancelAll | Drill | Rearm | Lease | Status | Ping
+Strict: TypeAlias = Cancel | CancelBatch | CancelAll | WhatRests | KillScope | Drill | Rearm | Lease | Status | Ping
 """Commands that are decoded strictly: all but the kill, which no misspelling may stop."""
 
 Command: TypeAlias = Strict | Kill

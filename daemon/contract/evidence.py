@@ -32,6 +32,19 @@ class Fault(enum.Enum):
     UNLISTED = "a text that is in no table"
 
 
+class OrderTerms(msgspec.Struct, frozen=True, gc=False):
+    """What was ordered, as a message tells it that describes an order whole: a name that is not in it there is none.
+
+    `symbol` is in this message's spelling. `quantity` is all that was ordered, None where that alone is not told,
+    `price` the limit, None where there is none; both in the venue's decimal text.
+    """
+
+    symbol: str
+    side: Literal["buy", "sell"]
+    quantity: str | None
+    price: str | None = None
+
+
 class OrderState(msgspec.Struct, frozen=True, gc=False):
     """What one message says of one order; None means that the message did not say.
 
@@ -51,6 +64,7 @@ class OrderState(msgspec.Struct, frozen=True, gc=False):
     reason: str | None = None
     event_id: str | None = None
     event_ns: int | None = None
+    terms: OrderTerms | None = None
 
 
 class CancelAck(msgspec.Struct, frozen=True, gc=False):

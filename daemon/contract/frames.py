@@ -1,6 +1,6 @@
 """ZeroMQ payload bytes to command, and reply to payload bytes. One payload frame is one command or one reply."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias, assert_never
 
 import msgspec
@@ -12,13 +12,14 @@ from .commands import (
     CancelBatch,
     Command,
     Drill,
+    KillScope,
     Lease,
-    LeaseScope,
     OrderRef,
     Ping,
     Rearm,
     Status,
     Strict,
+    WhatRests,
     target_of,
 )
 from .hints import with_hint
@@ -37,6 +38,7 @@ from .outcomes import (
     Settlement,
     Unknown,
 )
+from .selectors import mended, scope_fault
 
 Encoding: TypeAlias = Literal["msgpack", "json"]
 
@@ -45,6 +47,9 @@ COMMAND_BYTES: Final = 16 * 1024
 
 BATCH_BYTES: Final = 128 * 1024
 """Largest cancel_batch: 500 orders of about 200 bytes, with room for JSON's spaces."""
+
+SHOWN_LIMIT: Final = 500
+"""Most order ids in one list of a reply: as many as a batch can name."""
 
 MESSAGE_FRAMES: Final = 4
 """Most frames in one message. One payload and REQ's empty delimiter are used; the rest is for proxies that add one."""
@@ -113,7 +118,7 @@ def decode_command(payload: bytes) -> Command | Malformed:
             return kill
         if isinstance(error, RecursionError):
             return Malformed(None, "invalid", NESTING)
-        return Malformed(_readable_id(payload), "invalid", with_hint(str(error)))
+        return Malformed(_readable_id(payload), "invalid", mended(with_hint(str(error))))
     if type(command) is Cancel:
         target = target_of(command.order_id, command.cl_ord_id, command.userref)
         fault = _MANY_IDS if target is None else fault_of(command.venue, target)
@@ -138,11 +143,37 @@ def _fault_in(command: Strict) -> str | None:
         case Lease(ttl_ms=ttl_ms, scope=scope):
             if 0 < ttl_ms < 500:
                 return "ttl_ms: expected 0 or 500..60000"
-            return next((f"scope[{n}].{fault}" for n, part in enumerate(scope) if (fault := _scope_fault(part))), None)
+            # A lease may cover no order at all: it may stand for a kill alone.
+            return scope_fault(scope) if scope else None
         case Rearm(confirm=None, force=True):
             return "force: goes with confirm"
-        case Cancel() | CancelAll() | Drill() | Rearm() | Status() | Ping():
+        case CancelAll():
+            return _all_fault(command)
+        case KillScope(scope=scope):
+            return scope_fault(scope, everything="a kill")
+        case WhatRests(scope=scope) if scope is not None:
+            return scope_fault(scope, everything="no scope at all")
+        case Cancel() | WhatRests() | Drill() | Rearm() | Status() | Ping():
             return None
+        case other:
+            assert_never(other)
+
+
+def _all_fault(command: CancelAll) -> str | None:
+    """Why a cancel_all cannot be taken. What is odd must not come to mean every order of the account."""
+    scope = command.scope
+    if scope is None:
+        if command.strategy is not None and not command.everything:
+            return "strategy: it names who asks and not what is meant; say scope, or everything: true"
+        return None
+    if command.everything:
+        return "everything: contradicts scope; give one of the two"
+    if (fault := scope_fault(scope)) is not None:
+        return fault
+    for number, selector in enumerate(scope):
+        if command.venue is not None and selector.venue not in (None, command.venue):
+            return f"scope[{number}].venue: {selector.venue} is not the command's venue {command.venue}; take one out"
+    return None
 
 
 def _ref_fault(venue: Venue, order: OrderRef) -> str | None:
@@ -152,12 +183,6 @@ def _ref_fault(venue: Venue, order: OrderRef) -> str | None:
     if target.kind == "userref" and venue != "spot":
         return f"userref: {venue} orders have none"
     return fault_of(venue, target)
-
-
-def _scope_fault(part: LeaseScope) -> str | None:
-    if part.order_id is None and part.cl_ord_id is None and part.userref is None:
-        return None
-    return _ref_fault(part.venue, OrderRef(part.order_id, part.cl_ord_id, part.userref))
 
 
 def _is_batch(payload: bytes) -> bool:
@@ -212,8 +237,10 @@ def outcome_map(id: CommandID | None, received_ns: int | None, settlement: Settl
         message["answered_ns"] = settlement.answered_ns
     if settlement.error is not None:
         message["error"] = settlement.error
-    if settlement.count is not None and settlement.target.kind == "userref":
-        message["count"] = settlement.count
+    _tell_orders(message, settlement)
+    if settlement.symbol is not None:
+        message["symbol"] = settlement.symbol
+        message["note"] = f"symbol: the order is of {settlement.symbol}, which went in place of the one given"
     if settlement.pending:
         message["pending"] = True
     match outcome:
@@ -239,6 +266,24 @@ def outcome_map(id: CommandID | None, received_ns: int | None, settlement: Settl
         case other:
             assert_never(other)
     return message
+
+
+def _tell_orders(message: dict[str, Any], settlement: Settlement) -> None:
+    """Which orders went, where a command may mean several; long lists are cut, and how much is missing is told."""
+    if settlement.filled_qty is not None:
+        message["filled_qty"] = settlement.filled_qty
+    if settlement.order_ids is not None:
+        if settlement.count is not None:
+            message["count"] = settlement.count
+        message |= shown_ids("order_ids", "more", settlement.order_ids)
+    if settlement.unsure:
+        message |= shown_ids("unsure", "more_unsure", settlement.unsure)
+
+
+def shown_ids(name: str, more: str, order_ids: Sequence[str]) -> dict[str, Any]:
+    """Order ids for a reply: SHOWN_LIMIT at most, and then how many are left out."""
+    left = len(order_ids) - SHOWN_LIMIT
+    return {name: order_ids[:SHOWN_LIMIT]} | ({more: left} if left > 0 else {})
 
 
 def refusal_map(id: CommandID | None, reason: RefusalReason, detail: str) -> dict[str, Any]:
@@ -295,8 +340,9 @@ def read_target(message: Mapping[str, Any]) -> Target | None:
 
 def same_command(first: Command, second: Command) -> bool:
     """Whether two commands with one id are the same request: all fields but `sent_ns`, the time of sending."""
-    return type(first) is type(second) and _untimed(first) == _untimed(second)
+    return type(first) is type(second) and untimed(first) == untimed(second)
 
 
-def _untimed(command: Command) -> Command:
+def untimed(command: Command) -> Command:
+    """A command without its time of sending."""
     return command if command.sent_ns is UNSET else msgspec.structs.replace(command, sent_ns=UNSET)

@@ -10,8 +10,9 @@ VENUES: tuple[Venue, ...] = ("spot", "prime", "futures")
 
 #: How an order is named. `order_id` is the venue's own id (Spot calls it txid), `cl_ord_id` the client's id of the
 #: order, `userref` a Spot number that may name many orders at once and may be used again.
-#: `all` stands for everything open at a venue; no client spells it, `cancel_all` does.
-Kind: TypeAlias = Literal["order_id", "cl_ord_id", "userref", "all"]
+#: `all` stands for everything open at a venue, `market` for all of one symbol and `scope` for what a scope means; no
+#: client spells them: `cancel_all` does.
+Kind: TypeAlias = Literal["order_id", "cl_ord_id", "userref", "all", "market", "scope"]
 
 #: Correlates one frame with its answers on a WebSocket: 1..2^53-1, never used twice in the life of the process.
 Reqid = NewType("Reqid", int)

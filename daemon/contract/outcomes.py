@@ -82,9 +82,11 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
     Times are CLOCK_MONOTONIC nanoseconds, None when it did not happen: `sent_ns` the first byte towards the venue,
     `answered_ns` the venue's conclusive answer. `attempts` counts requests that may have left. `order_id` is the
-    venue's id where it is known, also when the client named the order otherwise. `count` is told of a userref and of a
-    cancel_all: how many orders the venue says it cancelled; `residual` of a cancel_all: the ids that are still open.
-    `pending` where the venue said of the cancel that it accepted that it is not final yet.
+    venue's id where it is known, also when the client named the order otherwise. `count` is told of what may mean
+    several orders: how many the venue says it cancelled; `residual` of a cancel_all: the ids that are still open.
+    `pending` where the venue said of the cancel that it accepted that it is not final yet. Where the orders are known,
+    `order_ids` are those that were cancelled, `unsure` those of which nobody could tell whether they were meant (they
+    were left alone), and `filled_qty` is of those cancelled together, where they are of one symbol.
     """
 
     venue: Venue
@@ -98,4 +100,9 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str | None = None
     count: int | None = None
     residual: tuple[str, ...] = ()
+    order_ids: tuple[str, ...] | None = None
+    unsure: tuple[str, ...] = ()
+    filled_qty: str | None = None
     pending: bool = False
+    symbol: str | None = None
+    """The order's own, where the client named another and it went by this one."""

@@ -182,7 +182,7 @@ def _everything(on: Stage) -> bool:
     )
     _await(lambda: on.strategy.status()["venues"]["prime"]["state"] == "down")
     what = "all, with Prime down"
-    answer = on.strategy.cancel_all(deadline_ms=SHORT_MS)
+    answer = on.strategy.cancel_all(everything=True, deadline_ms=SHORT_MS)
     good = [_close_all(on, what, answer, venue, 0) in DONE for venue in ("spot", "futures")]
     good.append(_close_all(on, what, answer, "prime", _RESTING["prime"]) in NOT_KNOWN_DEAD)
     on.exchange.clear()

@@ -1,10 +1,19 @@
-"""When to dial again: delays of one session, and the budget of attempts that all sessions of a host share."""
+"""When to dial again: delays of one session, and the budget of attempts that all sessions of a host share.
+
+A delay that grows is for a venue that is not there. One that takes every dial, and ends each session soon, is dialled
+as fast as the budget bears: to stay away from it would leave us without a session and spare nobody anything.
+"""
 
 from collections import deque
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from ..contract.evidence import Mode
+from ..contract.ids import Venue
+from .lane import Lane
+
+Need: TypeAlias = Literal["kill", "only", "witness", "spare"]
+"""Who dials: for a kill; as the only session of its venue; as a stream that tells of orders; as one more session."""
 
 FREE_TRIES: Final = 3
 """Tries without a delay: most drops are single ones, and every second without a session is one without cancels."""
@@ -73,6 +82,11 @@ class Backoff:
         self._failures = 0
         self._refusals = 0
         self._live_ns: int | None = None
+        self._dialled_ns: int | None = None
+
+    def dialled(self, now_ns: int) -> None:
+        """An attempt was booked."""
+        self._dialled_ns = now_ns
 
     def live(self, now_ns: int) -> None:
         """The session was admitted."""
@@ -91,13 +105,21 @@ class Backoff:
         cause: int | None = None,
         pressing: bool = False,
         refused: bool = False,
+        pace_s: float | None = None,
     ) -> float:
         """The session was lost or could not be opened: how long to wait before dialling again.
 
         uniform: drawn afresh from 0..1; the delay is spread over its whole length with it. mode: the venue's last
         announced. cause: the close code or the HTTP status of the refusal, where there was one. pressing: the venue is
-        under a kill. refused: the venue was there, and refused the order stream.
+        under a kill. refused: the venue was there, and refused the order stream. pace_s: from dial to dial, as the
+        budget bears it, where a session that was admitted is missed at once; None where another one is live.
         """
+        rest_s = 0.0
+        if self._live_ns is not None and pace_s is not None:
+            # The dial was taken, so the session was no failure, however short it was.
+            self._failures = 0
+            since_s = pace_s if self._dialled_ns is None else (now_ns - self._dialled_ns) / 1e9
+            rest_s = max(0.0, pace_s - since_s)
         if self._live_ns is not None and now_ns - self._live_ns >= STABLE_NS:
             self._failures = self._refusals = 0
         self._live_ns = None
@@ -107,7 +129,7 @@ class Backoff:
         if pressing:
             # Nothing that a venue could do to us for dialling too often is worse than orders that nobody cancels. The
             # budget of the address still bounds it.
-            return PRESSING_S[min(self._failures, len(PRESSING_S)) - 1]
+            return max(rest_s, PRESSING_S[min(self._failures, len(PRESSING_S)) - 1])
         tries = self._failures - FREE_TRIES
         pause_s = 0.0
         if refused and self._refusals > FREE_REFUSALS:
@@ -120,6 +142,7 @@ class Backoff:
             held_s = min(HELD_S, FIRST_S * 2.0 ** min(tries - 1, 16))
             later_s = FIRST_S * 2.0 ** min(max(tries - 1 - HELD_TRIES, 0), 16)
             delay_s = min(LONGEST_S, max(held_s, later_s)) * uniform
+        delay_s = max(delay_s, rest_s)
         floor_s = max(rule.least_s, pause_s, MAINTENANCE_FLOOR_S if mode in ("maintenance", "cancel_only") else 0.0)
         # A floor is spread too, upwards: else all that were dropped together would come back together.
         return delay_s if floor_s == 0.0 else max(delay_s, floor_s + SPREAD_S * uniform)
@@ -137,25 +160,72 @@ CONNECT_WINDOW_NS: Final = 600 * 10**9
 One in six is kept for kills. Source: Spot WebSocket "Introduction"; krakenfx/kraken-api-sdk."""
 
 
+KEPT: Final[Mapping[Need, int]] = {"kill": 0, "only": 1, "witness": 2, "spare": 4}
+"""How many reserves each leaves to those before it: one more session is the first to go without."""
+
+FAIR_S: Final = 18.0
+"""From dial to dial of one venue with the budget nearly spent: what three venues that are dropped all the time can all
+have, so that sessions which live for twenty seconds are never waited for."""
+
+
 class ConnectBudget:
     """The attempts of all sessions together, on one address. Times are monotonic nanoseconds."""
 
-    def __init__(self, limit: int = CONNECT_LIMIT, window_ns: int = CONNECT_WINDOW_NS) -> None:
+    def __init__(
+        self,
+        limit: int = CONNECT_LIMIT,
+        window_ns: int = CONNECT_WINDOW_NS,
+        *,
+        before_ns: Iterable[int] = (),
+        booked: Callable[[], None] | None = None,
+    ) -> None:
+        """before_ns: the attempts of earlier processes, oldest first. booked: told of every attempt."""
         self._limit = limit
         self._reserve = limit // RESERVE_SHARE
         self._window_ns = window_ns
-        self._attempts: deque[int] = deque(maxlen=limit)
+        self._attempts: deque[int] = deque(before_ns, maxlen=limit)
+        self._booked = booked
+        self._first: dict[Venue, Lane] = {}
+        self._lost_ns: dict[Venue, int] = {}
 
-    def take(self, now_ns: int, *, pressing: bool = False) -> int:
+    def take(self, now_ns: int, *, pressing: bool = False, need: Need = "only") -> int:
         """Book an attempt now and return 0, or book none and return the nanoseconds until one is free.
 
-        pressing: for a venue under a kill, which may have the reserve too.
+        pressing: for a venue under a kill, which may have the reserve too, whatever its need otherwise is.
         """
         attempts = self._attempts
-        limit = self._limit if pressing else self._limit - self._reserve
+        limit = self._limit if pressing else self._limit - KEPT[need] * self._reserve
         if len(attempts) >= limit:
             wait_ns = attempts[-limit] + self._window_ns - now_ns
             if wait_ns > 0:
                 return wait_ns
         attempts.append(now_ns)
+        if self._booked is not None:
+            self._booked()
         return 0
+
+    def pace_s(self, now_ns: int) -> float:
+        """How far apart the dials of one venue are to be: hardly with the budget untouched, FAIR_S with it spent."""
+        used = sum(at_ns > now_ns - self._window_ns for at_ns in self._attempts)
+        return FAIR_S * min(1.0, used / (self._limit - self._reserve)) ** 2
+
+    def lost(self, venue: Venue, now_ns: int) -> None:
+        """A session of this venue that was admitted is over."""
+        self._lost_ns[venue] = now_ns
+
+    def need(self, venue: Venue, lane: Lane, now_ns: int, *, live: bool) -> Need:
+        """What a dial of this session is for. live: another one of its venue is."""
+        if not live:
+            return "only" if self.is_first(venue, lane) else "spare"
+        # Where sessions are not lost all the time, one more spends nothing that the others will want.
+        lost_ns = self._lost_ns.get(venue)
+        return "spare" if lost_ns is not None and now_ns - lost_ns < STABLE_NS else "witness"
+
+    def is_first(self, venue: Venue, lane: Lane) -> bool:
+        """Whether this session is the one that dials for a venue without any; until it is `settled`, no other is."""
+        return self._first.setdefault(venue, lane) == lane
+
+    def settled(self, venue: Venue, lane: Lane) -> None:
+        """What became of this session's dial is known."""
+        if self._first.get(venue) == lane:
+            del self._first[venue]

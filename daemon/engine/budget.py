@@ -5,11 +5,25 @@ cancel; the venue may, and that answer is handled where it arrives.
 Source: Spot "Rate limits" guide (trading engine); Spot REST "Rate limits" guide (calls).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple, Protocol, TypeAlias
 
 Form: TypeAlias = Literal["single", "batch", "all"]
 """One request per order, one for all that are named, or one for everything that is open."""
+
+
+Use: TypeAlias = Literal["kill", "cancel", "settle", "first token", "token", "look"]
+"""What a REST call is for. settle: a query that tells what became of a cancel. first token: the venue has no session.
+look: a list of what is open that no cancel waits for, as the survey's."""
+
+RESERVES: Final[Mapping[Use, int]] = {"kill": 0, "cancel": 0, "settle": 0, "first token": 2, "token": 6, "look": 8}
+"""Who goes first on a REST budget that runs short, and how many calls each leaves to those before it.
+
+A kill and a cancel are never withheld, whatever the mirrored counter says. Next is what settles a cancel in doubt:
+while it is withheld the order counts as live. A token makes a way for later cancels, and the first one more than any
+other. What only looks has time."""
+
+NEVER_WITHHELD: Final[frozenset[Use]] = frozenset({"kill", "cancel"})
 
 
 class CancelBudget(Protocol):
@@ -43,8 +57,8 @@ class CallBudget(Protocol):
         """A call of this form was made, about so many orders; a token's form is "token"."""
         ...
 
-    def spares_query(self, now_ns: int) -> bool:
-        """Whether a query leaves enough for what cannot wait."""
+    def spares(self, use: Use, now_ns: int) -> bool:
+        """Whether a call for this leaves enough for what goes before it."""
         ...
 
 
@@ -205,10 +219,6 @@ class Pace:
         return 0
 
 
-QUERY_RESERVE: Final = 6
-"""Calls left over for tokens, batches and cancel-all before a query is made: those cannot wait, a query can."""
-
-
 class RestBudget:
     """The Spot REST call counter of one key. CancelOrder is exempt and not counted."""
 
@@ -229,10 +239,10 @@ class RestBudget:
             self._counter = _Counter(now_ns)
         self._counter.add(1, now_ns, self._tier.rest_decay)
 
-    def spares_query(self, now_ns: int) -> bool:
-        """Whether one more call fits with QUERY_RESERVE left."""
+    def spares(self, use: Use, now_ns: int) -> bool:
+        """Whether one more call fits with what its use leaves to others."""
         level = 0.0 if self._counter is None else self._counter.level(now_ns, self._tier.rest_decay)
-        return level + 1 + QUERY_RESERVE <= self._tier.rest_ceiling
+        return use in NEVER_WITHHELD or level + 1 + RESERVES[use] <= self._tier.rest_ceiling
 
 
 POINTS_CEILING: Final = 500.0
@@ -240,7 +250,7 @@ POINTS_PER_S: Final = 50.0
 """Futures grants 500 points in 10 s. Whether the window slides is not published: a steady decay never exceeds either.
 Source: Futures "Rate limits"."""
 
-POINTS: Final = {"cancel": 10, "batch": 9, "all": 25, "open_orders": 2, "query": 1, "timer": 25}
+POINTS: Final = {"cancel": 10, "batch": 9, "all": 25, "market": 25, "open_orders": 2, "query": 1, "timer": 25}
 """What a call costs; a batch one more for each order. Source: Futures "Rate limits"."""
 
 POINTS_BATCH: Final = 20
@@ -248,6 +258,9 @@ POINTS_BATCH: Final = 20
 
 POINTS_RESERVE: Final = 150
 """Points left for cancels: strategies on the same host draw on the same budget."""
+
+SETTLE_RESERVE: Final = 50
+"""Points left by the queries that settle a cancel: five more cancels."""
 
 
 class PointBudget:
@@ -283,9 +296,10 @@ class PointBudget:
         batches = -(-count // POINTS_BATCH)
         return "all" if everything and level + batches * POINTS["batch"] + count > POINTS_CEILING else "batch"
 
-    def spares_query(self, now_ns: int) -> bool:
-        """Whether a query leaves the reserve."""
-        return self._level(now_ns) + POINTS["open_orders"] + POINTS_RESERVE <= POINTS_CEILING
+    def spares(self, use: Use, now_ns: int) -> bool:
+        """Whether a query leaves the reserve: what settles a cancel a smaller one than what only looks."""
+        reserve = SETTLE_RESERVE if use == "settle" else POINTS_RESERVE
+        return use in NEVER_WITHHELD or self._level(now_ns) + POINTS["open_orders"] + reserve <= POINTS_CEILING
 
     def _level(self, now_ns: int) -> float:
         return 0.0 if self._counter is None else self._counter.level(now_ns, POINTS_PER_S)

@@ -8,8 +8,9 @@ from ..contract.evidence import Fault, RestAnswer
 from ..contract.ids import Target
 from .lane import Lane
 
-Form: TypeAlias = Literal["cancel", "batch", "all", "query", "open_orders"]
-"""Cancel one target, a batch of orders, or everything; ask for the states of orders, or for all that is open."""
+Form: TypeAlias = Literal["cancel", "batch", "all", "market", "query", "open_orders"]
+"""Cancel one target, a batch of orders, everything, or all orders of one symbol; ask for the states of orders, or for
+all that is open."""
 
 
 class CallOwner(Protocol):

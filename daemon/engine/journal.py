@@ -220,10 +220,17 @@ def _frame(frame: Any) -> Any:
     return redacted(frame[:FRAME_CHARS])
 
 
+_FLAGS: Final = ("everything", "dry_run", "fresh")
+"""Members that say nothing where they are false, which is what most clients leave out."""
+
+
 def _spoken(command: msgspec.Struct) -> dict[str, Any]:
     """A command as its client wrote it: without what it left out, and without the code that re-arms."""
     told: dict[str, Any] = _without_none(msgspec.to_builtins(command))
     told.pop("confirm", None)
+    for flag in _FLAGS:
+        if told.get(flag) is False:
+            del told[flag]
     return told
 
 

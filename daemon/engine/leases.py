@@ -5,13 +5,13 @@ with the lease it left. Nothing here cancels; what has expired is handed to the 
 survive a restart is read and written by others.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from ..contract.commands import LeaseScope, target_of
-from ..contract.ids import VENUES, Venue, fault_of
+from ..contract.ids import VENUES, Venue
+from ..contract.selectors import Selector, selector_fault, strategies_fault
 from .instants import FAR_NS, MS
 from .sealed import Broken, seal, unseal
 
@@ -38,7 +38,7 @@ class Terms(msgspec.Struct, frozen=True):
     strategy: str
     ttl_ms: int
     on_expiry: OnExpiry
-    scope: tuple[LeaseScope, ...]
+    scope: tuple[Selector, ...]
 
 
 class _Held:
@@ -59,10 +59,11 @@ class Leases:
     disk.
     """
 
-    def __init__(self, venues: Collection[Venue] = VENUES) -> None:
-        """venues: those that a scope may name."""
+    def __init__(self, venues: Collection[Venue] = VENUES, strategies: Mapping[str, object] | None = None) -> None:
+        """venues, strategies: those that a scope may name."""
         self.revision = 0
         self._venues = venues
+        self._strategies = strategies or {}
         self._held: dict[str, _Held] = {}
         self._entries = 0
         # Not later than the first expiry, and often sooner: renewals leave it as it is, which keeps them cheap.
@@ -88,7 +89,7 @@ class Leases:
         return tuple(held.terms for held in self._held.values())
 
     def renew(
-        self, strategy: str, ttl_ms: int, on_expiry: OnExpiry, scope: tuple[LeaseScope, ...], now_ns: int
+        self, strategy: str, ttl_ms: int, on_expiry: OnExpiry, scope: tuple[Selector, ...], now_ns: int
     ) -> str | None:
         """Take or renew a lease with these terms from now on, or with ttl_ms 0 give it back.
 
@@ -153,7 +154,7 @@ class Leases:
             for held in self._held.values()
         ]
 
-    def _fault(self, held: _Held | None, ttl_ms: int, scope: tuple[LeaseScope, ...]) -> str | None:
+    def _fault(self, held: _Held | None, ttl_ms: int, scope: tuple[Selector, ...]) -> str | None:
         if ttl_ms < TTL_MIN_MS:
             return f"ttl_ms: expected 0 or at least {TTL_MIN_MS}"
         if held is None and len(self._held) >= LEASES_LIMIT:
@@ -162,11 +163,11 @@ class Leases:
         if self._entries - before + len(scope) > SCOPE_LIMIT:
             return f"scope: more than {SCOPE_LIMIT} entries over all leases"
         for number, entry in enumerate(scope):
-            if entry.venue not in self._venues:
+            if entry.venue is not None and entry.venue not in self._venues:
                 return f"scope[{number}].venue: {entry.venue} is not enabled in this daemon's configuration"
-            if (why := _fault_of_entry(entry)) is not None:
-                return f"scope[{number}]: {why}"
-        return None
+            if (why := selector_fault(entry)) is not None:
+                return f"scope[{number}]{why}"
+        return strategies_fault(scope, self._strategies)
 
     def _run(self, held: _Held, now_ns: int) -> None:
         held.expires_ns = now_ns + held.terms.ttl_ms * MS
@@ -177,18 +178,6 @@ class Leases:
         if held is not None:
             self._entries -= len(held.terms.scope)
             self.revision += 1
-
-
-def _fault_of_entry(entry: LeaseScope) -> str | None:
-    """Why this entry names neither a whole venue nor one order of it; None when it does."""
-    if entry.order_id is None and entry.cl_ord_id is None and entry.userref is None:
-        return None
-    target = target_of(entry.order_id, entry.cl_ord_id, entry.userref)
-    if target is None:
-        return "expected at most one of order_id, cl_ord_id and userref"
-    if target.kind == "userref" and entry.venue != "spot":
-        return f"userref: not an identifier of {entry.venue}"
-    return fault_of(entry.venue, target)
 
 
 # ---------------------------------------------------------------- the file

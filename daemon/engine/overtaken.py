@@ -7,6 +7,7 @@ calls jump each time, at once. Times are monotonic nanoseconds.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from .instants import MS
@@ -24,12 +25,15 @@ PAUSES_MS: Final = (1_000, 2_000, 4_000, 8_000, 16_000, 30_000)
 class Overtaken:
     """The refused nonces of one key."""
 
-    def __init__(self) -> None:
+    def __init__(self, before_ns: Sequence[int] = ()) -> None:
+        """before_ns: the refusals that earlier processes met, oldest first."""
         self._refused_ns: deque[int] = deque(maxlen=SHARED_AFTER)
         self._shared = False
         self._pauses = 0
         self._until_ns = 0
         self._away = False
+        for at_ns in before_ns:
+            self.refused(at_ns, pressing=False)
 
     def shared(self, now_ns: int) -> bool:
         """Whether another program seems to use the key: from the third refusal until there was none for a minute."""

@@ -13,7 +13,8 @@ class Policy(NamedTuple):
     shared: what became of a request is told on every session, not only on the one that it left by. uuids: sessions take
     an order id only where it is a UUID; another one goes by REST. relists: a session can be made to list anew what is
     open, where REST does not tell. bundle_limit: most orders that one request on a session can name, 0 where it names
-    one.
+    one. markets: REST has a request that cancels every order of one symbol. named_batches: a
+    REST batch takes client order ids too.
     """
 
     hedge_ns: int
@@ -31,3 +32,5 @@ class Policy(NamedTuple):
     relists: bool = False
     uuids: bool = False
     bundle_limit: int = 0
+    markets: bool = False
+    named_batches: bool = False

@@ -3,11 +3,11 @@
 A row is opened and ended by what the venue says, never by what we asked for. An ended order never opens again.
 """
 
-from collections.abc import Iterable, KeysView, Set
+from collections.abc import Iterable, KeysView, Set, ValuesView
 from decimal import Decimal, InvalidOperation
 from typing import Literal, TypeAlias
 
-from ..contract.evidence import OrderState
+from ..contract.evidence import OrderState, OrderTerms
 from ..contract.outcomes import ClosedState
 
 Status: TypeAlias = Literal["open", "gone"] | ClosedState
@@ -18,16 +18,24 @@ FRESH_NS = 2_000_000_000
 
 
 class Row:
-    """One order. `touched_ns` is when we last heard of it, on the monotonic clock."""
+    """One order. `seen_ns` is when we first heard of it and `touched_ns` when last, on the monotonic clock.
+
+    `terms` is what was ordered, from the last message that described the order whole: as long as there was none, a
+    name that is None here may be one of which nobody has told yet. `by_list` when it was a list or a query that told
+    of the order first, and no stream.
+    """
 
     __slots__ = (
+        "by_list",
         "cl_ord_id",
         "filled_qty",
         "opened_s",
         "order_id",
         "reason",
+        "seen_ns",
         "status",
         "symbol",
+        "terms",
         "touched_ns",
         "userref",
     )
@@ -41,6 +49,9 @@ class Row:
         self.opened_s: float | None = None
         self.filled_qty: str | None = None
         self.reason: str | None = None
+        self.terms: OrderTerms | None = None
+        self.by_list = False
+        self.seen_ns = now_ns
         self.touched_ns = now_ns
 
     @property
@@ -57,6 +68,20 @@ def _more(told: str, known: str | None) -> bool:
         return Decimal(told) > Decimal(known)
     except InvalidOperation:
         return True
+
+
+def filled_together(rows: Iterable[Row | None]) -> str | None:
+    """What had filled of orders that ended, together; None unless all of it was told and all are of one symbol."""
+    total, symbols = Decimal(0), set()
+    for row in rows:
+        if row is None or not row.ended or row.filled_qty is None or row.symbol is None:
+            return None
+        symbols.add(row.symbol)
+        try:
+            total += Decimal(row.filled_qty)
+        except InvalidOperation:
+            return None
+    return f"{total:f}" if len(symbols) == 1 else None
 
 
 class Resting:
@@ -84,6 +109,10 @@ class Resting:
         """Whether an order is believed open."""
         return order_id in self._open
 
+    def rows(self) -> ValuesView[Row]:
+        """The orders believed open; a live view."""
+        return self._open.values()
+
     def open_ids(self) -> KeysView[str]:
         """The orders believed open; a live view."""
         return self._open.keys()
@@ -102,14 +131,18 @@ class Resting:
         """The orders that are open under a userref."""
         return frozenset(self._by_userref.get(userref, ()))
 
-    def apply(self, state: OrderState, now_ns: int) -> Row | None:
-        """Take in one state; the row when this state ended it or opened it, else None."""
+    def apply(self, state: OrderState, now_ns: int, *, by_list: bool = False) -> Row | None:
+        """Take in one state; the row when this state ended it or opened it, else None.
+
+        by_list: it was asked for, and no stream told it by itself.
+        """
         order_id = state.order_id
         row = self._open.get(order_id)
         if row is None:
             row = self._closed.get(order_id)
             if row is None:
                 row = Row(order_id, now_ns)
+                row.by_list = by_list
                 self._fill(row, state, now_ns)
                 if state.status is None or state.status == "open":
                     self._file(row)
@@ -199,6 +232,8 @@ class Resting:
             row.symbol = state.symbol
         if state.opened_s is not None:
             row.opened_s = state.opened_s
+        if state.terms is not None:
+            row.terms = state.terms
         is_open = row.order_id in self._open
         if state.cl_ord_id is not None and row.cl_ord_id is None:
             row.cl_ord_id = state.cl_ord_id

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ..contract.evidence import OrderState
 from ..contract.ids import Target
 from ..credentials import Keys
-from ..venues import futures_rest
+from ..venues import futures_requests, futures_rest
 from .answers import count, listed, portions
 from .door import RestDoor
 from .report import Report
@@ -24,17 +24,17 @@ class FuturesRoute:
         self._report.note("REST cancelallorders")
         try:
             answer = self._door.call(
-                lambda _: futures_rest.cancel_all_request(keys), futures_rest.decode_cancel_all, by_s
+                lambda _: futures_requests.cancel_all_request(keys), futures_rest.decode_cancel_all, by_s
             )
             count(answer, self._report)
         finally:
-            for ids in portions(resting, futures_rest.BATCH_LIMIT):
+            for ids in portions(resting, futures_requests.BATCH_LIMIT):
                 self._cancel_by_id([Target("order_id", order_id) for order_id in ids], by_s)
 
     def _cancel_by_id(self, targets: Sequence[Target], by_s: float) -> None:
         self._report.note("REST batchorder")
         answer = self._door.call(
-            lambda _: futures_rest.batch_request(self._keys, targets),
+            lambda _: futures_requests.batch_request(self._keys, targets),
             lambda status, body: futures_rest.decode_batch(status, body, targets),
             by_s,
         )
@@ -43,6 +43,6 @@ class FuturesRoute:
     def look(self, by_s: float) -> Sequence[OrderState]:
         self._report.note("REST openorders")
         answer = self._door.call(
-            lambda _: futures_rest.open_orders_request(self._keys), futures_rest.decode_open_orders, by_s
+            lambda _: futures_requests.open_orders_request(self._keys), futures_rest.decode_open_orders, by_s
         )
         return listed(answer)

@@ -38,7 +38,7 @@ class SpotRoute:
         self._report.note("REST CancelOrderBatch" if alone is None else "REST CancelOrder")
         answer = self._door.call(
             lambda nonce: (
-                spot_rest.cancel_batch_request(self._keys, nonce, ids)
+                spot_rest.cancel_batch_request(self._keys, nonce, [Target("order_id", one) for one in ids])
                 if alone is None
                 else spot_rest.cancel_request(self._keys, nonce, alone)
             ),

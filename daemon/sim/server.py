@@ -30,7 +30,7 @@ from typing import Any, Protocol
 
 import trio
 
-from .exchange import VENUES, DuplicateClientID, Exchange, Order, Venue
+from .exchange import VENUES, DuplicateClientID, Exchange, Order, Side, Venue
 from .faults import BLOCKING, BadFault, Fault, Faults
 from .futures import FuturesEngine
 from .futures_feed import FuturesFeed
@@ -160,6 +160,7 @@ class SimulatedKraken:
         venue: Venue = "spot",
         *,
         pair: str | None = None,
+        side: Side = "buy",
         userref: int = 0,
         cl_ord_id: str | None = None,
         account: str = DEFAULT_ACCOUNT,
@@ -175,6 +176,7 @@ class SimulatedKraken:
             account,
             venue,
             symbol=DEFAULT_SYMBOL[venue] if pair is None else pair,
+            side=side,
             cl_ord_id=cl_ord_id,
             userref=userref,
             order_id=order_id,

@@ -9,7 +9,20 @@ from typing import Any, Final, assert_never
 
 from msgspec import UNSET
 
-from ..contract.commands import Cancel, CancelAll, CancelBatch, Drill, Kill, Lease, Ping, Rearm, Status, Strict
+from ..contract.commands import (
+    Cancel,
+    CancelAll,
+    CancelBatch,
+    Drill,
+    Kill,
+    KillScope,
+    Lease,
+    Ping,
+    Rearm,
+    Status,
+    Strict,
+    WhatRests,
+)
 from ..contract.frames import (
     BATCH_BYTES,
     MESSAGE_FRAMES,
@@ -19,7 +32,7 @@ from ..contract.frames import (
     outcome_map,
     refusal_map,
 )
-from ..contract.ids import EVERYTHING, CommandID, Target, Venue
+from ..contract.ids import Target, Venue
 from ..contract.kills import also_ignored, read_kill
 from ..contract.outcomes import RefusalReason, Refused, Settlement
 from ..engine.instants import MS
@@ -33,7 +46,10 @@ from .killswitch import KILL_DEADLINE_MS, KillSwitch
 from .leasing import Leasing
 from .origins import Origins
 from .outbox import Outlet
+from .rearming import Rearming
 from .replies import Replies
+from .scope_door import ScopeDoor, not_enabled
+from .scoping import Scoping
 from .telemetry import Histogram
 from .tickets import Asked, AskedKill, Part, Successor, Whole
 
@@ -51,6 +67,9 @@ UNSEEN_NS: Final = 2 * MS
 """What a message of too many frames is charged beyond its refusal: thousands may be thrown away that nobody here sees,
 and nobody else's are read meanwhile."""
 
+PING_NS: Final = 100_000
+"""Most that a ping is charged: several times what it takes. What is beyond, the machine gave to others."""
+
 
 class Admission:
     """From a message to whoever carries its command out."""
@@ -67,6 +86,7 @@ class Admission:
         intents: Intents,
         successor: Successor,
         leasing: Leasing,
+        scoping: Scoping,
         origins: Origins,
         deadline_ms: int,
     ) -> None:
@@ -83,6 +103,7 @@ class Admission:
         self._intents = intents
         self._successor = successor
         self._leasing = leasing
+        self._scopes = ScopeDoor(self, desks, scoping, replies, kill)
         self._origins = origins
         self._deadline_ns = deadline_ms * MS
         self.admitted_ns = -COMPANY_NS
@@ -134,6 +155,10 @@ class Admission:
                 self._batch(asked, command, now_ns)
             case CancelAll():
                 self._all(asked, command, now_ns)
+            case WhatRests():
+                self._scopes.rests(asked, command, now_ns)
+            case KillScope():
+                self._scopes.kill(asked, command, now_ns)
             case Drill():
                 self._drill(asked, command, now_ns)
             case Rearm():
@@ -145,10 +170,12 @@ class Admission:
                 self._lease(asked, command, now_ns)
             case Ping(id=id):
                 self._replies.at_once(asked, {"type": "pong", "id": id, "monotonic_ns": now_ns})
-                return now_ns
+                return max(now_ns, self._clock.monotonic_ns() - PING_NS)
             case Status(id=id, detail=detail):
+                began_ns = self._clock.thread_ns()
                 self._replies.at_once(asked, {"type": "status", "id": id, **self._status(detail)})
-                return now_ns
+                # On a busy machine we may not have had the processor all the while, which is nobody's doing here.
+                return self._clock.monotonic_ns() - (self._clock.thread_ns() - began_ns)
             case other:
                 assert_never(other)
         return None
@@ -181,13 +208,14 @@ class Admission:
         assert target is not None
         desk = self._desks.get(command.venue)
         if desk is None:
-            self._replies.at_once(asked, _not_enabled(command.id, command.venue))
+            self._replies.at_once(asked, not_enabled(command.id, command.venue))
             return
-        deadline_ns = self._admit(asked, now_ns, target)
+        deadline_ns = self.admit(asked, now_ns, target)
         if deadline_ns is None:
             return
         if self._begin(asked, deadline_ns):
-            desk.submit(asked, target, command.until == "proof", deadline_ns, now_ns, command.symbol)
+            proof = command.until == "proof"
+            desk.submit(asked, target, proof, deadline_ns, now_ns, command.symbol, bool(command.urgent))
 
     def _kill(self, asked: AskedKill, command: Kill, now_ns: int) -> None:
         """Pull the kill switch: nothing that refuses other commands refuses this one, not even its own lateness.
@@ -206,7 +234,7 @@ class Admission:
         else:
             asked.ignored = (*asked.ignored, "id: taken by another command less than 15 minutes ago")
             self._replies.owe_unremembered(asked)
-        self._record(asked)
+        self.record(asked)
         allowed_ns = KILL_DEADLINE_NS if command.deadline_ms is UNSET else command.deadline_ms * MS
         start_ns = now_ns if command.sent_ns is UNSET else min(command.sent_ns, now_ns)
         self._killswitch.kill(asked, command, asked.who, start_ns + allowed_ns)
@@ -216,9 +244,9 @@ class Admission:
         """Walk the way of a kill. It is a command like others: a rehearsal may be refused."""
         disabled = next((venue for venue in command.venues or () if venue not in self._desks), None)
         if disabled is not None:
-            self._replies.at_once(asked, _not_enabled(command.id, disabled))
+            self._replies.at_once(asked, not_enabled(command.id, disabled))
             return
-        deadline_ns = self._admit(asked, now_ns, None, KILL_DEADLINE_NS)
+        deadline_ns = self.admit(asked, now_ns, None, KILL_DEADLINE_NS)
         if deadline_ns is not None:
             rehearsed = Kill(id=command.id, reason=command.reason, venues=command.venues, drill=True)
             self._killswitch.kill(asked, rehearsed, asked.who, deadline_ns)
@@ -233,14 +261,14 @@ class Admission:
         if command.sent_ns is not UNSET and command.sent_ns + allowed_ns <= now_ns:
             # Somebody who has stopped since is not alive for what it sent then.
             late_ms = (now_ns - command.sent_ns - allowed_ns) // MS
-            self._refuse_admission(asked, None, "expired", f"the deadline had passed {late_ms} ms before receipt")
+            self.refuse(asked, None, "expired", f"the deadline had passed {late_ms} ms before receipt")
             return
         before = self._leasing.revision
         why = self._leasing.renew(command, asked.who, now_ns)
         if self._leasing.revision != before:
             self._origins.look_up("lease", command.id, asked.message.peer)
         if why is not None:
-            self._refuse_admission(asked, None, "invalid", why)
+            self.refuse(asked, None, "invalid", why)
             return
         reply = {"type": "lease", "id": command.id, "strategy": command.strategy, "expires_in_ms": command.ttl_ms}
         self._replies.at_once(asked, reply)
@@ -249,21 +277,21 @@ class Admission:
         if asked.outlet.door != "control":
             detail = "type: rearm is taken on the control socket only"
             self._replies.at_once(asked, refusal_map(command.id, "invalid", detail))
-            self._record(asked)
-            _Rearming(asked, self._events).refused(detail)
+            self.record(asked)
+            Rearming(asked, self._events).refused(detail)
             self._origins.look_up("rearm", command.id, asked.peer)
             return
-        deadline_ns = self._admit(asked, now_ns, None)
+        deadline_ns = self.admit(asked, now_ns, None)
         if deadline_ns is not None:
-            self._killswitch.rearm(_Rearming(asked, self._events), command, asked.who, deadline_ns)
+            self._killswitch.rearm(Rearming(asked, self._events), command, asked.who, deadline_ns)
             self._origins.look_up("rearm", command.id, asked.peer)
 
     def _batch(self, asked: Asked, command: CancelBatch, now_ns: int) -> None:
         desk = self._desks.get(command.venue)
         if desk is None:
-            self._replies.at_once(asked, _not_enabled(command.id, command.venue))
+            self._replies.at_once(asked, not_enabled(command.id, command.venue))
             return
-        deadline_ns = self._admit(asked, now_ns, None)
+        deadline_ns = self.admit(asked, now_ns, None)
         if deadline_ns is None:
             return
         if not self._begin(asked, deadline_ns):
@@ -277,22 +305,17 @@ class Admission:
         desk.submit_batch(parts, command.until == "proof", deadline_ns, now_ns)
 
     def _all(self, asked: Asked, command: CancelAll, now_ns: int) -> None:
-        venues = list(self._desks) if command.venue is None else [command.venue]
         if command.venue is not None and command.venue not in self._desks:
-            self._replies.at_once(asked, _not_enabled(command.id, command.venue))
+            self._replies.at_once(asked, not_enabled(command.id, command.venue))
             return
-        deadline_ns = self._admit(asked, now_ns, None)
-        if deadline_ns is None:
-            return
-        if not self._begin(asked, deadline_ns):
-            return
-        whole = Whole(asked, len(venues))
-        for place, venue in enumerate(venues):
-            self._desks[venue].submit(Part(whole, place), EVERYTHING, command.until == "proof", deadline_ns, now_ns)
+        if self._scopes.lets_pass(asked, command, now_ns):
+            deadline_ns = self.admit(asked, now_ns, None)
+            if deadline_ns is not None and self._begin(asked, deadline_ns):
+                self._scopes.begin(asked, command, deadline_ns, now_ns)
 
     # ---------------------------------------------------------------- admission
 
-    def _admit(self, asked: Asked, now_ns: int, target: Target | None, default_ns: int | None = None) -> int | None:
+    def admit(self, asked: Asked, now_ns: int, target: Target | None, default_ns: int | None = None) -> int | None:
         """The deadline of a command that may go ahead; None when it was replayed, joined or refused.
 
         target: of a well-formed cancel, whose refusal is an outcome; None for everything else. default_ns: how long a
@@ -303,7 +326,7 @@ class Admission:
         if known is not None:
             self._replies.repeat(asked, known)
             return None
-        self._record(asked)
+        self.record(asked)
         default_ns = self._deadline_ns if default_ns is None else default_ns
         allowed_ns = default_ns if command.deadline_ms is UNSET else command.deadline_ms * MS
         start_ns = now_ns
@@ -311,16 +334,20 @@ class Admission:
             start_ns = command.sent_ns
             self.queue_times.record(now_ns - start_ns)
         deadline_ns = start_ns + allowed_ns
-        # Three reasons to refuse, the lasting one first: asked again, the client meets the next.
+        # Four reasons to refuse, the lasting one first: asked again, the client meets the next.
         if self.draining:
-            self._refuse_admission(asked, target, "draining", "the daemon is stopping; ask another or wait")
+            self.refuse(asked, target, "draining", "the daemon is stopping; ask another or wait")
         elif deadline_ns <= now_ns:
             late_ms = (now_ns - deadline_ns) // MS
-            self._refuse_admission(asked, target, "expired", f"the deadline had passed {late_ms} ms before receipt")
+            self.refuse(asked, target, "expired", f"the deadline had passed {late_ms} ms before receipt")
         elif self._replies.in_flight >= IN_FLIGHT_LIMIT:
-            self._refuse_admission(asked, target, "overloaded", f"{IN_FLIGHT_LIMIT} commands are in flight")
+            self.refuse(asked, target, "overloaded", f"{IN_FLIGHT_LIMIT} commands are in flight")
+        elif self._replies.shares.has_its_share(asked.peer or asked.identity, self._replies.in_flight, IN_FLIGHT_LIMIT):
+            self._refuse_greedy(asked, target)
         else:
             self._replies.owe(asked, now_ns)
+            asked.holder = asked.peer or asked.identity
+            self._replies.shares.take(asked.holder)
             self.admitted_ns = now_ns
             return deadline_ns
         return None
@@ -340,13 +367,21 @@ class Admission:
                 self._events.alert("warning", "the record of commands in flight is full", do)
         return True
 
-    def _record(self, asked: Asked) -> None:
+    def record(self, asked: Asked) -> None:
         """Put into the record who asks for what. Who it is the kernel says; what a peer calls itself proves nothing."""
         peer = asked.peer = asked.message.peer
         uid, pid = (None, None) if peer is None else (peer.uid, peer.pid)
         self._events.note("command", command=asked.command, door=asked.outlet.door, uid=uid, pid=pid)
 
-    def _refuse_admission(self, asked: Asked, target: Target | None, reason: RefusalReason, detail: str) -> None:
+    def _refuse_greedy(self, asked: Asked, target: Target | None) -> None:
+        """A client has so much in flight that others would find no room."""
+        held = self._replies.shares.held(asked.peer or asked.identity)
+        detail = f"{held} commands of this client are in flight, and no more than that are left for others"
+        self.refuse(asked, target, "overloaded", detail)
+        do = f"{asked.who}: its next cancels are refused until it has replies; shorten its deadlines, or mend it"
+        self._events.alert("warning", "one client holds half of the places for commands", do)
+
+    def refuse(self, asked: Asked, target: Target | None, reason: RefusalReason, detail: str) -> None:
         self._replies.refusals += 1
         command = asked.command
         if target is not None and isinstance(command, Cancel):
@@ -356,30 +391,3 @@ class Admission:
             refusal = refusal_map(command.id, reason, detail)
         self._replies.at_once(asked, refusal)
         self._events.note("outcome", strategy=command.strategy, **refusal)
-
-
-class _Rearming:
-    """A re-arming on its way to its reply: whatever it comes to goes into the record, a refusal above all."""
-
-    def __init__(self, asked: Asked, events: Events) -> None:
-        self._asked = asked
-        self._events = events
-
-    @property
-    def id(self) -> CommandID | None:
-        return self._asked.command.id
-
-    def answer(self, reply: Mapping[str, Any]) -> None:
-        self._asked.answer(reply)
-        if reply["type"] == "refused":
-            self.refused(reply["detail"])
-        elif reply["latched"]:
-            # The first step: its code is the operator's alone.
-            self._events.note("rearm", state="asked", who=self._asked.who, id=self.id)
-
-    def refused(self, why: str) -> None:
-        self._events.note("rearm", state="refused", who=self._asked.who, id=self.id, why=why)
-
-
-def _not_enabled(id: CommandID, venue: Venue) -> dict[str, Any]:
-    return refusal_map(id, "unsupported", f"venue: {venue} is not enabled in this daemon's configuration")

@@ -15,7 +15,7 @@ import trio
 from ..contract.evidence import CancelAck, Evidence, Fault, Heartbeat, Orders, Pong, Unreadable
 from ..contract.ids import Reqid, Venue
 from ..contract.mends import MENDS
-from ..engine.backoff import Backoff, ConnectBudget, is_alarming
+from ..engine.backoff import Backoff, ConnectBudget, Need, is_alarming
 from ..engine.inflight import Reqids
 from ..engine.journal import clipped
 from ..engine.lane import Lane
@@ -39,6 +39,9 @@ ADMIT_TIMEOUT_S: Final = 5.0
 """From the first request for the order stream to its confirmation."""
 
 SILENCE_LOOK_S: Final = 0.25
+
+BUDGET_LOOK_S: Final = 0.5
+"""How often a connection that waits for the budget looks again."""
 
 _SIGNS_OF_LIFE: Final = (Heartbeat, Pong)
 """Not recorded when they come alone, one a second on each session; nor is the ping. Their absence ends the session."""
@@ -113,6 +116,9 @@ class Connection:
         """What the upgrade request carries beside the usual."""
         return []
 
+    async def _prepare(self) -> None:
+        """Have what the dial would be in vain without. Raises TokenFailed."""
+
     async def _admit(self, socket: WebSocket) -> None:
         """From the open socket to the confirmed order stream, under a bound of its own.
 
@@ -149,6 +155,16 @@ class Connection:
     def _may_renew(self) -> bool:
         """Whether this connection, which works, can be given up now for a new one that may not."""
         return True
+
+    def _need(self) -> Need:
+        """What this connection is missed for now: the budget of dials has more for the only one of a venue."""
+        parts = self._parts
+        live = bool(parts.dispatcher.live)
+        return parts.budget.need(parts.venue, self.lane, self._clock.monotonic_ns(), live=live)
+
+    def _is_missed(self) -> bool:
+        """Whether it is to be dialled again as soon as the budget bears it, since no other is there in its place."""
+        return self._parts.dispatcher.pressing or not self._parts.dispatcher.live
 
     def _went_live(self) -> None:
         self._parts.dispatcher.session_up(self.lane)
@@ -202,9 +218,10 @@ class Connection:
     async def run(self) -> None:
         """Live again and again. Ends only by cancellation."""
         while True:
-            await self._wait_for_budget()
             cause: int | None = None
             try:
+                await self._prepare()
+                await self._wait_for_budget()
                 self.mend = ""
                 await self._live_once()
             except DialFailed as failed:
@@ -221,6 +238,7 @@ class Connection:
             except NotAdmitted as refused:
                 # Repeating it helps nobody, and with a wrong key leads to a lockout.
                 why, cause = str(refused), 401
+            self._parts.budget.settled(self._parts.venue, self.lane)
             self.why_down = why
             self._step(Input.LOST, why)
             self.tried.set()
@@ -230,27 +248,35 @@ class Connection:
                 # The clock, as it is in what Prime has us sign.
                 do = "check key, permissions, address allow-list, and whether this machine's clock is right"
                 self._parts.events.alert("critical", f"{self.name} is turned away: {why}", do)
+            now_ns = self._clock.monotonic_ns()
             delay_s = self._backoff.delay_s(
-                self._clock.monotonic_ns(),
+                now_ns,
                 self._parts.world.entropy.uniform(0.0, 1.0),
                 mode=self._parts.dispatcher.mode,
                 cause=cause,
                 pressing=self._parts.dispatcher.pressing,
                 refused=self._stream_refused,
+                pace_s=self._parts.budget.pace_s(now_ns) if self._is_missed() else None,
             )
-            with trio.move_on_after(delay_s) as self._pausing:
-                await trio.sleep_forever()
-            self._pausing = None
+            await self._pause(delay_s)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait so long, unless a kill or a new key ends it sooner."""
+        with trio.move_on_after(seconds) as self._pausing:
+            await trio.sleep_forever()
+        self._pausing = None
 
     async def _wait_for_budget(self) -> None:
-        while wait_ns := self._parts.budget.take(self._clock.monotonic_ns(), pressing=self._parts.dispatcher.pressing):
+        spent = f"{self.name} waits: the connection budget of this address is spent"
+        while wait_ns := self._parts.budget.take(
+            self._clock.monotonic_ns(), pressing=self._parts.dispatcher.pressing, need=self._need()
+        ):
             self.tried.set()
-            self._parts.events.alert(
-                "warning", f"{self.name} waits: the connection budget of this address is spent", "look for a drop loop"
-            )
-            with trio.move_on_after(wait_ns / 1e9) as self._pausing:
-                await trio.sleep_forever()
-            self._pausing = None
+            self._parts.events.alert("warning", spent, "look for a drop loop")
+            # What it is missed for may change meanwhile.
+            await self._pause(min(wait_ns / 1e9, BUDGET_LOOK_S))
+        self._parts.events.clear(spent)
+        self._backoff.dialled(self._clock.monotonic_ns())
 
     async def _live_once(self) -> None:
         """One life. Raises how it ended: DialFailed, SessionEnded, TokenFailed or NotAdmitted."""
@@ -277,6 +303,7 @@ class Connection:
                 self.lives += 1
                 self._backoff.live(self._clock.monotonic_ns())
                 self._step(Input.ADMITTED)
+                self._parts.budget.settled(self._parts.venue, self.lane)
                 self._went_live()
                 self.tried.set()
                 ended = await self._live(socket)
@@ -295,6 +322,7 @@ class Connection:
         if self._socket is not None:
             self._socket = None
             self._ping = None
+            self._parts.budget.lost(self._parts.venue, self._clock.monotonic_ns())
             self._went_down()
 
     def _send(self, socket: WebSocket, *frames: bytes) -> None:

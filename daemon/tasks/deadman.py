@@ -1,8 +1,8 @@
 """One venue's dead man's timer kept: its commands sent, its answers heard, and switched off before a clean stop.
 
 When it is renewed, left to run out or switched off is engine/deadman.py's to decide. There is one timer for each
-account, so it goes by one way at a time: on Spot the active session and REST when that fails, on Futures REST alone,
-also where the Unified WebSocket could take it.
+account and, as we assume, for both ways to it, so it goes by one way at a time: the active session, on Futures one of
+the Unified WebSocket, and REST when there is none or it fails.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ import trio
 
 from ..contract.evidence import Mode, Window
 from ..contract.ids import Venue
+from ..contract.outcomes import Route
 from ..engine.deadman import ANSWER_TIMEOUT_NS, SECOND_NS, Arm, Deadman, Disarm, Health, Notice, Over
 from ..engine.effects import Alert
 from ..engine.instants import FAR_NS, MS
@@ -106,10 +107,11 @@ class DeadmanSwitch:
         self._under_way = False
         self._session_failed = False
         self._by_session = False
+        self._route: Route | None = None
         self._mode: Mode = "unknown"
         self._windows: tuple[Window, ...] = ()
         self._begins_ns = FAR_NS
-        self._told: tuple[Any, Any] | None = None
+        self._told: tuple[Any, ...] | None = None
         self._off = trio.Event()
         self._alarm: trio.CancelScope | None = None
         self._armed_ns = FAR_NS
@@ -117,14 +119,16 @@ class DeadmanSwitch:
         dispatcher.hear_ends(self._ended)
 
     def status(self) -> dict[str, Any]:
-        """This timer for the `deadman` member of a `status` reply."""
-        return self._timer.status(self._clock.monotonic_ns())
+        """This timer for the `deadman` member of a `status` reply. route: by which way the last command was taken."""
+        shown = self._timer.status(self._clock.monotonic_ns())
+        return shown if self._route is None else {**shown, "route": self._route}
 
     # ---------------------------------------------------------------- what happens
 
     def answered(self, number: int, trigger_s: float | None) -> None:
         """The venue took a command. trigger_s: when it will fire, Unix seconds of the venue; None when it is off."""
         self._under_way = self._session_failed = False
+        self._route = "ws" if self._by_session else "rest"
         self._timer.answered(number, trigger_s, self._clock.monotonic_ns())
         self._perform()
 
@@ -220,7 +224,7 @@ class DeadmanSwitch:
 
     def _tell_state(self) -> None:
         shown = self.status()
-        state = (shown["state"], shown.get("holding"))
+        state = (shown["state"], shown.get("holding"), shown.get("route"))
         if state != self._told:
             self._told = state
             self._events.deadman({"venue": self.venue, **shown})

@@ -28,18 +28,34 @@ class Dispatcher(Hand):
     # ---------------------------------------------------------------- from the gateway
 
     def submit(
-        self, owner: Owner, target: Target, proof: bool, deadline_ns: int, now_ns: int, symbol: str | None = None
+        self,
+        owner: Owner,
+        target: Target,
+        proof: bool,
+        deadline_ns: int,
+        now_ns: int,
+        symbol: str | None = None,
+        urgent: bool = False,
     ) -> None:
         """Take a cancel in. Nothing leaves before `perform`, so that a burst leaves in one write."""
-        self._pursuits.submit(owner, target, proof, deadline_ns, now_ns, symbol)
+        self._pursuits.submit(owner, target, proof, deadline_ns, now_ns, symbol, urgent)
 
     def submit_batch(
-        self, owners: Sequence[tuple[Owner, Target, str | None]], proof: bool, deadline_ns: int, now_ns: int
+        self,
+        owners: Sequence[tuple[Owner, Target, str | None]],
+        proof: bool,
+        deadline_ns: int,
+        now_ns: int,
+        *,
+        narrow: bool = False,
     ) -> None:
         """Take many cancels in, each with its order's symbol where the client named it, in the form that the rate
-        budget can bear: a batch is taken above the ceiling too."""
+        budget can bear: a batch is taken above the ceiling too.
+
+        narrow: never by a cancel-all, not even where these are all that is known to be open.
+        """
         orders = [self._price(target) for _, target, _ in owners if target.kind == "order_id"]
-        everything = self._pursuits.covers_all(target for _, target, _ in owners)
+        everything = not narrow and self._pursuits.covers_all(target for _, target, _ in owners)
         form = self._budget.form(orders, now_ns, everything=everything) if len(orders) > 1 else "single"
         if form != "single":
             submit = self._pursuits.submit_sweep if form == "all" else self._pursuits.submit_batch
@@ -99,12 +115,13 @@ class Dispatcher(Hand):
         """Whether `next_urgent` has something."""
         return self._pursuits.rest.wants_urgent
 
-    def next_call(self, *, queries: bool) -> Call | None:
+    def next_call(self, *, settles: bool, looks: bool) -> Call | None:
         """The most important call, which counts as sent from here on; None when there is none to make now.
 
-        queries: whether calls that only ask may be made; a spent call budget holds those back, and never a cancel.
+        settles, looks: whether a query that tells what became of a cancel may be made, and one that nobody's cancel
+        waits for; a spent call budget holds those back, and never a cancel.
         """
-        call = self._pursuits.rest.next_call(self._clock.monotonic_ns(), queries=queries)
+        call = self._pursuits.rest.next_call(self._clock.monotonic_ns(), settles=settles, looks=looks)
         self.perform()
         return call
 
@@ -142,16 +159,16 @@ class Dispatcher(Hand):
         now_ns = self._clock.monotonic_ns()
         self._pursuits.sessions.up(lane, now_ns)
         self.perform()
-        if self._watcher is not None:
-            self._watcher.session_up(lane, now_ns)
+        for watcher in self._watchers:
+            watcher.session_up(lane, now_ns)
 
     def session_down(self, lane: Lane) -> None:
         """A session is over; what it had in flight moves on in this step."""
         now_ns = self._clock.monotonic_ns()
         self._pursuits.sessions.down(lane, now_ns)
         self.perform()
-        if self._watcher is not None:
-            self._watcher.session_down(lane, now_ns)
+        for watcher in self._watchers:
+            watcher.session_down(lane, now_ns)
         if not self._pursuits.live:
             self.tell_outage()
 
@@ -227,6 +244,11 @@ class Dispatcher(Hand):
     def policy(self) -> Policy:
         """What the venue offers, and how patient its pursuits are."""
         return self._pursuits.policy
+
+    @property
+    def witnessed(self) -> bool:
+        """Whether a stream has listed all that is open and tells of it from there on."""
+        return self._pursuits.witnessed
 
     @property
     def resting(self) -> Resting:

@@ -148,8 +148,14 @@ class Events:
         self._alerts.pop(what, None)
 
     def _publish(self, topic: str, event: Mapping[str, Any]) -> None:
-        """Publish one event, numbered within its topic: nothing is sent twice, so a gap is all that tells of a loss."""
+        """Publish one event, numbered within its topic: nothing is sent twice, so a gap is all that tells of a loss.
+
+        What nobody listens to is counted as well: a subscriber that was away for a while is to see what it missed.
+        """
         seq = self._counts[topic] = self._counts.get(topic, 0) + 1
+        wire_topic = topic.encode()
+        if not self._publisher.wants(wire_topic):
+            return
         utc_ns = self._clock.utc_ns()
         second, rest_ns = divmod(utc_ns, 1_000_000_000)
         if second != self._second:
@@ -158,4 +164,4 @@ class Events:
         ts = f"{self._second_text}.{rest_ns // 1000:06d}Z"
         counted = {"seq": seq, "started_ns": self._started_ns}
         body = {**event, "ts": ts, "monotonic_ns": self._clock.monotonic_ns(), **counted}
-        self._publisher.publish_nowait(topic.encode(), _encode(body))
+        self._publisher.publish_nowait(wire_topic, _encode(body))

@@ -3,12 +3,15 @@
 Nothing here asks a venue or keeps time: leasing.py does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final, Protocol
 
-from ..contract.commands import LeaseScope, target_of
+import msgspec
+
+from ..contract.commands import target_of
 from ..contract.ids import EVERYTHING, Target, Venue
-from ..contract.outcomes import SAFE, Settlement
+from ..contract.outcomes import SAFE, Canceled, Settlement
+from ..contract.selectors import Selector
 from ..engine.instants import MS
 from ..engine.leases import Terms
 
@@ -28,15 +31,20 @@ class Hearer(Protocol):
         ...
 
 
+SELECTED: Final = Target("scope", "")
+"""What those selectors of a lease mean at a venue that name more than one order, and less than all of them."""
+
+
 class Entry:
-    """One cancel that an expired lease asks for; the dispatcher's ticket for it."""
+    """One cancel that an expired lease asks for; the dispatcher's ticket for it. scope: of SELECTED."""
 
-    __slots__ = ("again_ns", "asked_ns", "expired", "pause_ns", "target", "venue", "why")
+    __slots__ = ("again_ns", "asked_ns", "expired", "pause_ns", "scope", "target", "venue", "why")
 
-    def __init__(self, expired: "Expired", venue: Venue, target: Target) -> None:
+    def __init__(self, expired: "Expired", venue: Venue, target: Target, scope: tuple[Selector, ...]) -> None:
         self.expired = expired
         self.venue = venue
         self.target = target
+        self.scope = scope
         self.pause_ns = PAUSE_NS
         self.asked_ns = 0
         # FAR_NS while an answer is awaited.
@@ -56,14 +64,25 @@ class Entry:
 class Expired:
     """An expired lease and what of its scope is not proved gone."""
 
-    def __init__(self, leasing: Hearer, terms: Terms, now_ns: int) -> None:
+    def __init__(self, leasing: Hearer, terms: Terms, now_ns: int, venues: Collection[Venue]) -> None:
+        """venues: where an order may be that a selector without a venue means."""
         self.leasing = leasing
         self.terms = terms
         self.ends_ns = now_ns + GIVE_UP_NS
+        self.canceled: dict[str, None] = {}
+        """The orders of its scope that were canceled."""
         self.what = f"orders of {terms.strategy} may still rest after its lease expired"
         self.open = {
-            (venue, target): Entry(self, venue, target) for venue, target in dict.fromkeys(targets_of(terms.scope))
+            (venue, target): Entry(self, venue, target, scope)
+            for venue, target, scope in targets_of(terms.scope, venues)
         }
+
+    def went(self, settlement: Settlement) -> None:
+        """One asking is over: keep what it canceled."""
+        if settlement.order_ids is not None:
+            self.canceled.update(dict.fromkeys(settlement.order_ids))
+        elif isinstance(settlement.outcome, Canceled) and settlement.order_id is not None:
+            self.canceled[settlement.order_id] = None
 
     @property
     def next_ns(self) -> int:
@@ -81,23 +100,42 @@ def is_gone(settlement: Settlement) -> bool:
     return isinstance(settlement.outcome, SAFE) and not settlement.residual
 
 
-def targets_of(scope: Iterable[LeaseScope]) -> list[tuple[Venue, Target]]:
-    """What to cancel for a scope; where it covers a whole venue, what else it names there is covered."""
-    whole = {entry.venue for entry in scope if _target(entry) == EVERYTHING}
-    named = [(entry.venue, _target(entry)) for entry in scope if entry.venue not in whole]
-    return [*((venue, EVERYTHING) for venue in sorted(whole)), *named]
+def targets_of(
+    scope: Iterable[Selector], venues: Collection[Venue]
+) -> list[tuple[Venue, Target, tuple[Selector, ...]]]:
+    """What to cancel for a scope; where it covers a whole venue, what else it names there is covered.
+
+    venues: where a selector without a venue may mean orders.
+    """
+    found: dict[tuple[Venue, Target], tuple[Selector, ...]] = {}
+    whole = {entry.venue for entry in scope if entry == Selector(venue=entry.venue)}
+    for venue in sorted(venue for venue in whole if venue is not None):
+        found[venue, EVERYTHING] = ()
+    for entry in scope:
+        target = target_of(entry.order_id, entry.cl_ord_id, entry.userref)
+        if entry.venue is not None and target is not None and entry == _naming(entry.venue, target):
+            if entry.venue not in whole:
+                found[entry.venue, target] = ()
+        elif entry.venue is None or entry != Selector(venue=entry.venue):
+            for venue in venues if entry.venue is None else (entry.venue,):
+                if venue not in whole:
+                    found[venue, SELECTED] = (*found.get((venue, SELECTED), ()), entry)
+    return [(venue, target, selected) for (venue, target), selected in found.items()]
 
 
-def _target(entry: LeaseScope) -> Target:
-    return target_of(entry.order_id, entry.cl_ord_id, entry.userref) or EVERYTHING
+def _naming(venue: Venue, target: Target) -> Selector:
+    """The selector that means what a target names, and asks for nothing more."""
+    return msgspec.convert({"venue": venue, target.kind: target.value}, Selector)
 
 
-def shown_scope(entry: LeaseScope) -> dict[str, Any]:
-    """One part of a scope as events and `status` show it."""
-    target = _target(entry)
-    return {"venue": entry.venue} if target == EVERYTHING else {"venue": entry.venue, target.kind: target.value}
+def shown_scope(entry: Selector) -> dict[str, Any]:
+    """One selector as events and `status` show it."""
+    shown: dict[str, Any] = msgspec.to_builtins(entry)
+    return shown
 
 
 def words_for(venue: Venue, target: Target) -> str:
     """The same in words, for alerts."""
-    return f"{venue} all" if target == EVERYTHING else f"{venue} {target.kind} {target.value}"
+    if target in (EVERYTHING, SELECTED):
+        return f"{venue} all" if target == EVERYTHING else f"{venue} what its scope selects"
+    return f"{venue} {target.kind} {target.value}"

@@ -28,6 +28,7 @@ from ..contract.evidence import (
     Unreadable,
 )
 from ..contract.ids import Reqid
+from ..engine.backoff import Need
 from ..engine.lane import FEED
 from ..transport.websocket import SessionEnded, WebSocket
 from ..venues import futures_feed
@@ -78,6 +79,12 @@ class Feed(Connection):
             await self._hear(socket)
             if self._refusal is not None:
                 return False
+        return True
+
+    def _need(self) -> Need:
+        return "witness"
+
+    def _is_missed(self) -> bool:
         return True
 
     def _went_live(self) -> None:

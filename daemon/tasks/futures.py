@@ -8,7 +8,7 @@ from ..contract.evidence import RestAnswer
 from ..credentials import Keys
 from ..engine.calls import Call
 from ..transport.clock import Clock, rfc3339
-from ..venues import futures_rest
+from ..venues import futures_requests, futures_rest
 from .connection import TokenFailed
 from .rest_dialect import Build, Decode, Plan
 
@@ -39,20 +39,25 @@ class FuturesRest:
             case "cancel":
                 before = self._process_before(call)
                 return (
-                    lambda _: futures_rest.cancel_request(self.keys, targets[0], process_before=before),
+                    lambda _: futures_requests.cancel_request(self.keys, targets[0], process_before=before),
                     lambda status, body: futures_rest.decode_cancel(status, body, targets[0]),
                 )
             case "batch":
                 return (
-                    lambda _: futures_rest.batch_request(self.keys, targets),
+                    lambda _: futures_requests.batch_request(self.keys, targets),
                     lambda status, body: futures_rest.decode_batch(status, body, targets),
                 )
             case "all":
-                return (lambda _: futures_rest.cancel_all_request(self.keys)), futures_rest.decode_cancel_all
+                return (lambda _: futures_requests.cancel_all_request(self.keys)), futures_rest.decode_cancel_all
+            case "market":
+                symbol = str(targets[0].value)
+                return (
+                    lambda _: futures_requests.cancel_all_request(self.keys, symbol)
+                ), futures_rest.decode_cancel_all
             case "query":
-                return (lambda _: futures_rest.status_request(self.keys, targets[0])), futures_rest.decode_status
+                return (lambda _: futures_requests.status_request(self.keys, targets[0])), futures_rest.decode_status
             case "open_orders":
-                return (lambda _: futures_rest.open_orders_request(self.keys)), futures_rest.decode_open_orders
+                return (lambda _: futures_requests.open_orders_request(self.keys)), futures_rest.decode_open_orders
 
     def token(self) -> Plan:
         """Never asked for: the Unified WebSocket takes Spot's tokens."""
@@ -60,11 +65,11 @@ class FuturesRest:
 
     def timer(self, timeout_s: int) -> Plan:
         """The account's cancel-all timer."""
-        return (lambda _: futures_rest.timer_request(self.keys, timeout_s)), self._timed(futures_rest.decode_timer)
+        return (lambda _: futures_requests.timer_request(self.keys, timeout_s)), self._timed(futures_rest.decode_timer)
 
     def mode(self) -> Plan:
         """The cheapest call there is; Futures tells no mode over REST."""
-        return (lambda _: futures_rest.instruments_request()), self._timed(futures_rest.decode_instruments)
+        return (lambda _: futures_requests.instruments_request()), self._timed(futures_rest.decode_instruments)
 
     def _process_before(self, call: Call) -> str | None:
         """The command's deadline by the venue's clock, as soon as that is known.

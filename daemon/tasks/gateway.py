@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import trio
 
-from ..contract.commands import Cancel, CancelAll, CancelBatch, Kill, Lease
+from ..contract.commands import Cancel, CancelAll, CancelBatch, Kill, KillScope, Lease
 from ..contract.frames import decode_command
 from ..contract.ids import Venue
 from ..contract.kills import may_be_kill, read_kill
@@ -35,6 +35,7 @@ from .leasing import Leasing
 from .origins import Origins
 from .outbox import Door, Outbox, Outlet
 from .replies import Replies
+from .scoping import Scoping
 from .tickets import Successor, who_sent
 
 FORGET_LOOK_S: Final = 5.0
@@ -50,7 +51,7 @@ LOOK_PAST_HELD: Final = 32
 """LOOK_AHEAD while somebody is held back: rounds of 0.1 ms. A round stands between somebody else's command and its
 frame, and another between the ack and the reply."""
 
-_CANCELING: Final = (Cancel, CancelBatch, CancelAll, Kill, Lease)
+_CANCELING: Final = (Cancel, CancelBatch, CancelAll, Kill, KillScope, Lease)
 
 
 class Wicket:
@@ -84,6 +85,7 @@ class Gateway:
         intents: Intents,
         successor: Successor,
         leasing: Leasing,
+        scoping: Scoping,
         origins: Origins,
         deadline_ms: int,
     ) -> None:
@@ -105,6 +107,7 @@ class Gateway:
             intents=intents,
             successor=successor,
             leasing=leasing,
+            scoping=scoping,
             origins=origins,
             deadline_ms=deadline_ms,
         )

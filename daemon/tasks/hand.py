@@ -105,7 +105,8 @@ class Hand:
         self._armed_ns = FAR_NS
         self._rest_up: Callable[[], bool] | None = None
         self._no_session = f"{venue} has no live WebSocket session"
-        self._watcher: Watcher | None = None
+        self._watchers: tuple[Watcher, ...] = ()
+        self._presser: Watcher | None = None
         self._tell_end: Callable[[Row], None] = _nobody
         self._no_feed = f"{venue} has no live order feed"
         self.beats = 0
@@ -133,15 +134,24 @@ class Hand:
         """The names of the sessions that take cancels, up or down."""
         return {lane: session.name for lane, session in self._sessions.items()}
 
-    def watch(self, watcher: Watcher | None) -> None:
-        """Let somebody hear of every session and order from here on; None for nobody."""
-        self._watcher = watcher
-        self._pursuits.tells_opened = watcher is not None
+    def watch(self, watcher: Watcher, *, presses: bool = False) -> None:
+        """Let somebody hear of every session and order from here on. presses: it is a kill of the whole venue."""
+        self._watchers += (watcher,)
+        if presses:
+            self._presser = watcher
+        self._pursuits.tells_opened = True
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """It has heard enough."""
+        self._watchers = tuple(one for one in self._watchers if one is not watcher)
+        if self._presser is watcher:
+            self._presser = None
+        self._pursuits.tells_opened = bool(self._watchers)
 
     @property
     def pressing(self) -> bool:
         """Whether the venue is under a kill: no pause but a kill's own then stands before it."""
-        return self._watcher is not None
+        return self._presser is not None
 
     def press(self) -> None:
         """A kill was pulled, perhaps once more: whoever waits out a pause goes now, with the next `perform`.
@@ -224,12 +234,11 @@ class Hand:
             case Ended(row=row):
                 self._events.order(self.venue, row)
                 self._tell_end(row)
-                if self._watcher is not None:
-                    canceled = row.status == "canceled"
-                    self._watcher.order_ended(row.order_id, canceled, self._clock.monotonic_ns())
+                for watcher in self._watchers:
+                    watcher.order_ended(row.order_id, row.status == "canceled", self._clock.monotonic_ns())
             case Opened(row=row):
-                if self._watcher is not None:
-                    self._watcher.order_opened(row.order_id, self._clock.monotonic_ns())
+                for watcher in self._watchers:
+                    watcher.order_opened(row.order_id, self._clock.monotonic_ns())
             case Late(ticket=owner, settlement=settlement):
                 owner.late(settlement)
             case RenewToken(lane=lane):

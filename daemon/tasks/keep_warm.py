@@ -38,6 +38,7 @@ from .leasing import Leasing
 from .origins import Origins
 from .outbox import Outbox, Outlet
 from .replies import Replies
+from .scoping import Scoping
 from .session import Session
 from .telemetry import Histogram
 from .tickets import Asked
@@ -61,8 +62,11 @@ class _Nobody:
     def send_nowait(self, identity: bytes, frames: Sequence[bytes]) -> Sent:
         return Sent.OK
 
+    def wants(self, topic: bytes) -> bool:
+        return True
+
     def publish_nowait(self, topic: bytes, body: bytes) -> None:
-        """No subscriber."""
+        """A subscriber who does not read."""
 
     def takes(self, asked: Asked, deadline_ns: int) -> bool:
         return False
@@ -83,8 +87,8 @@ class _Nowhere(Session):
 class Walk:
     """The miniature. `step` takes one cancel all the way from the message to its reply."""
 
-    def __init__(self, world: World, kill: KillSwitch, leasing: Leasing) -> None:
-        """kill, leasing: the daemon's own, which a cancel never touches."""
+    def __init__(self, world: World, kill: KillSwitch, leasing: Leasing, scoping: Scoping) -> None:
+        """kill, leasing, scoping: the daemon's own, which a cancel never touches."""
         nobody = _Nobody()
         events = Events(nobody, world.clock)  # type: ignore[arg-type]  # nobody closes it
         reqids = Reqids(1)
@@ -120,6 +124,7 @@ class Walk:
             intents=intents,
             successor=nobody,
             leasing=leasing,
+            scoping=scoping,
             origins=Origins(world.origin, events),
             deadline_ms=1000,
         )

@@ -5,11 +5,12 @@ Nothing here decides when a venue is flat, or when it is asked again: engine/swe
 """
 
 from collections.abc import Callable
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 import structlog
 
 from ..contract.evidence import Fault, RestAnswer, RestCanceled, RestFailed, RestOrders
+from ..contract.frames import SHOWN_LIMIT
 from ..contract.outcomes import Settlement
 from ..engine.calls import Call
 from ..engine.effects import Alert
@@ -51,7 +52,7 @@ class _Look:
     """Who is told what one look came to."""
 
     def __init__(self, front: "Front", number: int) -> None:
-        self._front = front
+        self.asker = self._front = front
         self._number = number
 
     def call_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
@@ -77,6 +78,8 @@ class Front:
         self._clock = clock
         self._events = events
         self._alert: str | None = None
+        self._canceled: dict[str, None] = {}
+        self._more = 0
         self.sweep = Sweep(
             dispatcher.venue,
             mass=dispatcher.policy.mass,
@@ -85,7 +88,7 @@ class Front:
             known=_known(dispatcher.resting),
             now_ns=clock.monotonic_ns(),
         )
-        dispatcher.watch(self)
+        dispatcher.watch(self, presses=True)
         dispatcher.press()
 
     def fire(self) -> None:
@@ -96,9 +99,14 @@ class Front:
 
     def stop(self) -> None:
         """The switch is re-armed."""
-        self._dispatcher.watch(None)
+        self._dispatcher.unwatch(self)
         if self._alert is not None:
             self._events.clear(self._alert)
+
+    def status(self, now_ns: int) -> dict[str, Any]:
+        """This venue in `killed` and in `status`; `order_ids` are those of which a cancel's end was told."""
+        more = {"more": self._more} if self._more else {}
+        return {**self.sweep.status(now_ns), "order_ids": list(self._canceled), **more}
 
     def on_time(self, now_ns: int) -> None:
         """Do what has become due."""
@@ -120,6 +128,11 @@ class Front:
         self.perform()
 
     def order_ended(self, order_id: str, canceled: bool, now_ns: int) -> None:
+        if canceled and order_id not in self._canceled:
+            if len(self._canceled) < SHOWN_LIMIT:
+                self._canceled[order_id] = None
+            else:
+                self._more += 1
         self.sweep.order_ended(order_id, canceled=canceled, now_ns=now_ns)
         self.perform()
 

@@ -24,6 +24,8 @@ from .drill import Drills
 from .events import Events
 from .kill_front import Front
 from .latch_file import LatchFile
+from .scope_kill import ScopeKills
+from .scoping import Scoping
 from .trigger_file import TriggerFile
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -68,6 +70,7 @@ class KillSwitch:
         clock: Clock,
         entropy: Entropy,
         events: Events,
+        scoping: Scoping,
         *,
         adopted: Callable[[], None] = lambda: None,
     ) -> None:
@@ -90,6 +93,7 @@ class KillSwitch:
         self.pulls = 0
         """How often it was pulled."""
         self.drills = Drills(desks, directory, clock, entropy, events)
+        self.scopes = ScopeKills(desks, directory, clock, entropy, events, scoping)
         self._rearmed: str | None = None
         self._file = LatchFile(
             directory, tuple(desks), clock, events, latched=self._begin, news=self.news, adopted=adopted
@@ -123,8 +127,9 @@ class KillSwitch:
     def status(self) -> dict[str, Any]:
         """The `kill` member of a `status` reply."""
         latch = self._file.standing
+        scopes = {"scopes": self.scopes.status()} if self.scopes.latched else {}
         if latch is None:
-            return {"latched": False, "drill": self.drills.status()}
+            return {"latched": False, **scopes, "drill": self.drills.status()}
         shown: dict[str, Any] = {
             "latched": True,
             "durable": self._file.durable,
@@ -133,6 +138,7 @@ class KillSwitch:
             "who": latch.who,
             "at": latch.at,
             "venues": self._venues_and_causes(),
+            **scopes,
             "drill": self.drills.status(),
         }
         return shown
@@ -184,6 +190,7 @@ class KillSwitch:
     def give_up(self) -> None:
         """The process is about to end: answer whoever still waits with how it stands."""
         self.drills.give_up()
+        self.scopes.give_up()
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             self._answer(one)
@@ -191,6 +198,7 @@ class KillSwitch:
     def close(self) -> None:
         """The process ends: a latch that is not stored yet is stored now, for as long as the disk takes."""
         self._file.close()
+        self.scopes.close()
 
     def _sweep_all(self, latch: Latch) -> None:
         for venue in self._desks:
@@ -220,6 +228,9 @@ class KillSwitch:
         now_ns = self._clock.monotonic_ns()
         if self._file.clearing is not None:
             asker.answer(refusal_map(asker.id, "invalid", "the switch is just being re-armed; see status"))
+            return
+        if self._switch.latch is None and self.scopes.latched:
+            self.scopes.rearm(asker, command, who, deadline_ns)
             return
         forbids = self._trigger.forbids_rearm()
         if forbids is not None and self.latched:
@@ -257,6 +268,7 @@ class KillSwitch:
                 "expires_in_ms": CODE_VALID_S * 1000,
                 "residual": {venue: front.sweep.status(now_ns)["residual"] for venue, front in self._fronts.items()},
                 "venues": self._venues(tuple(self._fronts)),
+                **({"scopes": self.scopes.status()} if self.scopes.latched else {}),
             }
         )
 
@@ -280,7 +292,9 @@ class KillSwitch:
         why = "no reason was given" if command.reason is None else f"reason given: {command.reason}"
         self._rearmed = f"the kill switch was re-armed{forced}"
         self._events.alert("warning", self._rearmed, why)
-        asker.answer({"type": "rearm", "id": asker.id, "latched": False})
+        # Scopes are re-armed by themselves, and named as long as they are latched.
+        scopes = {"scopes": self.scopes.status()} if self.scopes.latched else {}
+        asker.answer({"type": "rearm", "id": asker.id, "latched": False, **scopes})
 
     # ---------------------------------------------------------------- tasks
 
@@ -302,6 +316,7 @@ class KillSwitch:
             self._file.start(self._nursery)
             self._nursery.start_soon(self._trigger.run, name="kill trigger")
             self._nursery.start_soon(self.drills.run, name="kill drills")
+            self.scopes.start(self._nursery, self._rouse)
             while True:
                 with trio.CancelScope(deadline=self._next_at()) as self._alarm:
                     await trio.sleep_forever()
@@ -311,20 +326,26 @@ class KillSwitch:
                 for front in list(self._fronts.values()):
                     if front.sweep.wake_ns <= now_ns:
                         front.on_time(now_ns)
+                self.scopes.on_time(now_ns)
                 self.news()
+
+    def _rouse(self) -> None:
+        """A scope has moved: wake in time for what is due next."""
+        if self._alarm is not None:
+            self._alarm.deadline = min(self._alarm.deadline, self._next_at())
 
     def _next_at(self) -> float:
         now_ns = self._clock.monotonic_ns()
         due = [front.sweep.wake_ns for front in self._fronts.values()] + [one.deadline_ns for one in self._waiting]
         # Never in the past: two things that wake each other must not keep everything else from running.
-        return trio.current_time() + max(min([*due, now_ns + BEAT_NS]) - now_ns, MS) / 1e9
+        return trio.current_time() + max(min([*due, self.scopes.wake_ns, now_ns + BEAT_NS]) - now_ns, MS) / 1e9
 
     # ---------------------------------------------------------------- answers
 
     def _venues(self, venues: Sequence[Venue]) -> dict[Venue, dict[str, Any]]:
         now_ns = self._clock.monotonic_ns()
         return {
-            venue: self._fronts[venue].sweep.status(now_ns) if venue in self._fronts else dict(_NOT_ENABLED)
+            venue: self._fronts[venue].status(now_ns) if venue in self._fronts else dict(_NOT_ENABLED)
             for venue in venues
         }
 

@@ -10,10 +10,11 @@ from typing import Any, Final
 import structlog
 import trio
 
-from ..contract.commands import Lease, LeaseScope
-from ..contract.frames import outcome_map
+from ..contract.commands import Lease
+from ..contract.frames import outcome_map, shown_ids
 from ..contract.ids import EVERYTHING, Venue
 from ..contract.outcomes import NAMES, Settlement
+from ..contract.selectors import Selector
 from ..engine.instants import FAR_NS, MS
 from ..engine.leases import Leases, Stored, Terms, format_leases, parse_leases
 from ..transport.clock import Clock
@@ -21,8 +22,9 @@ from ..transport.disk import Directory
 from ..transport.files import DiskFailed
 from .dispatcher import Dispatcher
 from .events import Events
-from .expired import GIVE_UP_NS, PAUSE_LIMIT_NS, Entry, Expired, is_gone, shown_scope, words_for
+from .expired import GIVE_UP_NS, PAUSE_LIMIT_NS, SELECTED, Entry, Expired, is_gone, shown_scope, words_for
 from .killswitch import KillSwitch
+from .scoping import Scoping
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -50,6 +52,7 @@ class Leasing:
         clock: Clock,
         events: Events,
         kill: KillSwitch,
+        scoping: Scoping,
     ) -> None:
         """Reads what was stored; it counts from when `run` begins."""
         self._desks = desks
@@ -57,7 +60,8 @@ class Leasing:
         self._clock = clock
         self._events = events
         self._kill = kill
-        self._leases = Leases(tuple(desks))
+        self._scoping = scoping
+        self._leases = Leases(tuple(desks), scoping.strategies)
         self._expired: list[Expired] = []
         self._killing: list[Terms] = []
         self._stopping = False
@@ -104,7 +108,7 @@ class Leasing:
         return live + over
 
     def _changed(
-        self, state: str, strategy: str, ttl_ms: int, on_expiry: str, scope: Iterable[LeaseScope], who: str
+        self, state: str, strategy: str, ttl_ms: int, on_expiry: str, scope: Iterable[Selector], who: str
     ) -> None:
         self._unstored.set()
         shown = [shown_scope(entry) for entry in scope]
@@ -124,6 +128,7 @@ class Leasing:
                 if entry.again_ns == FAR_NS:
                     asked.setdefault(entry.venue, []).append(entry)
             for venue, entries in asked.items():
+                self._scoping.withdraw(entries)
                 self._desks[venue].withdraw(entries)
             if names:
                 left = [words_for(venue, target) for venue, target in names]
@@ -160,7 +165,7 @@ class Leasing:
             f"{terms.strategy} did not renew its lease",
             "the orders of its scope are cancelled; find out why it is silent",
         )
-        self._expired.append(Expired(self, terms, now_ns))
+        self._expired.append(Expired(self, terms, now_ns, tuple(self._desks)))
 
     def _pursue(self, expired: Expired, now_ns: int) -> None:
         """Ask for what is due; nothing leaves before the dispatchers perform."""
@@ -180,7 +185,9 @@ class Leasing:
             for entry in entries:
                 if entry.target == EVERYTHING:
                     desk.submit(entry, EVERYTHING, True, now_ns + TRY_NS, now_ns)
-            orders = [(entry, entry.target, None) for entry in entries if entry.target != EVERYTHING]
+                elif entry.target == SELECTED:
+                    self._scoping.begin(entry, venue, entry.scope, True, now_ns + TRY_NS, now_ns)
+            orders = [(entry, entry.target, None) for entry in entries if entry.target not in (EVERYTHING, SELECTED)]
             if orders:
                 desk.submit_batch(orders, True, now_ns + TRY_NS, now_ns)
         self._close(expired)
@@ -190,6 +197,7 @@ class Leasing:
         expired = entry.expired
         outcome = outcome_map(None, entry.asked_ns, settlement)
         self._events.note("outcome", strategy=expired.terms.strategy, **outcome)
+        expired.went(settlement)
         if expired.open.get((entry.venue, entry.target)) is not entry:
             return
         if is_gone(settlement):
@@ -216,7 +224,9 @@ class Leasing:
         self._expired.remove(expired)
         self._unstored.set()
         self._events.clear(expired.what)
-        self._events.lease({"state": "settled", "strategy": expired.terms.strategy})
+        gone = tuple(expired.canceled)
+        told = {"count": len(gone), **shown_ids("order_ids", "more", gone)}
+        self._events.lease({"state": "settled", "strategy": expired.terms.strategy, **told})
         log.warning("lease settled", strategy=expired.terms.strategy)
 
     def _give_up(self, expired: Expired) -> None:

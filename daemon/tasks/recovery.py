@@ -34,6 +34,7 @@ from ..engine.intents import (
     client_of,
     read,
 )
+from ..engine.scope import Own
 from ..settings import REPLAY_WINDOW_S
 from ..transport.clock import Clock
 from ..transport.disk import Directory, DiskFailed
@@ -138,7 +139,15 @@ class _Listing:
 class Recovery:
     """Settles what a record held. `takes` is the gateway's Successor; `run` is the task."""
 
-    def __init__(self, record: Record, desks: Mapping[Venue, Dispatcher], clock: Clock, events: Events) -> None:
+    def __init__(
+        self,
+        record: Record,
+        desks: Mapping[Venue, Dispatcher],
+        clock: Clock,
+        events: Events,
+        strategies: Mapping[str, Own],
+    ) -> None:
+        """strategies: as configured now."""
         self._intents = record.intents
         self._trouble = record.trouble
         self._desks = desks
@@ -149,7 +158,7 @@ class Recovery:
         self._known: dict[tuple[Client, CommandID | None], Unsettled] = {}
         for intent in record.found.intents:
             same_boot = abs(intent.utc_ns - intent.received_ns - ahead_ns) < SAME_BOOT_NS
-            unsettled = Unsettled(intent, intent.received_ns if same_boot else None, tuple(desks))
+            unsettled = Unsettled(intent, intent.received_ns if same_boot else None, tuple(desks), strategies)
             self._unsettled[unsettled] = None
             if intent.client.uid != NOBODY or intent.client.identity:
                 self._known[intent.client, intent.command.id] = unsettled

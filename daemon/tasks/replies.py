@@ -9,13 +9,14 @@ from typing import Any, Final
 import structlog
 import trio
 
-from ..contract.frames import Encoding, decode_reply, encode, refusal_map
+from ..contract.frames import Encoding, encode, refusal_map
 from ..contract.outcomes import NAMES, Settlement
 from ..engine.intents import Intents
 from ..engine.replays import Remembered, Replays
 from ..transport.clock import Clock
 from .events import Events
 from .outbox import Outbox, Outlet
+from .shares import Shares
 from .telemetry import Histogram, Ledger
 from .tickets import Asked
 
@@ -37,6 +38,7 @@ class Replies:
         self.refusals = 0
         self.replayed = 0
         self.replays: Replays[Asked] = Replays()
+        self.shares = Shares()
         self.answer_times = Histogram()
         self.ledger = Ledger()
         self._outbox = outbox
@@ -80,7 +82,7 @@ class Replies:
             return
         self.replayed += 1
         if known.reply is not None:
-            self.at_once(asked, {**decode_reply(known.reply), "replayed": True})
+            self.at_once(asked, {**known.reply, "replayed": True})
             return
         assert known.waiter is not None
         known.waiter.join(asked)
@@ -105,6 +107,8 @@ class Replies:
         if asked.slots:
             self._intents.settle(asked.slots)
         self.in_flight -= 1
+        if asked.holder is not None:
+            self.shares.give_back(asked.holder)
         if asked.joined is not None:
             for place in asked.joined:
                 again = encode({**reply, "replayed": True}, place.encoding)
@@ -112,7 +116,7 @@ class Replies:
         # No byte left for a refused one, so asking again with the same id is a fresh try.
         key = asked.key
         if key is not None:
-            self.replays.settle(key, asked, None if reply.get("outcome") == "refused" else payload)
+            self.replays.settle(key, asked, None if reply.get("outcome") == "refused" else reply)
         took_ns = self._clock.monotonic_ns() - asked.received_ns
         self.answer_times.record(took_ns)
         for outcome in outcomes:

@@ -17,13 +17,14 @@ from ..contract.ids import Venue
 from ..engine.gate import KEY_REFUSED, Gate
 from ..engine.journal import clipped
 from ..engine.nonces import Nonces
-from ..engine.overtaken import Overtaken
+from ..engine.overtaken import WINDOW_NS, Overtaken
 from ..engine.venue_clock import VenueClock
 from ..transport.https import AnswerLost, HttpConnection, NotSent, Response, date_ns
 from ..transport.world import World
 from .events import Events
 from .rest_dialect import Plan, SignedRequest
 from .rest_pool import CallFailed, Pool
+from .spent_file import SpentFile
 from .telemetry import Histogram
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -73,10 +74,11 @@ class Exchanges:
         *,
         exclusive_s: float,
         killed: Callable[[], bool],
+        spent: SpentFile | None = None,
     ) -> None:
         """nonces: None where the venue wants none. exclusive_s: how long a silent request keeps its turn.
 
-        killed: whether the venue is under a kill.
+        killed: whether the venue is under a kill. spent: where refused nonces outlive the process.
         """
         self.venue = venue
         self.calls = 0
@@ -91,7 +93,8 @@ class Exchanges:
         self._turn = trio.Semaphore(self.turns, max_value=self.turns)
         self._killed = killed
         self._gate = Gate()
-        self._overtaken = Overtaken()
+        self._spent = spent
+        self._overtaken = Overtaken(() if spent is None else spent.before("bad nonce", WINDOW_NS))
         self._shared_key = f"{venue}: another program uses this key: our nonces are overtaken"
 
     async def exchange(self, choose: Callable[[], Plan | None], *, pressing: str | None = None) -> RestAnswer | None:
@@ -177,6 +180,8 @@ class Exchanges:
         """Whether to go on above a nonce that was refused, or to leave the key to its other user for a while."""
         log.warning("nonce overtaken", venue=self.venue, error=failed.error)
         now_ns = self._world.clock.monotonic_ns()
+        if self._spent is not None:
+            self._spent.note("bad nonce")
         jumped = self._overtaken.refused(now_ns, pressing=pressing is not None or self._killed())
         if self._overtaken.shared(now_ns):
             self._events.alert(

@@ -27,6 +27,7 @@ from .events import Events
 from .rest_dialect import Plan, RestDialect
 from .rest_exchange import CALL_TIMEOUT_S, Exchanges
 from .rest_pool import CallFailed, Pool
+from .spent_file import SpentFile
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -67,10 +68,11 @@ class RestLane:
         *,
         exclusive_s: float,
         conceal: Callable[[Secret[str]], None],
+        spent: SpentFile | None = None,
     ) -> None:
         """nonces: None where the venue wants none. exclusive_s: how long a silent request keeps its turn.
 
-        conceal: told of every token.
+        conceal: told of every token. spent: where refused nonces outlive the process.
         """
         self.venue = venue
         self.maintenance: tuple[Window, ...] = ()
@@ -84,6 +86,7 @@ class RestLane:
             venue_clock,
             exclusive_s=exclusive_s,
             killed=lambda: dispatcher.pressing,
+            spent=spent,
         )
         self._dialect = dialect
         self._world = world
@@ -93,14 +96,14 @@ class RestLane:
         self._dispatcher = dispatcher
         self._events = events
         self._conceal = conceal
-        self._budget = budget
+        self.budget = budget
         self._work_there = trio.Event()
         self._urgent_there = trio.Event()
         self._pulls = 0
 
     def told(self, ceiling: float | None) -> None:
         """The venue told the account's rate threshold, and with it the tier of this key."""
-        self._budget.told(ceiling)
+        self.budget.told(ceiling)
 
     def wake(self) -> None:
         """There may be a call to make."""
@@ -180,7 +183,7 @@ class RestLane:
             call = self._next_call()
             if call is None:
                 return None
-            self._budget.called(call.form, len(call.targets), self._world.clock.monotonic_ns())
+            self.budget.called(call.form, len(call.targets), self._world.clock.monotonic_ns())
             taken.append(call)
             return self._dialect.plan(call)
 
@@ -202,7 +205,9 @@ class RestLane:
         return True
 
     def _next_call(self) -> Call | None:
-        return self._dispatcher.next_call(queries=self._budget.spares_query(self._world.clock.monotonic_ns()))
+        now_ns = self._world.clock.monotonic_ns()
+        spares = self.budget.spares
+        return self._dispatcher.next_call(settles=spares("settle", now_ns), looks=spares("look", now_ns))
 
     async def _work_urgent(self) -> None:
         """Make the calls that wait for nothing.
@@ -218,7 +223,7 @@ class RestLane:
 
     async def _press(self, call: Call) -> None:
         def choose() -> Plan:
-            self._budget.called(call.form, len(call.targets), self._world.clock.monotonic_ns())
+            self.budget.called(call.form, len(call.targets), self._world.clock.monotonic_ns())
             return self._dialect.plan(call)
 
         try:
@@ -241,7 +246,7 @@ class RestLane:
 
     async def fetch_token(self, *, pressing: bool = False) -> tuple[Secret[str], float]:
         """A fresh WebSocket token and its validity in seconds. pressing: for a kill. Raises TokenFailed."""
-        self._budget.called("token", 0, self._world.clock.monotonic_ns())
+        self.budget.called("token", 0, self._world.clock.monotonic_ns())
         try:
             answer = await self._exchanges.exchange(self._dialect.token, pressing="token" if pressing else None)
         except CallFailed as failed:
@@ -259,7 +264,7 @@ class RestLane:
 
         When it will fire, Unix seconds of the venue; None when it is off. Raises CallFailed.
         """
-        self._budget.called("timer", 0, self._world.clock.monotonic_ns())
+        self.budget.called("timer", 0, self._world.clock.monotonic_ns())
         answer = await self._exchanges.exchange(lambda: self._dialect.timer(timeout_s))
         if isinstance(answer, RestTimer):
             return answer.trigger_s

@@ -78,7 +78,7 @@ class Pool:
 
     def discard(self, connection: HttpConnection) -> None:
         """Use this one no more, idle or not."""
-        self._idle = [(one, since) for one, since in self._idle if one is not connection]
+        self._idle[:] = [(one, since) for one, since in self._idle if one is not connection]
         self.drop(connection)
 
     def drop(self, connection: HttpConnection) -> None:
@@ -127,16 +127,23 @@ class Pool:
                     await connection.aclose()
                 elif now - max(idle_since, connection.idle_since) > use_after_s():
                     self._idle.remove((connection, idle_since))
-                    if await use(connection):
+                    try:
+                        good = await use(connection)
+                    except BaseException:
+                        # Cancelled with the whole answer read, it is still open, and nobody else holds it.
+                        self.drop(connection)
+                        raise
+                    if good:
                         self._idle.insert(0, (connection, trio.current_time()))
             for connection in [old for old in born if not old.is_open]:
                 del born[connection]
             # So many a look and no more: a venue that takes connections and drops them must not be dialled in a circle.
             for _ in range(WARM - len(self._idle)):
                 try:
-                    self._idle.insert(0, (await self._dial(), trio.current_time()))
+                    fresh = await self._dial()
                 except CallFailed:
                     break
+                self._idle.insert(0, (fresh, trio.current_time()))
             self.tried.set()
             await trio.sleep(WARM_LOOK_S)
 

@@ -34,20 +34,18 @@ from ..contract.evidence import (
 )
 from ..contract.ids import Reqid, Target
 from ..credentials import Secret
+from ..engine.budget import Use
 from ..engine.effects import Send
 from ..engine.lane import Lane
 from ..engine.tokens import Freshness
 from ..transport.websocket import SessionEnded, WebSocket
 from .connection import ADMIT_TIMEOUT_S, Connection, Parts, TokenFailed
+from .token_desk import Token
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-TOKEN_TIMEOUT_S: Final = 5.0
-"""For one token, its queue on the REST lane included."""
-
-TOKEN_RETRY_S: Final = 5.0
-PRESSING_RETRY_S: Final = 1.0
-"""The same while the venue is under a kill."""
+TOKEN_LOOK_S: Final = 1.0
+"""How often a session that needs a token looks whether one can be had."""
 
 
 class Dialect(Protocol):
@@ -69,10 +67,18 @@ class Dialect(Protocol):
 
 
 class TokenSource(Protocol):
-    """Where tokens come from: the Spot REST lane."""
+    """Where tokens come from: token_desk.py."""
 
-    async def fetch_token(self, *, pressing: bool) -> tuple[Secret[str], float]:
-        """A fresh token and its validity in seconds. pressing: for a venue under a kill. Raises TokenFailed."""
+    def wait_s(self, use: Use, *, fresh: bool = False) -> float:
+        """How long no token for this use can be had; 0.0 when one can. fresh: one that is there will not do."""
+        ...
+
+    async def token(self, use: Use, *, fresh: bool = False) -> Token:
+        """A token. fresh: only one that is fetched now will do. Raises TokenFailed."""
+        ...
+
+    def refused(self, token: Secret[str]) -> None:
+        """The venue takes this one no more."""
         ...
 
 
@@ -97,6 +103,8 @@ class Session(Connection):
         self._tokens = tokens
         self._token: Secret[str] | None = None
         self._freshness: Freshness | None = None
+        self._unused = False
+        """The token was fetched for the next session and has not been shown."""
         self._renewal_wanted = False
         self._renewal = trio.Event()
         self._sequence: int | None = None
@@ -188,6 +196,8 @@ class Session(Connection):
 
     def renew_token(self) -> None:
         """Have a new token fetched now, because the venue refused this one."""
+        if self._token is not None:
+            self._tokens.refused(self._token)
         self._renewal_wanted = True
         self._renewal.set()
 
@@ -201,9 +211,23 @@ class Session(Connection):
 
     # ---------------------------------------------------------------- life
 
+    async def _prepare(self) -> None:
+        """Have some token before the dial: where none can be had that must not cost a dial each time."""
+        while self._usable_token() is None:
+            if wait_s := self._tokens.wait_s(self._use()):
+                self.tried.set()
+                await self._pause(min(wait_s, TOKEN_LOOK_S))
+            else:
+                await self._fetch_token(None)
+                self._unused = True
+
     async def _admit(self, socket: WebSocket) -> None:
-        """Get a token, subscribe to the order stream and wait until the venue confirms."""
-        await self._fetch_token(self._usable_token())
+        """Get a new token if it may be, subscribe to the order stream and wait until the venue confirms."""
+        usable, use = self._usable_token(), self._use()
+        # One that serves is not changed where the calls are needed for something else, nor while a kill waits for it.
+        if usable is None or not (self._unused or use == "kill" or self._tokens.wait_s(use)):
+            await self._fetch_token(usable)
+        self._unused = False
         assert self._token is not None
         self._sequence = self._leaving = self._relisting = self._subscribed = None
         self._subscribing = self._parts.reqids.draw()
@@ -294,7 +318,8 @@ class Session(Connection):
         return lost.named or lost.reqid in (self._subscribing, self._subscribed)
 
     def _stream_lost(self, socket: WebSocket, error: str, fault: Fault) -> None:
-        if fault is Fault.STALE_TOKEN:
+        if fault is Fault.STALE_TOKEN and self._token is not None:
+            self._tokens.refused(self._token)
             self._freshness = self._token = None
         self._refuse_stream(socket, f"order stream refused: {error}")
 
@@ -317,40 +342,44 @@ class Session(Connection):
         now_ns = self._clock.monotonic_ns()
         return None if self._freshness is None or self._freshness.expired(now_ns) else self._token
 
-    async def _fetch_token(self, fallback: Secret[str] | None) -> None:
-        """A fresh token for this session; where none can be had, `fallback` has to do. Raises TokenFailed."""
-        asked_ns = self._clock.monotonic_ns()
+    def _use(self) -> Use:
+        dispatcher = self._parts.dispatcher
+        return "kill" if dispatcher.pressing else "token" if dispatcher.live else "first token"
+
+    async def _fetch_token(self, fallback: Secret[str] | None, *, fresh: bool = False) -> None:
+        """A token for this session; where none can be had, `fallback` has to do. Raises TokenFailed."""
         try:
-            with trio.fail_after(TOKEN_TIMEOUT_S):
-                token, expires_s = await self._tokens.fetch_token(pressing=self._parts.dispatcher.pressing)
-        except (TokenFailed, trio.TooSlowError) as failed:
+            token = await self._tokens.token(self._use(), fresh=fresh)
+        except TokenFailed as failed:
             if fallback is None:
-                if isinstance(failed, TokenFailed):
-                    raise
-                raise TokenFailed(f"no answer in {TOKEN_TIMEOUT_S} s") from None
+                raise
             log.warning("token kept", session=self.name, why=str(failed))
             return
-        self._token = token
-        self._freshness = Freshness(asked_ns, expires_s, self._parts.world.entropy.uniform(0.0, 1.0))
+        self._token = token.text
+        self._freshness = Freshness(token.asked_ns, token.expires_s, self._parts.world.entropy.uniform(0.0, 1.0))
 
     async def _keep_token(self) -> None:
-        """Have the next token before this one ends, and at once when the venue refused this one."""
+        """Have the next token before this one ends, and as soon as can be when the venue refused this one."""
+        refused = False
         while True:
             assert self._freshness is not None
-            wait_s = (self._freshness.due_ns - self._clock.monotonic_ns()) / 1e9
+            wait_s = TOKEN_LOOK_S if refused else (self._freshness.due_ns - self._clock.monotonic_ns()) / 1e9
             with trio.move_on_after(max(wait_s, 0.0)):
                 await self._renewal.wait()
             wanted, self._renewal_wanted = self._renewal_wanted, False
+            refused = refused or wanted
             self._renewal = trio.Event()
-            try:
-                await self._fetch_token(None)
-            except TokenFailed as failed:
-                self._parts.events.alert(
-                    "warning", f"{self.name} gets no new token: {failed}", "check REST and the key; cancels go on"
-                )
-                if wanted:
-                    self._parts.dispatcher.token_renewed(self.lane, fresh=False)
-                await trio.sleep(PRESSING_RETRY_S if self._parts.dispatcher.pressing else TOKEN_RETRY_S)
-            else:
-                if wanted:
-                    self._parts.dispatcher.token_renewed(self.lane, fresh=True)
+            use: Use = self._use() if not refused or self._parts.dispatcher.pressing else "first token"
+            failed: Exception | None = None
+            if not self._tokens.wait_s(use, fresh=not refused):
+                try:
+                    await self._fetch_token(None, fresh=not refused)
+                    refused = False
+                except TokenFailed as error:
+                    failed = error
+                    do = "check REST and the key; cancels go on"
+                    self._parts.events.alert("warning", f"{self.name} gets no new token: {error}", do)
+            if wanted:
+                self._parts.dispatcher.token_renewed(self.lane, fresh=not refused)
+            if refused or failed is not None or self._freshness.due(self._clock.monotonic_ns()):
+                await trio.sleep(TOKEN_LOOK_S)

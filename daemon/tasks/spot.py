@@ -21,10 +21,12 @@ class SpotRest:
                 (target,) = call.targets
                 return (lambda nonce: spot_rest.cancel_request(keys, nonce, target)), spot_rest.decode_cancel
             case "batch":
-                ids = call.order_ids
-                return (lambda nonce: spot_rest.cancel_batch_request(keys, nonce, ids)), spot_rest.decode_cancel
+                targets = call.targets
+                return (lambda nonce: spot_rest.cancel_batch_request(keys, nonce, targets)), spot_rest.decode_cancel
             case "all":
                 return (lambda nonce: spot_rest.cancel_all_request(keys, nonce)), spot_rest.decode_cancel
+            case "market":
+                raise AssertionError("Spot has no cancel-all for one symbol")
             case "query":
                 ids = call.order_ids
                 return (lambda nonce: spot_rest.query_orders_request(keys, nonce, ids)), spot_rest.decode_orders

@@ -12,7 +12,7 @@ from ..contract.frames import Encoding, encoding_of, outcome_map
 from ..contract.ids import CommandID, Venue
 from ..contract.outcomes import Settlement
 from ..engine.intents import Intended, Slots
-from ..engine.replays import Key
+from ..engine.replays import Key, key_of
 from ..transport.messages import Message, Peer
 from .outbox import Outlet
 
@@ -44,8 +44,10 @@ class Asked:
     __slots__ = (
         "command",
         "enveloped",
+        "holder",
         "identity",
         "joined",
+        "key",
         "message",
         "outlet",
         "peer",
@@ -64,9 +66,13 @@ class Asked:
         self.identity = message.identity
         self.enveloped = enveloped
         self.command = command
+        # The id, and whose it is.
+        self.key: Key | None = None if command.id is None else key_of(message.identity, command.id)
         self.received_ns = received_ns
         # What the kernel tells of who asks, once it was asked.
         self.peer: Peer | None = None
+        # Whose place it takes among those in flight; None where it takes none.
+        self.holder: Peer | bytes | None = None
         # Where it stands in the record of what is in flight.
         self.slots: Slots = ()
         # Later askings of the same command while it is in flight: each gets its own reply when this one does.
@@ -76,12 +82,6 @@ class Asked:
     def id(self) -> CommandID | None:
         """What the client calls the command; None for a kill that does not say."""
         return self.command.id
-
-    @property
-    def key(self) -> Key | None:
-        """The id, and whose it is."""
-        id = self.command.id
-        return None if id is None else (self.identity, id)
 
     @property
     def encoding(self) -> Encoding:

@@ -4,7 +4,7 @@ What a command meant by an order id is that order. What it meant by a client ord
 known once a list of open orders was read. Nothing here sends or waits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, assert_never
 
 import trio
@@ -14,6 +14,7 @@ from ..contract.ids import EVERYTHING, Target, Venue
 from ..contract.outcomes import SAFE, Canceled, Closed, Outcome, Rejected, Settlement, Unknown
 from ..engine.intents import Intent, Slots
 from ..engine.resting import Resting
+from ..engine.scope import Fit, Moment, Own, ScopeAt
 from .tickets import reply_of
 
 # The same request would be refused again, and repeating it under a bad key leads to a lockout.
@@ -23,7 +24,11 @@ _FINAL_REFUSALS: Final = frozenset({"auth", "permission", "invalid"})
 class Goal:
     """One order, or one name of orders, that an intent is after at one venue; it comes to one settlement."""
 
-    def __init__(self, of: "Unsettled", venue: Venue, target: Target, symbol: str | None) -> None:
+    def __init__(
+        self, of: "Unsettled", venue: Venue, target: Target, symbol: str | None, scope: ScopeAt | None = None
+    ) -> None:
+        """scope: what "everything" is narrowed to."""
+        self.scope = scope
         self.of = of
         self.venue = venue
         self.target = target
@@ -33,7 +38,8 @@ class Goal:
         if target.kind == "order_id":
             self.orders[str(target.value)] = None
         self.others: tuple[str, ...] = ()
-        """Orders that bear the name and were opened after it was asked for."""
+        """Orders that bear the name and were opened after it was asked for, or of which nobody can tell whether the
+        scope means them: they are left alone, and named."""
         self.listed = target.kind == "order_id"
         """Whether a list told of every order that it can have meant."""
 
@@ -82,7 +88,10 @@ class Goal:
 class Unsettled:
     """One intent on its way to the reply that it would have had."""
 
-    def __init__(self, intent: Intent, received_ns: int | None, venues: Sequence[Venue]) -> None:
+    def __init__(
+        self, intent: Intent, received_ns: int | None, venues: Sequence[Venue], strategies: Mapping[str, Own]
+    ) -> None:
+        """strategies: as configured now."""
         self.client = intent.client
         self.command = intent.command
         self.utc_ns = intent.utc_ns
@@ -95,8 +104,12 @@ class Unsettled:
                 self.goals = [Goal(self, venue, cancel.target, symbol)]
             case CancelBatch(venue=venue, orders=orders):
                 self.goals = [Goal(self, venue, ref.target, ref.symbol) for ref in orders if ref.target is not None]
-            case CancelAll(venue=venue):
-                self.goals = [Goal(self, one, EVERYTHING, None) for one in (venues if venue is None else (venue,))]
+            case CancelAll(venue=venue, scope=scope):
+                asked = venues if venue is None else (venue,)
+                meant = {one: None if scope is None else ScopeAt(one, scope, strategies) for one in asked}
+                self.goals = [
+                    Goal(self, one, EVERYTHING, None, at) for one, at in meant.items() if at is None or not at.empty
+                ]
             case other:
                 assert_never(other)
 
@@ -118,9 +131,17 @@ def look_up(resting: Resting, goal: Goal) -> None:
     else:
         open_ids = sorted(resting.open_ids())
     others = []
+    # Ages count from when the command was received; what was seen since then says nothing of them.
+    as_of = Moment(0, goal.of.utc_ns)
     for order_id in open_ids:
         row = resting.get(order_id)
         assert row is not None
+        fit = Fit.YES if goal.scope is None else goal.scope.fit(row, as_of)
+        if fit is Fit.NO:
+            continue
+        if fit is Fit.UNTOLD:
+            others.append(order_id)
+            continue
         # Without a time it is taken to be meant: it bears the name, and nobody says that it is newer.
         if row.opened_s is None or row.opened_s * 1e9 <= goal.of.utc_ns:
             settlement = goal.orders.get(order_id)

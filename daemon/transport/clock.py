@@ -21,6 +21,10 @@ class Clock:
         """CLOCK_MONOTONIC in ns: the clock clients stamp `sent_ns` with, comparable across processes of one boot."""
         return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
+    def thread_ns(self) -> int:
+        """How long this thread has had the processor. Reading it costs a microsecond."""
+        return time.thread_time_ns()
+
     def boottime_ns(self) -> int:
         """CLOCK_BOOTTIME in ns: like `monotonic_ns`, but it runs on while the machine is suspended.
 
@@ -52,6 +56,9 @@ class VirtualClock(Clock):
 
     def monotonic_ns(self) -> int:
         return self._monotonic_start_ns + round(trio.current_time() * NS_PER_S)
+
+    def thread_ns(self) -> int:
+        return self.monotonic_ns()
 
     def boottime_ns(self) -> int:
         return self.monotonic_ns() + self._suspended_ns

@@ -30,6 +30,7 @@ class Fault(enum.Enum):
     TAKEN = "was replaced by another socket"
     OBSTRUCTED = "was replaced by something that is no socket"
     MODE = "has another mode than the configuration says"
+    FLOODED = "is gone for a while, with every connection to it"
 
 
 class DoorNews(NamedTuple):

@@ -123,6 +123,10 @@ class Publisher(Protocol):
         """Events that at least one subscriber lost because it did not read."""
         ...
 
+    def wants(self, topic: bytes) -> bool:
+        """Whether anybody listens to events of this topic: else none needs to be made."""
+        ...
+
     def publish_nowait(self, topic: bytes, body: bytes) -> None:
         """Hand one event, frames `[topic, body]`, to every subscriber whose queue has room; never waits.
 

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from .claims import UNCLAIMED, Claim
 from .clock import Clock
+from .collector import Collector
 from .descriptors import PLENTY, Descriptors
 from .disk import Directory
 from .entropy import Entropy
@@ -40,3 +41,6 @@ class World:
 
     real_time: bool = False
     """Whether time goes by itself: what is done to be fast is then worth doing."""
+
+    collector: Collector | None = None
+    """What looks for garbage when it is told to; None where that is left to the interpreter."""

@@ -7,7 +7,7 @@ import trio
 import zmq
 
 from .descriptors import count_descriptors, raise_descriptor_limit
-from .doors import Door, DoorNews
+from .doors import Door, DoorNews, Fault
 from .endpoints import IPC, bind, check_endpoint
 from .endpoints import BindFailed as BindFailed  # what every caller of Bus must catch
 from .messages import (
@@ -19,14 +19,19 @@ from .messages import (
     Publisher,
     Router,
 )
-from .zeromq_sockets import ZeromqPublisher, ZeromqRouter
+from .zeromq_publisher import ZeromqPublisher
+from .zeromq_sockets import ZeromqRouter
 
 LIBZMQ_OLDEST: Final = (4, 3, 5)  # older ones carry known memory faults that a local peer can reach
 LINGER_MS: Final = 200  # last replies get this long to leave; libzmq's own default waits for ever
 TERM_TIMEOUT_S: Final = 1.0  # above LINGER_MS with room for a busy machine
 HANDSHAKE_MS: Final = 1_000  # a peer that connects and says nothing holds a descriptor no longer than this
 ZAP_DOMAIN: Final = b"canceld"  # any name will do: see _distrust_newcomers
-SUBSCRIPTION_LIMIT_BYTES: Final = 1_024  # the only thing a subscriber sends is topic prefixes
+SUBSCRIPTION_LIMIT_BYTES: Final = 64  # a greeting, and beginnings of topics: 16 bytes at most
+
+# Topics that libzmq keeps of one subscriber until we look. It takes all of them in at once, and goes on for as long as
+# more arrive meanwhile: with libzmq's own 1,000, and 1,000 bytes each, one flood held the loop for 4.7 s and took 1 GB.
+SUBSCRIPTIONS_AHEAD: Final = 16
 
 # Descriptors that newcomers leave to the venues' connections and files: a fifth, or this many where a fifth is less,
 # but never more than half. libzmq accepts some 25,000 a second: 500 between two looks.
@@ -55,6 +60,7 @@ class Bus:
         self._context.linger = LINGER_MS  # inherited by every socket
         self._opened: list[ZeromqRouter | ZeromqPublisher] = []
         self._doors: list[Door] = []
+        self._publishers: list[tuple[ZeromqPublisher, str, int]] = []
 
     def router(
         self,
@@ -91,15 +97,21 @@ class Bus:
         return router
 
     def publisher(self, endpoint: str, *, mode: int) -> Publisher:
-        """Bind a PUB socket; the file's mode and the errors are as for `router`."""
+        """Bind a socket of events; the file's mode and the errors are as for `router`."""
         check_endpoint(endpoint)
-        socket = self._context.socket(zmq.PUB)
-        # With NODROP a full subscriber is an error to react to instead of a silent loss: see publish_nowait.
-        socket.setsockopt(zmq.XPUB_NODROP, 1)
-        _distrust_newcomers(socket, SUBSCRIPTION_LIMIT_BYTES)
-        socket.setsockopt(zmq.SNDHWM, EVENT_LIMIT)
-        bind(socket, endpoint, mode)
-        publisher = ZeromqPublisher(socket)
+
+        def open_socket() -> "zmq.Socket[bytes]":
+            socket = self._context.socket(zmq.XPUB)
+            # With NODROP a full subscriber is an error to react to instead of a silent loss: see publish_nowait.
+            socket.setsockopt(zmq.XPUB_NODROP, 1)
+            _distrust_newcomers(socket, SUBSCRIPTION_LIMIT_BYTES)
+            socket.setsockopt(zmq.RCVHWM, SUBSCRIPTIONS_AHEAD)
+            socket.setsockopt(zmq.SNDHWM, EVENT_LIMIT)
+            bind(socket, endpoint, mode)
+            return socket
+
+        publisher = ZeromqPublisher(open_socket)
+        self._publishers.append((publisher, endpoint, mode))
         self._keep(publisher, endpoint, mode, False, lambda: None)
         return publisher
 
@@ -135,6 +147,7 @@ class Bus:
                     shut = not shut
                     turns_away(shut)
                 now_s = trio.current_time()
+                self._heed_subscribers(now_s, door_news)
                 if now_s >= look_s:
                     look_s = now_s + FILES_LOOK_S
                     for door in self._doors:
@@ -146,6 +159,13 @@ class Bus:
                 if door.is_shut:
                     door.open()
 
+    def _heed_subscribers(self, now_s: float, door_news: Callable[[DoorNews], None]) -> None:
+        for publisher, endpoint, mode in self._publishers:
+            if (flooded := publisher.heed(now_s)) is not None:
+                door_news(DoorNews(endpoint.removeprefix(IPC), Fault.FLOODED, False, flooded.detail))
+            elif publisher.reopen(now_s):
+                self._keep(publisher, endpoint, mode, False, lambda: None)
+
     def _keep(
         self,
         opened: "ZeromqRouter | ZeromqPublisher",
@@ -155,7 +175,7 @@ class Bus:
         bound_again: Callable[[], None],
     ) -> None:
         # An endpoint may be bound again and again, after thefts: those closed since need no closing at the end.
-        self._opened = [known for known in self._opened if not known.closed]
+        self._opened = [known for known in self._opened if not known.closed and known is not opened]
         self._opened.append(opened)
         self._doors = [known for known in self._doors if known.is_shut or not known.closed]
         if endpoint.startswith(IPC):

@@ -1,4 +1,4 @@
-"""Local message sockets: pyzmq ROUTER and PUB sockets on trio, through libzmq's edge-triggered descriptor.
+"""Local message sockets: pyzmq ROUTER sockets on trio, through libzmq's edge-triggered descriptor.
 
 ZMQ_FD tells that libzmq's mailbox has news, not that a message waits; any call on the socket, a send included, may
 swallow that news. So one object owns each socket, nothing else may touch it, and these rules are kept here:
@@ -26,10 +26,10 @@ from .messages import Message, Sent
 DISCARD_STEP: Final = 256  # frames of an excessive message thrown away per call: about 0.2 ms of the loop
 
 # Plain ints: pyzmq's enums cost more to combine and pass than the calls they are passed to.
-_NOBLOCK: Final = int(zmq.NOBLOCK)
-_NOBLOCK_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
-_EVENTS: Final = int(zmq.EVENTS)
-_POLLIN: Final = int(zmq.POLLIN)
+NOBLOCK: Final = int(zmq.NOBLOCK)
+NOBLOCK_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
+EVENTS: Final = int(zmq.EVENTS)
+POLLIN: Final = int(zmq.POLLIN)
 
 
 class ZeromqRouter:
@@ -58,8 +58,8 @@ class ZeromqRouter:
         recv = self._recv
         try:
             # Behind a message there is mostly no other one, and to ask costs a third of being told by an exception.
-            if not self._received or self._events(_EVENTS) & _POLLIN:
-                identity = recv(_NOBLOCK)
+            if not self._received or self._events(EVENTS) & POLLIN:
+                identity = recv(NOBLOCK)
             else:
                 self._received = False
                 self._drained = True
@@ -73,14 +73,14 @@ class ZeromqRouter:
             raise
         # Messages arrive whole, so from here on no frame can be missing. A Frame object costs less than asking
         # libzmq for RCVMORE, and it carries the peer's credentials.
-        origin = recv(_NOBLOCK, False)
+        origin = recv(NOBLOCK, False)
         frames = [origin.bytes]
         more: bool = origin.more
         while more:
             if len(frames) > self._frames_limit:
                 self._discarding = True
                 break
-            frame = recv(_NOBLOCK, False)
+            frame = recv(NOBLOCK, False)
             frames.append(frame.bytes)
             more = frame.more
         self._received = True
@@ -93,7 +93,7 @@ class ZeromqRouter:
         sent = Sent.OK
         try:
             # Only this frame can be refused: once the peer is chosen, libzmq takes the message whole.
-            send(identity, _NOBLOCK_MORE)
+            send(identity, NOBLOCK_MORE)
         except zmq.Again:
             sent = Sent.FULL
         except zmq.ZMQError as error:
@@ -103,11 +103,11 @@ class ZeromqRouter:
             sent = Sent.GONE
         else:
             for frame in frames[:-1]:
-                send(frame, _NOBLOCK_MORE)
-            send(frames[-1], _NOBLOCK)
+                send(frame, NOBLOCK_MORE)
+            send(frames[-1], NOBLOCK)
         # A refused send reads the mailbox too, so the reader is looked after in every case.
         self._drained = False
-        if self._parked and self._events(_EVENTS) & _POLLIN:
+        if self._parked and self._events(EVENTS) & POLLIN:
             self.rouse()
         return sent
 
@@ -120,7 +120,7 @@ class ZeromqRouter:
     def look_again(self) -> None:
         """The socket was touched, which may have swallowed the news of a message: wake the waiting reader if so."""
         self._drained = False
-        if self._parked and self._events(_EVENTS) & _POLLIN:
+        if self._parked and self._events(EVENTS) & POLLIN:
             self.rouse()
 
     async def readable(self) -> None:
@@ -132,7 +132,7 @@ class ZeromqRouter:
             raise trio.BusyResourceError("another task waits on this socket")
         if not self._drained:
             # The caller stopped at its cap, or something was sent since libzmq said EAGAIN.
-            if self._events(_EVENTS) & _POLLIN:
+            if self._events(EVENTS) & POLLIN:
                 await trio.lowlevel.checkpoint()
                 return
             self._drained = True
@@ -146,7 +146,7 @@ class ZeromqRouter:
                 raise
         except trio.Cancelled:
             # News still in the mailbox is no rescue: the wait would have seen it as well.
-            if not self.closed and not self._descriptor_poll.poll(0) and self._events(_EVENTS) & _POLLIN:
+            if not self.closed and not self._descriptor_poll.poll(0) and self._events(EVENTS) & POLLIN:
                 self.rescues += 1
             raise
         finally:
@@ -163,7 +163,7 @@ class ZeromqRouter:
     def _discard(self) -> bool:
         """Throw away up to DISCARD_STEP frames of the current message; True when it has ended."""
         for _ in range(DISCARD_STEP):
-            if not self._recv(_NOBLOCK, False).more:
+            if not self._recv(NOBLOCK, False).more:
                 self._discarding = False
                 return True
         return False
@@ -171,32 +171,3 @@ class ZeromqRouter:
     def _raise_if_closed(self, error: zmq.ZMQError) -> None:
         if self.closed:
             raise trio.ClosedResourceError("the socket is closed") from error
-
-
-class ZeromqPublisher:
-    """A bound PUB socket; made by `Bus.publisher`."""
-
-    def __init__(self, socket: "zmq.Socket[bytes]") -> None:
-        self.dropped = 0
-        self.socket = socket
-        self._send = super(zmq.Socket, socket).send
-        self.closed = False
-
-    def publish_nowait(self, topic: bytes, body: bytes) -> None:
-        if self.closed:
-            raise trio.ClosedResourceError("the socket is closed")
-        try:
-            self._send(topic, _NOBLOCK_MORE)
-        except zmq.Again:
-            # Somebody's queue is full, and nobody got it. Send again with drops allowed: the others must not suffer.
-            self.dropped += 1
-            self.socket.setsockopt(zmq.XPUB_NODROP, 0)
-            self._send(topic, _NOBLOCK_MORE)
-            self._send(body, _NOBLOCK)
-            self.socket.setsockopt(zmq.XPUB_NODROP, 1)
-        else:
-            self._send(body, _NOBLOCK)
-
-    def close(self) -> None:
-        self.closed = True
-        self.socket.close()

@@ -20,6 +20,7 @@ from ..contract.evidence import (
     Irrelevant,
     Orders,
     OrderState,
+    OrderTerms,
     Pong,
     Subscribed,
     SubscriptionLost,
@@ -31,8 +32,8 @@ from ..contract.outcomes import ClosedState
 from ..credentials import Keys
 from .faults import futures_fault_of
 from .signing import futures_challenge
-from .spot_values import UNREADABLE, number_of, why
-from .values import NOTHING, decimal_text, error_text, order_id_of, text_of
+from .spot_values import UNREADABLE, is_legible, number_of, terms_of, why
+from .values import NOTHING, decimal_text, error_text, order_id_of, text_of, total
 
 FEED: Final = "open_orders_verbose"
 """The order feed that is asked for: beside every resting order it tells those that failed as they were placed."""
@@ -69,7 +70,10 @@ class _Order(msgspec.Struct, gc=False):
     order_id: Any = None
     cli_ord_id: Any = None
     instrument: Any = None
+    direction: Any = None
+    qty: msgspec.Raw = NOTHING
     filled: msgspec.Raw = NOTHING
+    limit_price: msgspec.Raw = NOTHING
     time: Any = None
 
 
@@ -230,6 +234,7 @@ def _delta(message: _Message) -> Evidence:
         opened_s=_seconds(row.time),
         filled_qty=decimal_text(row.filled),
         reason=reason,
+        terms=_terms(row),
     )
     return Orders((state,), snapshot=False)
 
@@ -242,7 +247,25 @@ def _open(order_id: str, row: _Order, cl_ord_id: str | None) -> OrderState:
         symbol=text_of(row.instrument),
         opened_s=_seconds(row.time),
         filled_qty=decimal_text(row.filled),
+        terms=_terms(row),
     )
+
+
+def _terms(row: _Order) -> OrderTerms | None:
+    """What was ordered. `qty` is what is left of it, as the page's sample of a full fill shows."""
+    filled = decimal_text(row.filled)
+    side = _SIDES.get(row.direction) if type(row.direction) is int else None
+    price = decimal_text(row.limit_price)
+    if price is not None and price.strip("0.") == "":
+        # A stop without a limit is told with one of 0.
+        price = None
+    if not is_legible(row.cli_ord_id):
+        return None
+    return terms_of(row.instrument, side, total(filled, decimal_text(row.qty)), price)
+
+
+_SIDES: Final = {0: "buy", 1: "sell"}
+"""Source: "Open orders (verbose)"."""
 
 
 def _seconds(milliseconds: object) -> float | None:

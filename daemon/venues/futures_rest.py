@@ -1,7 +1,6 @@
-"""Futures REST: operations to signed requests, HTTP answers to verdicts.
+"""Futures REST: HTTP answers to verdicts. What is asked is in futures_requests.py.
 
-`result: success` only says that a request was understood, so the verdict on each order is read from its own status. No
-nonce is sent: the venue does not ask for one, and without it cancels may overtake each other unharmed.
+`result: success` only says that a request was understood, so the verdict on each order is read from its own status.
 Source of all shapes: Futures REST pages "Cancel order", "Batch order management", "Cancel all orders", "Dead man's
 switch", "Get order status", "REST" guide; where a page is silent, the public clients that are named beside it.
 """
@@ -10,14 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Context, Decimal
 from http import HTTPStatus
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
-from urllib.parse import quote
 
 import msgspec
 
-from .. import __version__
 from ..contract.evidence import (
     Fault,
     OrderState,
+    OrderTerms,
     RestBatch,
     RestCanceled,
     RestEnded,
@@ -29,109 +27,16 @@ from ..contract.evidence import (
 )
 from ..contract.ids import Target
 from ..contract.outcomes import ClosedState
-from ..credentials import Keys
 from .faults import TEXT_CHARS, futures_fault_of, most_decisive
-from .signing import futures_authent
-from .spot_rest import Request
-from .spot_values import UNREADABLE, instant_s, why
-from .values import NOTHING, decimal_text, error_text, instant_ns, order_id_of, text_of
+from .spot_values import UNREADABLE, instant_s, is_legible, terms_of, why
+from .values import NOTHING, decimal_text, error_text, instant_ns, order_id_of, text_of, total
 
-BATCH_LIMIT: Final = 20
-"""Most orders in a batch. The venue publishes no bound; public clients send up to 50 cancels."""
-
-_PREFIX: Final = "/derivatives"
-"""Stands before every path in the URL and is not signed."""
-
-_API: Final = "/api/v3"
 QUANTITY_CHARS: Final = 60
 """Longest quantity that is told; what the venue's own numbers add up to has under 30."""
 
 _EXACT: Final = Context(prec=70)
-_USER_AGENT: Final = ("User-Agent", f"canceld/{__version__}")
-_CONTENT_TYPE: Final = ("Content-Type", "application/x-www-form-urlencoded")
-_to_json: Final = msgspec.json.Encoder().encode
 
 _Verdict: TypeAlias = RestOrders | RestEnded | RestFailed | RestUnreadable
-
-
-def cancel_request(keys: Keys, target: Target, *, process_before: str | None = None) -> Request:
-    """Cancel one order. process_before: an RFC 3339 time after which the venue is to refuse it unread.
-
-    One id only: what both together would do is not described.
-    """
-    body = _named(target, "order_id", "cliOrdId")
-    if process_before is not None:
-        body += f"&processBefore={_quoted(process_before)}"
-    return _post(keys, "cancelorder", body)
-
-
-def batch_request(keys: Keys, targets: Sequence[Target]) -> Request:
-    """Cancel 1..BATCH_LIMIT different orders in one call. It is not atomic: each order has its own verdict."""
-    assert 1 <= len(targets) <= BATCH_LIMIT, f"{len(targets)} orders in one batch"
-    orders = [{"order": "cancel", _field(target, "order_id", "cliOrdId"): target.value} for target in targets]
-    # Under any other name the list is not found. Source: ccxt issue 19646.
-    return _post(keys, "batchorder", f"json={_quoted(_to_json({'batchOrder': orders}).decode())}")
-
-
-def cancel_all_request(keys: Keys, symbol: str | None = None) -> Request:
-    """Cancel every order of the account, or those of one contract."""
-    return _post(keys, "cancelallorders", "" if symbol is None else f"symbol={_quoted(symbol)}")
-
-
-def timer_request(keys: Keys, timeout_s: int) -> Request:
-    """Arm or renew the account's cancel-all timer, or with 0 disarm it."""
-    return _post(keys, "cancelallordersafter", f"timeout={timeout_s}")
-
-
-def open_orders_request(keys: Keys) -> Request:
-    """Ask for all open orders."""
-    return _signed(keys, "GET", "openorders", b"")
-
-
-def status_request(keys: Keys, target: Target) -> Request:
-    """Ask for the state of one order, which the venue tells while it is open and for 5 s after its end.
-
-    One id per call: how the page's list would be spelled in a form is not shown.
-    """
-    return _post(keys, "orders/status", _named(target, "orderIds", "cliOrdIds"))
-
-
-def instruments_request() -> Request:
-    """Ask for the list of contracts: public and free, so it keeps a connection warm."""
-    return Request("GET", f"{_PREFIX}{_API}/instruments", b"", (_USER_AGENT,))
-
-
-def _post(keys: Keys, operation: str, body: str) -> Request:
-    return _signed(keys, "POST", operation, body.encode())
-
-
-def _signed(keys: Keys, method: Literal["GET", "POST"], operation: str, body: bytes) -> Request:
-    path = f"{_API}/{operation}"
-    headers: tuple[tuple[str, str], ...] = (
-        ("APIKey", keys.key.reveal()),
-        ("Authent", futures_authent(keys.secret, body, "", path)),
-        _USER_AGENT,
-    )
-    if method == "POST":
-        headers += (_CONTENT_TYPE,)
-    return Request(method, _PREFIX + path, body, headers)
-
-
-def _named(target: Target, by_order_id: str, by_cl_ord_id: str) -> str:
-    return f"{_field(target, by_order_id, by_cl_ord_id)}={_quoted(str(target.value))}"
-
-
-def _field(target: Target, by_order_id: str, by_cl_ord_id: str) -> str:
-    assert target.kind in ("order_id", "cl_ord_id"), f"no Futures order is named by {target.kind}"
-    return by_order_id if target.kind == "order_id" else by_cl_ord_id
-
-
-def _quoted(value: str) -> str:
-    # A space as %20 and never as "+": both ends must sign the same bytes.
-    return quote(value, safe="")
-
-
-# The venue's shapes. A word that decides is judged where it is used; everything else may be of any type.
 
 
 class _Order(msgspec.Struct, gc=False):
@@ -142,7 +47,10 @@ class _Order(msgspec.Struct, gc=False):
     cliOrdId: Any = None
     clientId: Any = None
     symbol: Any = None
+    side: Any = None
+    quantity: msgspec.Raw = NOTHING
     filled: msgspec.Raw = NOTHING
+    limitPrice: msgspec.Raw = NOTHING
     timestamp: Any = None
 
 
@@ -174,7 +82,10 @@ class _OpenOrder(msgspec.Struct, gc=False):
     cliOrdId: Any = None
     cli_ord_id: Any = None
     symbol: Any = None
+    side: Any = None
+    unfilledSize: msgspec.Raw = NOTHING
     filledSize: msgspec.Raw = NOTHING
+    limitPrice: msgspec.Raw = NOTHING
     receivedTime: Any = None
 
 
@@ -347,9 +258,18 @@ def decode_open_orders(status: int, body: bytes) -> RestOrders | RestFailed | Re
                 symbol=text_of(row.symbol),
                 opened_s=instant_s(row.receivedTime),
                 filled_qty=decimal_text(row.filledSize),
+                terms=_terms(row),
             )
         )
     return RestOrders(tuple(states))
+
+
+def _terms(row: _OpenOrder) -> OrderTerms | None:
+    if not is_legible(row.cliOrdId) or not is_legible(row.cli_ord_id):
+        return None
+    quantity = total(decimal_text(row.filledSize), decimal_text(row.unfilledSize))
+    # Stops were seen without quantities; a row of the list is whole all the same.
+    return terms_of(row.symbol, row.side, quantity, decimal_text(row.limitPrice), whole=True)
 
 
 def decode_status(status: int, body: bytes) -> RestOrders | RestFailed | RestUnreadable:
@@ -491,6 +411,9 @@ def _state(
         opened_s=instant_s(order.timestamp),
         filled_qty=decimal_text(order.filled),
         reason=reason,
+        terms=terms_of(order.symbol, order.side, decimal_text(order.quantity), decimal_text(order.limitPrice))
+        if is_legible(order.cliOrdId) and is_legible(order.clientId)
+        else None,
     )
 
 

@@ -21,6 +21,7 @@ from ..contract.evidence import (
     Irrelevant,
     Orders,
     OrderState,
+    OrderTerms,
     Permissions,
     Pong,
     Unattributed,
@@ -30,7 +31,7 @@ from ..contract.evidence import (
 from ..contract.ids import Reqid, Target
 from ..contract.outcomes import ClosedState
 from .faults import TEXT_CHARS, prime_error_fault_of, prime_fault_of
-from .spot_values import UNREADABLE, why
+from .spot_values import UNREADABLE, terms_of, why
 from .values import NOTHING, decimal_text, error_text, instant_ns, order_id_of, reqid_of, text_of
 
 TAG_CHARS: Final = 15
@@ -93,6 +94,9 @@ class _Row(msgspec.Struct, gc=False):
     Timestamp: Any = None
     SubmitTime: Any = None
     Symbol: Any = None
+    Side: Any = None
+    OrderQty: msgspec.Raw = NOTHING
+    Price: msgspec.Raw = NOTHING
     CumQty: msgspec.Raw = NOTHING
     CxlRejReason: Any = None
     Text: Any = None
@@ -267,6 +271,7 @@ class Prime:
             reason=text_of(row.Text) if end is not None and row.ExecType not in _REFUSED else None,
             event_id=text_of(row.ExecID),
             event_ns=instant_ns(row.Timestamp),
+            terms=None if row.ExecType in _OF_NO_ORDER else _terms(row),
         )
 
     def _own_name(self, row: _Row) -> str | None:
@@ -296,6 +301,11 @@ class Prime:
         if row.ExecType == "PendingCancel" or (row.ExecType in _CANCELED and state.status == "canceled"):
             return CancelAck(reqid, state.order_id, state.cl_ord_id, event_id=state.event_id)
         return None
+
+
+def _terms(row: _Row) -> OrderTerms | None:
+    side = row.Side.lower() if isinstance(row.Side, str) else None
+    return terms_of(row.Symbol, side, decimal_text(row.OrderQty), decimal_text(row.Price))
 
 
 def _refusal(row: _Row) -> tuple[Fault, str]:

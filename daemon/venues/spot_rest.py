@@ -68,17 +68,20 @@ def cancel_request(keys: Keys, nonce: int, target: Target) -> Request:
     return _form(keys, "CancelOrder", nonce, f"nonce={nonce}&{field}={_quoted(target.value)}")
 
 
-def cancel_batch_request(keys: Keys, nonce: int, order_ids: Sequence[str]) -> Request:
+def cancel_batch_request(keys: Keys, nonce: int, targets: Sequence[Target]) -> Request:
     """Cancel 1..BATCH_LIMIT different orders in one call, which the pair's rate counter never refuses.
 
     A single one is for an order whose own cancel that counter refuses. The page names no least number of ids; the
     WebSocket v2 page of the same call says 2, so an "invalid arguments" must be expected there.
 
     The page's schema asks for objects (`{"txid": …}`), the sample on the same page has plain strings: plain strings are
-    sent, as every public client does. Never client order ids: the sources disagree on where they would go.
+    sent, as every public client does. Client order ids go into the list that the page gives them, `cl_ord_ids`; some
+    clients put them into `orders`, so that a refusal of the form must be expected, and each then goes alone.
     """
-    assert 1 <= len(order_ids) <= BATCH_LIMIT, f"{len(order_ids)} ids in one batch"
-    body = msgspec.json.encode({"nonce": nonce, "orders": list(order_ids)})
+    assert 1 <= len(targets) <= BATCH_LIMIT, f"{len(targets)} ids in one batch"
+    named = {"orders": "order_id", "cl_ord_ids": "cl_ord_id"}
+    lists = {name: [target.value for target in targets if target.kind == kind] for name, kind in named.items()}
+    body = msgspec.json.encode({"nonce": nonce, **{name: values for name, values in lists.items() if values}})
     return _signed(keys, "CancelOrderBatch", nonce, body, _JSON)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from ..contract.evidence import Mode, OrderState
+from ..contract.evidence import Mode, OrderState, OrderTerms
 from ..contract.ids import Target, fault_of
 from ..contract.outcomes import ClosedState
 
@@ -30,6 +30,7 @@ class Order(msgspec.Struct, gc=False):
     """
 
     status: Any = None
+    vol: Any = None
     vol_exec: Any = None
     cancel_reason: Any = None
     reason: Any = None
@@ -79,9 +80,38 @@ def order_state(order_id: str, order: Order, *, with_symbol: bool) -> OrderState
         userref if full and type(userref) is int and userref != 0 else None,
         _text(descr.get("pair")) if full and with_symbol else None,
         number_of(order.opentm),
-        order.vol_exec if isinstance(order.vol_exec, str) and _QUANTITY.match(order.vol_exec) else None,
+        _quantity(order.vol_exec),
         _text(order.cancel_reason) or _text(order.reason),
+        terms=_terms(order, descr) if full and is_legible(order.cl_ord_id) and type(userref) in _USERREFS else None,
     )
+
+
+_USERREFS: Final = (int, type(None))
+
+
+def _terms(order: Order, descr: dict[str, Any]) -> OrderTerms | None:
+    return terms_of(descr.get("pair"), descr.get("type"), _quantity(order.vol), _quantity(descr.get("price")))
+
+
+def is_legible(name: object) -> bool:
+    """Whether a message says by which client order id an order goes, or that it has none."""
+    return not name or _text(name) is not None
+
+
+_SIDES: Final[dict[str, Literal["buy", "sell"]]] = {"buy": "buy", "sell": "sell"}
+
+
+def terms_of(
+    symbol: object, side: object, quantity: str | None, price: str | None, *, whole: bool = False
+) -> OrderTerms | None:
+    """The terms of an order; None from a message that lacks one of symbol, side and quantity, and so is not whole.
+
+    side: in lower case, as all venues but Prime write it. whole: the message is, also without the quantity.
+    """
+    traded, told = _text(symbol), _SIDES.get(side) if isinstance(side, str) else None
+    if traded is None or told is None or (quantity is None and not whole):
+        return None
+    return OrderTerms(traded, told, quantity, price)
 
 
 def count_of(value: object) -> int | None:
@@ -118,6 +148,10 @@ def mode_of(value: object) -> Mode:
 def why(error: Exception) -> str:
     """The decoder's complaint, short enough for a log line."""
     return str(error)[:WHY_CHARS]
+
+
+def _quantity(value: object) -> str | None:
+    return value if isinstance(value, str) and _QUANTITY.match(value) else None
 
 
 def _text(value: object) -> str | None:

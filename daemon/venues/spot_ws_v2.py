@@ -32,7 +32,16 @@ from ..contract.ids import Reqid, Target
 from ..contract.outcomes import ClosedState
 from ..credentials import Secret
 from .faults import fault_of, unified_fault_of
-from .spot_values import UNREADABLE, count_of, instant_s, mode_of, number_of, why
+from .spot_values import (
+    UNREADABLE,
+    count_of,
+    instant_s,
+    is_legible,
+    mode_of,
+    number_of,
+    terms_of,
+    why,
+)
 from .values import NOTHING, decimal_text, elapsed_ns, error_text, order_id_of, reqid_of, text_of, unplain
 
 BATCH_FLOOR: Final = 2
@@ -83,7 +92,10 @@ class _Execution(msgspec.Struct, gc=False):
     exec_type: Any = None
     order_status: Any = None
     cum_qty: msgspec.Raw = NOTHING
+    order_qty: msgspec.Raw = NOTHING
+    limit_price: msgspec.Raw = NOTHING
     symbol: Any = None
+    side: Any = None
     reason: Any = None
     cancel_reason: Any = None
     timestamp: Any = None
@@ -324,6 +336,10 @@ def _state(row: _Execution) -> OrderState | None:
         instant_s(row.timestamp) if row.exec_type in _BIRTHS else None,
         decimal_text(row.cum_qty),
         text_of(row.reason) or text_of(row.cancel_reason),
+        # Births and snapshots alone tell what was ordered; a trade's row has symbol and side too, and perhaps no names.
+        terms=terms_of(row.symbol, row.side, decimal_text(row.order_qty), decimal_text(row.limit_price))
+        if is_legible(row.cl_ord_id) and type(userref) in (int, type(None))
+        else None,
     )
 
 

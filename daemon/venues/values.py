@@ -5,6 +5,7 @@ Like the rest of the room they take anything the venue may send and raise nothin
 
 import re
 from datetime import datetime, timedelta
+from decimal import Context, Decimal
 from typing import Any, Final
 
 import msgspec
@@ -51,6 +52,21 @@ def text_of(value: object) -> str | None:
 def error_text(value: object) -> str:
     """The venue's words for an error, cut to what an error has; empty when they are no text."""
     return value[:ERROR_CHARS] if isinstance(value, str) else ""
+
+
+def total(filled: str | None, left: str | None) -> str | None:
+    """The whole quantity of an order of which a venue tells two parts; None where it does not tell both."""
+    if filled is None or left is None:
+        return None
+    whole = f"{_EXACT.add(Decimal(filled), Decimal(left)):f}"
+    return whole if len(whole) <= QUANTITY_CHARS else None
+
+
+_EXACT: Final = Context(prec=200)
+"""Exact for all that fits QUANTITY_CHARS, whatever context the reader works in."""
+
+QUANTITY_CHARS: Final = 64
+"""Longest quantity that is written out: decimal_text lets exponents of three digits through."""
 
 
 def refusal_in(message: dict[str, Any]) -> str | None:

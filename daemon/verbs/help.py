@@ -9,6 +9,7 @@ from .output import say, say_columns, say_json, show
 
 TOPICS: Final = {
     "kill": "the kill switch: what to press, how to know that it worked, how to re-arm",
+    "scopes": "cancel what you mean: selectors, what rests, a kill of a scope",
     "outcomes": "what a strategy may believe of each answer",
     "venues": "how cancels travel at Spot, Prime and Futures, and what is not promised there",
     "clients": "canceling orders from Python, from any other language, and from a shell",

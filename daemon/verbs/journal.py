@@ -284,7 +284,11 @@ def _value(value: Any) -> str:
 
 
 def examine(journal: Directory) -> tuple[Check, list[str]]:
-    """The whole chain checked, and the names of its files."""
+    """The whole chain checked, and the names of its files. A writer that has just begun has a second for its head."""
+    for _ in range(2 * LOOKS):
+        if journal.exists(HEAD):
+            break
+        time.sleep(LOOK_S)
     while True:
         head = parse_head(journal.read_part(HEAD, 0, HEAD_BYTES) or None)
         check = Check(head)
@@ -306,17 +310,19 @@ def _verify(journal: Directory, as_json: bool) -> int:
     first, last = (0 if link is None else link.n for link in (check.first, check.last))
     if as_json:
         faults = [{"file": fault.file, "line": fault.line, "what": fault.what} for fault in check.faults]
-        found = {"ok": not faults, "files": len(files), "lines": check.lines, "first": first, "last": last}
+        headed = check.head is not None
+        found = {"ok": headed and not faults, "head": headed, "files": len(files), "lines": check.lines}
+        found |= {"first": first, "last": last}
         say_json({**found, "torn": check.torn, "faults": faults})
     else:
         for fault in check.faults:
             say(f"{journal.root / fault.file}:{fault.line}: {fault.what}")
-        verdict = "BROKEN" if check.faults else "whole"
+        verdict = "BROKEN" if check.faults else "whole" if check.head is not None else "NOT PROVED"
         torn = f", {check.torn} torn by crashes and told of" if check.torn else ""
         say(f"{verdict}: {check.lines} lines, {first}..{last}, in {len(files)} files{torn}")
         if check.head is None:
             say("there is no head: lines cut off at the end would not be missed")
-    return NOT_DONE if check.faults else DONE
+    return NOT_DONE if check.faults or check.head is None else DONE
 
 
 def lines(journal: Directory, *, patient: bool) -> Iterator[tuple[str, Line]]:

@@ -9,6 +9,8 @@ from .. import __version__
 from ..contract.commands import Command
 from ..contract.ids import CommandID, Venue
 from ..contract.outcomes import ClosedState, RefusalReason, RejectClass, Route
+from ..contract.selectors import Selector, Side
+from ..contract.version import CONTRACT
 
 OutcomeName: TypeAlias = Literal["acked", "canceled", "closed", "not_open", "rejected", "unknown", "refused"]
 
@@ -31,12 +33,19 @@ class Verdict(msgspec.Struct, kw_only=True):
     answered_ns: int | UnsetType = UNSET
     error: str | UnsetType = UNSET
     filled_qty: str | UnsetType = UNSET
+    count: int | UnsetType = UNSET
+    order_ids: tuple[str, ...] | UnsetType = UNSET
+    more: int | UnsetType = UNSET
+    unsure: tuple[str, ...] | UnsetType = UNSET
+    more_unsure: int | UnsetType = UNSET
     state: ClosedState | UnsetType = UNSET
     cause: Literal["unconfirmed"] | UnsetType = UNSET
     reject_class: RejectClass | UnsetType = msgspec.field(name="class", default=UNSET)
     tried: tuple[Route, ...] | UnsetType = UNSET
     reason: RefusalReason | UnsetType = UNSET
     detail: str | UnsetType = UNSET
+    symbol: str | UnsetType = UNSET
+    note: str | UnsetType = UNSET
 
 
 class OutcomeReply(Verdict, tag_field="type", tag="outcome"):
@@ -69,14 +78,60 @@ class BatchReply(_Reply, tag="batch"):
 class VenueVerdict(Verdict):
     """One venue of a cancel_all. `residual` are the order ids that still rest."""
 
-    count: int | UnsetType = UNSET
     residual: tuple[str, ...] | UnsetType = UNSET
 
 
+class VenueDryRun(msgspec.Struct):
+    """One venue of a dry run: what would be cancelled now, and of which orders that cannot be told."""
+
+    count: int
+    order_ids: tuple[str, ...]
+    more: int | UnsetType = UNSET
+    unsure: tuple[str, ...] | UnsetType = UNSET
+    more_unsure: int | UnsetType = UNSET
+
+
 class AllReply(_Reply, tag="all"):
-    """Answers a cancel_all."""
+    """Answers a cancel_all. With `dry_run` nothing was cancelled: its venues have no outcome, and read VenueDryRun."""
 
     venues: dict[Venue, VenueVerdict]
+    dry_run: bool | UnsetType = UNSET
+
+
+class RestingOrder(msgspec.Struct):
+    """One open order. What nobody has told is absent. `unsure`: whether the scope means it cannot be told."""
+
+    order_id: str
+    source: Literal["stream", "list"]
+    seen_ms: int
+    cl_ord_id: str | UnsetType = UNSET
+    userref: int | UnsetType = UNSET
+    symbol: str | UnsetType = UNSET
+    side: Side | UnsetType = UNSET
+    quantity: str | UnsetType = UNSET
+    filled_qty: str | UnsetType = UNSET
+    price: str | UnsetType = UNSET
+    age_ms: int | UnsetType = UNSET
+    unsure: bool | UnsetType = UNSET
+
+
+class VenueRests(msgspec.Struct):
+    """What rests at one venue: this page's orders, how many there are in all, since when that is known and by whom."""
+
+    orders: tuple[RestingOrder, ...]
+    count: int
+    unsure: int
+    by: Literal["stream", "list", "none"]
+    as_of: str | UnsetType = UNSET
+    as_of_ns: int | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+
+
+class RestsReply(_Reply, tag="rests"):
+    """Answers a what_rests. `after` brings the next page; it is absent on the last one."""
+
+    venues: dict[Venue, VenueRests]
+    after: str | UnsetType = UNSET
 
 
 class KilledVenue(msgspec.Struct):
@@ -84,14 +139,21 @@ class KilledVenue(msgspec.Struct):
 
     state: Literal["flat", "residual", "unreachable"]
     canceled: int | UnsetType = UNSET
+    order_ids: tuple[str, ...] | UnsetType = UNSET
+    more: int | UnsetType = UNSET
     residual: tuple[str, ...] | UnsetType = UNSET
+    unsure: tuple[str, ...] | UnsetType = UNSET
 
 
 class KilledReply(_Reply, tag="killed"):
-    """Answers a kill, or with `drill` its rehearsal. `ignored` names what of the kill's message was not understood."""
+    """Answers a kill or a kill_scope, and then `scope` is what was latched; with `drill` a kill's rehearsal.
+
+    `ignored` names what of a kill's message was not understood.
+    """
 
     latched: bool
     venues: dict[Venue, KilledVenue]
+    scope: tuple[Selector, ...] | UnsetType = UNSET
     drill: bool | UnsetType = UNSET
     ignored: list[str] | UnsetType = UNSET
 
@@ -116,6 +178,7 @@ class StatusReply(_Reply, tag="status"):
     """Answers a status. More members may follow."""
 
     version: str
+    contract: int
     state: Literal["starting", "serving", "draining"]
     in_flight: int
     venues: dict[Venue, dict[str, Any]]
@@ -137,6 +200,7 @@ Reply: TypeAlias = (
     OutcomeReply
     | BatchReply
     | AllReply
+    | RestsReply
     | KilledReply
     | RearmReply
     | LeaseReply
@@ -158,7 +222,7 @@ def wire_schema() -> dict[str, Any]:
     properties["reason"] = {}
     return {
         "$schema": DIALECT,
-        "title": f"canceld {__version__}: messages between strategies and the daemon",
+        "title": f"canceld {__version__}: messages between strategies and the daemon, contract {CONTRACT}",
         "anyOf": [{"$ref": "#/$defs/command"}, {"$ref": "#/$defs/reply"}],
         "$defs": {"command": command, "reply": reply, **parts},
     }

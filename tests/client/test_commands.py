@@ -13,6 +13,7 @@ from canceld.client.results import CancelResult
 from canceld.contract.commands import NO_REASON, Drill, Kill, LeaseScope, OrderRef
 from canceld.contract.frames import Malformed, decode_command
 from canceld.contract.outcomes import Acked, Unknown
+from canceld.contract.selectors import Selector
 
 NOW_NS = 1_000_000_000
 MS = 1_000_000
@@ -34,9 +35,11 @@ def test_every_command_that_is_built_is_one_that_the_daemon_takes(commands: Comm
     built: list[Request[Any]] = [
         commands.cancel("prime", **order, until="proof", strategy="other", **common),
         commands.cancel_batch("spot", [OrderRef(userref=-1)] * 500, **common),
-        commands.cancel_all(**common),
-        commands.cancel_all("spot", until="proof", **common),
+        commands.cancel_all(everything=True, **common),
+        commands.cancel_all("spot", until="proof", scope=[Selector(symbol="XBT/USD", side="buy")], **common),
         commands.kill("why", venues=["spot"]),
+        commands.kill_scope("why", [Selector(cl_ord_id_prefix="mm-")], dry_run=True),
+        commands.what_rests([Selector(userref=7)], fresh=True, after="spot/A-1"),
         commands.rearm(**common),
         commands.rearm(confirm="K7", reason="mended", force=True, **common),
         commands.lease("mm", 500, on_expiry="kill", scope=[LeaseScope(venue="spot", userref=7)], **common),
@@ -48,7 +51,7 @@ def test_every_command_that_is_built_is_one_that_the_daemon_takes(commands: Comm
     ]
     taken = [decode_command(request.payload) for request in built]
     assert not [command for command in taken if isinstance(command, Malformed)]
-    assert [command.id for command in taken] == [f"prefix-{n}" for n in range(1, 14)]
+    assert [command.id for command in taken] == [f"prefix-{n}" for n in range(1, 16)]
     assert {command.sent_ns for command in taken} == {NOW_NS}
 
 
@@ -77,6 +80,11 @@ def test_a_drill_is_asked_for_in_a_word_of_its_own(commands: Commands) -> None:
     assert kill.drill
 
 
+def test_a_strategys_label_never_cancels_the_whole_account(commands: Commands) -> None:
+    with pytest.raises(ValueError, match="everything=True"):
+        commands.cancel_all()
+
+
 def test_the_wait_is_the_deadline_and_the_margin(requests: Requests) -> None:
     commands = Commands(requests, lambda: NOW_NS, "prefix", deadline_ms=700, margin_ms=30)
     assert commands.cancel("spot", userref=7).give_up_ns == NOW_NS + 730 * MS
@@ -92,7 +100,6 @@ def test_orders_without_an_answer_are_unknown_in_their_place(commands: Commands,
     assert [result.outcome for result in results] == [Acked(), Unknown(())]
     assert results[1].target == ("userref", 7)
     assert results[1].error == "no answer from the daemon"
-
 
 
 @pytest.mark.parametrize("flavour", [AsyncioClient, Client, TrioClient])

@@ -17,12 +17,14 @@ from canceld.contract.commands import (
     Command,
     Drill,
     Kill,
+    KillScope,
     Lease,
     LeaseScope,
     OrderRef,
     Ping,
     Rearm,
     Status,
+    WhatRests,
 )
 from canceld.contract.frames import (
     BATCH_BYTES,
@@ -52,6 +54,7 @@ from canceld.contract.outcomes import (
     Settlement,
     Unknown,
 )
+from canceld.contract.selectors import Selector
 
 ENCODINGS: list[Encoding] = ["json", "msgpack"]
 
@@ -92,6 +95,22 @@ COMMANDS: list[tuple[dict[str, Any], Command]] = [
     ),
     ({"type": "cancel_all", "id": "a"}, CancelAll(id="a")),
     ({"type": "cancel_all", "id": "a", "venue": "futures"}, CancelAll(id="a", venue="futures")),
+    (
+        {"type": "cancel_all", "id": "a", "strategy": "mm", "everything": True, "dry_run": True},
+        CancelAll(id="a", strategy="mm", everything=True, dry_run=True),
+    ),
+    (
+        {"type": "cancel_all", "id": "a", "strategy": "mm", "scope": [{"strategy": "mm", "side": "buy"}]},
+        CancelAll(id="a", strategy="mm", scope=(Selector(strategy="mm", side="buy"),)),
+    ),
+    (
+        {"type": "kill_scope", "id": "k", "reason": "r", "scope": [{"symbol": "XBT/USD"}]},
+        KillScope(id="k", reason="r", scope=(Selector(symbol="XBT/USD"),)),
+    ),
+    (
+        {"type": "what_rests", "id": "w", "fresh": True, "after": "spot/A-1"},
+        WhatRests(id="w", fresh=True, after="spot/A-1"),
+    ),
     ({"type": "kill", "id": "k", "reason": "why"}, Kill(id="k", reason="why")),
     (
         {"type": "kill", "id": "k", "reason": "why", "venues": ["spot", "prime"]},
@@ -214,6 +233,20 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     # all, drill, rearm, lease
     ({"type": "cancel_all", "id": "a", "venue": "all"}, "venue"),
     ({"type": "cancel_all", "id": "a", "order_id": "A-B"}, "order_id"),
+    ({"type": "cancel_all", "id": "a", "strategy": "mm-1"}, "say scope, or everything: true"),
+    ({"type": "cancel_all", "id": "a", "strategy": "mm-1", "dry_run": True}, "say scope, or everything: true"),
+    ({"type": "cancel_all", "id": "a", "scope": []}, "scope: empty"),
+    ({"type": "cancel_all", "id": "a", "scope": [{"side": "buy"}, {}]}, "scope[1]: empty"),
+    ({"type": "cancel_all", "id": "a", "scope": [{"side": "Buy"}]}, "scope[0].side"),
+    ({"type": "cancel_all", "id": "a", "scope": [{"pair": "XBT/USD"}]}, "scope[0].pair: no such member"),
+    ({"type": "cancel_all", "id": "a", "scope": {"side": "buy"}}, "scope"),
+    ({"type": "cancel_all", "id": "a", "scope": [{"side": "buy"}], "everything": True}, "everything: contradicts"),
+    ({"type": "cancel_all", "id": "a", "venue": "spot", "scope": [{"venue": "prime"}]}, "scope[0].venue: prime"),
+    ({"type": "kill_scope", "id": "k", "reason": "r"}, "scope"),
+    ({"type": "kill_scope", "id": "k", "reason": "r", "scope": []}, "scope: empty"),
+    ({"type": "kill_scope", "id": "k", "scope": [{"side": "buy"}]}, "reason"),
+    ({"type": "what_rests", "id": "w", "scope": []}, "scope: empty"),
+    ({"type": "what_rests", "id": "w", "scope": [{"userref": 0}]}, "scope[0].userref"),
     ({"type": "drill", "id": "d"}, "reason"),
     ({"type": "drill", "id": "d", "reasn": "weekly"}, "reasn"),
     ({"type": "drill", "id": "d", "reason": ""}, "reason"),
@@ -228,7 +261,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"type": "lease", "id": "l", "strategy": "mm", "ttl_ms": 499}, "ttl_ms"),
     ({"type": "lease", "id": "l", "strategy": "mm", "ttl_ms": 60_001}, "ttl_ms"),
     ({"type": "lease", "id": "l", "strategy": "mm", "ttl_ms": 500, "on_expiry": "sell"}, "on_expiry"),
-    ({"type": "lease", "id": "l", "strategy": "mm", "ttl_ms": 500, "scope": [{"userref": 7}]}, "venue"),
+    ({"type": "lease", "id": "l", "strategy": "mm", "ttl_ms": 500, "scope": [{}]}, "scope[0]: empty"),
     (
         {"type": "lease", "id": "l", "strategy": "mm", "ttl_ms": 500, "scope": [{"venue": "spot", "userref": 0}]},
         "scope[0].userref",
@@ -239,9 +272,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
             "id": "l",
             "strategy": "mm",
             "ttl_ms": 500,
-            "scope": [{"venue": "spot", "userref": 1, "order_id": "A-B"}],
+            "scope": [{"venue": "spot", "cl_ord_id": "b", "cl_ord_id_prefix": "a"}],
         },
-        "scope[0].exactly one",
+        "scope[0].cl_ord_id: does not begin",
     ),
     ({"type": "status", "id": "s", "detail": "yes"}, "detail"),
     ({"type": "ping", "id": "p", "venue": "spot"}, "venue"),

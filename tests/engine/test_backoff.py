@@ -11,6 +11,7 @@ from canceld.engine.backoff import (
     BANNED_S,
     CONNECT_LIMIT,
     CONNECT_WINDOW_NS,
+    FAIR_S,
     FREE_TRIES,
     LONGEST_S,
     MAINTENANCE_FLOOR_S,
@@ -20,6 +21,7 @@ from canceld.engine.backoff import (
     STABLE_NS,
     Backoff,
     ConnectBudget,
+    Need,
     is_alarming,
 )
 
@@ -68,6 +70,20 @@ def test_failed_dial_after_a_stable_session_is_not_forgiven_twice() -> None:
     backoff.live(0)
     delays = [backoff.delay_s(STABLE_NS * step, 1.0) for step in range(1, 6)]
     assert delays == [0, 0, 0, 1, 2]
+
+
+def test_a_venue_that_takes_every_dial_is_dialled_as_the_budget_bears_it_however_often_it_drops_us() -> None:
+    backoff, delays = Backoff(), []
+    for step in range(12):
+        now_ns = step * 100 * SECOND_NS
+        backoff.dialled(now_ns)
+        backoff.live(now_ns)
+        delays.append(backoff.delay_s(now_ns + 2 * SECOND_NS, 1.0, pace_s=5.0))
+    assert delays == [3.0] * 12
+    backoff.dialled(0)
+    backoff.live(0)
+    assert backoff.delay_s(20 * SECOND_NS, 1.0, pace_s=18.0) == 0.0
+    assert [backoff.delay_s(0, 1.0, pace_s=18.0) for _ in range(4)] == [0.0, 0.0, 1.0, 2.0]
 
 
 @pytest.mark.parametrize("mode", ["maintenance", "cancel_only"])
@@ -156,6 +172,49 @@ def test_under_a_kill_no_refusal_of_the_venue_sets_the_delay() -> None:
     backoff.forgive()
     delays = [backoff.delay_s(0, 1.0, mode="maintenance", cause=403, pressing=True) for _ in range(8)]
     assert delays == [0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0]
+
+
+def test_one_more_session_goes_without_before_a_stream_does_and_that_before_the_only_session() -> None:
+    budget = ConnectBudget()
+    needs: tuple[Need, ...] = ("spare", "witness", "only")
+    for need in needs:
+        assert budget.take(0, need=need) == 0
+        while budget.take(0, need=need) == 0:
+            pass
+    assert budget.take(0, pressing=True, need="spare") == 0
+
+
+def test_pace_grows_with_what_is_spent_of_the_budget() -> None:
+    budget = ConnectBudget()
+    assert budget.pace_s(0) == 0.0
+    paces = []
+    for _ in range(CONNECT_LIMIT):
+        budget.take(0)
+        paces.append(budget.pace_s(0))
+    assert paces == sorted(paces)
+    assert paces[-1] == FAIR_S
+    assert budget.pace_s(CONNECT_WINDOW_NS) == 0.0
+
+
+def test_one_session_dials_for_a_venue_without_any_until_its_dial_is_settled() -> None:
+    budget = ConnectBudget()
+    assert budget.is_first("prime", 1)
+    assert not budget.is_first("prime", 0)
+    assert budget.is_first("spot", 0)
+    budget.settled("prime", 0)
+    assert not budget.is_first("prime", 0)
+    budget.settled("prime", 1)
+    assert budget.is_first("prime", 0)
+
+
+def test_one_more_session_has_less_while_those_of_its_venue_are_lost_all_the_time() -> None:
+    budget = ConnectBudget()
+    assert budget.need("spot", 1, 0, live=True) == "witness"
+    budget.lost("spot", 0)
+    assert budget.need("spot", 1, STABLE_NS - 1, live=True) == "spare"
+    assert budget.need("spot", 1, STABLE_NS, live=True) == "witness"
+    assert budget.need("spot", 1, 1, live=False) == "only"
+    assert budget.need("spot", 0, 1, live=False) == "spare"
 
 
 def test_no_window_ever_holds_more_attempts_than_the_limit() -> None:

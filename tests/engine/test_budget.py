@@ -13,7 +13,7 @@ from canceld.engine.budget import (
     POINTS_CEILING,
     POINTS_RESERVE,
     PRO,
-    QUERY_RESERVE,
+    RESERVES,
     STARTER,
     Budget,
     Pace,
@@ -181,29 +181,40 @@ def test_number_of_counters_is_bounded_and_the_overflow_is_not_forgotten() -> No
 
 def test_queries_end_while_enough_is_left_for_what_cannot_wait() -> None:
     budget = RestBudget()
-    for _ in range(20 - QUERY_RESERVE):
-        assert budget.spares_query(0)
+    for _ in range(20 - RESERVES["look"]):
+        assert budget.spares("look", 0)
         budget.called("query", 1, 0)
-    assert not budget.spares_query(0)
-    assert budget.spares_query(SECOND_NS)
+    assert not budget.spares("look", 0)
+    assert budget.spares("look", SECOND_NS)
+
+
+def test_the_list_of_priorities_is_kept_from_its_end_to_its_beginning() -> None:
+    """With each call that is made fewer uses are left, the last on the list first; a kill and a cancel always are."""
+    budget, left = RestBudget(), list(RESERVES)
+    for _ in range(40):
+        now_left = [use for use in RESERVES if budget.spares(use, 0)]
+        assert now_left == left[: len(now_left)]
+        left = now_left
+        budget.called("batch", 1, 0)
+    assert left == ["kill", "cancel"]
 
 
 def test_single_cancels_over_rest_cost_no_call() -> None:
     budget = RestBudget(STARTER)
     for _ in range(100):
         budget.called("cancel", 1, 0)
-    assert budget.spares_query(0)
+    assert budget.spares("look", 0)
 
 
 def test_rest_tier_follows_the_told_ceiling() -> None:
     budget = RestBudget()
     budget.told(60)
-    for _ in range(15 - QUERY_RESERVE):
-        assert budget.spares_query(0)
+    for _ in range(15 - RESERVES["look"]):
+        assert budget.spares("look", 0)
         budget.called("batch", 50, 0)
-    assert not budget.spares_query(0)
+    assert not budget.spares("look", 0)
     budget.told(None)
-    assert not budget.spares_query(0)
+    assert not budget.spares("look", 0)
 
 
 def test_points_choose_batches_when_single_cancels_would_eat_into_the_reserve() -> None:
@@ -214,7 +225,7 @@ def test_points_choose_batches_when_single_cancels_would_eat_into_the_reserve() 
     for _ in range(35):
         budget.sent(None, None, 0)
     assert budget.form(orders, 0) == "batch"
-    assert not budget.spares_query(0)
+    assert not budget.spares("look", 0)
     assert budget.form(orders * 35, 10 * SECOND_NS) == "single"
 
 
@@ -225,7 +236,7 @@ def test_points_choose_batches_when_single_cancels_would_eat_into_the_reserve() 
 def test_points_of_each_call_are_those_of_the_venues_table(form: str, orders: int, points: int) -> None:
     budget = PointBudget()
     calls = 0
-    while budget.spares_query(0):
+    while budget.spares("look", 0):
         budget.called(form, orders, 0)
         calls += 1
     assert (calls - 1) * points <= POINTS_CEILING - POINTS_RESERVE - POINTS["open_orders"] < calls * points

@@ -108,10 +108,11 @@ def test_stall_of_our_own_leaves_time_to_read_the_renewals_that_waited() -> None
     ("ttl_ms", "scope", "why"),
     [
         (TTL_MIN_MS - 1, SPOT, "ttl_ms"),
-        (1000, (*SPOT, LeaseScope("spot", order_id="A-B", userref=1)), r"scope\[1\]: expected at most one"),
-        (1000, (LeaseScope("spot", userref=0),), r"scope\[0\]: userref"),
-        (1000, (LeaseScope("prime", userref=7),), r"scope\[0\]: userref: not an identifier of prime"),
-        (1000, (LeaseScope("spot", order_id="12345"),), r"scope\[0\]: order_id"),
+        (1000, (*SPOT, LeaseScope()), r"scope\[1\]: empty"),
+        (1000, (*SPOT, LeaseScope(strategy="mm-9")), r"scope\[1\]\.strategy: 'mm-9' is not configured"),
+        (1000, (LeaseScope("spot", userref=0),), r"scope\[0\]\.userref"),
+        (1000, (LeaseScope("prime", userref=7),), r"scope\[0\]\.userref: prime orders have none"),
+        (1000, (LeaseScope("spot", order_id="12345"),), r"scope\[0\]\.order_id"),
         (1000, SPOT * (SCOPE_LIMIT + 1), "scope: more than"),
     ],
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from canceld.contract.evidence import OrderState
+from canceld.contract.evidence import OrderState, OrderTerms
 from canceld.engine.resting import FRESH_NS, Resting, Row
 
 O1, O2 = "OAAAAA-AAAAA-AAAAAA", "OBBBBB-BBBBB-BBBBBB"
@@ -223,3 +223,26 @@ def test_what_comes_after_the_end_from_before_it_does_not_say_how_much_had_fille
     row = resting.get("O")
     assert row is not None
     assert (row.status, row.filled_qty) == ("filled", None)
+
+
+def test_what_was_ordered_is_kept_from_the_last_message_that_described_the_order() -> None:
+    resting = Resting(10)
+    apply(resting, OrderState(O1, "open"), 5)
+    row = resting.get(O1)
+    assert row is not None
+    assert row.terms is None
+    apply(resting, OrderState(O1, "open", terms=OrderTerms("XBT/USD", "buy", "2", "100")), 7)
+    apply(resting, OrderState(O1, filled_qty="1"), 8)
+    apply(resting, OrderState(O1, "open", terms=OrderTerms("XBT/USD", "buy", "3", "101")), 9)
+    assert row.terms == OrderTerms("XBT/USD", "buy", "3", "101")
+    assert (row.seen_ns, row.touched_ns) == (5, 9)
+    assert list(resting.rows()) == [row]
+
+
+def test_who_told_of_an_order_first_is_kept() -> None:
+    resting = Resting(10)
+    resting.apply(OrderState(O1, "open"), 0, by_list=True)
+    resting.apply(OrderState(O1, "open"), 1)
+    resting.apply(OrderState(O2, "open"), 1)
+    resting.apply(OrderState(O2, "open"), 2, by_list=True)
+    assert {row.order_id: row.by_list for row in resting.rows()} == {O1: True, O2: False}

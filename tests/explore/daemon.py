@@ -4,7 +4,8 @@ What stands in for something is the socket (tasks/connection.py, with the real b
 workers' loops of the REST lane, and the two alarms that wake the dispatcher and the kill switch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from canceld.contract.commands import Rearm
@@ -31,6 +32,7 @@ from canceld.tasks.futures import FuturesRest
 from canceld.tasks.killswitch import KillSwitch
 from canceld.tasks.latch_file import LATCH_FILE
 from canceld.tasks.rest_lane import OVERDUE, URGENT, RestLane
+from canceld.tasks.scoping import Scoping
 from canceld.tasks.spot import SpotRest
 from canceld.transport.files import DiskFailed
 from canceld.transport.https import Response
@@ -71,6 +73,8 @@ class Quiet:
 class Disk:
     """A directory that keeps what is written over the daemon's death."""
 
+    root = Path("/explored")
+
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.fails = False
@@ -80,6 +84,9 @@ class Disk:
 
     def exists(self, name: str) -> bool:
         return name in self.files
+
+    def identity(self, name: str) -> tuple[int, int, int] | None:
+        return (0, 0, 0) if name in self.files else None
 
     def replace_now(self, name: str, data: bytes) -> None:
         if self.fails:
@@ -379,7 +386,9 @@ class Daemon:
         for socket in self.sockets:
             if socket.lane != FEED:
                 self.dispatcher.attach(socket.lane, socket)
-        self.switch = KillSwitch({venue: self.dispatcher}, disk, kernel, Steady(), events)  # type: ignore[arg-type]
+        desks = {venue: self.dispatcher}
+        scoping = Scoping(desks, kernel, {})  # type: ignore[arg-type]
+        self.switch = KillSwitch(desks, disk, kernel, Steady(), events, scoping)  # type: ignore[arg-type]
         if self.switch.latched:
             self.pulled_ns = kernel.now_ns
         for socket in self.sockets:
@@ -428,13 +437,18 @@ class Daemon:
             return
         while self._free_urgent and self.dispatcher.wants_urgent:
             self._free_urgent -= 1
-            self.tasks.append(Task(self._work_urgent()))
+            if self._begin(self._work_urgent()).over:
+                break
         while self._free and self.dispatcher.wants_call:
             self._free -= 1
-            task = Task(self._work_ordinary())
-            self.tasks.append(task)
-            if task.over:
+            if self._begin(self._work_ordinary()).over:
+                # There was nothing to do after all, or nothing that could be done now.
                 break
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> Task:
+        task = Task(work)
+        self.tasks.append(task)
+        return task
 
     async def _work_ordinary(self) -> None:
         assert self.lane is not None

@@ -48,12 +48,6 @@ MISTAKES: Final = (
         "            pass\n",
     ),
     Mutant(
-        "a session under a kill is dialled at the usual pauses",
-        "canceld.engine.backoff",
-        "        if pressing:\n",
-        "        if pressing and not self._failures:\n",
-    ),
-    Mutant(
         "a kill joins what is under way for an order, and waits with it",
         "canceld.engine.pursuits.front",
         "        if pursuit is None or left or not self.lanes.live:\n",
@@ -122,7 +116,6 @@ SHOWS_AT: Final[dict[str, Venue]] = {
     "a kill's calls wait for their turn": "spot",
     "a kill waits behind an ordinary pause of REST": "futures",
     "a kill does not hurry the sessions that are down": "prime",
-    "a session under a kill is dialled at the usual pauses": "prime",
     "a kill joins what is under way for an order, and waits with it": "prime",
     "a session that comes up is left to the next round": "prime",
     "a look from before the last cancel counts": "futures",

@@ -142,15 +142,17 @@ class Run:
         if answered_ns is None or not self.daemon.flat:
             self.blamed.append(f"not flat {JUDGED_NS // 10**9} s after the venue was well")
             return
+        # What the venue has asked for, or done to us, is waited out.
+        waits_ns = max(exchange.odd_until_ns, exchange.mute_until_ns)
+        if exchange.refusals:
+            waits_ns = max(waits_ns, exchange.refused_ns + _pause_ns(exchange.refusals))
         # A list may lack an order that appeared a moment ago, so those are believed in for longer.
         young_ns = max(self._known_ns, exchange.appeared_ns) + FRESH_NS
-        since_ns = max(answered_ns, exchange.odd_until_ns, exchange.mute_until_ns, young_ns)
+        since_ns = max(answered_ns, waits_ns, young_ns)
         if exchange.throttled_ns:
             since_ns = max(since_ns, exchange.throttled_ns + THROTTLED_NS)
-        if exchange.refusals:
-            since_ns = max(since_ns, exchange.refused_ns + _pause_ns(exchange.refusals))
         if flat_ns - since_ns > SOON_NS:
             self.blamed.append(f"flat {(flat_ns - since_ns) / 1e9:.2f} s after the venue answered")
-        tried_ns = answered_ns - max(began_ns, exchange.odd_until_ns, exchange.mute_until_ns)
+        tried_ns = answered_ns - max(began_ns, waits_ns)
         if tried_ns > (SOON_NS if fresh else PAUSE_NS):
             self.blamed.append(f"first answered {tried_ns / 1e9:.2f} s after the venue was well")

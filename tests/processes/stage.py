@@ -190,7 +190,13 @@ class Service:
         )
         self.config = home / "canceld.toml"
         self.sections: dict[str, dict[str, Any]] = {
-            "gateway": {"commands": self.commands, "control": self.control, "events": self.events},
+            # Dozens of daemons share a machine here: they do not walk to keep warm unless a story is about that.
+            "gateway": {
+                "commands": self.commands,
+                "control": self.control,
+                "events": self.events,
+                "keep_warm_ms": 0,
+            },
             "spot": {"ws_url": told["spot_ws_url"], "rest_url": told["spot_rest_url"]},
             "state": {"dir": str(self.state)},
             "tls": {"ca_file": told["ca_file"]},

@@ -175,3 +175,16 @@ def test_every_verb_says_soon_that_there_is_no_daemon(home: Path, absent: Callab
         assert verb.out == ""
         assert verb.err.count("\n") == 1
         assert str(path) in verb.err
+
+
+def test_a_secret_in_the_environment_stops_the_start(exchange: Exchange, home: Path) -> None:
+    """Whoever may look at the process reads its environment, and children inherit it."""
+    service = Service(home, exchange.told)
+    secret = (Path(exchange.told["credentials_dir"]) / "spot.secret").read_text().strip()
+    program = Program(["run", "--config", str(service.config)], home, "canceld", environ={"MY_NOTES": f"x {secret}"})
+    try:
+        assert program.wait(20.0) == 2
+    finally:
+        program.kill()
+    assert "the environment variable MY_NOTES holds a key or secret" in program.err
+    assert secret not in program.err

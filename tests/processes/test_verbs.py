@@ -101,6 +101,28 @@ def test_cancel_all_counts(shared: Shared) -> None:
     assert exchange.resting() == []
 
 
+def test_what_rests_and_a_part_of_it_go_by_scope(shared: Shared) -> None:
+    """The whole way: real sockets, the command line, and the exchange's own book."""
+    exchange, service = shared
+    [stays] = exchange.place(1)
+    at = ("--endpoint", service.commands)
+    shown = canceld("rests", "spot", "--fresh", *at)
+    assert (shown.returncode, shown.stderr) == (DONE, "")
+    assert stays in shown.stdout
+    none = canceld("cancel-all", "--scope", "symbol=ZZZ/USD", *at)
+    assert none.returncode == DONE
+    assert exchange.resting() == [stays]
+    dry = canceld("cancel-all", "--scope", f"order_id={stays}", "--dry-run", *at)
+    assert "1 would be canceled" in dry.stdout
+    assert exchange.resting() == [stays]
+    ended = canceld("cancel-all", "--scope", f"order_id={stays}", "--until", "proof", *at)
+    assert ended.returncode == DONE
+    assert exchange.resting() == []
+    refused = canceld("cancel-all", "--scope", "pair=XBT/USD", *at)
+    assert refused.returncode == 2
+    assert "pair=XBT/USD" in refused.stderr
+
+
 def test_status_for_eyes_and_for_programs(shared: Shared) -> None:
     _, service = shared
     ended = canceld("status", "--endpoint", service.control)

@@ -9,6 +9,7 @@ A story is about one venue, the first that its settings enable, unless it names 
 
 import base64
 import logging
+import math
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -34,7 +35,8 @@ from canceld.transport.clock import VirtualClock
 from canceld.transport.entropy import SeededEntropy
 from canceld.transport.memory.disk import MemoryDirectory
 from canceld.transport.memory.wire import memory_wire_pair
-from canceld.transport.memory.zeromq import MemoryBus, MemoryDealer, MemorySubscriber
+from canceld.transport.memory.zeromq import MEMORY_PEER, MemoryBus, MemoryDealer, MemorySubscriber
+from canceld.transport.messages import Peer
 from canceld.transport.network import DialFailed
 from canceld.transport.notify import Notifier
 from canceld.transport.signals import MemorySignals, Signal
@@ -125,6 +127,8 @@ class Strategy:
         self.venue = venue
         self.asked: list[Asked] = []
         self.heard: list[Heard] = []
+        self.scopes: dict[Any, Any] = {}
+        """The scope of each command that named one, by id."""
         self.counted = True
         """Whether the books are closed on it: every asking answered once and in time."""
         self._world = world
@@ -136,6 +140,8 @@ class Strategy:
         if "id" not in fields:
             self._ids += 1
         command = {"type": type, "id": fields.pop("id", self._ids), **fields}
+        if "scope" in fields and type != "lease":
+            self.scopes[command["id"]] = fields["scope"]
         if type in ("cancel", "cancel_batch"):
             command.setdefault("venue", self.venue)
         payload = msgspec.json.encode(command) if encoding == "json" else msgspec.msgpack.encode(command)
@@ -155,7 +161,7 @@ class Strategy:
             decode = msgspec.json.decode if frames[-1][:1] == b"{" else msgspec.msgpack.decode
             reply: dict[str, Any] = decode(frames[-1])
             self.heard.append(Heard(reply, trio.current_time()))
-            self._world.judge.hear(reply, self._asked_ns(reply["id"]))
+            self._world.judge.hear(reply, self._asked_ns(reply["id"]), self.scopes.get(reply["id"]))
             self._put.send_nowait(reply)
 
     async def hear(self) -> dict[str, Any]:
@@ -238,13 +244,15 @@ class Stage:
         self.signals = MemorySignals()
         self.exchange = SimulatedKraken(now=lambda: self.clock.utc_ns() / 1e9, rng=random.Random(seed), tier=tier)
         self.directories: dict[str, MemoryDirectory] = {}
-        self.judge = Judge(self.exchange, self.clock)
+        self.judge = Judge(self.exchange, self.clock, msgspec.to_builtins(settings.strategies))
         # Not the first start of this daemon: it knows how far it had counted.
         self.directory(settings.state.dir).replace_now("nonce-spot", format_mark(self.clock.utc_ns()))
         self.ready = trio.Event()
         self.ended = trio.Event()
         self.dials: list[Dial] = []
         self.unreachable: set[str] = set()
+        self.line_lives_s = math.inf
+        """How long a WebSocket lives that is dialled from now on."""
         self._lines: list[tuple[str, trio.CancelScope]] = []
         self._entropy = SeededEntropy(seed)
         self._strategies: list[Strategy] = []
@@ -268,7 +276,7 @@ class Stage:
 
     async def _serve(self, wire: Wire, host: str) -> None:
         """Let the exchange serve a connection until either side ends it or the line to the host is cut."""
-        with trio.CancelScope() as line:
+        with trio.move_on_after(math.inf if host in (REST_HOST, FUTURES_HOST) else self.line_lives_s) as line:
             self._lines.append((host, line))
             await self.exchange.serve_stream(wire)
         self._lines.remove((host, line))
@@ -292,12 +300,19 @@ class Stage:
 
     # ---------------------------------------------------------------- who acts
 
-    def strategy(self, venue: Venue | None = None, *, reads: bool = True, endpoint: str = COMMANDS) -> Strategy:
-        """A client process that trades at a venue, unless told otherwise the story's.
+    def strategy(
+        self,
+        venue: Venue | None = None,
+        *,
+        reads: bool = True,
+        endpoint: str = COMMANDS,
+        peer: Peer = MEMORY_PEER,
+    ) -> Strategy:
+        """A client that trades at a venue, unless told otherwise the story's. peer: its process.
 
         One that does not read is not counted; `start(strategy.read)` makes it begin later.
         """
-        strategy = Strategy(self, self.bus.connect(endpoint), venue or self.venue)
+        strategy = Strategy(self, self.bus.connect(endpoint, peer=peer), venue or self.venue)
         self._strategies.append(strategy)
         strategy.counted = reads
         if reads:

@@ -84,7 +84,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "requests for an order follow each other without a pause",
-        "canceld.engine.pursuits.pursuit",
+        "canceld.engine.pursuits.spacing",
         "return max(times[-1] + SPACE_NS, counted)",
         "return counted - counted",
     ),
@@ -251,8 +251,8 @@ MUTANTS: Final = (
     Mutant(
         "a page of the edge accuses the key",
         "canceld.venues.futures_rest",
-        "    403: Fault.ROUTE_BUSY,",
-        "    403: Fault.CREDENTIALS,",
+        "401: Fault.UNAVAILABLE, 403: Fault.ROUTE_BUSY}",
+        "401: Fault.CREDENTIALS, 403: Fault.CREDENTIALS}",
         "tests/venues/test_futures_rest.py",
     ),
     Mutant(
@@ -282,6 +282,34 @@ MUTANTS: Final = (
         "        if pressing:\n",
         "        if False:\n",
         f"{ODD}::test_while_a_kill_is_on_a_session_is_dialled_every_fifteen_seconds_at_least",
+    ),
+    Mutant(
+        "a venue that takes every dial is stayed away from",
+        "canceld.engine.backoff",
+        "if self._live_ns is not None and pace_s is not None:",
+        "if False:",
+        "tests/engine/test_backoff.py",
+    ),
+    Mutant(
+        "a process that starts again has forgotten its dials",
+        "canceld.desks",
+        'before_ns=spent.before("dial", CONNECT_WINDOW_NS), ',
+        "",
+        "tests/scenarios/crash/test_crash_loop.py",
+    ),
+    Mutant(
+        "a token that fails is asked for again at once",
+        "canceld.engine.token_calls",
+        "PAUSES_S: Final = (1, 2, 4, 8, 16, 30)",
+        "PAUSES_S: Final = (0,)",
+        "tests/scenarios/test_token_calls.py",
+    ),
+    Mutant(
+        "each reconnect fetches a token, whatever the calls are needed for",
+        "canceld.engine.budget",
+        "return use in NEVER_WITHHELD or level + 1 + RESERVES[use] <=",
+        "return use in NEVER_WITHHELD or use.endswith('token') or level + 7 <=",
+        "tests/scenarios/test_token_calls.py",
     ),
     Mutant(
         "a kill has no dials of its own",

@@ -22,6 +22,7 @@ from tests.scenarios import wirelog
 from tests.scenarios.world import EVENTS, FEED_HOST
 
 from .cells import Cells, counted
+from .limits import drawn, within
 from .lines import Courier, SealedIO, clock_with
 from .plan import Plan, brief_plan_for, plan_for
 from .traders import Asking, Traders
@@ -497,7 +498,7 @@ def simulate(
     was_on = gc.isenabled()
     gc.disable()
     try:
-        with patch.object(trio._core._run, "TheIOManager", SealedIO), counted() as cells:
+        with patch.object(trio._core._run, "TheIOManager", SealedIO), within(drawn(seed)), counted() as cells:
             run, virtual_s = trio.run(play, clock=clock)
     finally:
         if was_on:

@@ -15,6 +15,7 @@ from canceld.tasks.killswitch import KillSwitch
 from canceld.tasks.leasing import Leasing
 from canceld.tasks.origins import Origins
 from canceld.tasks.recovery import Record, Recovery
+from canceld.tasks.scoping import Scoping
 from canceld.transport.clock import VirtualClock
 from canceld.transport.entropy import SeededEntropy
 from canceld.transport.memory.disk import MemoryDirectory
@@ -39,7 +40,14 @@ class Venue:
         self.performed = 0
 
     def submit(
-        self, owner: Owner, target: Target, proof: bool, deadline_ns: int, now_ns: int, symbol: str | None = None
+        self,
+        owner: Owner,
+        target: Target,
+        proof: bool,
+        deadline_ns: int,
+        now_ns: int,
+        symbol: str | None = None,
+        urgent: bool = False,
     ) -> None:
         self.asked.append((owner, target, proof, deadline_ns))
 
@@ -79,7 +87,8 @@ class Door:
         self.events = Events(self.bus.publisher(EVENTS, mode=0o660), self.clock)
         self.directory = MemoryDirectory("/state")
         record = Record(self.directory)
-        self.kill = KillSwitch({}, self.directory, self.clock, SeededEntropy(1), self.events)
+        scoping = Scoping({"spot": self.venue}, self.clock, {})  # type: ignore[dict-item]
+        self.kill = KillSwitch({}, self.directory, self.clock, SeededEntropy(1), self.events, scoping)
         self.gateway = Gateway(
             self.bus.router(COMMANDS, mode=0o660),
             self.bus.router(CONTROL, mode=0o600),
@@ -88,9 +97,10 @@ class Door:
             self.events,
             self.status,
             intents=record.intents,
-            successor=Recovery(record, {}, self.clock, self.events),
+            successor=Recovery(record, {}, self.clock, self.events, {}),
             kill=self.kill,
-            leasing=Leasing({"spot": self.venue}, self.directory, self.clock, self.events, self.kill),  # type: ignore[dict-item]
+            leasing=Leasing({"spot": self.venue}, self.directory, self.clock, self.events, self.kill, scoping),  # type: ignore[dict-item]
+            scoping=scoping,
             origins=Origins(nobody_knows, self.events),
             deadline_ms=2000,
         )

@@ -7,6 +7,8 @@ import trio
 from canceld import settings
 from canceld.contract.outcomes import Acked, Canceled, Refused, Unknown
 from canceld.engine import replays
+from canceld.tasks.admission import PING_NS
+from canceld.transport.messages import Message
 
 from .door import CANCEL, EVENTS, Door
 
@@ -168,3 +170,17 @@ async def test_draining_ends_with_the_last_answer_and_takes_nothing_new(
     assert ended.is_set()
     # The second asking of the command in flight is answered with the first.
     assert [(reply["id"], reply.get("replayed", False)) for reply in door.told()] == [(1, False), (1, True)]
+
+
+async def test_a_machine_that_is_busy_with_others_accuses_nobody_who_pings(autojump_clock: object, door: Door) -> None:
+    """What a ping is charged is bounded by what it can take, whatever the clock on the wall says."""
+    admission, outlet = door.gateway.admission, door.gateway._wickets[0].outlet
+    ping = Message(b"peer", [msgspec.json.encode({"type": "ping", "id": 1})])
+
+    def busy(reply: object, *args: object) -> None:
+        door.clock.spent_ns += 50_000_000
+
+    admission._replies.at_once = busy  # type: ignore[method-assign]
+    began_ns = admission.take(outlet, ping)
+    assert began_ns is not None
+    assert door.clock.monotonic_ns() - began_ns == PING_NS

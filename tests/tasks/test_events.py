@@ -73,6 +73,30 @@ async def test_each_topic_is_numbered_by_itself_and_what_nobody_took_leaves_a_ga
     assert {event["started_ns"] for event in told.values()} == {1_000_000_000_000}
 
 
+async def test_what_nobody_listened_to_is_a_gap_too(autojump_clock: object) -> None:
+    """A subscriber that comes back after a while away is to see that it missed something."""
+    bus = MemoryBus()
+    events = Events(bus.publisher(ENDPOINT, mode=0o660), VirtualClock())
+    events.session("spot", "spot-0", "live")
+    subscriber = bus.subscribe(ENDPOINT, b"session")
+    events.session("spot", "spot-0", "down")
+    told = subscriber.receive_nowait()
+    assert told is not None
+    assert msgspec.json.decode(told[1])["seq"] == 2
+
+
+async def test_no_event_is_made_for_nobody(autojump_clock: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    bus = MemoryBus()
+    events = Events(bus.publisher(ENDPOINT, mode=0o660), VirtualClock())
+    bus.subscribe(ENDPOINT, b"alert")
+    made: list[object] = []
+    monkeypatch.setattr("canceld.tasks.events._encode", lambda body: made.append(body) or b"")
+    events.outcome(outcome_map(7, 1, _settlement(outcome=Acked(), route="ws")))
+    assert not made
+    events.alert("warning", "the line is cut", "mend it")
+    assert len(made) == 1
+
+
 async def test_outcomes_and_late_answers_go_to_their_own_topics(autojump_clock: object, desk: Desk) -> None:
     desk.events.outcome(outcome_map(7, 1, _settlement(outcome=Acked(), route="ws")))
     desk.events.late("x", 1, _settlement(outcome=Canceled("0.5"), route="stream"))

@@ -8,6 +8,7 @@ from canceld.tasks import keep_warm
 from canceld.tasks.events import Events
 from canceld.tasks.killswitch import KillSwitch
 from canceld.tasks.leasing import Leasing
+from canceld.tasks.scoping import Scoping
 from canceld.transport.clock import VirtualClock
 from canceld.transport.entropy import SeededEntropy
 from canceld.transport.memory.disk import MemoryDirectory
@@ -25,8 +26,9 @@ async def walk(autojump_clock: object) -> keep_warm.Walk:
     entropy = SeededEntropy(1)
     world = World(clock, entropy, _undialled, bus, MemoryDirectory)  # type: ignore[arg-type]
     events = Events(bus.publisher("ipc:///run/canceld/events.sock", mode=0o660), clock)
-    kill = KillSwitch({}, directory, clock, entropy, events)
-    return keep_warm.Walk(world, kill, Leasing({}, directory, clock, events, kill))
+    scoping = Scoping({}, clock, {})
+    kill = KillSwitch({}, directory, clock, entropy, events, scoping)
+    return keep_warm.Walk(world, kill, Leasing({}, directory, clock, events, kill, scoping), scoping)
 
 
 async def test_each_walk_is_a_cancel_from_the_message_to_its_reply(walk: keep_warm.Walk) -> None:

@@ -52,7 +52,7 @@ def told(owner: KeyOwner, events: Events) -> list[str]:
 
 
 @pytest.fixture
-def events() -> Events:
+async def events() -> Events:
     def note(kind: str, **fields: Any) -> None:
         pass
 

@@ -148,9 +148,7 @@ async def test_while_it_drains_it_kills(autojump_clock: object, door: Door) -> N
     ],
     ids=["plain", "frames", "spelt", "long"],
 )
-async def test_from_a_peer_that_is_held_back_it_kills(
-    autojump_clock: object, door: Door, frames: list[bytes]
-) -> None:
+async def test_from_a_peer_that_is_held_back_it_kills(autojump_clock: object, door: Door, frames: list[bytes]) -> None:
     await door.ask(CANCEL)
     for number in range(10, 20):
         door.client.send_nowait([msgspec.msgpack.encode({"type": "status", "id": number})])

@@ -15,6 +15,7 @@ from canceld.tasks.expired import GIVE_UP_NS, PAUSE_LIMIT_NS
 from canceld.tasks.hand import Owner
 from canceld.tasks.killswitch import KillSwitch
 from canceld.tasks.leasing import Leasing
+from canceld.tasks.scoping import Scoping
 from canceld.transport.clock import VirtualClock
 from canceld.transport.entropy import SeededEntropy
 from canceld.transport.memory.disk import MemoryDirectory
@@ -70,9 +71,10 @@ class World:
         self.desk = Desk()
         self.directory = directory or MemoryDirectory("/state")
         self.events = Events(MemoryBus().publisher(EVENTS, mode=0o660), self.clock)
-        kill = KillSwitch({}, self.directory, self.clock, SeededEntropy(1), self.events)
         desks: Any = {"spot": self.desk}
-        self.leasing = Leasing(desks, self.directory, self.clock, self.events, kill)
+        scoping = Scoping(desks, self.clock, {})
+        kill = KillSwitch({}, self.directory, self.clock, SeededEntropy(1), self.events, scoping)
+        self.leasing = Leasing(desks, self.directory, self.clock, self.events, kill, scoping)
         nursery.start_soon(self.leasing.run)
 
     def take(self, strategy: str, ttl_ms: int, *scope: LeaseScope) -> None:
@@ -92,9 +94,7 @@ async def world(nursery: trio.Nursery) -> World:
     return world
 
 
-async def test_every_answer_but_a_proof_is_asked_again_and_told_to_people(
-    autojump_clock: object, world: World
-) -> None:
+async def test_every_answer_but_a_proof_is_asked_again_and_told_to_people(autojump_clock: object, world: World) -> None:
     world.take("mm-1", 1000, ORDER)
     await trio.sleep(1.1)
     for outcome in (Unknown(("ws",)), Rejected("throttled"), Unknown(()), Unknown(()), Unknown(()), Unknown(())):

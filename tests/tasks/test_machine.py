@@ -101,9 +101,7 @@ async def test_they_are_counted_once_a_second_however_often_status_is_asked(
         counts += 1
         return Descriptors(1, LIMIT)
 
-    stage.machine._world = World(
-        stage.clock, SeededEntropy(1), stage._dial, MemoryBus(), MemoryDirectory, counted
-    )
+    stage.machine._world = World(stage.clock, SeededEntropy(1), stage._dial, MemoryBus(), MemoryDirectory, counted)
     for _ in range(1_000):
         stage.machine.status()
         await trio.sleep(0.01)

@@ -31,7 +31,7 @@ def record() -> Record:
 
 
 @pytest.fixture
-def events(record: Record) -> Events:
+async def events(record: Record) -> Events:
     return Events(MemoryBus().publisher(EVENTS, mode=0o660), VirtualClock(), record.note)
 
 

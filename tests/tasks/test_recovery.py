@@ -90,6 +90,7 @@ class Scene:
             {"spot": self.venue},  # type: ignore[dict-item]
             self.clock,
             self.events,
+            {},
         )
         await self._nursery.start(recovery.run)
         return recovery

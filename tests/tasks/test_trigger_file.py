@@ -16,6 +16,7 @@ from canceld.contract.commands import Rearm
 from canceld.tasks.events import Events
 from canceld.tasks.killswitch import KillSwitch
 from canceld.tasks.latch_file import LATCH_FILE
+from canceld.tasks.scoping import Scoping
 from canceld.tasks.trigger_file import TRIGGER_FILE
 from canceld.transport.clock import VirtualClock
 from canceld.transport.disk import Directory
@@ -44,7 +45,9 @@ class Scene:
         self.root = root
         self.clock = VirtualClock()
         self.events = Events(MemoryBus().publisher("ipc:///run/canceld/events.sock", mode=0o660), self.clock)
-        self.switch = KillSwitch({}, Directory(root), self.clock, SeededEntropy(1), self.events)
+        self.switch = KillSwitch(
+            {}, Directory(root), self.clock, SeededEntropy(1), self.events, Scoping({}, self.clock, {})
+        )
         nursery.start_soon(self.switch.run)
 
     @property

@@ -19,9 +19,11 @@ import trio
 import zmq
 
 from canceld.transport import endpoints, messages, zeromq, zeromq_sockets
+from canceld.transport.doors import DoorNews, Fault
 from canceld.transport.endpoints import BindFailed
 from canceld.transport.messages import Message, Peer, Router, Sent
 from canceld.transport.zeromq import Bus
+from canceld.transport.zeromq_publisher import TOPICS_LIMIT, ZeromqPublisher
 from canceld.transport.zeromq_sockets import ZeromqRouter
 
 HOUSE = Path(__file__).parents[2]
@@ -792,6 +794,65 @@ async def test_a_subscriber_that_does_not_read_loses_events_and_nobody_else_does
             publisher.publish_nowait(b"t%d" % number, body)
             assert awake.recv_multipart()[0] == b"t%d" % number
         assert 0 < publisher.dropped < 2_000
+
+
+async def test_it_knows_what_somebody_listens_to(endpoint: str, clients: Clients) -> None:
+    async with open_bus() as bus:
+        publisher = bus.publisher(endpoint, mode=0o600)
+        assert not publisher.wants(b"kill")
+        subscriber = await subscribed(clients, endpoint, b"outcome")
+        await greet(publisher, subscriber)
+        for topic, wanted in ((b"outcome", True), (b"outcome.spot", True), (b"out", False), (b"kill", False)):
+            assert publisher.wants(topic) is wanted, topic
+        subscriber.setsockopt(zmq.UNSUBSCRIBE, b"outcome")
+        with trio.fail_after(5):
+            while True:
+                await trio.sleep(0.01)
+                # What it says of leaving is read with the next look, which the bus's guard takes every 20 ms.
+                assert isinstance(publisher, ZeromqPublisher)
+                publisher.heed(trio.current_time())
+                if not publisher.wants(b"outcome.spot"):
+                    break
+        assert publisher.wants(b"hello")
+        subscriber.close()
+        with trio.fail_after(5):
+            while publisher.wants(b"hello"):
+                await trio.sleep(0.01)
+                publisher.heed(trio.current_time())
+
+
+async def test_who_subscribes_without_end_is_named_and_everybody_else_comes_back(
+    endpoint: str, room: Path, clients: Clients
+) -> None:
+    """The flood is cut off together with all others, who reconnect by themselves and hear what comes from then on."""
+    async with open_bus() as bus, trio.open_nursery() as nursery:
+        publisher = bus.publisher(endpoint, mode=0o600)
+        honest = await subscribed(clients, endpoint, b"kill")
+        await greet(publisher, honest)
+        tell, news = trio.open_memory_channel[DoorNews](10)
+        nursery.start_soon(bus.guard, lambda _: None, tell.send_nowait)
+        flood = clients.socket(zmq.XSUB)
+        flood.connect(endpoint)
+        # All of this process together, and the honest subscriber has two.
+        for number in range(TOPICS_LIMIT - 2):
+            flood.send(b"\x01" + b"t%d" % number)
+        await trio.sleep(0.1)
+        publisher.publish_nowait(b"kill", b"1")
+        assert honest.recv_multipart() == [b"kill", b"1"]
+        assert news.statistics().current_buffer_used == 0, "as many topics as are allowed do no harm"
+        flood.send(b"\x01one more")
+        with trio.fail_after(10):
+            told = await news.receive()
+            assert (told.path, told.fault, told.mended) == (str(room / "s"), Fault.FLOODED, False)
+            assert f"pid {os.getpid()} sent more than {TOPICS_LIMIT} topics" in told.detail
+            flood.close()
+            assert not publisher.wants(b"kill")
+            publisher.publish_nowait(b"kill", b"nobody is there to hear it")
+            await greet(publisher, honest)
+        publisher.publish_nowait(b"kill", b"2")
+        assert honest.recv_multipart() == [b"kill", b"2"]
+        assert stat.S_IMODE((room / "s").stat().st_mode) == 0o600
+        nursery.cancel_scope.cancel()
 
 
 async def test_nobody_listening_is_no_loss(endpoint: str) -> None:

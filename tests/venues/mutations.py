@@ -6,6 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
+from canceld.contract.evidence import OrderTerms
+
 _ORDER_ID = re.compile(r"[A-Z0-9]{6}-[A-Z0-9]{5}-[A-Z0-9]{6}")
 
 ADDED: dict[str, Any] = {
@@ -34,6 +38,14 @@ def mutants(text: str | bytes) -> Iterator[tuple[str, Any]]:
                 mutant = copy.deepcopy(document)
                 _at(mutant, path)[name] = value
                 yield f"with {name}", mutant
+
+
+def says_no_more(mine: object, theirs: object) -> bool:
+    """Whether one value of an order's state claims nothing that the other does not."""
+    if isinstance(mine, OrderTerms) and isinstance(theirs, OrderTerms):
+        pairs = zip(msgspec.structs.astuple(mine), msgspec.structs.astuple(theirs), strict=True)
+        return all(says_no_more(one, other) for one, other in pairs)
+    return mine in (theirs, None)
 
 
 def _objects(node: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:

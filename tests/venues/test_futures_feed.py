@@ -16,6 +16,7 @@ from canceld.contract.evidence import (
     Irrelevant,
     Orders,
     OrderState,
+    OrderTerms,
     Pong,
     Subscribed,
     SubscriptionLost,
@@ -28,7 +29,7 @@ from canceld.venues.futures_feed import challenge_frame, decode, heartbeat_frame
 from canceld.venues.signing import decode_spot_secret
 from tests.frames import futures_feed as frames
 
-from .mutations import mutants
+from .mutations import mutants, says_no_more
 
 # Kraken's published example. Source: Futures WebSockets guide.
 SECRET = "7zxMEF5p/Z8l2p2U7Ghv6x14Af+Fx+92tPgUdVQ748FOIrEoT9bgT+bTRfXc5pz8na+hL/QdrCVG7bh9KpT0eMTm"
@@ -83,6 +84,7 @@ def test_requests_are_the_documented_ones() -> None:
                         symbol="PI_XBTUSD",
                         opened_s=1612275024.153,
                         filled_qty="0",
+                        terms=OrderTerms("PI_XBTUSD", "sell", "1000", "34900"),
                     ),
                     OrderState(
                         "7a2f793e-26f3-4987-a938-56d296a11560",
@@ -91,6 +93,7 @@ def test_requests_are_the_documented_ones() -> None:
                         symbol="PI_XBTUSD",
                         opened_s=1612275024.153,
                         filled_qty="0.10",
+                        terms=OrderTerms("PI_XBTUSD", "sell", "1000.10", "34900"),
                     ),
                 ),
                 snapshot=True,
@@ -99,7 +102,16 @@ def test_requests_are_the_documented_ones() -> None:
         (
             frames.PLACED,
             Orders(
-                (OrderState(ORDER_ID, "open", symbol="PI_XBTUSD", opened_s=1567702877.41, filled_qty="0.0"),),
+                (
+                    OrderState(
+                        ORDER_ID,
+                        "open",
+                        symbol="PI_XBTUSD",
+                        opened_s=1567702877.41,
+                        filled_qty="0.0",
+                        terms=OrderTerms("PI_XBTUSD", "sell", "304.0", "10640.0"),
+                    ),
+                ),
                 snapshot=False,
             ),
         ),
@@ -125,6 +137,7 @@ def test_requests_are_the_documented_ones() -> None:
                         opened_s=1567597581.495,
                         filled_qty="0.0001",
                         reason="full_fill",
+                        terms=OrderTerms("PI_XBTUSD", "buy", "0.0001"),
                     ),
                 ),
                 snapshot=False,
@@ -333,7 +346,7 @@ def _claims_no_more(evidence: Evidence, whole: Evidence) -> bool:
             return True
         case Orders(), Orders():
             return evidence.snapshot is whole.snapshot and all(
-                getattr(mine, field) in (getattr(theirs, field), None)
+                says_no_more(getattr(mine, field), getattr(theirs, field))
                 for mine, theirs in zip(evidence.orders, whole.orders, strict=True)
                 for field in mine.__struct_fields__
             )

@@ -14,6 +14,7 @@ from canceld import __version__
 from canceld.contract.evidence import (
     Fault,
     OrderState,
+    OrderTerms,
     RestAnswer,
     RestBatch,
     RestCanceled,
@@ -26,11 +27,17 @@ from canceld.contract.evidence import (
 )
 from canceld.contract.ids import Target
 from canceld.credentials import Keys, Secret
-from canceld.venues.futures_rest import (
+from canceld.venues.futures_requests import (
     BATCH_LIMIT,
     batch_request,
     cancel_all_request,
     cancel_request,
+    instruments_request,
+    open_orders_request,
+    status_request,
+    timer_request,
+)
+from canceld.venues.futures_rest import (
     decode_batch,
     decode_cancel,
     decode_cancel_all,
@@ -38,10 +45,6 @@ from canceld.venues.futures_rest import (
     decode_open_orders,
     decode_status,
     decode_timer,
-    instruments_request,
-    open_orders_request,
-    status_request,
-    timer_request,
 )
 from canceld.venues.signing import decode_spot_secret, futures_authent
 from canceld.venues.spot_rest import Request
@@ -74,7 +77,15 @@ DECODERS: list[Decode] = [
     decode_instruments,
 ]
 
-STATE = OrderState(frames.ORDER_ID, "canceled", "1234568", symbol="PF_XBTUSD", opened_s=1595424356.366, filled_qty="0")
+STATE = OrderState(
+    frames.ORDER_ID,
+    "canceled",
+    "1234568",
+    symbol="PF_XBTUSD",
+    opened_s=1595424356.366,
+    filled_qty="0",
+    terms=OrderTerms("PF_XBTUSD", "buy", "5500", "8000"),
+)
 
 
 # ------------------------------------------------------------------ requests
@@ -184,7 +195,16 @@ def test_repr_shows_no_secret() -> None:
             cancel_named,
             frames.TRIGGER_CANCELED,
             RestOrders(
-                (OrderState(frames.ORDER_ID, "canceled", "s7-000042", symbol="PF_XBTUSD", opened_s=1595424356.366),)
+                (
+                    OrderState(
+                        frames.ORDER_ID,
+                        "canceled",
+                        "s7-000042",
+                        symbol="PF_XBTUSD",
+                        opened_s=1595424356.366,
+                        terms=OrderTerms("PF_XBTUSD", "sell", "1"),
+                    ),
+                )
             ),
         ),
         (
@@ -235,6 +255,7 @@ def test_repr_shows_no_secret() -> None:
                         symbol="PI_XBTUSD",
                         opened_s=1567702877.41,
                         filled_qty="0",
+                        terms=OrderTerms("PI_XBTUSD", "sell", "304", "10640"),
                     ),
                     OrderState(
                         "022774bc-2c4a-4f26-9317-436c8d85746d",
@@ -243,6 +264,7 @@ def test_repr_shows_no_secret() -> None:
                         symbol="pf_xbtusd",
                         opened_s=1567701230.734,
                         filled_qty="0.10",
+                        terms=OrderTerms("pf_xbtusd", "buy", "1.00", "1000"),
                     ),
                 )
             ),
@@ -261,6 +283,7 @@ def test_repr_shows_no_secret() -> None:
                         opened_s=1595424356.366,
                         filled_qty="200.0",
                         reason="CANCELLED_BY_USER",
+                        terms=OrderTerms("PF_XBTUSD", "buy", "5500", "8000"),
                     ),
                 )
             ),

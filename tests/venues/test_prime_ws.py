@@ -18,6 +18,7 @@ from canceld.contract.evidence import (
     Irrelevant,
     Orders,
     OrderState,
+    OrderTerms,
     Permissions,
     Pong,
     Unattributed,
@@ -46,6 +47,7 @@ STATE = OrderState(
     filled_qty="0.10000000",
     event_id="c73fcf77-15da-11ec-b5e7-7f4881f01b7d",
     event_ns=1793697182505519000,
+    terms=OrderTerms("BTC-USD", "buy", "0.50000000"),
 )
 
 
@@ -211,11 +213,11 @@ def refused(
         (frames.REFUSED_UNKNOWN, (told(), refused(Fault.NOT_OPEN, "1: no such order", order_id=None))),
         (
             frames.REFUSED_LATE,
-            (told(state(status="filled", cl_ord_id=None)), refused(Fault.TRANSIENT, "0")),
+            (told(state(status="filled", cl_ord_id=None, terms=None)), refused(Fault.TRANSIENT, "0")),
         ),
         (
             frames.REFUSED_OPEN,
-            (told(state(cl_ord_id=None)), refused(Fault.UNAVAILABLE, "Broker option")),
+            (told(state(cl_ord_id=None, terms=None)), refused(Fault.UNAVAILABLE, "Broker option")),
         ),
     ],
 )

@@ -12,6 +12,7 @@ from canceld import __version__
 from canceld.contract.evidence import (
     Fault,
     OrderState,
+    OrderTerms,
     RestAnswer,
     RestCanceled,
     RestFailed,
@@ -88,7 +89,7 @@ def test_cancel_is_the_form_of_the_known_vector() -> None:
 
 
 def test_batch_is_the_json_of_the_known_vector_with_plain_strings() -> None:
-    request = cancel_batch_request(KEYS, NONCE, IDS)
+    request = cancel_batch_request(KEYS, NONCE, [Target("order_id", one) for one in IDS])
     assert request.body == b'{"nonce":1616492376594,"orders":["OP5V2Y-RYKVL-ET3V3B","OP5V2Y-7YKVL-ET3V3B"]}'
     assert headers_of(request)["Content-Type"] == "application/json"
     assert headers_of(request)["API-Sign"] == (
@@ -99,7 +100,14 @@ def test_batch_is_the_json_of_the_known_vector_with_plain_strings() -> None:
 @pytest.mark.parametrize("count", [0, 51])
 def test_batch_outside_of_its_bounds_is_a_bug(count: int) -> None:
     with pytest.raises(AssertionError):
-        cancel_batch_request(KEYS, NONCE, [TXID] * count)
+        cancel_batch_request(KEYS, NONCE, [Target("order_id", TXID)] * count)
+
+
+def test_client_order_ids_of_a_batch_have_a_list_of_their_own() -> None:
+    targets = [Target("cl_ord_id", 'a "1"'), Target("order_id", TXID), Target("cl_ord_id", "b-2")]
+    body = json.loads(cancel_batch_request(KEYS, NONCE, targets).body)
+    assert body == {"nonce": NONCE, "orders": [TXID], "cl_ord_ids": ['a "1"', "b-2"]}
+    assert "orders" not in json.loads(cancel_batch_request(KEYS, NONCE, targets[:1]).body)
 
 
 def test_cancel_names_its_order_in_the_field_of_its_kind() -> None:
@@ -166,13 +174,20 @@ def test_repr_shows_no_secret() -> None:
             frames.OPEN_ORDERS,
             RestOrders(
                 (
-                    OrderState("OQCLML-BW3P3-BUCMWZ", "open", opened_s=1688666559.8974, filled_qty="0.37500000"),
+                    OrderState(
+                        "OQCLML-BW3P3-BUCMWZ",
+                        "open",
+                        opened_s=1688666559.8974,
+                        filled_qty="0.37500000",
+                        terms=OrderTerms("XBTUSD", "buy", "1.25000000", "30010.0"),
+                    ),
                     OrderState(
                         "OB5VMB-B4U2U-DK2WRW",
                         "open",
                         userref=45326,
                         opened_s=1688665899.5699,
                         filled_qty="0.00000000",
+                        terms=OrderTerms("XBTUSD", "buy", "0.27500000", "14500.0"),
                     ),
                 )
             ),
@@ -188,6 +203,7 @@ def test_repr_shows_no_secret() -> None:
                         opened_s=1688148493.7708,
                         filled_qty="0.12500000",
                         reason="User requested",
+                        terms=OrderTerms("XBTUSD", "buy", "0.50000000", "26500.0"),
                     ),
                 )
             ),

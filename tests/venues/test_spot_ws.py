@@ -19,6 +19,7 @@ from canceld.contract.evidence import (
     ModeChanged,
     Orders,
     OrderState,
+    OrderTerms,
     Pong,
     Subscribed,
     SubscriptionLost,
@@ -38,7 +39,7 @@ from canceld.venues.spot_ws import (
 )
 from tests.frames import spot_ws as frames
 
-from .mutations import mutants
+from .mutations import mutants, says_no_more
 
 TOKEN = Secret("1Dwc4lzSwNWOAwkMdqhssNNFhs1ed606d1WcF3XfEMw")
 TXID = "OGTT3Y-C6I3P-XRI6HX"
@@ -112,6 +113,7 @@ def test_other_requests_are_the_documented_ones() -> None:
                         symbol="ATOM/USD",
                         opened_s=1700076648.883709,
                         filled_qty="0.00000000",
+                        terms=OrderTerms("ATOM/USD", "buy", "5.00000000", "9.250000"),
                     ),
                 ),
                 snapshot=True,
@@ -129,6 +131,7 @@ def test_other_requests_are_the_documented_ones() -> None:
                         symbol="SOL/USD",
                         opened_s=1700220661.98502,
                         filled_qty="0.00000000",
+                        terms=OrderTerms("SOL/USD", "buy", "1.00000000"),
                     ),
                 ),
                 snapshot=False,
@@ -467,7 +470,7 @@ def _orders_claim_no_more(evidence: Orders, whole: Orders) -> bool:
     if evidence.sequence not in (whole.sequence, None) or len(evidence.orders) != len(whole.orders):
         return False
     return all(
-        mine in (theirs, None)
+        says_no_more(mine, theirs)
         for order, original in zip(evidence.orders, whole.orders, strict=True)
         for mine, theirs in zip(msgspec.structs.astuple(order), msgspec.structs.astuple(original), strict=True)
     )

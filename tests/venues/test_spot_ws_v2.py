@@ -18,6 +18,7 @@ from canceld.contract.evidence import (
     ModeChanged,
     Orders,
     OrderState,
+    OrderTerms,
     Pong,
     Subscribed,
     SubscriptionLost,
@@ -30,7 +31,7 @@ from canceld.credentials import Secret
 from canceld.venues.spot_ws_v2 import BATCH_LIMIT, SPOT, UNIFIED, V2
 from tests.frames import spot_ws_v2 as frames
 
-from .mutations import mutants
+from .mutations import mutants, says_no_more
 
 TOKEN = Secret("0" * 40)
 TXID = "OM5CRX-N2HAL-GFGWE9"
@@ -133,6 +134,7 @@ def test_batch_outside_of_its_bounds_is_a_bug(count: int) -> None:
                         symbol="BTC/USD",
                         opened_s=1695378785.70995,
                         filled_qty="0.00100000",
+                        terms=OrderTerms("BTC/USD", "sell", "0.005", "26500.0"),
                     ),
                 ),
                 snapshot=True,
@@ -526,7 +528,7 @@ def _orders_claim_no_more(evidence: Orders, whole: Orders) -> bool:
     if evidence.snapshot is not whole.snapshot or evidence.sequence not in (whole.sequence, None):
         return False
     return len(evidence.orders) == len(whole.orders) and all(
-        mine in (theirs, None)
+        says_no_more(mine, theirs)
         for order, original in zip(evidence.orders, whole.orders, strict=True)
         for mine, theirs in zip(_fields(order), _fields(original), strict=True)
     )

@@ -66,12 +66,13 @@ def resolve(schema: dict[str, Any], name: str) -> dict[str, Any]:
 
 def test_both_directions_list_every_message_and_every_reference_leads_somewhere() -> None:
     schema = wire_schema()
-    assert len(resolve(schema, "command")["anyOf"]) == 9
+    assert len(resolve(schema, "command")["anyOf"]) == 11
     assert set(resolve(schema, "reply")["discriminator"]["mapping"]) == {
         "outcome",
         "batch",
         "all",
         "killed",
+        "rests",
         "rearm",
         "lease",
         "status",

@@ -39,6 +39,7 @@ class Answers:
             answered_ns=answered_ns,
             error=None if refused or type(outcome) is Acked else pursuit.error,
             order_id=str(key.value) if key.kind == "order_id" else None,
+            symbol=self._judgement.corrected_symbol(pursuit),
             pending=pursuit.pending_told and type(outcome) is Acked,
         )
         return pursuit.with_residual(settlement, self._docket.resting)

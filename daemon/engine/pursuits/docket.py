@@ -8,6 +8,7 @@ from typing import Literal
 
 from ...contract.evidence import Mode
 from ...contract.ids import Target, Venue
+from ..crowd import CROWD
 from ..effects import Counts, Decided, Effect
 from ..inflight import Attempt, Inflight, Reqids
 from ..instants import FAR_NS
@@ -42,18 +43,27 @@ class Docket:
         self.rest_queue: dict[Pursuit, None] = {}
         self.tells_opened = False
         """Whether an Opened follows when an order is open that was not known to be."""
+        self.looks_ahead_ns = 0
+        """When to look next whether a crowd is to be answered ahead of its deadline."""
         self._heap: list[tuple[int, int, Pursuit]] = []
         self._tick = 0
 
     @property
     def next_wake_ns(self) -> int:
         """When `on_time` has something to do; FAR_NS when it has not."""
+        due_ns = self.due_ns
+        if len(self.pursued) >= CROWD and self.looks_ahead_ns < due_ns:
+            due_ns = self.looks_ahead_ns
+        reopens_ns = self.lanes.rest_reopens_ns
+        return due_ns if due_ns < reopens_ns else reopens_ns
+
+    @property
+    def due_ns(self) -> int:
+        """When the next pursuit has something to do."""
         heap = self._heap
         while heap and (heap[0][2].done or heap[0][0] != heap[0][2].scheduled_ns):
             heapq.heappop(heap)
-        due_ns = heap[0][0] if heap else FAR_NS
-        reopens_ns = self.lanes.rest_reopens_ns
-        return due_ns if due_ns < reopens_ns else reopens_ns
+        return heap[0][0] if heap else FAR_NS
 
     def schedule(self, pursuit: Pursuit) -> None:
         """Set the alarm for what the pursuit has to do next."""
@@ -88,6 +98,11 @@ class Docket:
         """Note for the record what was decided, and why."""
         told = why if pursuit.error is None else f"{why}; last heard: {pursuit.error}"
         self.decisions.append(Decided(what, pursuit.key, lane, told))
+
+    @property
+    def witnessed(self) -> bool:
+        """Whether a stream has listed all that is open and tells of it from there on."""
+        return bool(self.lanes.witnesses)
 
     @property
     def live(self) -> tuple[Lane, ...]:

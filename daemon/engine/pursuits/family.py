@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ...contract.evidence import OrderState
 from ...contract.ids import Target
 from ...contract.outcomes import (
     Acked,
@@ -20,7 +21,7 @@ from ...contract.outcomes import (
 )
 from ..inflight import Attempt
 from ..lane import Lane
-from ..resting import Resting
+from ..resting import Resting, filled_together
 from .pursuit import Pursuit, Waiter, closed_state
 
 
@@ -34,6 +35,7 @@ class Family(Pursuit):
     `left`     those of `meant` that are not known to have ended
     `perhaps`  orders heard of since: the request may have met them
     `named`    orders that an ack of the venue named
+    `taken`    orders that an answer of the venue named as canceled
     `mute`     lane → when it had been silent for too long after carrying the request
     `children` order id → its settlement (None: not yet), once the family is split and each order goes by its own id
     `unwalked` orders of a split family whose cancels wait for their turn
@@ -70,6 +72,7 @@ class Family(Pursuit):
         self.left: set[str] = set()
         self.perhaps: set[str] = set()
         self.named: set[str] = set()
+        self.taken: set[str] = set()
         self.mute: dict[Lane, int] = {}
         self.unwalked: list[str] = []
 
@@ -126,20 +129,45 @@ class Family(Pursuit):
         """Whether an order it is after is not known to have ended."""
         return bool(self.left)
 
+    def took(self, ended: Iterable[OrderState]) -> None:
+        """The answer to its request names the orders that it took."""
+        self.taken.update(state.order_id for state in ended if state.status == "canceled")
+
     def with_residual(self, settlement: Settlement, resting: Resting) -> Settlement:
-        """The settlement of a cancel of everything, with how many orders were canceled and which ones are left."""
-        if self.key.kind == "userref":
-            return msgspec.structs.replace(settlement, count=self.count)
-        if self.key.kind != "all":
-            return settlement
+        """The settlement, with which orders were canceled; of everything also which are left, as the venue counts."""
         outcome = settlement.outcome
+        if isinstance(outcome, Refused) and self.key.kind != "all":
+            return settlement
         # At the acceptance the events are still on their way: what was counted as cancelled does not rest.
         counted = isinstance(outcome, Acked) and self.count is not None and self.count >= len(self.meant)
+        order_ids = self._canceled(resting, accepted=isinstance(outcome, Acked) and (counted or self.complete))
+        told = msgspec.structs.replace(
+            settlement,
+            count=len(order_ids) if self.count is None else self.count,
+            order_ids=order_ids,
+            filled_qty=filled_together(map(resting.get, order_ids)),
+        )
+        if self.key.kind != "all":
+            return told
         gone = counted or isinstance(outcome, Canceled)
         # Of one that never got under way nothing is known to be meant, so all that rests is left.
         all_left = not (self.meant or self.attempts)
         residual = () if gone else tuple(i for i in resting.open_ids() if all_left or i in self.left)
-        return msgspec.structs.replace(settlement, count=self.count, residual=residual)
+        return msgspec.structs.replace(told, count=self.count, residual=residual)
+
+    def _canceled(self, resting: Resting, *, accepted: bool) -> tuple[str, ...]:
+        """Its orders that were canceled, or (accepted) are on their way out."""
+        if not self.sent and self.children is None:
+            return ()
+        children = self.children or {}
+        found = []
+        for order_id in sorted(self.meant | self.taken):
+            row, child = resting.get(order_id), children.get(order_id)
+            told = child is not None and isinstance(child.outcome, Acked | Canceled)
+            rests = row is None or not row.ended
+            if told or (row is not None and row.status == "canceled") or (rests and accepted):
+                found.append(order_id)
+        return tuple(found)
 
     @property
     def attempts(self) -> int:

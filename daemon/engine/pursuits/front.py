@@ -13,11 +13,13 @@ answers for one ticket; a ticket without an answer at its deadline.
 
 import heapq
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from ...contract.ids import EVERYTHING, Target, Venue
 from ...contract.outcomes import Acked
 from ..calls import FireOwner
+from ..crowd import CROWD, LOOK_NS, SLICE, to_begin
 from ..effects import RestReady, Send
 from ..inflight import Reqids
 from ..instants import FAR_NS
@@ -40,6 +42,8 @@ from .said import ACCEPTED, DENIED
 from .sending import Sending
 from .sessions import Sessions
 from .states import States
+
+_deadline_ns = attrgetter("deadline_ns")
 
 
 class Pursuits(Docket):
@@ -70,6 +74,8 @@ class Pursuits(Docket):
         self._refusals = refusals
         self._sending = sending
         self._states = states
+        self._ahead: list[Pursuit] = []
+        self._ahead_until_ns = 0
         self._struck_ns = 0
         self._struck: set[str] = set()
         """What a kill has gone after in this step."""
@@ -78,11 +84,18 @@ class Pursuits(Docket):
         families.chase = names.chase = self
 
     def submit(
-        self, ticket: Any, target: Target, proof: bool, deadline_ns: int, now_ns: int, symbol: str | None = None
+        self,
+        ticket: Any,
+        target: Target,
+        proof: bool,
+        deadline_ns: int,
+        now_ns: int,
+        symbol: str | None = None,
+        urgent: bool = False,
     ) -> None:
         """Go after `target` for `ticket`: exactly one Answer follows, at the deadline at the latest.
 
-        symbol: the order's, where the client named it.
+        symbol: the order's, where the client named it. urgent: by every independent way at once.
         """
         waiter = Waiter(ticket, target, proof, deadline_ns, now_ns)
         key = target
@@ -108,6 +121,8 @@ class Pursuits(Docket):
                 pursuit.symbol = symbol
                 self._sending.named_at_last(pursuit, now_ns)
             self.join(pursuit, waiter, now_ns)
+            if urgent:
+                self._sending.spread(pursuit, now_ns)
             return
         pursuit = self.pursued[key] = Pursuit(key, waiter)
         if symbol is not None:
@@ -115,6 +130,8 @@ class Pursuits(Docket):
         if bearer is not None and bearer.ended:
             pursuit.bearer = bearer
         self._sending.go(pursuit, now_ns)
+        if urgent:
+            self._sending.spread(pursuit, now_ns)
         self.schedule(pursuit)
 
     def strike(self, ticket: Any, order_id: str, owner: FireOwner, deadline_ns: int, now_ns: int) -> None:
@@ -262,17 +279,48 @@ class Pursuits(Docket):
                 self._answers.expire(pursuit, now_ns)
 
     def on_time(self, now_ns: int) -> None:
-        """Do what is due: hedge, retry, query, and answer whoever's deadline has come."""
+        """Do what is due: hedge, retry, query, and answer whoever's deadline has come.
+
+        One slice of it where there is much: `next_wake_ns` then says that the next is due at once.
+        """
         if self.lanes.rest_reopened(now_ns) and self.rest.wants_call:
             self.effects.append(RestReady())
-        while self.next_wake_ns <= now_ns:
-            pursuit = heapq.heappop(self._heap)[2]
-            pursuit.scheduled_ns = FAR_NS
-            self._due(pursuit, now_ns)
+        if len(self.pursued) >= CROWD and self.looks_ahead_ns <= now_ns:
+            self._look_ahead(now_ns)
+        for _ in range(SLICE):
+            if self._ahead:
+                self._expire_ahead(self._ahead.pop(), now_ns)
+            elif self.due_ns <= now_ns:
+                pursuit = heapq.heappop(self._heap)[2]
+                pursuit.scheduled_ns = FAR_NS
+                self._due(pursuit, now_ns)
+            else:
+                break
         self.inflight.forget(now_ns)
         self._states.changed(self.resting.doubt(now_ns), "stream", now_ns)
         self.batches.forget()
         self._answers.forget(now_ns)
+
+    def _look_ahead(self, now_ns: int) -> None:
+        """Begin to answer a crowd when its last could not be answered in time otherwise."""
+        self.looks_ahead_ns = now_ns + LOOK_NS
+        if not self._ahead:
+            crowd = sorted(self.pursued.values(), key=_deadline_ns)
+            begun = to_begin(list(map(_deadline_ns, crowd)), now_ns)
+            if begun:
+                self._ahead = crowd[:begun][::-1]
+                self._ahead_until_ns = crowd[begun - 1].deadline_ns
+        if self._ahead:
+            self.looks_ahead_ns = now_ns
+
+    def _expire_ahead(self, pursuit: Pursuit, now_ns: int) -> None:
+        """Answer those of a crowd who wait for this pursuit with what can honestly be said before their deadline."""
+        for waiter in pursuit.waiters:
+            if waiter.deadline_ns <= self._ahead_until_ns:
+                waiter.deadline_ns = min(waiter.deadline_ns, now_ns)
+        if not pursuit.done:
+            self._answers.expire(pursuit, now_ns)
+            self.schedule(pursuit)
 
     def _due(self, pursuit: Pursuit, now_ns: int) -> None:
         if pursuit.deadline_ns <= now_ns:

@@ -130,6 +130,13 @@ class Judgement:
         row = resting.get(name) if pursuit.key.kind == "order_id" else resting.bearer(name)
         return row is None or not row.ended
 
+    def corrected_symbol(self, pursuit: Pursuit) -> str | None:
+        """The symbol that the order stream tells, where a client named another; None where nothing contradicts it."""
+        if pursuit.symbol is None or not self._docket.policy.symbols:
+            return None
+        told = self.symbol_of(pursuit)
+        return None if told == pursuit.symbol else told
+
     def symbol_of(self, pursuit: Pursuit) -> str | None:
         """What the order stream says, else what a client said."""
         row = self._docket.resting.get(str(pursuit.key.value)) if pursuit.key.kind == "order_id" else pursuit.bearer

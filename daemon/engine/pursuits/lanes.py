@@ -7,6 +7,7 @@ from typing import Final
 from ..instants import FAR_NS
 from ..lane import REST, Lane
 from .pursuit import Pursuit
+from .spacing import may_leave_ns
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.I | re.A)
 
@@ -126,7 +127,7 @@ class Lanes:
     def spaced_until(self, pursuit: Pursuit, now_ns: int) -> int:
         """When the first lane takes it that does not yet, only because the last request there has just left."""
         lanes = [lane for lane in (*self.live, REST) if self.takes(pursuit, lane, now_ns)]
-        return min((at_ns for lane in lanes if (at_ns := pursuit.may_leave_ns(lane)) > now_ns), default=FAR_NS)
+        return min((at_ns for lane in lanes if (at_ns := may_leave_ns(pursuit.tries, lane)) > now_ns), default=FAR_NS)
 
     def _is_for(self, pursuit: Pursuit, lane: Lane) -> bool:
         if lane in pursuit.pending or lane in pursuit.refused or lane in self.stale:
@@ -142,9 +143,9 @@ class Lanes:
     def free_for(self, pursuit: Pursuit, now_ns: int) -> Iterator[Lane]:
         """The routes of the plan that could take a request for it now: active session, other sessions, REST."""
         for lane in self.live:
-            if self.takes(pursuit, lane, now_ns) and pursuit.may_leave_ns(lane) <= now_ns:
+            if self.takes(pursuit, lane, now_ns) and may_leave_ns(pursuit.tries, lane) <= now_ns:
                 yield lane
-        if self.takes(pursuit, REST, now_ns) and not pursuit.queued and pursuit.may_leave_ns(REST) <= now_ns:
+        if self.takes(pursuit, REST, now_ns) and not pursuit.queued and may_leave_ns(pursuit.tries, REST) <= now_ns:
             yield REST
 
     def spent_for(self, pursuit: Pursuit) -> Lane | None:

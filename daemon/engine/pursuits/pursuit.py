@@ -8,16 +8,12 @@ from ...contract.outcomes import Canceled, Closed, ClosedState, Outcome, RejectC
 from ..inflight import Attempt
 from ..instants import FAR_NS, MS
 from ..lane import Lane, route_of
-from ..reactions import PER_SECOND, SPACE_MS
 from ..resting import Resting, Row
 from .said import ACCEPTED, DENIED, ENDED, NOTHING
 
 SAME_TIME_NS = 10 * MS
 """No order is canceled, told of, replaced under its name and asked for again in less; until then the same is meant."""
 
-
-SPACE_NS = SPACE_MS * MS
-SECOND_NS = 1000 * MS
 
 
 class Waiter:
@@ -242,23 +238,6 @@ class Pursuit:
         self.unsent |= {lane}
         if not self.sent:
             self.first_sent_ns = None
-
-    def may_leave_ns(self, lane: Lane) -> int:
-        """From when on a request may leave on a lane, whoever wants it to: not soon after another, nor as a fourth one
-        within a second. 0 where none has left there."""
-        times = self._times(lane)
-        if not times:
-            return 0
-        counted = times[-PER_SECOND] + SECOND_NS if len(times) >= PER_SECOND else 0
-        return max(times[-1] + SPACE_NS, counted)
-
-    def bars(self, at_ns: int, last_ns: int) -> bool:
-        """Whether a request at `at_ns`, where the last one left, would keep one at `last_ns` from leaving there."""
-        times = [*self._times(self.tries[-2]), at_ns] if self.tries else [at_ns]
-        return last_ns < at_ns + SPACE_NS or sum(time > last_ns - SECOND_NS for time in times) >= PER_SECOND
-
-    def _times(self, lane: Lane) -> list[int]:
-        return [at_ns for on, at_ns in zip(self.tries[::2], self.tries[1::2], strict=True) if on == lane]
 
     def doubted(self) -> None:
         """An attempt may have taken effect without our having heard of it."""

@@ -18,6 +18,7 @@ from .pursuit import Pursuit
 from .questions import Questions
 from .said import ACCEPTED
 from .sending import Sending
+from .spacing import bars
 
 
 class Refusals:
@@ -160,7 +161,7 @@ class Refusals:
         # The one at the end of the window counts most: only its denial is the last. None before it may bar its way.
         last_ns = max(now_ns, min(windows))
         again_ns = now_ns + held_ns
-        pursuit.retries_at(last_ns if again_ns >= last_ns or pursuit.bars(again_ns, last_ns) else again_ns)
+        pursuit.retries_at(last_ns if again_ns >= last_ns or bars(pursuit.tries, again_ns, last_ns) else again_ns)
 
     def fault_of_named(self, pursuit: Pursuit, reject: CancelReject) -> Fault:
         """The refusal names an order, which bears the client order id; if that has ended, the fault is NOT_OPEN."""

@@ -78,11 +78,9 @@ class Rest:
         """
         call = Call(form=form, targets=(target,), owner=owner, asked_ns=now_ns)
         if self._docket.policy.rest and urgent:
-            # A waiting call of the same form and kind of owner asks the same: the new one replaces it, so that no queue
-            # grows behind a venue that stalls. A drill's call is another matter than a sweep's.
-            self._urgent = deque(
-                waiting for waiting in self._urgent if waiting.form != form or type(waiting.owner) is not type(owner)
-            )
+            # A waiting call of the same form and the same asker asks the same: the new one replaces it, so that no
+            # queue grows behind a venue that stalls. A drill's call is another matter than a sweep's.
+            self._urgent = deque(one for one in self._urgent if not (_asks_same(one, call) and _is_of(one, owner)))
             self._urgent.append(call)
             self._docket.effects.append(RestReady())
         elif self._docket.policy.rest:
@@ -107,10 +105,11 @@ class Rest:
         """The next call that waits for nothing: no turn, no budget, no rest that the venue asked for."""
         return msgspec.structs.replace(self._urgent.popleft(), asked_ns=now_ns) if self._urgent else None
 
-    def next_call(self, now_ns: int, *, queries: bool = True) -> Call | None:
+    def next_call(self, now_ns: int, *, settles: bool = True, looks: bool = True) -> Call | None:
         """The next REST call, most urgent first; None when there is none. Its attempts count as sent from here on.
 
-        queries: whether calls that only ask may be made; a spent call budget holds those back, and never a cancel.
+        settles, looks: whether a query that tells what became of a cancel may be made, and one that nobody's cancel
+        waits for; a spent call budget holds those back, and never a cancel.
         """
         if not self._docket.lanes.usable(REST, now_ns):
             return None
@@ -119,7 +118,7 @@ class Rest:
             self._docket.unqueue(pursuit)
             if not self._sending.wants(pursuit, REST):
                 continue
-            if pursuit.key.kind != "order_id" or pursuit.single:
+            if not self._goes_together(pursuit):
                 attempt = self._sending.open(pursuit, REST, now_ns)
                 return Call(
                     form="all" if pursuit.key.kind == "all" else "cancel",
@@ -131,7 +130,7 @@ class Rest:
             for other in list(self._docket.rest_queue):
                 if len(batch) == self._docket.policy.batch_limit:
                     break
-                if other.key.kind == "order_id" and not other.single:
+                if self._goes_together(other):
                     self._docket.unqueue(other)
                     if self._sending.wants(other, REST):
                         batch.append(other)
@@ -144,11 +143,15 @@ class Rest:
                 attempts=attempts,
                 deadline_ns=max(member.last_deadline_ns for member in batch),
             )
-        if not queries:
-            return None
-        if self._requests:
+        query = self._questions.next_query(now_ns) if settles else None
+        if query is None and looks and self._requests:
             return msgspec.structs.replace(self._requests.popleft(), asked_ns=now_ns)
-        return self._questions.next_query(now_ns)
+        return query
+
+    def _goes_together(self, pursuit: Pursuit) -> bool:
+        """Whether it may be one of a batch. A userref's request may not: the answer is a number and names nobody."""
+        kinds = ("order_id", "cl_ord_id") if self._docket.policy.named_batches else ("order_id",)
+        return pursuit.key.kind in kinds and not pursuit.single
 
     def answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
         """A REST call came to an HTTP answer, readable or not."""
@@ -171,6 +174,8 @@ class Rest:
                 self._batch_answered(call, answer, now_ns)
             case "query" | "open_orders":
                 self._states.query_answered(call, answer, now_ns)
+            case "market":
+                raise AssertionError("a cancel-all for one symbol without an owner")
             case _:
                 assert_never(call.form)
 
@@ -208,6 +213,7 @@ class Rest:
             case RestCanceled(count=count) if count > 0 or pursuit.key.kind == "all":
                 pursuit.pending_told = answer.pending
                 if type(pursuit) is Family:
+                    pursuit.took(answer.orders)
                     self._acceptance.family_counted(pursuit, attempt, count, now_ns)
                 elif pursuit.done:
                     self._acceptance.late_or_repeated(pursuit, attempt, now_ns)
@@ -254,3 +260,13 @@ class Rest:
             pursuit.error = "the answer to the batch does not mention it"
             self._questions.look_up(pursuit, now_ns)
             self._docket.schedule(pursuit)
+
+
+def _asks_same(one: Call, other: Call) -> bool:
+    return one.form == other.form and one.targets == other.targets
+
+
+def _is_of(call: Call, owner: CallOwner) -> bool:
+    """Whether a call is of the same asker, which its owner may name as `asker`; else of the same kind of owner."""
+    one, other = getattr(call.owner, "asker", None), getattr(owner, "asker", None)
+    return type(call.owner) is type(owner) if one is None and other is None else one is other

@@ -20,6 +20,7 @@ from .names import Names
 from .pursuit import Pursuit
 from .questions import Questions
 from .said import ACCEPTED
+from .spacing import may_leave_ns
 
 
 class Sending:
@@ -99,7 +100,7 @@ class Sending:
         Every request leaves through here, and here is what keeps two of them apart: no chain of answers, looks and
         refusals can be quicker, however it is made.
         """
-        if pursuit.tries and (free_ns := pursuit.may_leave_ns(lane)) > now_ns:
+        if pursuit.tries and (free_ns := may_leave_ns(pursuit.tries, lane)) > now_ns:
             pursuit.retries_at(free_ns)
             self._docket.schedule(pursuit)
             return
@@ -168,6 +169,19 @@ class Sending:
         else:
             # Every route was tried and is silent: ask for the order's state.
             self._questions.ask(pursuit, now_ns)
+
+    def spread(self, pursuit: Pursuit, now_ns: int) -> None:
+        """It is urgent: every independent way at once. REST beside the session, or where there is none each session.
+
+        A family's request leaves once alone: by userref it could meet newer orders.
+        """
+        if pursuit.done or pursuit.lists or pursuit.said is ACCEPTED or self._docket.mode == "maintenance":
+            return
+        lanes = self._docket.lanes
+        for lane in (REST,) if self._docket.policy.rest else tuple(lanes.live):
+            if lane not in pursuit.sent and not pursuit.queued and lanes.takes(pursuit, lane, now_ns):
+                self._docket.decide("hedge", pursuit, lane, "urgent: every way at once")
+                self.send(pursuit, lane, now_ns)
 
     def go_renewed(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
         """The lane has a new token: send it there, or wherever is best if the lane is gone."""

@@ -57,12 +57,12 @@ class States:
             if row is not None:
                 self.changed((row,), "stream", now_ns)
 
-    def _recall(self, states: Iterable[OrderState], now_ns: int) -> list[Row]:
+    def _recall(self, states: Iterable[OrderState], now_ns: int, *, by_list: bool = False) -> list[Row]:
         """Take in history; the rows that changed, without ends of orders that nobody pursues or knew."""
         changed = []
         for state in states:
             known = self._docket.resting.get(state.order_id) is not None
-            row = self._docket.resting.apply(state, now_ns)
+            row = self._docket.resting.apply(state, now_ns, by_list=by_list)
             if row is not None and (known or not row.ended or self._is_pursued(row)):
                 changed.append(row)
         return changed
@@ -184,7 +184,8 @@ class States:
             case RestOrders(orders=orders):
                 for pursuit in call.pursuits:
                     pursuit.asking = False
-                changed = [row for state in orders if (row := self._docket.resting.apply(state, now_ns)) is not None]
+                told_of = [self._docket.resting.apply(state, now_ns, by_list=True) for state in orders]
+                changed = [row for row in told_of if row is not None]
                 self.changed(changed, "rest", now_ns)
                 told = _named_in(orders)
                 for pursuit in call.pursuits:
@@ -304,7 +305,7 @@ class States:
     def listed(self, orders: Iterable[OrderState], asked_ns: int, now_ns: int) -> None:
         """Take in a list of all that is open, which may tell of ended orders too."""
         orders = tuple(orders)
-        changed = self._recall(orders, now_ns)
+        changed = self._recall(orders, now_ns, by_list=True)
         self.changed(changed + self._docket.resting.vanish({o.order_id for o in orders}, asked_ns), "rest", now_ns)
 
 

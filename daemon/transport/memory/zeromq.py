@@ -299,6 +299,9 @@ class MemoryPublisher:
         self._event_limit = event_limit
         self._closed = False
 
+    def wants(self, topic: bytes) -> bool:
+        return any(topic.startswith(subscriber.topic) for subscriber in self._subscribers)
+
     def publish_nowait(self, topic: bytes, body: bytes) -> None:
         if self._closed:
             raise trio.ClosedResourceError("the socket is closed")

@@ -10,6 +10,7 @@ from canceld.contract.evidence import (
     Irrelevant,
     Orders,
     OrderState,
+    OrderTerms,
     Pong,
     Subscribed,
     SubscriptionLost,
@@ -57,7 +58,19 @@ SHAPES: Final = (
         f'{{"feed":"open_orders_snapshot","account":"{A}","orders":[{{"instrument":"PI_XBTUSD","time":1790000000500,'
         '"last_update_time":1790000000500,"qty":1000,"filled":0,"limit_price":9000,"stop_price":9100,"type":"stop",'
         f'"order_id":"{A}","direction":1,"reduce_only":false,"triggerSignal":"last"}}]}}',
-        Orders((OrderState(A, "open", symbol="PI_XBTUSD", opened_s=1790000000.5, filled_qty="0"),), snapshot=True),
+        Orders(
+            (
+                OrderState(
+                    A,
+                    "open",
+                    symbol="PI_XBTUSD",
+                    opened_s=1790000000.5,
+                    filled_qty="0",
+                    terms=OrderTerms("PI_XBTUSD", "sell", "1000", "9000"),
+                ),
+            ),
+            snapshot=True,
+        ),
     ),
     Shape(
         "removed, ids alone",
@@ -80,6 +93,7 @@ SHAPES: Final = (
                     opened_s=1790000000.5,
                     filled_qty="0.0001",
                     reason="full_fill",
+                    terms=OrderTerms("PF_XBTUSD", "buy", "0.0001", "9000.0"),
                 ),
             ),
             snapshot=False,

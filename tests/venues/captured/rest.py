@@ -5,6 +5,7 @@ from typing import Final
 from canceld.contract.evidence import (
     Fault,
     OrderState,
+    OrderTerms,
     RestCanceled,
     RestFailed,
     RestKey,
@@ -63,8 +64,21 @@ SPOT: Final = (
             '"limitprice":"0.00000","misc":"","oflags":"fciq"}}}}',
             RestOrders(
                 (
-                    OrderState(A, "open", opened_s=1790000000.5, filled_qty="0.25000000"),
-                    OrderState(B, "open", userref=45, opened_s=1790000001.25, filled_qty="0.00000000"),
+                    OrderState(
+                        A,
+                        "open",
+                        opened_s=1790000000.5,
+                        filled_qty="0.25000000",
+                        terms=OrderTerms("XBTUSD", "buy", "1.00000000", "9000.0"),
+                    ),
+                    OrderState(
+                        B,
+                        "open",
+                        userref=45,
+                        opened_s=1790000001.25,
+                        filled_qty="0.00000000",
+                        terms=OrderTerms("XBTUSD", "buy", "1.00000000", "9.0"),
+                    ),
                 )
             ),
         ),
@@ -78,7 +92,7 @@ SPOT: Final = (
             '["query-open-trades","close-trades","create-ws-token"],"iban":"i","valid_until":"0","query_from":"0",'
             '"query_to":"0","created_time":"1700000000","modified_time":"1700000001","ip_allowlist":[""],'
             '"last_used":"1790000000"}}',
-            RestKey(("query-open-trades", "close-trades", "create-ws-token"), 5, None, 1700000001.0, ()),
+            RestKey(("query-open-trades", "close-trades", "create-ws-token"), 5),
         ),
     ),
 )
@@ -87,7 +101,14 @@ _ORDER: Final = (
     f'"orderId":"{U}","cliOrdId":null,"type":"lmt","symbol":"PI_XBTUSD","side":"buy","quantity":1000,"filled":200,'
     '"limitPrice":9000,"stopPrice":null,"reduceOnly":false,"timestamp":"2026-11-03T09:20:00.500Z"'
 )
-_STATE: Final = OrderState(U, "canceled", symbol="PI_XBTUSD", opened_s=1793697600.5, filled_qty="200")
+_STATE: Final = OrderState(
+    U,
+    "canceled",
+    symbol="PI_XBTUSD",
+    opened_s=1793697600.5,
+    filled_qty="200",
+    terms=OrderTerms("PI_XBTUSD", "buy", "1000", "9000"),
+)
 
 
 def _cancel(status: int, body: bytes) -> object:
@@ -141,8 +162,23 @@ FUTURES: Final = (
             '"filledSize":2000.0,"reduceOnly":true,"lastUpdateTime":"2026-11-03T09:20:00.900Z","cli_ord_id":"mine-1"}]}',
             RestOrders(
                 (
-                    OrderState(U, "open", symbol="PI_XBTUSD", opened_s=1793697600.5, filled_qty="0.0"),
-                    OrderState(V, "open", "mine-1", symbol="PI_XBTUSD", opened_s=1793697600.5, filled_qty="2000.0"),
+                    OrderState(
+                        U,
+                        "open",
+                        symbol="PI_XBTUSD",
+                        opened_s=1793697600.5,
+                        filled_qty="0.0",
+                        terms=OrderTerms("PI_XBTUSD", "buy", None),
+                    ),
+                    OrderState(
+                        V,
+                        "open",
+                        "mine-1",
+                        symbol="PI_XBTUSD",
+                        opened_s=1793697600.5,
+                        filled_qty="2000.0",
+                        terms=OrderTerms("PI_XBTUSD", "sell", "7000.0", "9500.0"),
+                    ),
                 )
             ),
         ),
@@ -167,6 +203,7 @@ FUTURES: Final = (
                         opened_s=1793697600.5,
                         filled_qty="0.0004",
                         reason="PARTIAL_FILL",
+                        terms=OrderTerms("PF_XBTUSD", "buy", "0.001", "9000.0"),
                     ),
                 )
             ),

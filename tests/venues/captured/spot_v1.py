@@ -12,6 +12,7 @@ from canceld.contract.evidence import (
     ModeChanged,
     Orders,
     OrderState,
+    OrderTerms,
     Pong,
     Subscribed,
     SubscriptionLost,
@@ -66,7 +67,16 @@ SHAPES: Final = (
         '"status":"open","stopprice":"0.000000","timeinforce":"GTC","userref":0,"vol":"2.00000000",'
         '"vol_exec":"0.00000000"}}],"openOrders",{"sequence":1}]',
         Orders(
-            (OrderState(A, "open", symbol="ETH/USD", opened_s=1790000000.5, filled_qty="0.00000000"),),
+            (
+                OrderState(
+                    A,
+                    "open",
+                    symbol="ETH/USD",
+                    opened_s=1790000000.5,
+                    filled_qty="0.00000000",
+                    terms=OrderTerms("ETH/USD", "sell", "2.00000000", "9000.000000"),
+                ),
+            ),
             snapshot=True,
             sequence=1,
         ),

@@ -10,6 +10,7 @@ from canceld.contract.evidence import (
     Heartbeat,
     Orders,
     OrderState,
+    OrderTerms,
     Pong,
     Subscribed,
     SubscriptionLost,
@@ -98,7 +99,19 @@ SHAPES: Final = (
         '"order_userref":0,"limit_price_type":"static","limit_price":9000.5,"stop_price":0.0,"post_only":true,'
         '"order_status":"pending_new","fee_usd_equiv":0.00000,"fee_ccy_pref":"fciq",'
         '"timestamp":"2026-11-03T09:20:00.500000Z"}],"sequence":2}',
-        Orders((OrderState(A, "open", symbol="BTC/USD", opened_s=1793697600.5),), snapshot=False, sequence=2),
+        Orders(
+            (
+                OrderState(
+                    A,
+                    "open",
+                    symbol="BTC/USD",
+                    opened_s=1793697600.5,
+                    terms=OrderTerms("BTC/USD", "buy", "0.00020000", "9000.5"),
+                ),
+            ),
+            snapshot=False,
+            sequence=2,
+        ),
     ),
     Shape(
         "a trade",

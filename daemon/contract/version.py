@@ -1,0 +1,7 @@
+"""The version of what strategies and the daemon say to each other: in `status`, and in `canceld schema`."""
+
+from typing import Final
+
+CONTRACT: Final = 2
+"""2: scopes, what_rests, kill_scope, urgent, and answers that name the orders that went. All of 1 means what it meant,
+but for a `cancel_all` with a `strategy` alone, which is refused."""
