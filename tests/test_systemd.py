@@ -17,8 +17,9 @@ TEMPLATES = ("canceld@.service", "canceld-panic@.service")
 EXECUTABLE = "/opt/canceld/bin/canceld"
 SCORE_LIMIT = 14
 """In tenths, on systemd 252. Left are: networking and local sockets (0.9), the host's root (0.1), a clock device that
-ProtectClock= itself brings (0.1), no address list, since the venues' addresses change (0.2), and the two holes that the
-unit explains: peers keep their uids (0.2), libzmq sets its scheduling class (0.2)."""
+ProtectClock= itself brings (0.1), no address list, since the venues' addresses change (0.2; canceld-addresses.conf is
+for hosts that want one all the same), and the two holes that the unit explains: peers keep their uids (0.2), libzmq
+sets its scheduling class (0.2)."""
 
 
 def tool(name: str) -> str:

@@ -441,6 +441,31 @@ def test_a_second_account_takes_nothing_of_the_first_ones_away(armed: Desk) -> N
     assert not armed.latched()
 
 
+# -------------------------------------------------------------------- a list of addresses
+
+
+def test_with_a_list_of_addresses_it_cancels_where_they_are_right_and_panic_wherever(armed: Desk) -> None:
+    """The exchange is on loopback, which the drop-in allows. With an outdated list the daemon reaches nobody, as the
+    page says, and panic still empties the book."""
+    *begin, check = lines_of(SERVICE, "Talk to the venues' addresses alone")
+    drop_in = armed.machine.root / "etc/systemd/system/canceld.service.d/addresses.conf"
+    try:
+        for line in begin:
+            armed.good(line)
+        until(lambda: armed.paste(check).returncode == 0, WITHIN_S, "it can cancel everywhere")
+        drop_in.write_text(drop_in.read_text().replace("IPAddressAllow=localhost", "IPAddressAllow=192.0.2.1"))
+        armed.good(begin[-1])
+        until(lambda: armed.paste(check).returncode == 3, WITHIN_S, "it can cancel nowhere")
+        assert not armed.flat()
+        armed.good("sudo systemctl start canceld-panic")
+        assert armed.flat()
+    finally:
+        shutil.rmtree(drop_in.parent)
+        armed.good(begin[-1])
+        # The panic's kill is carried out, and its file removed, before anybody may re-arm.
+        until(armed.latched, WITHIN_S, "it is latched")
+
+
 # -------------------------------------------------------------------- upgrade and removal, at last
 
 
