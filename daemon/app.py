@@ -139,7 +139,9 @@ class Daemon:
         self.machine = Machine(world, self.events, self._desks.distrust, self._desks.venue_clocks)
         self._garbage: Garbage | None = None
         if world.collector is not None:
-            self._garbage = Garbage(world.collector, lambda: self.gateway.in_flight, world.clock, self.events)
+            self._garbage = Garbage(
+                world.collector, self._in_flight, self._answered, self._took_ns, world.clock, self.events
+            )
 
     def _is_latched(self) -> bool:
         """Whether a kill was asked for before this start, by either of its files; in doubt it was."""
@@ -353,6 +355,14 @@ class Daemon:
         else:
             log.info("new clients are let in again")
             self.events.clear(what)
+
+    def _in_flight(self) -> int:
+        """How many commands have no reply yet."""
+        return self.gateway.in_flight
+
+    def _answered(self) -> int:
+        """How many commands had their reply."""
+        return self.gateway.replies.answer_times.count
 
     def _took_ns(self) -> int:
         """When the last cancel came."""

@@ -20,7 +20,8 @@ LONGER: Final = {
     "sim/": 560,
 }
 """Bounds of their own. The engine room is held to less. A sweep is one machine with its table on top, and the Futures
-API answers in one shape a call; the command line is a list of verbs and their arguments. The simulated exchange follows pages that are as long."""
+API answers in one shape a call; the command line is a list of verbs and their arguments. The simulated exchange follows
+pages that are as long."""
 
 METHODS: Final = 32
 WIDER: Final = {"engine/sweep.py: Sweep": 33}

@@ -43,7 +43,7 @@ def key_of(identity: bytes, id: CommandID) -> Key:
 class Remembered(Generic[Waiter]):
     """One id of one client: in flight while there is a `waiter`, answered by `reply` from then on."""
 
-    __slots__ = ("_command", "_digest", "expires_ns", "reply", "waiter")
+    __slots__ = ("_digest", "command", "expires_ns", "reply", "waiter")
 
     def __init__(
         self,
@@ -58,17 +58,12 @@ class Remembered(Generic[Waiter]):
         self.expires_ns = expires_ns
         self.waiter = waiter
         self.reply = reply
-        self._command = command
+        self.command = command
         self._digest = digest
 
     def is_for(self, command: Command) -> bool:
         """Whether the id stands for this very command, whenever that was sent."""
-        return (self._digest or self.digest()) == _digest_of(command)
-
-    def digest(self) -> bytes:
-        """Of the command in flight."""
-        assert self._command is not None
-        return _digest_of(self._command)
+        return (self._digest if self.command is None else _digest_of(self.command)) == _digest_of(command)
 
 
 class Replays(Generic[Waiter]):
@@ -122,12 +117,13 @@ class Replays(Generic[Waiter]):
             remembered.popitem(last=False)
 
     def _pack(self, known: Remembered[Waiter], reply: Mapping[str, Any]) -> bytes:
+        assert known.command is not None
         names = tuple(reply)
         shape = self._shape_at.get(names)
         if shape is None:
             shape = self._shape_at[names] = len(self._shapes)
             self._shapes.append(names)
-        return _HEAD.pack(known.expires_ns, shape, known.digest()) + _encode(list(reply.values()))
+        return _HEAD.pack(known.expires_ns, shape, _digest_of(known.command)) + _encode(list(reply.values()))
 
     def _unpack(self, packed: bytes) -> Remembered[Waiter]:
         expires_ns, shape, digest = _HEAD.unpack_from(packed)

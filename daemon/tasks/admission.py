@@ -342,7 +342,7 @@ class Admission:
             self.refuse(asked, target, "expired", f"the deadline had passed {late_ms} ms before receipt")
         elif self._replies.in_flight >= IN_FLIGHT_LIMIT:
             self.refuse(asked, target, "overloaded", f"{IN_FLIGHT_LIMIT} commands are in flight")
-        elif self._replies.shares.has_its_share(asked.peer or asked.identity, self._replies.in_flight, IN_FLIGHT_LIMIT):
+        elif 2 * self._replies.in_flight >= IN_FLIGHT_LIMIT and self._is_greedy(asked):
             self._refuse_greedy(asked, target)
         else:
             self._replies.owe(asked, now_ns)
@@ -372,6 +372,11 @@ class Admission:
         peer = asked.peer = asked.message.peer
         uid, pid = (None, None) if peer is None else (peer.uid, peer.pid)
         self._events.note("command", command=asked.command, door=asked.outlet.door, uid=uid, pid=pid)
+
+    def _is_greedy(self, asked: Asked) -> bool:
+        """Whether a client holds its share. None does while less than half of all places is taken."""
+        replies = self._replies
+        return replies.shares.has_its_share(asked.peer or asked.identity, replies.in_flight, IN_FLIGHT_LIMIT)
 
     def _refuse_greedy(self, asked: Asked, target: Target | None) -> None:
         """A client has so much in flight that others would find no room."""

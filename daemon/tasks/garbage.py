@@ -20,9 +20,19 @@ LOOK_S: Final = 1.0
 WORTH: Final = 2_000
 """Objects made since the last look that are worth the next: it takes 0.1 ms for them."""
 
+EACH: Final = 10
+"""Objects that a cancel leaves in the tables. They take the places of older ones, so that `made` does not show them."""
+
+MANY: Final = 10_000
+"""Objects that take longer than 1 ms to look at. What a busy time left in the tables is more: it is left out of all
+looks from then on, unseen."""
+
 OVERDUE: Final = 1_000_000
-"""Objects after which a look is taken whatever is in flight: it takes 40 to 100 ms, and memory is bounded. Several
-times what IN_FLIGHT_LIMIT commands take, some twenty each."""
+"""Objects left out or not looked at after which one look is taken at all there is, since tables are not so large: it
+takes 0.1 to 1 s, and memory is bounded."""
+
+IDLE_NS: Final = 60_000 * MS
+"""Nobody has cancelled for so long when that look is taken, as far as memory allows."""
 
 LONG_NS: Final = 2 * MS
 """A look that took longer found many objects alive: the next ones leave those out."""
@@ -38,13 +48,25 @@ _WHAT: Final = "cyclic garbage appears"
 class Garbage:
     """The looks for garbage, and what they found."""
 
-    def __init__(self, collector: Collector, in_flight: Callable[[], int], clock: Clock, events: Events) -> None:
-        """in_flight: how many commands have no reply yet."""
+    def __init__(
+        self,
+        collector: Collector,
+        in_flight: Callable[[], int],
+        answered: Callable[[], int],
+        took_ns: Callable[[], int],
+        clock: Clock,
+        events: Events,
+    ) -> None:
+        """in_flight, answered: how many commands have no reply yet, and had one. took_ns: when the last cancel came."""
         self._collector = collector
         self._in_flight = in_flight
+        self._answered = answered
+        self._took_ns = took_ns
         self._clock = clock
         self._events = events
         self._looks = 0
+        self._spared = 0
+        self._seen = 0
         self._found = 0
         self._longest_ns = 0
         self._hour_ns = clock.monotonic_ns()
@@ -59,21 +81,31 @@ class Garbage:
         while True:
             await trio.sleep(LOOK_S)
             made = self._collector.made
-            if made >= OVERDUE or (made >= WORTH and not self._in_flight()):
-                self._look()
+            idle_ns = self._clock.monotonic_ns() - self._took_ns()
+            if made >= OVERDUE or (self._spared >= OVERDUE and idle_ns >= IDLE_NS):
+                self._spared = 0
+                self._look(self._collector.look_at_all)
+            elif self._in_flight() or made < WORTH:
+                continue
+            elif made + EACH * (self._answered() - self._seen) < MANY:
+                self._look(self._collector.look)
+            else:
+                self._spared += made
+                self._collector.spare()
+                self._seen = self._answered()
 
-    def _look(self) -> None:
-        collector = self._collector
-        began_ns = self._clock.monotonic_ns()
-        found = collector.look()
-        took_ns = self._clock.monotonic_ns() - began_ns
-        if took_ns > LONG_NS:
-            collector.spare()
+    def _look(self, look: Callable[[], int]) -> None:
+        now_ns, began_ns = self._clock.monotonic_ns(), self._clock.thread_ns()
+        found = look()
+        took_ns = self._clock.thread_ns() - began_ns
+        if took_ns > LONG_NS or look == self._collector.look_at_all:
+            self._collector.spare()
+            self._seen = self._answered()
         self._looks += 1
         self._found += found
         self._longest_ns = max(self._longest_ns, took_ns)
-        if began_ns - self._hour_ns >= HOUR_NS:
-            self._hour_ns, self._hour_found = began_ns, 0
+        if now_ns - self._hour_ns >= HOUR_NS:
+            self._hour_ns, self._hour_found = now_ns, 0
         self._hour_found += found
         if self._hour_found >= MUCH:
             do = f"{self._hour_found} objects within an hour: cancels go on, pauses come more often; report it"

@@ -8,7 +8,7 @@ import trio
 from canceld.engine.instants import MS
 from canceld.tasks import garbage as room
 from canceld.tasks.events import Events
-from canceld.tasks.garbage import HOUR_NS, MUCH, OVERDUE, WORTH, Garbage
+from canceld.tasks.garbage import EACH, HOUR_NS, IDLE_NS, MANY, MUCH, OVERDUE, WORTH, Garbage
 from canceld.transport.clock import VirtualClock
 from canceld.transport.collector import Collector
 from canceld.transport.memory.zeromq import MemoryBus
@@ -35,8 +35,12 @@ class Counted(Collector):
         self._clock._monotonic_start_ns += self.takes_ns
         return self.finds
 
+    def look_at_all(self) -> int:
+        return self.look()
+
     def spare(self) -> None:
         self.spares += 1
+        self.count = 0
 
 
 class Stage:
@@ -45,7 +49,11 @@ class Stage:
         self.collector = Counted(clock)
         self.in_flight = 0
         self.events = Events(MemoryBus().publisher(EVENTS, mode=0o660), clock)
-        self.garbage = Garbage(self.collector, lambda: self.in_flight, clock, self.events)
+        self.took_ns = self.answered = 0
+        self.garbage = Garbage(
+            self.collector, lambda: self.in_flight, lambda: self.answered, lambda: self.took_ns, clock, self.events
+        )
+        self.clock = clock
 
     async def after(self, seconds: float) -> int:
         """How many looks were taken within so many seconds."""
@@ -68,8 +76,36 @@ async def test_it_looks_when_something_was_made_and_nothing_is_in_flight(autojum
     assert await stage.after(10.5) == 1
 
 
+async def test_tables_that_fill_are_left_out_unseen(autojump_clock: object, stage: Stage) -> None:
+    stage.collector.count = MANY
+    assert await stage.after(1.5) == 0
+    assert (stage.collector.spares, stage.collector.count) == (1, 0)
+
+
+async def test_what_a_busy_time_leaves_in_the_tables_is_left_out(autojump_clock: object, stage: Stage) -> None:
+    stage.collector.count, stage.answered = WORTH, MANY // EACH
+    assert await stage.after(1.5) == 0
+    assert stage.collector.spares == 1
+    stage.collector.count = WORTH
+    assert await stage.after(1.5) == 1
+
+
+async def test_what_was_left_out_is_looked_at_when_it_is_more_than_any_table(
+    autojump_clock: object, stage: Stage
+) -> None:
+    for _ in range(OVERDUE // MANY):
+        stage.collector.count = MANY
+        assert await stage.after(1.5) == 0
+    stage.took_ns = stage.clock.monotonic_ns()
+    assert await stage.after(IDLE_NS / 1e9 - 1) == 0
+    assert await stage.after(2.5) == 1
+    assert await stage.after(10.5) == 0
+
+
 async def test_memory_is_bounded_though_something_is_always_in_flight(autojump_clock: object, stage: Stage) -> None:
-    stage.collector.count, stage.in_flight = OVERDUE, 1
+    stage.collector.count, stage.in_flight = MANY, 1
+    assert await stage.after(10.5) == 0
+    stage.collector.count = OVERDUE
     assert await stage.after(1.5) == 1
 
 
@@ -109,7 +145,9 @@ def test_the_collector_runs_when_it_is_asked_and_finds_what_holds_itself() -> No
             ring.append(ring)
         del ring
         assert collector.made - before >= 1_000
-        assert collector.look() >= 1_000
+        collector.spare()
+        assert collector.look() == 0, "what was spared is not seen"
+        assert collector.look_at_all() >= 1_000
     finally:
         gc.unfreeze()
         if was_on:

@@ -51,19 +51,14 @@ class Docket:
     @property
     def next_wake_ns(self) -> int:
         """When `on_time` has something to do; FAR_NS when it has not."""
-        due_ns = self.due_ns
+        heap = self._heap
+        while heap and (heap[0][2].done or heap[0][0] != heap[0][2].scheduled_ns):
+            heapq.heappop(heap)
+        due_ns = heap[0][0] if heap else FAR_NS
         if len(self.pursued) >= CROWD and self.looks_ahead_ns < due_ns:
             due_ns = self.looks_ahead_ns
         reopens_ns = self.lanes.rest_reopens_ns
         return due_ns if due_ns < reopens_ns else reopens_ns
-
-    @property
-    def due_ns(self) -> int:
-        """When the next pursuit has something to do."""
-        heap = self._heap
-        while heap and (heap[0][2].done or heap[0][0] != heap[0][2].scheduled_ns):
-            heapq.heappop(heap)
-        return heap[0][0] if heap else FAR_NS
 
     def schedule(self, pursuit: Pursuit) -> None:
         """Set the alarm for what the pursuit has to do next."""

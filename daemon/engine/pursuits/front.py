@@ -290,7 +290,7 @@ class Pursuits(Docket):
         for _ in range(SLICE):
             if self._ahead:
                 self._expire_ahead(self._ahead.pop(), now_ns)
-            elif self.due_ns <= now_ns:
+            elif self.next_wake_ns <= now_ns and self._heap and self._heap[0][0] <= now_ns:
                 pursuit = heapq.heappop(self._heap)[2]
                 pursuit.scheduled_ns = FAR_NS
                 self._due(pursuit, now_ns)
