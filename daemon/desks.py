@@ -159,7 +159,7 @@ class Desks:
         spot = self._settings.spot
         pursuits = self._pursuits("spot", spot.hedge_after_ms, spot.overtake_ms)
         dispatcher = Dispatcher("spot", pursuits, self._world.clock, self._events, Budget())
-        signer = SpotRest(keys)
+        signer = SpotRest(keys, self._spot_time)
         rest = self._spot_rest(signer, dispatcher)
         tokens = self._tokens_of(rest)
         dispatcher.attach_rest(rest.wake, rest.told, lambda: rest.up)
@@ -280,6 +280,12 @@ class Desks:
 
     def _venue_clock(self, venue: Venue) -> VenueClock:
         return self.venue_clocks.setdefault(venue, VenueClock())
+
+    def _spot_time(self, at_ns: int) -> int | None:
+        """The least that Spot's clock can have shown at a moment (CLOCK_MONOTONIC), Unix nanoseconds."""
+        clock = self._world.clock
+        now_ns = clock.boottime_ns()
+        return self._venue_clock("spot").earliest_ns(now_ns - (clock.monotonic_ns() - at_ns), now_ns)
 
     def _nonces(self, venue: Venue) -> Nonces:
         """Nonces that lie above every one that may have been used, also by a process that crashed."""

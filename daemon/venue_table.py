@@ -2,8 +2,9 @@
 
 engine/policy.py says what each trait means to a pursuit. What counts as proof that an order left the book:
 
-    spot     its end on the order stream, WebSocket v1 "Open Orders" or v2 "Executions"; its state by REST "Query Orders
-             Info" where no stream tells. An ack is acceptance and no proof: REST answers with a count alone.
+    spot     its end on the order stream, WebSocket v1 "Open Orders" or v2 "Executions"; where no stream tells, its
+             state by REST "Query Orders Info", or its end under its client order id by "Get Closed Orders". An ack is
+             acceptance and no proof: REST answers with a count alone.
     prime    its end on the stream "Order" or "Execution Report". No cancel has an answer of its own.
     futures  its end on the feed "Open orders (verbose)" or on Unified WebSocket "Executions"; its own status in a REST
              answer, `cancelled` or `filled`. An ack on the Unified WebSocket is acceptance and no proof.
@@ -31,6 +32,7 @@ class Traits(TypedDict):
     bundle_limit: int
     markets: bool
     named_batches: bool
+    named_ends: bool
 
 
 TRAITS: Final[dict[Venue, Traits]] = {
@@ -48,6 +50,7 @@ TRAITS: Final[dict[Venue, Traits]] = {
         "bundle_limit": 0,  # WebSocket "Cancel Order" takes several ids, but its refusals name none of them
         "markets": False,  # WebSocket "Cancel All", REST "Cancel All Orders": account-wide, no pair among the members
         "named_batches": True,  # REST "Cancel Order Batch": `cl_ord_ids`, an optional list beside `orders`
+        "named_ends": True,  # REST "Get Closed Orders": filter `cl_ord_id`
     },
     "prime": {
         "rest": False,  # Prime REST reference: settlement, users and keys, no call about orders
@@ -63,6 +66,7 @@ TRAITS: Final[dict[Venue, Traits]] = {
         "bundle_limit": 0,  # as batch_limit
         "markets": False,  # as mass
         "named_batches": False,  # as batch_limit
+        "named_ends": False,  # as rest
     },
     "futures": {
         "rest": True,  # REST "Cancel order", "Batch order management", "Cancel all orders"
@@ -78,5 +82,6 @@ TRAITS: Final[dict[Venue, Traits]] = {
         "bundle_limit": spot_ws_v2.BATCH_LIMIT,  # Unified WebSocket "Batch Cancel"
         "markets": True,  # REST "Cancel all orders": `symbol`; Unified WebSocket "Cancel All" has none
         "named_batches": True,  # REST "Batch order management": an element names order_id or cliOrdId
+        "named_ends": False,  # not needed: as named_queries
     },
 }

@@ -8,9 +8,9 @@ from ..contract.evidence import Fault, RestAnswer
 from ..contract.ids import Target
 from .lane import Lane
 
-Form: TypeAlias = Literal["cancel", "batch", "all", "market", "query", "open_orders"]
-"""Cancel one target, a batch of orders, everything, or all orders of one symbol; ask for the states of orders, or for
-all that is open."""
+Form: TypeAlias = Literal["cancel", "batch", "all", "market", "query", "open_orders", "ended"]
+"""Cancel one target, a batch of orders, everything, or all orders of one symbol; ask for the states of orders, for all
+that is open, or for what has ended."""
 
 
 class CallOwner(Protocol):
@@ -38,7 +38,10 @@ class FireOwner(Protocol):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One REST call for `targets`. deadline_ns: when the last of those who asked stops waiting; None for nobody's."""
+    """One REST call for `targets`. deadline_ns: when the last of those who asked stops waiting; None for nobody's.
+
+    since_ns: of what has ended, nothing from before then is wanted. CLOCK_MONOTONIC.
+    """
 
     form: Form
     targets: tuple[Target, ...]
@@ -47,6 +50,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     owner: CallOwner | None = None
     asked_ns: int = 0
     deadline_ns: int | None = None
+    since_ns: int = 0
 
     @property
     def order_ids(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ class Policy(NamedTuple):
     an order id only where it is a UUID; another one goes by REST. relists: a session can be made to list anew what is
     open, where REST does not tell. bundle_limit: most orders that one request on a session can name, 0 where it names
     one. markets: REST has a request that cancels every order of one symbol. named_batches: a
-    REST batch takes client order ids too.
+    REST batch takes client order ids too. named_ends: REST lists orders that have ended, and by which client order ids.
     """
 
     hedge_ns: int
@@ -34,3 +34,4 @@ class Policy(NamedTuple):
     bundle_limit: int = 0
     markets: bool = False
     named_batches: bool = False
+    named_ends: bool = False

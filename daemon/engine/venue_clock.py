@@ -51,6 +51,11 @@ class VenueClock:
         """An event of this time (Unix nanoseconds) was told of, nobody knows how late: its clock shows more by now."""
         self._told(Bounds(event_ns - heard_ns), heard_ns)
 
+    def earliest_ns(self, at_ns: int, now_ns: int) -> int | None:
+        """The least that its clock can have shown at a moment (Unix nanoseconds); None where nothing is known."""
+        least_ns = self._aged(now_ns).least_ns
+        return None if self._bounds.least_ns == -FAR_NS else at_ns + least_ns
+
     def ahead_ns(self, utc_ns: int, now_ns: int) -> int:
         """How far our wall clock, which shows `utc_ns`, is ahead of the venue's at least; negative when it is behind.
 

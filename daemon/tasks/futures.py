@@ -56,6 +56,8 @@ class FuturesRest:
                 ), futures_rest.decode_cancel_all
             case "query":
                 return (lambda _: futures_requests.status_request(self.keys, targets[0])), futures_rest.decode_status
+            case "ended":
+                raise AssertionError("Futures tells by client order id how an order stands")
             case "open_orders":
                 return (lambda _: futures_requests.open_orders_request(self.keys)), futures_rest.decode_open_orders
 

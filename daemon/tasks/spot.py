@@ -1,17 +1,22 @@
 """Introduces the Spot dialects to the tasks: an engine's REST call to a signed request and the reader of its answer."""
 
+from collections.abc import Callable
+
+from ..contract.evidence import RestAnswer
 from ..contract.ids import Target
 from ..credentials import Keys
 from ..engine.calls import Call
 from ..venues import spot_rest
-from .rest_dialect import Build, Plan
+from .rest_dialect import Build, Decode, Plan
 
 
 class SpotRest:
     """The Spot REST dialect under one key; `keys` may be replaced at any time, requests are built when they leave."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, venue_ns: Callable[[int], int | None] = lambda _: None) -> None:
+        """venue_ns: the least that the venue's clock can have shown at a moment of ours; None where nobody knows."""
         self.keys = keys
+        self._venue_ns = venue_ns
 
     def plan(self, call: Call) -> Plan:
         """How to make one of the engine's calls."""
@@ -32,6 +37,8 @@ class SpotRest:
                 return (lambda nonce: spot_rest.query_orders_request(keys, nonce, ids)), spot_rest.decode_orders
             case "open_orders":
                 return self._open_orders(call.targets[0]), spot_rest.decode_orders
+            case "ended":
+                return self._ended(call.targets[0]), self._ended_since(call.since_ns)
 
     def token(self) -> Plan:
         """A WebSocket token."""
@@ -48,3 +55,14 @@ class SpotRest:
     def _open_orders(self, target: Target) -> Build:
         userref = int(target.value) if target.kind == "userref" else None
         return lambda nonce: spot_rest.open_orders_request(self.keys, nonce, userref=userref)
+
+    def _ended(self, target: Target) -> Build:
+        cl_ord_id = str(target.value) if target.kind == "cl_ord_id" else None
+        return lambda nonce: spot_rest.closed_orders_request(self.keys, nonce, cl_ord_id=cl_ord_id)
+
+    def _ended_since(self, since_ns: int) -> Decode:
+        def decode(status: int, body: bytes) -> RestAnswer:
+            # Asked for when the answer is here: it may be the first of the venue's that is dated.
+            return spot_rest.decode_closed(status, body, self._venue_ns(since_ns))
+
+        return decode

@@ -38,6 +38,7 @@ class Order(msgspec.Struct, gc=False):
     userref: Any = None
     cl_ord_id: Any = None
     opentm: Any = None
+    closetm: Any = None
 
 
 _STATUS: Final[dict[str, Literal["open"] | ClosedState]] = {

@@ -105,6 +105,7 @@ class Simulation(Desk):
         }
         self.odds = {fault: p if self.random.random() < 0.6 else 0.0 for fault, p in odds.items()}
         super().__init__()
+        self.pursuits.policy = self.pursuits.policy._replace(named_ends=True)
 
     # ---------------------------------------------------------------- time
 
@@ -389,6 +390,12 @@ class Simulation(Desk):
         if call.form == "open_orders":
             lagging = self.now_ms - 100 if self.chance("listing lags") else self.now_ms
             return RestOrders(tuple(o.state() for o in self.hit(call.targets[0]) if o.visible_ms <= lagging))
+        if call.form == "ended":
+            lagging = self.now_ms - 100 if self.chance("listing lags") else self.now_ms
+            past = [o for o in self.book.values() if o.status != "open"]
+            ended = [o for o in past if call.since_ns / MS <= o.ended_ms <= lagging]
+            names = {target.value for target in call.targets if target.kind == "cl_ord_id"}
+            return RestOrders(tuple(o.state() for o in ended if not names or o.name in names))
         if call.form == "query":
             known = [o for i in call.order_ids if (o := self.book.get(i)) is not None and o.visible_ms <= self.now_ms]
             if len(known) < len(call.order_ids) and (len(call.order_ids) == 1 or self.random.random() < 0.5):

@@ -121,3 +121,13 @@ def test_what_was_told_long_ago_is_worth_less() -> None:
     assert before > 1_900 * MS
     world.now_ns += 3_600 * S
     assert before - world.shown_ns() == pytest.approx(0.36 * S, rel=0.05)
+
+
+def test_what_its_clock_has_shown_at_least_is_never_later_than_what_it_showed() -> None:
+    clock = VenueClock()
+    assert clock.earliest_ns(0, 0) is None
+    clock.dated(1_700_000_000 * S, 10 * S, 11 * S)
+    assert clock.earliest_ns(11 * S, 11 * S) == 1_700_000_000 * S
+    told_ns = clock.earliest_ns(10 * S, 111 * S)
+    assert told_ns is not None
+    assert told_ns < 1_699_999_999 * S, "clocks drift"

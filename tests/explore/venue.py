@@ -319,6 +319,8 @@ class Exchange:
         if form == "open_orders":
             self._well(listed=True)
             return RestOrders(self.list_open())
+        if form == "ended":
+            return RestFailed(Fault.PERMISSION, "EGeneral:Permission denied")
         if form == "query":
             known = tuple(
                 OrderState(str(t.value), "open" if t.value in self.book else "canceled", filled_qty="0")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import parse_qs
 
 import pytest
@@ -34,7 +35,9 @@ from canceld.venues.spot_rest import (
     cancel_all_request,
     cancel_batch_request,
     cancel_request,
+    closed_orders_request,
     decode_cancel,
+    decode_closed,
     decode_key_info,
     decode_mode,
     decode_orders,
@@ -68,6 +71,7 @@ DECODERS: list[Callable[[int, bytes], RestAnswer]] = [
     decode_mode,
     decode_time,
     decode_key_info,
+    partial(decode_closed, since_ns=0),
 ]
 
 
@@ -473,3 +477,38 @@ def test_announced_maintenance_is_read_and_nothing_is_made_up(announced: object,
     result = {"status": "online", "timestamp": "2027-01-15T07:00:00Z", "upcoming_maintenance": announced}
     body = json.dumps({"error": [], "result": result}).encode()
     assert decode_mode(200, body) == RestMode("online", windows)
+
+
+CLOSED = (
+    b'{"error":[],"result":{"closed":{'
+    b'"OQCLML-BW3P3-BUCMWZ":{"status":"canceled","cl_ord_id":"mm-1","vol_exec":"0.5","closetm":1688666560.5,'
+    b'"reason":"User requested"},'
+    b'"OB5VMB-B4U2U-DK2WRW":{"status":"closed","cl_ord_id":"mm-1","vol_exec":"1.0","closetm":1688666559.1},'
+    b'"OXHXGL-F5ICS-6DIC67":{"status":"canceled","cl_ord_id":"mm-1","vol_exec":"0.0"}},"count":3}}'
+)
+
+
+def test_of_what_has_ended_only_what_ended_since_is_told() -> None:
+    """What tells no time of its end may have ended long ago."""
+    told = decode_closed(200, CLOSED, 1_688_666_560_000_000_000)
+    assert told == RestOrders(
+        (OrderState("OQCLML-BW3P3-BUCMWZ", "canceled", "mm-1", filled_qty="0.5", reason="User requested"),)
+    )
+    earlier = decode_closed(200, CLOSED, 1_688_666_559_100_500_000)
+    assert isinstance(earlier, RestOrders)
+    assert [state.status for state in earlier.orders] == ["canceled", "filled"], "closetm is told in tenths of a ms"
+
+
+def test_what_has_ended_since_an_unknown_time_is_not_told() -> None:
+    assert isinstance(decode_closed(200, CLOSED, None), RestUnreadable)
+
+
+@pytest.mark.parametrize("body", [b'{"error":[],"result":{}}', b'{"error":[],"result":{"open":{}}}'])
+def test_what_is_no_list_of_closed_orders_tells_nothing(body: bytes) -> None:
+    assert isinstance(decode_closed(200, body, 0), RestUnreadable)
+
+
+def test_what_has_ended_is_asked_for_under_a_name_or_altogether() -> None:
+    assert closed_orders_request(KEYS, NONCE, cl_ord_id="mm-1&x").body == b"nonce=1616492376594&cl_ord_id=mm-1%26x"
+    assert closed_orders_request(KEYS, NONCE).body == b"nonce=1616492376594"
+    assert closed_orders_request(KEYS, NONCE).path == "/0/private/ClosedOrders"

@@ -1,7 +1,7 @@
 """The one answer of each ticket, news that comes after it, and the end of a pursuit."""
 
 from ...contract.ids import Target
-from ...contract.outcomes import Acked, Outcome, Refused, Route, Settlement, Unknown
+from ...contract.outcomes import Acked, Canceled, Closed, Outcome, Refused, Route, Settlement, Unknown
 from ..effects import Answer, Late
 from ..resting import Row
 from .docket import Docket
@@ -28,7 +28,9 @@ class Answers:
     ) -> Settlement:
         """What a waiter is told. answered_ns: when the news came that settled it, None where it was the deadline."""
         refused = type(outcome) is Refused
-        key = pursuit.key
+        order_id = str(pursuit.key.value) if pursuit.key.kind == "order_id" else None
+        if order_id is None and pursuit.end is not None and type(outcome) in (Canceled, Closed):
+            order_id = pursuit.end.order_id or None
         settlement = Settlement(
             venue=self._docket.venue,
             target=waiter.target,
@@ -38,7 +40,7 @@ class Answers:
             sent_ns=None if refused else pursuit.first_sent_ns,
             answered_ns=answered_ns,
             error=None if refused or type(outcome) is Acked else pursuit.error,
-            order_id=str(key.value) if key.kind == "order_id" else None,
+            order_id=order_id,
             symbol=self._judgement.corrected_symbol(pursuit),
             pending=pursuit.pending_told and type(outcome) is Acked,
         )

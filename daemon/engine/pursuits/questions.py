@@ -7,6 +7,7 @@ from ..lane import Lane
 from .docket import Docket
 from .family import Family
 from .pursuit import Pursuit
+from .said import ACCEPTED
 
 LOOK_LIMIT = 100
 """Most looks at single orders that are under way: a venue may bear few subscriptions, and each is one. Whoever asks
@@ -25,7 +26,7 @@ class Questions:
 
     def ask(self, pursuit: Pursuit, now_ns: int) -> None:
         """Have the order's state asked for. By client order id not every venue can be asked."""
-        if pursuit.asking or (pursuit.key.kind == "cl_ord_id" and not self._docket.policy.named_queries):
+        if pursuit.asking or (self._by_name(pursuit) and not self._by_end(pursuit)):
             return
         if self._docket.policy.rest:
             pursuit.asks()
@@ -49,6 +50,14 @@ class Questions:
             return
         pursuit.asks()
         self.look(pursuit, lane, str(pursuit.key.value) if pursuit.key.kind == "order_id" else None)
+
+    def _by_name(self, pursuit: Pursuit) -> bool:
+        """Whether it goes by a client order id, by which no order's state can be asked for."""
+        return pursuit.key.kind == "cl_ord_id" and not self._docket.policy.named_queries
+
+    def _by_end(self, pursuit: Pursuit) -> bool:
+        """Whether a list of what has ended may name its order: the venue took the cancel, and proof is waited for."""
+        return self._docket.policy.named_ends and pursuit.said is ACCEPTED and pursuit.acked_by is not None
 
     def _look_with_others(self, pursuit: Pursuit, lane: Lane, now_ns: int) -> None:
         """Share one look at everything with all who ask in this step; later ones wait until it is over."""
@@ -85,6 +94,13 @@ class Questions:
             if pursuit.lists:
                 if not asked:
                     return self._next_list(now_ns)
+            elif self._by_name(pursuit):
+                if not self._by_end(pursuit):
+                    # Its acceptance was taken back since it asked.
+                    del self.queries[pursuit]
+                    pursuit.asking = False
+                elif not asked:
+                    return self._next_ended(pursuit, now_ns)
             elif len(asked) < self._docket.policy.query_limit and not (asked and pursuit.alone):
                 del self.queries[pursuit]
                 asked.append(pursuit)
@@ -104,6 +120,26 @@ class Questions:
         key = families[0].key if len(families) == 1 else EVERYTHING
         self._docket.counts.queries += 1
         return Call(form="open_orders", targets=(key,), pursuits=tuple(families), asked_ns=now_ns)
+
+    def _next_ended(self, first: Pursuit, now_ns: int) -> Call:
+        """One list of what has ended since the cancel left, for all whose cancels left in the same request.
+
+        An end from before that is another order's which bore the name earlier.
+        """
+        assert first.acked_by is not None
+        since_ns = first.acked_by.sent_ns
+        together = [one for one in self.queries if self._left_at(one) == since_ns]
+        for pursuit in together:
+            del self.queries[pursuit]
+        key = first.key if len(together) == 1 else EVERYTHING
+        self._docket.counts.queries += 1
+        return Call(form="ended", targets=(key,), pursuits=tuple(together), asked_ns=now_ns, since_ns=since_ns)
+
+    def _left_at(self, pursuit: Pursuit) -> int | None:
+        """When the cancel left whose effect a list of ends is to name; None where none is."""
+        if not self._by_name(pursuit) or not self._by_end(pursuit) or pursuit.acked_by is None:
+            return None
+        return pursuit.acked_by.sent_ns
 
     def look_up(self, pursuit: Pursuit, now_ns: int) -> None:
         """The answer leaves open whether it was cancelled: ask for its state, and cancel it alone if it rests."""

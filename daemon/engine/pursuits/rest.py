@@ -172,7 +172,7 @@ class Rest:
                 self._cancel_answered(call.attempts[0], answer, now_ns)
             case "batch":
                 self._batch_answered(call, answer, now_ns)
-            case "query" | "open_orders":
+            case "query" | "open_orders" | "ended":
                 self._states.query_answered(call, answer, now_ns)
             case "market":
                 raise AssertionError("a cancel-all for one symbol without an owner")

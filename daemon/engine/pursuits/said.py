@@ -20,7 +20,7 @@ ACCEPTED  the venue will cancel; only waiters for proof are left.
     order ended     `canceled` or `closed`; those who asked by name after the accepted request had left go on by name
     order opened    ignored: it is another order, or old news
     query: rests    taken back, in doubt; sent again
-    query: absent   noted: absence is no proof
+    query: absent   noted: absence is no proof; by client order id it is a list of what has ended that is asked for
     deadline        `unknown`, "accepted by the venue, but no proof came"
 DENIED    the venue knows no such open order.
     ack             ACCEPTED

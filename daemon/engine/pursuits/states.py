@@ -115,6 +115,7 @@ class States:
             by_name = [waiter for waiter in by_name if meant_newer(waiter, pursuit.acked_by)]
         asked_by_name = set(by_name)
         others = [waiter for waiter in pursuit.waiters if waiter not in asked_by_name]
+        pursuit.end = row
         self._answers.reply(pursuit, others, ending(pursuit, row), route, now_ns, now_ns)
         if not by_name:
             return
@@ -181,6 +182,12 @@ class States:
     def query_answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
         """A query or a list by REST was answered."""
         match answer:
+            case RestOrders(orders=orders) if call.form == "ended":
+                self._ends_listed(call, orders, now_ns)
+            case RestFailed(fault=Fault.PERMISSION) if call.form == "ended":
+                # The key may not see what has ended: it would hear the same again. A stream may still tell.
+                for pursuit in call.pursuits:
+                    pursuit.asking = False
             case RestOrders(orders=orders):
                 for pursuit in call.pursuits:
                     pursuit.asking = False
@@ -209,6 +216,23 @@ class States:
                 # A failure, or nothing that can be read: absence of an answer says nothing of any order.
                 for pursuit in call.pursuits:
                     self.query_failed(pursuit, now_ns, by_rest=True)
+
+    def _ends_listed(self, call: Call, orders: Iterable[OrderState], now_ns: int) -> None:
+        """A list of what has ended: what it names is proof, and what it lacks may be on its way into it."""
+        for pursuit in call.pursuits:
+            pursuit.asking = False
+        # Of others, and of a name whose cancel is by now a later one, it tells what may be from before.
+        asked = {
+            str(pursuit.key.value)
+            for pursuit in call.pursuits
+            if pursuit.acked_by is not None and pursuit.acked_by.sent_ns == call.since_ns
+        }
+        meant = [state for state in orders if state.cl_ord_id in asked and state.status not in (None, "open")]
+        self.changed(self._recall(meant, now_ns, by_list=True), "rest", now_ns)
+        for pursuit in call.pursuits:
+            if not pursuit.done:
+                pursuit.asks_at(now_ns + self._docket.policy.hedge_ns)
+                self._docket.schedule(pursuit)
 
     def _queried(self, pursuit: Pursuit, told: Set[Target], now_ns: int) -> None:
         """A query for this pursuit was answered; rows that ended have settled theirs already."""

@@ -1,0 +1,88 @@
+"""Both sockets are down, and a strategy wants proof that the order it knows by its own name is gone.
+
+REST answers a cancel with a number, and no order can be asked for by such a name. What the venue lists as ended under
+the name since the cancel left is the proof, and it tells the order's id and what had filled. The time since when comes
+from the dates of the venue's own answers. An earlier order of the same name proves nothing: while the venue's list
+lacks the one that was cancelled, nothing is said but that nobody knows.
+"""
+
+import pytest
+
+from canceld.contract.ids import Venue
+from canceld.sim.exchange import Order
+
+from .test_wrong_wall_clock import dated
+from .world import SEEDS, WS_HOST, Stage, Staging
+
+
+async def cut_off(world: Stage) -> None:
+    world.cut_off(WS_HOST)
+    await world.passed(0.01)
+
+
+def lagging(world: Stage, seconds: float) -> None:
+    """The venue's list of what has ended is behind its book."""
+    book = world.exchange.exchange
+    now = book.ended_orders
+
+    def ended_orders(account: str, venue: Venue) -> list[Order]:
+        seen_s = world.clock.utc_ns() / 1e9 - seconds
+        return [order for order in now(account, venue) if (order.ended_s or 0.0) < seen_s]
+
+    book.ended_orders = ended_orders  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_the_list_that_names_it_is_the_proof(autojump_clock: object, stage: Staging, seed: int) -> None:
+    async with stage(seed, before=dated) as world:
+        strategy = world.strategy()
+        await cut_off(world)
+        [order_id] = world.place(1, cl_ord_id="mm-1")
+        reply = await strategy.cancel(cl_ord_id="mm-1", until="proof", deadline_ms=5_000)
+        assert (reply["outcome"], reply["route"]) == ("canceled", "rest")
+        assert (reply["order_id"], reply["cl_ord_id"]) == (order_id, "mm-1")
+        assert len(world.asked_of_venue("mm-1")) == 1, "nothing was sent twice for it"
+        assert world.resting == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_fifty_of_one_batch_are_proved(autojump_clock: object, stage: Staging, seed: int) -> None:
+    async with stage(seed, before=dated) as world:
+        strategy = world.strategy()
+        await cut_off(world)
+        for n in range(50):
+            world.place(1, cl_ord_id=f"mm-{n}")
+        orders = [{"cl_ord_id": f"mm-{n}"} for n in range(50)]
+        reply = await strategy.do("cancel_batch", venue="spot", orders=orders, until="proof", deadline_ms=5_000)
+        assert {told["outcome"] for told in reply["outcomes"]} == {"canceled"}
+        assert world.resting == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_an_earlier_order_of_the_name_is_no_proof(autojump_clock: object, stage: Staging, seed: int) -> None:
+    async with stage(seed, before=dated) as world:
+        strategy = world.strategy()
+        await cut_off(world)
+        [earlier] = world.place(1, cl_ord_id="mm-1")
+        world.fill(earlier)
+        await world.passed(3)
+        lagging(world, 1.5)
+        [later] = world.place(1, cl_ord_id="mm-1")
+        strategy.ask(cl_ord_id="mm-1", until="proof", deadline_ms=5_000)
+        await world.passed(1.2)
+        assert len(world.received("ClosedOrders")) > 1
+        assert strategy.heard == [], f"the venue lists {earlier} alone"
+        [reply] = (await strategy.hear_all(1)).values()
+        assert (reply["outcome"], reply["order_id"]) == ("canceled", later)
+        assert world.resting == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_where_the_venue_dates_nothing_nobody_knows(autojump_clock: object, stage: Staging, seed: int) -> None:
+    async with stage(seed) as world:
+        strategy = world.strategy()
+        await cut_off(world)
+        world.place(1, cl_ord_id="mm-1")
+        reply = await strategy.cancel(cl_ord_id="mm-1", until="proof", deadline_ms=2_000)
+        assert reply["outcome"] == "unknown"
+        assert world.resting == []
