@@ -150,7 +150,7 @@ class View:
             state = part.get("state", "")
             text = f"  {venue}  {state}  {part.get('canceled') or 0} canceled{f'  {rests} still rest' if rests else ''}"
             yield from _lines("good" if state == "flat" else "bad", text, width)
-        yield from _lines("bad", "Whatever appears is canceled until somebody re-arms: canceld rearm", width)
+        yield from _lines("bad", "New orders are canceled too until: canceld rearm", width)
 
     def _venues(self, width: int) -> Iterator[Line]:
         yield Line("title", "venues"[:width])
@@ -252,11 +252,11 @@ def _joined(style: Style, parts: Sequence[str], width: int) -> Iterator[Line]:
 
 
 def _counts(total: Counter[str], width: int) -> Iterator[Line]:
-    """What needs a look has lines of its own; the rest is what the day is made of."""
-    usual = [name for name in NAMES.values() if name not in _OUTCOME_STYLES]
-    yield from _joined("plain", [f"{name} {total[name]:,}" for name in usual], width)
-    for name, style in _OUTCOME_STYLES.items():
-        yield from _lines(style if total[name] else "plain", f"{name} {total[name]:,}", width)
+    """What needs a look has a line of its own, above the rest; a low terminal cuts from below."""
+    asking = [name for name in _OUTCOME_STYLES if total[name]]
+    for name in asking:
+        yield from _lines(_OUTCOME_STYLES[name], f"{name} {total[name]:,}", width)
+    yield from _joined("plain", [f"{name} {total[name]:,}" for name in NAMES.values() if name not in asking], width)
 
 
 def _session(one: dict[str, Any]) -> str:
