@@ -169,6 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     status.set_defaults(run=_talk("status"))
 
     watch = verbs.add_parser("watch", help="how the daemon is and what it does, live; ends with q or Ctrl-C")
+    watch.add_argument("--once", action="store_true", help="print one picture and end")
     watch.add_argument("--events", metavar="ENDPOINT", help="of the event socket; else beside the other one")
     _add_where(watch)
     watch.set_defaults(run=_talk("watch"))

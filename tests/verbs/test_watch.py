@@ -12,13 +12,18 @@ import subprocess
 import sys
 import termios
 import time
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from canceld.verbs.view import ALERTS_SHOWN, EVENTS_KEPT, Line, View
+from canceld.verbs.fold import columns, folded
+from canceld.verbs.minute import Minute
+from canceld.verbs.paint import painter, print_with_rich
+from canceld.verbs.view import ALERTS_SHOWN, EVENTS_KEPT, STALE_S, Line, View
 from tests.processes.conftest import exchange, home, service, start
 from tests.processes.peers import Dealer
 from tests.processes.stage import Exchange, Service
@@ -39,7 +44,7 @@ STATUS: dict[str, Any] = {
             "state": "degraded",
             "mode": "online",
             "sessions": [
-                {"name": "spot-0", "state": "live", "round_trip_us": 1500.0},
+                {"name": "spot-0", "state": "live", "round_trip_us": 1500.0, "token_expires_in_s": 890},
                 {"name": "spot-1", "state": "down", "why": "refused"},
             ],
             "rest": {"state": "up"},
@@ -78,9 +83,11 @@ def test_it_shows_how_the_daemon_and_each_venue_is_and_why() -> None:
     assert lines[0].startswith("canceld 1.2.3  serving  in flight 7 ")
     assert lines[0].endswith(CLOCK)
     assert "kill switch armed" in lines[1]
-    [row] = [line for line in lines if line.startswith("spot ") and "online" in line]
-    assert row.split() == ["spot", "degraded", "online", "12", "up", "spot-0", "live", "1.5", "ms", "spot-1", "down"]
-    assert "spot  spot-1 down: refused" in lines
+    assert "spot  degraded  mode online  open 12  rest up" in lines
+    assert "  spot-0 live  1.5 ms  token ends in 14 min" in lines
+    assert "  spot-1 down: refused" in lines
+    assert style_of(view_of(), "spot-0") == "good"
+    assert style_of(view_of(), "spot-1") == "bad"
 
 
 def test_a_latched_kill_switch_and_what_still_rests_cannot_be_overlooked() -> None:
@@ -95,9 +102,20 @@ def test_a_latched_kill_switch_and_what_still_rests_cannot_be_overlooked() -> No
 def test_a_daemon_that_does_not_answer_is_said_to_be_silent_and_for_how_long() -> None:
     view = view_of()
     view.silent("no answer")
-    assert "NO ANSWER for 5 s: no answer" in shown(view, now_s=105.0)
+    picture = view.picture(COLUMNS, ROWS, 105.0, CLOCK)
+    assert picture[0] == Line("bad", "NO ANSWER for 5 s: no answer")
+    assert picture[1] == Line("bad", "All below is 5 s old.")
+    # What was good then is not shown as good now.
+    assert {line.style for line in picture[2:]} == {"dim", "title"}
     view.answered(STATUS, 106.0)
     assert "NO ANSWER" not in shown(view, now_s=106.0)
+
+
+def test_a_status_that_has_grown_old_is_grey_although_nobody_noticed_a_silence() -> None:
+    """The program itself was stopped, as by Ctrl-Z: what it last heard is no news."""
+    view = view_of()
+    assert "good" in {line.style for line in view.picture(COLUMNS, ROWS, 100.0 + STALE_S, CLOCK)}
+    assert "good" not in {line.style for line in view.picture(COLUMNS, ROWS, 101.0 + STALE_S, CLOCK)}
 
 
 def test_outcomes_of_the_last_minute_are_counted_and_older_ones_are_not() -> None:
@@ -105,9 +123,129 @@ def test_outcomes_of_the_last_minute_are_counted_and_older_ones_are_not() -> Non
     for second in range(100):
         view.heard("outcome.spot", outcome("acked"), float(second))
     view.heard("outcome.spot", outcome("unknown"), 99.0)
-    assert "last minute  acked 59  canceled 0" in shown(view, now_s=100.0)
-    assert style_of(view, "last minute") == "warn"
-    assert "acked 0" in shown(view, now_s=500.0)
+    assert "acked 59  canceled 0" in shown(view, now_s=100.0)
+    assert style_of(view, "unknown 1") == "bad"
+    later = shown(view, now_s=500.0)
+    assert "acked 0" in later
+    # An order whose fate nobody knows is no matter of one minute.
+    assert "since this view began  unknown 1" in later
+
+
+def test_how_long_answers_took_is_told_with_a_bar_for_each_power_of_ten() -> None:
+    view = view_of()
+    for number in range(100):
+        took_ns = 900_000_000 if number == 99 else 2_000_000
+        view.heard("outcome.spot", outcome("acked", received_ns=1, answered_ns=1 + took_ns), 100.0)
+    lines = [line.split() for line in shown(view).splitlines()]
+    [p50] = [line for line in lines if line[:1] == ["p50"]]
+    [most] = [line for line in lines if line[:1] == ["max"]]
+    assert (p50[1], most[1]) == ("2.0", "900.0")
+    assert 0 < len(p50[3]) < len(most[3])
+
+
+@pytest.mark.parametrize("took_us", [0.0, 1.0, 3.0, 99.0, 1_000.0, 123_456.0])
+def test_a_percentile_is_at_most_a_sixteenth_too_high_and_never_too_low(took_us: float) -> None:
+    minute = Minute()
+    minute.count("acked", took_us, 1.0)
+    minute.count("acked", 1e9, 1.0)
+    times = minute.times(1.0)
+    assert times is not None
+    assert took_us <= times.p50_us <= max(took_us * (1 + 1 / 16), 2.0)
+    assert times.max_us == times.p99_us == 1e9
+
+
+def test_what_stands_behind_the_cancels_is_told() -> None:
+    leases = [{"strategy": "mm-1", "state": "live"}, {"strategy": "mm-2", "state": "expired"}]
+    view = view_of(
+        leases=leases, deadman={"spot": {"state": "armed"}}, kill={"latched": False, "drill": {"age_s": 3 * 86_400}}
+    )
+    assert "leases 1  dead man's timers spot armed  last good drill 3 d ago" in shown(view)
+    assert style_of(view, "orders not proved gone: mm-2") == "bad"
+    assert style_of(view_of(), "kill never drilled") == "warn"
+
+
+def crowded() -> View:
+    """A day on which everything happens that an operator must not overlook."""
+    alerts = [
+        {"severity": "critical", "ts": CLOCK, "what": "spot answers nobody at all " * 3, "do": "call the venue FIRST"},
+        {"severity": "warning", "ts": CLOCK, "what": "the disk is full", "do": "make room SECOND"},
+    ]
+    venues = {"spot": {"state": "residual", "canceled": 3, "residual": ["O-1", "O-2"]}}
+    reason = "the strategy bought what it was to sell, and nobody could say why"
+    kill = {"latched": True, "at": CLOCK, "trigger": "command", "who": "uid 1000", "reason": reason, "venues": venues}
+    view = view_of(alerts=alerts, kill=kill)
+    for name in ("acked", "rejected", "unknown"):
+        took = {"received_ns": 0, "answered_ns": 7_000_000, "ts": "2027-01-15T08:00:00.123456Z"}
+        view.heard("outcome.spot", outcome(name, **took), 100.0)
+    return view
+
+
+WIDTHS = [60, 80, 120, 200]
+NEVER_HIDDEN = (
+    "spot-0 live", "spot-1 down: refused", "unknown 1", "rejected 1", "call the venue FIRST", "make room SECOND",
+    "KILL SWITCH LATCHED", "and nobody could say why", "2 still rest", "canceld rearm", "p99", "token ends in",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_that_matters_falls_off_the_edge(width: int) -> None:
+    picture = crowded().picture(width, 40, 100.0, CLOCK)
+    assert all(columns(line.text) <= width for line in picture)
+    text = " ".join(line.text.strip() for line in picture)
+    for told in NEVER_HIDDEN:
+        assert told in text
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_rich_draws_the_same_text_and_nothing_of_it_is_markup(width: int) -> None:
+    """An SVG of it is left with the test's files, to be looked at."""
+    console_of = pytest.importorskip("rich.console").Console
+    view = crowded()
+    view.heard("alert", {"type": "alert", "what": "[bold]no markup[/bold]", "do": ":bomb:"}, 100.0)
+    picture = view.picture(width, 40, 100.0, CLOCK)
+    assert picture[-1].text.endswith("[bold]no markup[/bold]; :bomb:")
+    console = console_of(record=True, width=width, file=StringIO(), force_terminal=True)
+    print_with_rich(console, picture)
+    drawn = console.export_text(clear=False).splitlines()
+    assert len(drawn) == len(picture)
+    for line, text in zip(picture, drawn, strict=True):
+        assert columns(text) <= width
+        assert line.text.rstrip() in text
+    if folder := os.environ.get("CANCELD_PICTURES"):
+        console.save_svg(f"{folder}/watch-{width}.svg", title=f"canceld watch at {width} columns")
+
+
+def test_without_rich_it_is_drawn_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich", None)
+    picture = [Line("title", "venues"), Line("good", "spot up"), Line("plain", "x")]
+    assert painter(True)(picture, 80) == ["\x1b[1mvenues\x1b[0m", "\x1b[32mspot up\x1b[0m", "x"]
+    assert painter(False)(picture, 80) == ["-- venues --", "spot up", "x"]
+
+
+def test_a_low_terminal_shows_fewer_alerts_and_counts_what_it_cannot_show() -> None:
+    alerts = [{"severity": "warning", "what": f"alert {number}", "do": "mend"} for number in range(ALERTS_SHOWN)]
+    view = view_of(alerts=alerts)
+    full = view.picture(COLUMNS, None, 100.0, CLOCK)
+    lower = shown(view, height=len(full) - 3)
+    assert f"alerts, the latest {ALERTS_SHOWN - 3} of {ALERTS_SHOWN}" in lower
+    assert "spot-1 down" in lower
+    assert shown(view, height=5).splitlines()[-1].endswith("more lines: a higher window shows them")
+
+
+def test_the_keys_are_told_when_asked_for() -> None:
+    view = view_of()
+    assert "q  end" not in shown(view)
+    view.help = True
+    assert "q  end" in shown(view)
+
+
+@pytest.mark.parametrize("width", [1, 2, 5, 16, 40])
+@pytest.mark.parametrize("text", ["", "word", "  a b c d e f g h", "x" * 99, "取引所が答えない " * 5, "a" * 30 + " b"])
+def test_folding_loses_nothing_and_is_never_too_wide(text: str, width: int) -> None:
+    lines = list(folded(text, width))
+    # A character of two columns cannot be shown in one.
+    assert all(columns(line) <= max(width, 2) for line in lines)
+    assert "".join("".join(lines).split()) == "".join(text.split())
 
 
 def test_the_latest_events_are_at_the_bottom_and_as_many_as_there_is_room_for() -> None:
@@ -129,7 +267,7 @@ def test_an_event_is_a_line_with_what_matters() -> None:
     view.heard("alert", {"type": "alert", "severity": "critical", "what": "bad news", "do": "act"}, 100.0)
     view.heard("session.spot", {"type": "session", "venue": "spot", "session": "spot-0", "state": "live"}, 100.0)
     told = shown(view)
-    assert "08:00:00.123  outcome.spot      O-1  rejected  ws  2.5 ms  EOrder:X" in told
+    assert "08:00:00.123  outcome.spot      O-1  rejected  ws  2.5 ms  EOrder:X" in told.splitlines()
     assert "O-GONE" not in told
     assert "state flat  venue prime  canceled 4" in told
     assert "bad news; act" in told
@@ -159,7 +297,7 @@ def test_it_fits_any_terminal(width: int, height: int) -> None:
 
 
 def test_before_the_first_status_there_is_a_picture_too() -> None:
-    assert shown(View()).startswith("canceld")
+    assert shown(View()).startswith("NO ANSWER yet\ncanceld")
 
 
 @pytest.mark.parametrize("evil", ["\x1b[2J", "\r\nroot#", "\x07", "\u202e", "\x9b31m"])
@@ -186,6 +324,7 @@ class Terminal:
         fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         self.before = termios.tcgetattr(its)
         self.written = ""
+        self._decoder = getincrementaldecoder("utf-8")()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "canceld", "watch", *arguments],
             cwd=ROOT,
@@ -211,7 +350,8 @@ class Terminal:
         while not holds():
             assert time.monotonic() < until_s, f"not within {WITHIN_S} s: {what}\n{self.written[-2000:]!r}"
             if select.select([self._ours], [], [], 0.05)[0]:
-                self.written += os.read(self._ours, 65536).decode()
+                # A read may end in the middle of a character.
+                self.written += self._decoder.decode(os.read(self._ours, 65536))
 
     def press(self, key: bytes) -> None:
         os.write(self._ours, key)
@@ -274,6 +414,46 @@ def test_a_daemon_that_goes_is_shown_as_silent_and_one_that_is_back_as_there(
     terminal.read_until(lambda: "NO ANSWER" not in terminal.picture and "serving" in terminal.picture, "it is back")
 
 
+def test_a_question_mark_shows_the_keys_and_hides_them_again(terminal: Terminal) -> None:
+    terminal.read_until(lambda: "kill switch armed" in terminal.picture, "the first picture")
+    terminal.press(b"?")
+    terminal.read_until(lambda: "q  end" in terminal.picture, "the keys are shown")
+    terminal.press(b"?")
+    terminal.read_until(lambda: "kill switch" in terminal.picture and "q  end" not in terminal.picture, "and hidden")
+
+
+def test_a_dumb_terminal_gets_pictures_one_below_the_other_and_no_command(service: Service) -> None:
+    terminal = Terminal("--endpoint", service.control, TERM="dumb")
+    try:
+        terminal.read_until(lambda: terminal.written.count("kill switch armed") >= 2, "two pictures")
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.read_until(lambda: terminal.process.poll() is not None, "Ctrl-C ends it")
+        assert terminal.process.returncode == 0
+        assert "\x1b" not in terminal.written
+        assert "-- venues --" in terminal.written
+    finally:
+        terminal.close()
+
+
+def test_one_picture_can_be_had_without_a_terminal(exchange: Exchange, service: Service) -> None:
+    """Into a file or a message to a colleague: what was answered since the daemon began stands in for events."""
+    [order_id] = exchange.place(1)
+    with Dealer(service.commands) as dealer:
+        dealer.cancel(order_id)
+        name = dealer.hear(WITHIN_S)["outcome"]
+    command = [sys.executable, "-m", "canceld", "watch", "--once", "--config", str(service.config)]
+    environ = {**os.environ, "COLUMNS": "60"}
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=WITHIN_S)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("canceld ")
+    assert all(line.isprintable() and len(line) <= 60 for line in lines)
+    assert f"{name} 1" in done.stdout
+    assert "unknown 0" in done.stdout
+    told = subprocess.run([*command, "--json"], cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S)
+    assert json.loads(told.stdout)["type"] == "status"
+
+
 def test_for_a_program_everything_is_a_line_of_json(exchange: Exchange, service: Service) -> None:
     watching = subprocess.Popen(
         [sys.executable, "-m", "canceld", "watch", "--config", str(service.config), "--json"],
@@ -315,7 +495,8 @@ def said(*arguments: str) -> tuple[int, str]:
 def test_bad_use_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     status, text = said("--endpoint", f"ipc://{tmp_path}/control.sock")
     assert status == 2
-    assert text == "canceld: watch: standard output is no terminal; --json prints every event as a line\n"
+    assert text.startswith("canceld: watch: standard output is no terminal; --once prints one picture, --json prints ")
+    assert text.count("\n") == 1
     status, text = said("--json", "--endpoint", f"ipc://{tmp_path}/control.sock")
     assert status == 3
     assert text.count("\n") == 1
