@@ -143,6 +143,24 @@ MUTANTS: Final = (
         "            del pursuit.pending[lane]\n            pursuit.take_back(lane)",
     ),
     Mutant(
+        "a prefix matches too much",
+        "canceld.engine.scope",
+        "row.cl_ord_id.startswith(name)",
+        "row.cl_ord_id.startswith(name[:2])",
+    ),
+    Mutant(
+        "a side is forgotten on one venue",
+        "canceld.engine.scope",
+        "_is(row.terms.side == selector.side)",
+        '_is(row.terms.side == selector.side or self.venue == "futures")',
+    ),
+    Mutant(
+        "an order born in the gap is left behind",
+        "canceld.engine.scoped",
+        "if not self._looked and not self._took_some:",
+        "if False:",
+    ),
+    Mutant(
         "an answered request stays in its table",
         "canceld.engine.inflight",
         "        del self._by_lane[attempt.lane][attempt.reqid]\n",
@@ -183,8 +201,8 @@ MUTANTS: Final = (
     Mutant(
         "lost connections are dialled without a pause or a budget",
         "canceld.tasks.connection",
-        "            with trio.move_on_after(delay_s) as self._pausing:",
-        "            self._parts.budget._attempts.clear()\n            with trio.move_on_after(0.01) as self._pausing:",
+        "            await self._pause(delay_s)",
+        "            self._parts.budget._attempts.clear()\n            await self._pause(0.01)",
     ),
     Mutant(
         "a reply goes out twice",

@@ -16,6 +16,7 @@ from canceld.contract.ids import Venue
 from canceld.desks import OVERTAKE_MS
 from canceld.engine.pursuits.front import Pursuits
 from canceld.settings import LATE_WINDOW_S
+from canceld.sim.exchange import State
 from canceld.sim.rates import FUTURES_BUDGET, UNLIMITED
 from canceld.sim.server import DEFAULT_ACCOUNT
 from tests.scenarios import wirelog
@@ -25,7 +26,7 @@ from .cells import Cells, counted
 from .limits import drawn, within
 from .lines import Courier, SealedIO, clock_with
 from .plan import Plan, brief_plan_for, plan_for
-from .traders import Asking, Traders
+from .traders import MOMENT_NS, Asking, Traders
 from .troubles import TROUBLES, WS_HOSTS, Trouble
 from .world import SimulatedWorld
 
@@ -350,6 +351,7 @@ class Run:
         self._refusals_were_true()
         self._no_family_was_asked_for_twice()
         self._overtaken_were_found()
+        self._bystanders_were_left_alone()
         self._requests_were_kept_apart()
         for (life, host), count in world.dials.items():
             if host in _WS_HOSTS and count > CONNECTIONS_LIMIT * max(1.0, self.plan.span_s / CONNECTIONS_WINDOW_S):
@@ -371,6 +373,17 @@ class Run:
                 continue  # a cancel of everything was first
             if not any(start_s <= placed_s <= end_s + 1.0 for start_s, end_s in world.pauses):
                 world.blame(f"not open, and placed before the window's end: {reply}", order_id)
+
+    def _bystanders_were_left_alone(self) -> None:
+        """No order outside of a scope was cancelled, unless somebody wanted everything gone."""
+        world = self.world
+        for venue, order_id in self.traders.bystanders:
+            order = world.exchange.exchange.order(DEFAULT_ACCOUNT, venue, order_id)
+            if order is None or order.state is not State.CANCELED or order.ended_s is None:
+                continue
+            # The book tells fractions of a second: a cancel that nothing delayed may seem to precede its asking.
+            if not self._swept(world.trio_s(order.ended_s) + MOMENT_NS / 1e9):
+                world.blame(f"{order_id} was cancelled on {venue}, and lies outside of every scope", order_id)
 
     def _requests_were_kept_apart(self) -> None:
         """No order that one command was after was asked for twice in a moment by one way, nor four times in a second.

@@ -17,6 +17,8 @@ from canceld.contract.ids import Venue
 from canceld.sim.server import DEFAULT_ACCOUNT
 from canceld.transport.memory.zeromq import MemoryDealer
 from canceld.transport.signals import Signal
+from tests.scenarios.meaning import is_meant
+from tests.scenarios.scopes.stages import SYMBOLS as PAIRS
 from tests.scenarios.world import COMMANDS, CONTROL, GRACE_S, SETTINGS, WS_HOST
 
 from .troubles import EVENTS_DELAYED_S
@@ -231,6 +233,8 @@ class Traders:
         """When somebody asked for everything to be canceled."""
         self.overtaken: list[tuple[Venue, str, Asking, float]] = []
         """Cancels that came before their orders, and when those were placed."""
+        self.bystanders: list[tuple[Venue, str]] = []
+        """Orders outside of every scope that nobody names: only who wants everything gone may cancel them."""
         self._rng = random.Random(world.plan.seed * 7 + 3)
         self._names = 0
         self._until_s = 0.0
@@ -365,7 +369,7 @@ class Traders:
     def _story(self) -> None:
         rng = self._rng
         venue = rng.choice(self.world.plan.venues)
-        stories = [self._everything_twice, self._cancel_before_its_order]
+        stories = [self._everything_twice, self._cancel_before_its_order, self._part_of_it]
         if venue == "spot":
             stories += [self._family, self._family]
         if self.world.may_die():
@@ -443,6 +447,50 @@ class Traders:
 
         world.courier.carry(rng.choice((0.0, 0.2, 0.4, 0.4)), send)
 
+    def _part_of_it(self, venue: Venue) -> None:
+        """A strategy wants some of its orders gone, of which the streams may not have told yet, or wants to see them.
+
+        The rest of them, and those of a strategy whose name is nearly the same, are not to be touched. Some orders are
+        born while the cancel is under way.
+        """
+        rng = self._rng
+        self._names += 1
+        own = f"mm{self._names}-"
+        selector: dict[str, Any] = {"cl_ord_id_prefix": own}
+        if rng.random() < 0.5:
+            selector["side"] = rng.choice(("buy", "sell"))
+        if rng.random() < 0.3:
+            selector["symbol"] = rng.choice(PAIRS[venue])
+        if rng.random() < 0.3:
+            selector["venue"] = venue
+        wish = rng.choice(("cancel_all", "cancel_all", "cancel_all", "what_rests", "dry_run"))
+
+        def place(name: str, side: str, pair: str) -> None:
+            order_id = self.world.exchange.place(venue, cl_ord_id=name, side=side, pair=pair)  # type: ignore[arg-type]
+            self.world.trace.add("place", f"{venue} {order_id} {name} {side} {pair}")
+            order = self.world.exchange.exchange.known_order(venue, order_id)
+            assert order is not None
+            if wish != "cancel_all" or not is_meant(order, [selector], {}, 0.0):
+                self.bystanders.append((venue, order_id))
+
+        for number in range(rng.randint(2, 5)):
+            name = f"{own if rng.random() < 0.7 else own[:-1] + 'x'}{number}"
+            terms = name, rng.choice(("buy", "sell")), rng.choice(PAIRS[venue])
+            if rng.random() < 0.8:
+                place(*terms)
+            else:
+                self.world.courier.carry(rng.uniform(0.0, 0.3), lambda terms=terms: place(*terms))  # type: ignore[misc]
+        client = rng.choice(self.clients[: self.world.plan.clients])
+        command: dict[str, Any] = {"type": "cancel_all", "id": client.fresh_id(), "scope": [selector]}
+        if wish == "what_rests":
+            command |= {"type": wish, "fresh": rng.random() < 0.5}
+        else:
+            command |= {"until": rng.choice(("ack", "proof")), "deadline_ms": rng.choice((300, 2000, 5000))}
+        if wish == "dry_run":
+            command["dry_run"] = True
+        pause_s = rng.choice((0.0, 0.0, 0.1))
+        self.world.courier.carry(pause_s, lambda: self._send(client, command) and None)
+
     def _cancel_before_its_order(self, venue: Venue) -> None:
         """A cancel overtakes the order that it is for."""
         rng = self._rng
@@ -486,7 +534,7 @@ class Traders:
         venue = command.get("venue")
         parts = command.get("orders", [command])
         self.cancels += len(parts)
-        if command["type"] == "cancel_all":
+        if command["type"] == "cancel_all" and "scope" not in command:
             self.sweeps.append(asking.asked_s)
         for part in parts:
             self._is_after(venue, part, asking)
@@ -606,12 +654,14 @@ class Traders:
             return
         self._judge_asking(asking, reply)
         with world.blaming(id, *_names(asked)):
-            world.judge.hear(reply, (asking if first is None else first).asked_ns - MOMENT_NS)
+            world.judge.hear(reply, (asking if first is None else first).asked_ns - MOMENT_NS, asked.get("scope"))
+            if "scope" in asked:
+                self._judge_part(asked["scope"], reply)
             for outcome in outcomes:
                 if asked.get("until") == "proof":
                     assert outcome["outcome"] != "acked", f"acked where proof was asked for: {outcome}"
                 self._free_names(outcome)
-            if asked.get("until") == "proof" and reply["type"] == "all":
+            if asked.get("until") == "proof" and reply["type"] == "all" and not reply.get("dry_run"):
                 proved = all(told["outcome"] != "acked" for told in reply["venues"].values())
                 assert proved, f"acked where proof was asked for: {reply}"
         if kind == "cancel_batch" and reply["type"] == "batch" and len(outcomes) != len(asked["orders"]):
@@ -633,6 +683,17 @@ class Traders:
                 self._operator.ask(confirm, json=True)
             else:
                 world.latched = False
+
+    def _judge_part(self, scope: list[dict[str, Any]], reply: Mapping[str, Any]) -> None:
+        """Whatever is shown or was cancelled is inside of the scope, and the numbers are those of what is named."""
+        for venue, told in reply.get("venues", {}).items():
+            ids = told.get("order_ids", [order["order_id"] for order in told.get("orders", ())])
+            if "more" not in told and "count" in told:
+                assert told["count"] == len(ids) == len(set(ids)), f"{told} counts otherwise than it names"
+            for order_id in ids:
+                order = self.world.exchange.exchange.order(DEFAULT_ACCOUNT, venue, order_id)
+                assert order is not None, f"{order_id} was told and never was"
+                assert is_meant(order, scope, {}, 0.0), f"{order_id} is outside of {scope}"
 
     @property
     def _rearming(self) -> bool:
