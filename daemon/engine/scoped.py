@@ -326,13 +326,15 @@ class ScopedCancel:
     def _finish(self, now_ns: int) -> None:
         self.done = True
         looked, proved = self._looked, self._clean >= self._patience.looks
+        # That nothing fits, or only what had ended, is a stream's word alone: an order placed a moment ago may rest.
+        told = looked or (self._witnessed and self._took_some)
         ledger = Ledger(
             orders=self._orders,
             fired=self._fired,
             pending=self._waits,
             unsure=self._open_of({**self._unsure, **self._untold}),
             residual=self._open_of(dict.fromkeys(row.order_id for row in self._book.rows() if self._fits(row))),
-            borne_out=(looked or self._witnessed) and (proved or not self._proof),
+            borne_out=told and (proved or not self._proof),
             looked=looked,
             error=self._error,
         )

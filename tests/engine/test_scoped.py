@@ -131,6 +131,14 @@ def test_that_nothing_fits_is_said_after_a_look() -> None:
     assert (answer.count, answer.attempts) == (0, 0)
 
 
+def test_that_nothing_fits_is_unknown_where_no_list_came_by_the_deadline() -> None:
+    """An order was placed a moment before, and its event is still on the way: the stream's word is no proof."""
+    desk = Desk(Selector(userref=7), book=[told("A-1")])
+    desk.effects()
+    desk.wait_until(DEADLINE_NS + GRACE_NS)
+    assert isinstance(desk.answer().outcome, Unknown)
+
+
 def test_an_order_that_cannot_be_told_is_looked_up_before_it_is_touched() -> None:
     """Of one order only the id came over the stream; the list tells that it is a sell, and it is left alone."""
     desk = Desk(Selector(side="buy"), book=[told("A-1", whole=False), told("A-2", whole=False)])
