@@ -20,6 +20,7 @@ ROUND_S: Final = 0.5
 """So often each strategy is given an order, and the book is looked at: far below every venue's own limits."""
 
 GRACE_NS: Final = 50 * MS
+SHOWN_CHARS: Final = 4_000
 SURE: Final = frozenset({"canceled", "closed", "not_open"})
 """Outcomes after which nothing may rest, from the moment they are told."""
 
@@ -74,7 +75,11 @@ def _stage(seed: int) -> Iterator[tuple[Exchange, Between, Service]]:
             futures={"enabled": True, "rest_url": urls["futures_rest_url"], "ws_url": urls["futures_ws_url"]},
         )
         ending.callback(service.end)
-        yield exchange, between, service.start()
+        try:
+            yield exchange, between, service.start()
+        except BaseException:
+            print(service.program.err[-SHOWN_CHARS:])
+            raise
 
 
 def run(for_s: float, gap_s: float, seed: int) -> Figures:

@@ -183,8 +183,8 @@ MUTANTS: Final = (
     Mutant(
         "lost connections are dialled without a pause or a budget",
         "canceld.tasks.connection",
-        "            with trio.move_on_after(delay_s) as self._pausing:",
-        "            self._parts.budget._attempts.clear()\n            with trio.move_on_after(0.01) as self._pausing:",
+        "            await self._pause(delay_s)",
+        "            self._parts.budget._attempts.clear()\n            await self._pause(0.01)",
     ),
     Mutant(
         "a reply goes out twice",
