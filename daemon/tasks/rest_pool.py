@@ -134,9 +134,11 @@ class Pool:
             # So many a look and no more: a venue that takes connections and drops them must not be dialled in a circle.
             for _ in range(WARM - len(self._idle)):
                 try:
-                    self._idle.insert(0, (await self._dial(), trio.current_time()))
+                    dialled = await self._dial()
                 except CallFailed:
                     break
+                # Looked up after the dial: `discard` may have put another list in its place meanwhile.
+                self._idle.insert(0, (dialled, trio.current_time()))
             self.tried.set()
             await trio.sleep(WARM_LOOK_S)
 
