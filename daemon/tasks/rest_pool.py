@@ -140,10 +140,11 @@ class Pool:
             # So many a look and no more: a venue that takes connections and drops them must not be dialled in a circle.
             for _ in range(WARM - len(self._idle)):
                 try:
-                    fresh = await self._dial()
+                    dialled = await self._dial()
                 except CallFailed:
                     break
-                self._idle.insert(0, (fresh, trio.current_time()))
+                # Looked up after the dial: `discard` may have put another list in its place meanwhile.
+                self._idle.insert(0, (dialled, trio.current_time()))
             self.tried.set()
             await trio.sleep(WARM_LOOK_S)
 

@@ -86,8 +86,7 @@ def run(for_s: float, gap_s: float, seed: int) -> Figures:
     """Cancel for so long, with a fault every `gap_s` on average, and count."""
     figures = Figures()
     with _stage(seed) as (exchange, between, service):
-        states = lambda: service.status()["venues"].values()  # noqa: E731
-        until(lambda: all(venue["state"] == "up" for venue in states()), START_S, "every venue is up")
+        until(lambda: _up(service), START_S, "every venue is up")
         metronome = Metronome(service.program.pid)
         metronome.start()
         strategies = [Strategy(f"s{n}", service.commands, f"{seed} {n}") for n in range(STRATEGIES)]
@@ -109,6 +108,10 @@ def run(for_s: float, gap_s: float, seed: int) -> Figures:
         _count(figures, strategies, metronome)
         _judge(exchange, strategies, figures)
     return figures
+
+
+def _up(service: Service) -> bool:
+    return all(venue["state"] == "up" for venue in service.status()["venues"].values())
 
 
 def _drive(
