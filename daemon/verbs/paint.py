@@ -27,7 +27,7 @@ def painter(colours: bool) -> Painter:
         import rich  # noqa: F401
     except ImportError:
         return coded
-    return _with_rich
+    return _with_rich()
 
 
 def bare(lines: Sequence[Line], width: int) -> list[str]:
@@ -55,10 +55,16 @@ def print_with_rich(console: Any, lines: Sequence[Line]) -> None:
             console.print(Text(line.text, style), no_wrap=True, overflow="crop")
 
 
-def _with_rich(lines: Sequence[Line], width: int) -> list[str]:
+def _with_rich() -> Painter:
     from rich.console import Console
 
-    told = StringIO()
-    console = Console(file=told, force_terminal=True, width=width, highlight=False, emoji=False, markup=False)
-    print_with_rich(console, lines)
-    return told.getvalue().splitlines()
+    # One for all pictures, as there may be ten a second.
+    console = Console(file=StringIO(), force_terminal=True, highlight=False, emoji=False, markup=False)
+
+    def paint(lines: Sequence[Line], width: int) -> list[str]:
+        console.file = told = StringIO()
+        console.width = width
+        print_with_rich(console, lines)
+        return told.getvalue().splitlines()
+
+    return paint
