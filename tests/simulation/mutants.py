@@ -190,7 +190,7 @@ MUTANTS: Final = (
            "HANDSHAKE_TIMEOUT_S: Final = 5e9"),
     Mutant("the subscription has no bound", "canceld.tasks.connection", "ADMIT_TIMEOUT_S: Final = 5.0",
            "ADMIT_TIMEOUT_S: Final = 5e9"),
-    Mutant("silence on a socket is borne for ever", "canceld.tasks.connection", "    silence_s = 5.0",
+    Mutant("silence on a socket is borne for ever", "canceld.tasks.conversation", "    silence_s = 5.0",
            "    silence_s = 5e9"),
     Mutant(
         "each frame of several leaves twice",
@@ -207,9 +207,9 @@ MUTANTS: Final = (
     Mutant(
         "a reply goes out twice",
         "canceld.tasks.replies",
-        "        self.in_flight -= 1\n        if asked.joined",
+        "        self.in_flight -= 1\n        if asked.holder",
         "        self.in_flight -= 1\n        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)"
-        "\n        if asked.joined",
+        "\n        if asked.holder",
     ),
     Mutant(
         "who joins a command in flight is forgotten",
@@ -353,8 +353,8 @@ MUTANTS: Final = (
     Mutant(
         "a drill takes the place of a kill's look",
         "canceld.engine.pursuits.rest",
-        "waiting.form != form or type(waiting.owner) is not type(owner)",
-        "waiting.form != form",
+        "if not (_asks_same(one, call) and _is_of(one, owner))",
+        "if not _asks_same(one, call)",
         "tests/engine/pursuits/test_rest.py::test_an_urgent_call_in_another_matter_takes_no_place",
     ),
     Mutant(
