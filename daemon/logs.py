@@ -36,7 +36,8 @@ FIELDS: Final = frozenset({
     "residual", "route", "strategy", "symbol", "target", "tried", "userref", "venue", "venues", "who",
     # sessions, routes and the parts of the daemon
     "attempt", "close_code", "fault", "host", "mode", "name", "operation", "part", "phase", "port", "reason", "rest",
-    "session", "session_id", "sessions", "state", "status", "task", "was", "what", "why", "do", "severity",
+    "holder", "lane", "scope", "session", "session_id", "sessions", "state", "status", "task", "was", "what", "why",
+    "do", "severity",
     # kill switch, leases, timer
     "armed", "at", "by", "disk", "force", "forced", "good", "latch", "latched", "leases", "trigger", "trigger_s",
     "verdict", "ways",

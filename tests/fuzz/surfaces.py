@@ -117,6 +117,8 @@ _COMMANDS: Final[tuple[dict[str, Any], ...]] = (
     {"type": "kill", "id": "k", "reason": "drill", "venues": ["spot", "prime"]},
     {"type": "kill", "id": "k", "reason": "St\x9brung", "drill": True},
     {"type": "drill", "id": "d", "reason": "weekly", "venues": ["spot"]},
+    {"type": "what_rests", "id": "w", "scope": [{"symbol": "XBT/USD"}], "fresh": True},
+    {"type": "kill_scope", "id": "s", "reason": "mm-1", "scope": [{"cl_ord_id_prefix": "mm1-", "side": "buy"}]},
     {"type": "rearm", "id": "r"},
     {"type": "rearm", "id": "r", "confirm": "ABCD2345", "reason": "over", "force": True},
     {
@@ -475,6 +477,7 @@ def _record(content: bytes) -> object:
 
 _HEAD: Final = journal.Head(_FILE, 4096, 12, "ef" * 32, {"n": 4, "reason": "drill"})
 
+
 def _slots() -> tuple[bytes, ...]:
     """Recorded commands, slot by slot as they lie in the file, without the seals."""
     memory = bytearray(intents.HEADER.ljust(intents.RECORD_BYTES, b"\0"))
@@ -536,7 +539,8 @@ def _files() -> Iterator[Surface]:
         _latch,
         _kinds(latch.Latch),
         (_unsealed(latch.format_latch(one)) for one in tripped),
-        dress=_sealed, ours=True,
+        dress=_sealed,
+        ours=True,
     )
     scope = (commands.LeaseScope("spot", userref=7), commands.LeaseScope("prime"))
     terms = (leases.Terms("s7", 5000, "cancel", scope), leases.Terms("s8", 500, "kill", ()))

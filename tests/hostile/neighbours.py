@@ -88,7 +88,7 @@ NONSENSE: Final[dict[str, bytes]] = {
     "a batch too long": command(type="cancel_batch", order_id=..., orders=[{"userref": 1}] * 501),
     "rearm at the wrong door": command(type="rearm", venue=..., order_id=...),
     "a lease too short": command(type="lease", venue=..., order_id=..., strategy="s", ttl_ms=1),
-    "a kill without a reason": command(type="kill", venue=..., order_id=...),
+    "a drill without a reason": command(type="drill", venue=..., order_id=...),
 }
 """Payloads that are no command; each is owed one refusal."""
 

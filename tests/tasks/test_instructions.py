@@ -9,6 +9,7 @@ from canceld.tasks.events import Events
 from canceld.tasks.keep_warm import FORGET_AFTER, Walk
 from canceld.tasks.killswitch import KillSwitch
 from canceld.tasks.leasing import Leasing
+from canceld.tasks.scoping import Scoping
 from canceld.transport.clock import VirtualClock
 from canceld.transport.entropy import SeededEntropy
 from canceld.transport.memory.disk import MemoryDirectory
@@ -31,8 +32,9 @@ def _walk() -> Walk:
     bus, clock, entropy, directory = MemoryBus(), VirtualClock(), SeededEntropy(1), MemoryDirectory("/state")
     world = World(clock, entropy, _undialled, bus, MemoryDirectory)  # type: ignore[arg-type]
     events = Events(bus.publisher(EVENTS, mode=0o660), clock)
-    kill = KillSwitch({}, directory, clock, entropy, events)
-    return Walk(world, kill, Leasing({}, directory, clock, events, kill))
+    scoping = Scoping({}, clock, {})
+    kill = KillSwitch({}, directory, clock, entropy, events, scoping)
+    return Walk(world, kill, Leasing({}, directory, clock, events, kill, scoping), scoping)
 
 
 def _bytecodes(walk: Walk) -> int:

@@ -121,8 +121,8 @@ async def test_ten_thousand_waiting_commands_wait_a_little_longer(autojump_clock
             assert_first(world, since)
         replies = await busy.hear_all(QUEUED)
         outcomes = Counter(reply["outcome"] for reply in replies.values())
-        # The kill itself is one of the ten thousand that may be in flight.
-        assert outcomes.pop("refused", 0) <= 1
+        # One client may hold half of the places for commands, and the kill itself takes one.
+        assert outcomes.pop("refused", 0) <= QUEUED // 2 + 1
         assert outcomes.keys() <= {"acked", "canceled", "closed", "not_open"}
 
 
