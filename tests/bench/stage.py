@@ -43,7 +43,8 @@ class Daemon:
         self._credentials = home / "credentials"
         for directory in (home / "state", self._credentials):
             directory.mkdir(mode=0o700)
-        self.give_credential("spot.key", "BENCH")
+        # A key belongs to one daemon of a host, and several of these run side by side.
+        self.give_credential("spot.key", f"BENCH{secrets.token_hex(8)}")
         self.give_credential("spot.secret", base64.b64encode(secrets.token_bytes(64)).decode())
         self.config.write_text(f"""
 [gateway]
