@@ -157,8 +157,8 @@ MUTANTS: Final = (
     Mutant(
         "an order born in the gap is left behind",
         "canceld.engine.scoped",
-        "if not self._looked and not self._took_some:",
-        "if False:",
+        "told = looked or (self._witnessed and self._took_some)",
+        "told = looked or self._witnessed",
     ),
     Mutant(
         "an answered request stays in its table",

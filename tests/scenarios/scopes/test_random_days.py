@@ -101,6 +101,8 @@ def _gap_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
         return False
 
     monkeypatch.setattr(ScopedCancel, "_wants_list", property(wants))
+    # As if the stream's word that nothing fits were the venue's.
+    monkeypatch.setattr(ScopedCancel, "_took_some", property(lambda self: True))
     was = ScopedCancel.__init__
 
     def init(self: ScopedCancel, *args: Any, **kwargs: Any) -> None:
