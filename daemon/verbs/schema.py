@@ -167,6 +167,12 @@ class RearmReply(_Reply, tag="rearm"):
     residual: dict[Venue, tuple[str, ...]] | UnsetType = UNSET
 
 
+class TimerRightReply(_Reply, tag="timer_right"):
+    """Answers a timer_right with the newest token that was taken."""
+
+    token: int
+
+
 class LeaseReply(_Reply, tag="lease"):
     """Answers a lease; 0 ms once it is given back."""
 
@@ -203,6 +209,7 @@ Reply: TypeAlias = (
     | RestsReply
     | KilledReply
     | RearmReply
+    | TimerRightReply
     | LeaseReply
     | StatusReply
     | PongReply
