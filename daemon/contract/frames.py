@@ -19,6 +19,7 @@ from .commands import (
     Rearm,
     Status,
     Strict,
+    TimerRight,
     WhatRests,
     target_of,
 )
@@ -153,7 +154,7 @@ def _fault_in(command: Strict) -> str | None:
             return scope_fault(scope, everything="a kill")
         case WhatRests(scope=scope) if scope is not None:
             return scope_fault(scope, everything="no scope at all")
-        case Cancel() | WhatRests() | Drill() | Rearm() | Status() | Ping():
+        case Cancel() | WhatRests() | Drill() | Rearm() | TimerRight() | Status() | Ping():
             return None
         case other:
             assert_never(other)

@@ -169,6 +169,12 @@ class RearmReply(_Reply, tag="rearm"):
     residual: dict[Venue, tuple[str, ...]] | UnsetType = UNSET
 
 
+class TimerRightReply(_Reply, tag="timer_right"):
+    """Answers a timer_right with the newest token that was taken."""
+
+    token: int
+
+
 class LeaseReply(_Reply, tag="lease"):
     """Answers a lease; 0 ms once it is given back."""
 
@@ -205,6 +211,7 @@ Reply: TypeAlias = (
     | RestsReply
     | KilledReply
     | RearmReply
+    | TimerRightReply
     | LeaseReply
     | StatusReply
     | PongReply
