@@ -89,7 +89,9 @@ class Desks:
         # And of those before us: whoever crashes again and again is not to dial this address into a ban.
         spent = self._spent = SpentFile(directory, world.clock, events)
         self._connect_budget = ConnectBudget(
-            before_ns=spent.before("dial", CONNECT_WINDOW_NS), booked=lambda: spent.note("dial")
+            before_ns=spent.before("dial", CONNECT_WINDOW_NS),
+            booked=lambda: spent.note("dial"),
+            unbooked=lambda: spent.take_back("dial"),
         )
         self.by_venue: dict[Venue, Desk] = {}
         self.venue_clocks: dict[Venue, VenueClock] = {}

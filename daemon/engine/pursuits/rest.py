@@ -207,6 +207,8 @@ class Rest:
     def _cancel_answered(self, attempt: Attempt[Pursuit], answer: RestAnswer, now_ns: int) -> None:
         pursuit = attempt.of
         self._docket.close_attempt(pursuit, attempt, now_ns)
+        if isinstance(answer, RestCanceled | RestOrders | RestEnded):
+            pursuit.received_told = answer.received_time or pursuit.received_told
         if isinstance(answer, RestCanceled) and answer.orders:
             self._states.changed(self._states.ends_told(answer.orders, now_ns), "rest", now_ns)
         match answer:
