@@ -34,6 +34,7 @@ from canceld.tasks.latch_file import LATCH_FILE
 from canceld.tasks.rest_lane import OVERDUE, URGENT, RestLane
 from canceld.tasks.scoping import Scoping
 from canceld.tasks.spot import SpotRest
+from canceld.transport.disk import Identity
 from canceld.transport.files import DiskFailed
 from canceld.transport.https import Response
 from canceld.transport.network import DialFailed
@@ -85,8 +86,8 @@ class Disk:
     def exists(self, name: str) -> bool:
         return name in self.files
 
-    def identity(self, name: str) -> tuple[int, int, int] | None:
-        return (0, 0, 0) if name in self.files else None
+    def identity(self, name: str) -> Identity | None:
+        return Identity(0, 0, 0, 0) if name in self.files else None
 
     def replace_now(self, name: str, data: bytes) -> None:
         if self.fails:
