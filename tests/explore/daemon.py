@@ -418,7 +418,7 @@ class Daemon:
         self._free_urgent = URGENT
         for _ in range(2):
             lane._pool.give_back(Connection(self.exchange))  # type: ignore[arg-type]
-        self.dispatcher.attach_rest(self._wake_rest, lane.told)
+        self.dispatcher.attach_rest(self._wake_rest, lane.told, lambda: True, lane.opens_ns)
         self._look_for_calls()
 
     # ---------------------------------------------------------------- the REST lane's workers
