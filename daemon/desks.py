@@ -89,7 +89,9 @@ class Desks:
         # And of those before us: whoever crashes again and again is not to dial this address into a ban.
         spent = self._spent = SpentFile(directory, world.clock, events)
         self._connect_budget = ConnectBudget(
-            before_ns=spent.before("dial", CONNECT_WINDOW_NS), booked=lambda: spent.note("dial")
+            before_ns=spent.before("dial", CONNECT_WINDOW_NS),
+            booked=lambda: spent.note("dial"),
+            unbooked=lambda: spent.take_back("dial"),
         )
         self.by_venue: dict[Venue, Desk] = {}
         self.venue_clocks: dict[Venue, VenueClock] = {}
@@ -166,7 +168,7 @@ class Desks:
         signer = SpotRest(keys, self._spot_time)
         rest = self._spot_rest(signer, dispatcher)
         tokens = self._tokens_of(rest)
-        dispatcher.attach_rest(rest.wake, rest.told, lambda: rest.up)
+        dispatcher.attach_rest(rest.wake, rest.told, lambda: rest.up, rest.opens_ns)
         parts = self._parts("spot", spot_ws_address(spot), dispatcher)
         dialect = spot_ws if spot.protocol == "v1" else spot_ws_v2.SPOT
         sessions = [Session(parts, lane, dialect, tokens) for lane in range(spot.sessions)]
@@ -228,7 +230,7 @@ class Desks:
             exclusive_s=futures.hedge_after_ms / 1000,
             conceal=self._conceal,
         )
-        dispatcher.attach_rest(rest.wake, rest.told, lambda: rest.up)
+        dispatcher.attach_rest(rest.wake, rest.told, lambda: rest.up, rest.opens_ns)
         parts = self._parts("futures", address_of(futures.ws_url, WEBSOCKET_SCHEMES, "futures.ws_url"), dispatcher)
         feed = Feed(parts, signer)
         survey = Survey(dispatcher)

@@ -253,19 +253,25 @@ class RestUnreadable(msgspec.Struct, frozen=True):
 class RestCanceled(msgspec.Struct, frozen=True):
     """The venue accepted `count` cancels; `pending` when it said that they are not final yet.
 
-    `orders` are the ends of those that it named, which are not always all of them.
+    `orders` are the ends of those that it named, which are not always all of them. `received_time`: when the venue took
+    the request in, in its own words, where it tells that.
     """
 
     count: int
     pending: bool
     orders: tuple[OrderState, ...] = ()
+    received_time: str | None = None
 
 
 class RestEnded(msgspec.Struct, frozen=True):
-    """The answer names the state of the one order that was asked about, and gives no id of the venue's for it."""
+    """The answer names the state of the one order that was asked about, and gives no id of the venue's for it.
+
+    `received_time`: when the venue took the cancel in, where it tells that.
+    """
 
     state: ClosedState
     filled_qty: str | None = None
+    received_time: str | None = None
 
 
 class RestToken(msgspec.Struct, frozen=True):
@@ -279,9 +285,13 @@ class RestToken(msgspec.Struct, frozen=True):
 
 
 class RestOrders(msgspec.Struct, frozen=True):
-    """The states a query returned; for a list of open orders it is all of them."""
+    """The states a query returned; for a list of open orders it is all of them.
+
+    `received_time`: when the venue took a cancel in, where this is the answer to one and it tells that.
+    """
 
     orders: tuple[OrderState, ...]
+    received_time: str | None = None
 
 
 class Window(msgspec.Struct, frozen=True):

@@ -244,6 +244,8 @@ def outcome_map(id: CommandID | None, received_ns: int | None, settlement: Settl
         message["note"] = f"symbol: the order is of {settlement.symbol}, which went in place of the one given"
     if settlement.pending:
         message["pending"] = True
+    if settlement.received_time is not None:
+        message["received_time"] = settlement.received_time
     match outcome:
         case Canceled(filled_qty=filled_qty):
             if filled_qty is not None:

@@ -291,7 +291,7 @@ class SimulatedKraken:
             await trio.aclose_forcefully(stream)
 
     async def _serve_http(self, stream: trio.abc.Stream, number: int) -> None:
-        http = HttpConnection(stream)
+        http = HttpConnection(stream, self.now)
         with trio.CancelScope() as scope:
             while (request := await http.read()) is not None:
                 self.advance()
@@ -328,7 +328,7 @@ class SimulatedKraken:
         if speak is None:
             await http.write(json_answer({"error": "unauthorized"}, 401))
             return None
-        accepted = accept(request.raw_headers, request.target)
+        accepted = accept(request.raw_headers, request.target, self.now())
         if accepted is None:
             await http.write(json_answer({"error": "bad upgrade request"}, 400))
             return None

@@ -161,6 +161,8 @@ class Connection(Conversation):
                 await self._live_once()
             except DialFailed as failed:
                 why = str(failed)
+                if failed.phase == "resolve":
+                    self._parts.budget.give_back()
             except HandshakeRefused as refused:
                 # Mostly told in the refusal, too, that our clock is the reason for it.
                 self._heed_date(refused.headers)

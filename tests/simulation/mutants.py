@@ -311,7 +311,7 @@ MUTANTS: Final = (
     Mutant(
         "a process that starts again has forgotten its dials",
         "canceld.desks",
-        'before_ns=spent.before("dial", CONNECT_WINDOW_NS), ',
+        'before_ns=spent.before("dial", CONNECT_WINDOW_NS),',
         "",
         "tests/scenarios/crash/test_crash_loop.py",
     ),
@@ -328,6 +328,20 @@ MUTANTS: Final = (
         "return use in NEVER_WITHHELD or level + 1 + RESERVES[use] <=",
         "return use in NEVER_WITHHELD or use.endswith('token') or level + 7 <=",
         "tests/scenarios/test_token_calls.py",
+    ),
+    Mutant(
+        "queries take the call that opens the only session",
+        "canceld.engine.budget",
+        '"first token": 0, "settle": 2,',
+        '"settle": 0, "first token": 2,',
+        "tests/engine/test_budget.py",
+    ),
+    Mutant(
+        "a dial that found no address is counted as one",
+        "canceld.engine.backoff",
+        "            self._attempts.pop()\n",
+        "            pass\n",
+        "tests/engine/test_backoff.py",
     ),
     Mutant(
         "a kill has no dials of its own",

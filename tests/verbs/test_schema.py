@@ -45,6 +45,12 @@ def test_every_outcome_follows_the_schema_and_has_no_member_beyond_it(outcome: O
         answered_ns=3,
         error="text",
         order_id="A-B",
+        count=2,
+        order_ids=("A-B", "C-D"),
+        unsure=("E-F",),
+        pending=True,
+        received_time="2026-11-03T09:20:00.801Z",
+        symbol="BTC-USD",
     )
     message = outcome_map("id-1", 1, settlement)
     read = msgspec.convert(decode_reply(encode(message, "json")), Reply)

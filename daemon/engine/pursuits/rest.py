@@ -144,6 +144,8 @@ class Rest:
                 deadline_ns=max(member.last_deadline_ns for member in batch),
             )
         query = self._questions.next_query(now_ns) if settles else None
+        if not settles:
+            self._families.list_on_sessions(now_ns)
         if query is None and looks and self._requests:
             return msgspec.structs.replace(self._requests.popleft(), asked_ns=now_ns)
         return query
@@ -207,6 +209,8 @@ class Rest:
     def _cancel_answered(self, attempt: Attempt[Pursuit], answer: RestAnswer, now_ns: int) -> None:
         pursuit = attempt.of
         self._docket.close_attempt(pursuit, attempt, now_ns)
+        if isinstance(answer, RestCanceled | RestOrders | RestEnded):
+            pursuit.received_told = answer.received_time or pursuit.received_told
         if isinstance(answer, RestCanceled) and answer.orders:
             self._states.changed(self._states.ends_told(answer.orders, now_ns), "rest", now_ns)
         match answer:
