@@ -37,10 +37,10 @@ class Mistake(NamedTuple):
 
 MISTAKES: Final = (
     Mistake(
-        "a kill is refused for its free text",
-        "verbs/kill.py",
-        '    reason = cleaned(asked.reason or "", REASON_BYTES) or NO_REASON\n    try:',
-        '    reason = asked.reason or ""\n    try:',
+        "a kill is refused for its form",
+        "contract/kills.py",
+        "    if len(notes) > NOTES_LIMIT:\n",
+        "    if notes:\n        return None\n    if len(notes) > NOTES_LIMIT:\n",
         (f"{HAND}::test_a_reason_of_any_form_kills_and_no_text_commands_the_terminal_or_the_log",),
     ),
     Mistake(

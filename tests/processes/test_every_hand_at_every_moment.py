@@ -29,6 +29,13 @@ AT_ONCE, AT_THE_START, NOT_REACHED, EITHER = "at once", "at the next start", "no
 REASONS: Final = ("fat finger", "", "Zürich", "Z\udcfcrich", "\x1b[2J\u202e", "x" * 10_000, "'; rm -rf /", "\n\n")
 """The fourth is Latin-1, as the command line hands it over."""
 
+MESSAGES: Final = (
+    b'{"type":"kill"}',
+    b'{"type":"kill","id":1,"reason":"Z\xfcrich"}',
+    b'{"type":"kill","id":2,"reason":7,"venues":"all","deadline_ms":"soon","urgently":true}',
+)
+"""What programs send that know the type of a kill and little else."""
+
 ODD_WORDS: Final = "EGeneral:\x1b[2J\u202eflat\x9b"
 """What a venue may say."""
 TTL_MS: Final = 700
@@ -292,6 +299,10 @@ def test_a_reason_of_any_form_kills_and_no_text_commands_the_terminal_or_the_log
             until(scene.flat, WITHIN_S, "everything is canceled")
             assert scene.file()
             until(lambda: not (scene.service.state / "kill").exists(), WITHIN_S, "the file is heeded")
+        for message in MESSAGES:
+            with Dealer(scene.service.commands) as program:
+                program.socket.send(message)
+                assert program.hear(WITHIN_S)["type"] == "killed", message
         exchange.inject({"kind": "rest_error", "match": "OpenOrders", "error": ODD_WORDS, "times": 1000})
         exchange.inject({"kind": "rest_error", "match": "CancelAll", "error": ODD_WORDS, "times": 1000})
         shown = [

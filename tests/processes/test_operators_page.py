@@ -428,7 +428,7 @@ def test_rearming_takes_two_steps_the_right_code_and_an_empty_book(armed: Desk) 
     assert "the strategy is stopped" in record
     assert "force=true" in record
     refused = [line for line in record.splitlines() if " rearm " in line and "state=refused" in line]
-    for why in ("wrong code", "no code is valid", "may rest"):
+    for why in ("wrong code", "no code is valid", "orders rest"):
         assert [line for line in refused if why in line], (why, refused)
 
 
