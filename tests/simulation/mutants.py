@@ -375,7 +375,7 @@ MUTANTS: Final = (
     Mutant(
         "single cancels wait although the venue takes them",
         "canceld.engine.sweep",
-        "self._turned_away and not self._single_took",
+        "self._turned_away and not self._orders.single_took",
         "self._turned_away",
         f"{BUSY}::test_where_only_single_cancels_are_taken_they_are_sent",
     ),
