@@ -60,6 +60,7 @@ OWN_PROCESS = {
     "panic/door.py", "panic/keys.py", "panic/prime.py", "panic/routes.py", "panic/state_files.py", "panic/sweep.py",
     "panic/verb.py", "verbs/ask.py", "verbs/exporter.py", "verbs/journal.py", "verbs/output.py", "verbs/usage.py",
     "verbs/watch.py",
+    "fleet/bus.py", "fleet/settings.py",
     "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py", "client/async_io.py",
     "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/story.py",
 }  # fmt: skip
