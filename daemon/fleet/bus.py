@@ -188,6 +188,7 @@ async def connect(
     client = _Client()
     bus = Bus(client, urls[0])
     tries_left = TRIES * len(urls)
+    ending = False
 
     async def on_error(error: Exception) -> None:
         nonlocal tries_left
@@ -203,7 +204,8 @@ async def connect(
         on_change(bus, bus.trouble)
 
     async def on_lost() -> None:
-        on_change(bus, bus.trouble or "the connection was lost")
+        if not ending:
+            on_change(bus, bus.trouble or "the connection was lost")
 
     async def on_back() -> None:
         bus.trouble = None
@@ -247,6 +249,7 @@ async def connect(
     try:
         yield bus
     finally:
+        ending = True
         await _close(client)
 
 
