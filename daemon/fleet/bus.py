@@ -182,7 +182,7 @@ async def connect(
 ) -> AsyncIterator[Bus]:
     """The connection of a program, closed at the end of the block. Raises BusFailed where none comes about in time.
 
-    on_change: called with None at each new connection, and with a line at each loss or refusal.
+    on_change: called with None at each new connection, and with a line at each loss.
     """
     urls = list(servers or settings.fleet.servers)
     client = _Client()
@@ -200,7 +200,9 @@ async def connect(
                 raise BusFailed(f"{bus.where}: {bus.trouble}")
             return
         if "permissions violation" in str(error).lower():
+            # For whoever asked: it is told as the reason why there was no answer.
             bus.refusal = f"{bus.where}: {bus.trouble}"
+            return
         on_change(bus, bus.trouble)
 
     async def on_lost() -> None:
