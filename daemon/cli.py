@@ -29,7 +29,7 @@ VENUES: Final = ("spot", "prime", "futures")
 
 OUTCOMES: Final = ("acked", "canceled", "closed", "not_open", "rejected", "unknown", "refused")
 
-TOPICS: Final = ("kill", "outcomes", "venues", "clients", "scopes", "leases", "deadman", "service", "record")
+TOPICS: Final = ("kill", "outcomes", "venues", "clients", "scopes", "leases", "deadman", "service", "record", "fleet")
 """The pages that `help` shows, each a file in pages/."""
 
 DEADLINE_MS: Final = (1, 60_000)

@@ -94,7 +94,7 @@ async def _read_stream(bus: Bus, place: Place, comparison: Comparison) -> None:
 
 def _read_local(directory: Directory, comparison: Comparison) -> None:
     for file in files_among(directory.names()):
-        for number, line in enumerate(lines_of(directory.read_part, file), 1):
+        for number, line in enumerate(lines_of(directory.read_part_packed, file), 1):
             record = record_in(line.raw) if line.whole else None
             if record is not None:
                 comparison.local(Local(record["n"], sha256(line.raw).hexdigest(), file, number))

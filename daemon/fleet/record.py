@@ -38,9 +38,9 @@ class Record:
 
     def range(self) -> tuple[int, int] | None:
         """The numbers of its first and its last line; None for an empty one."""
-        numbers = [record["n"] for file in self.files() if (record := first_of(self._directory.read_part, file))]
+        numbers = [record["n"] for file in self.files() if (record := first_of(self._directory.read_part_packed, file))]
         last = None
-        for line in lines_of(self._directory.read_part, self.files()[-1]) if numbers else ():
+        for line in lines_of(self._directory.read_part_packed, self.files()[-1]) if numbers else ():
             record = record_in(line.raw) if line.whole else None
             last = last if record is None else record["n"]
         return None if not numbers else (numbers[0], max(numbers[-1], last or 0))
@@ -52,7 +52,7 @@ class Record:
     def seek(self, link: Link) -> bool:
         """Stand behind this very line; False, and nowhere in particular, where the record does not hold it."""
         for file in reversed(self.files()):
-            first = first_of(self._directory.read_part, file)
+            first = first_of(self._directory.read_part_packed, file)
             if first is None or first["n"] > link.n:
                 continue
             self._file, self._offset, self._line = file, 0, 0
@@ -66,10 +66,10 @@ class Record:
         """The hashes of the lines from this number on, by number."""
         found: dict[int, set[str]] = {}
         files = self.files()
-        firsts = [first_of(self._directory.read_part, file) for file in files]
+        firsts = [first_of(self._directory.read_part_packed, file) for file in files]
         begin = max((place for place, one in enumerate(firsts) if one is not None and one["n"] <= least), default=0)
         for file in files[begin:]:
-            for line in lines_of(self._directory.read_part, file):
+            for line in lines_of(self._directory.read_part_packed, file):
                 record = record_in(line.raw) if line.whole else None
                 if record is not None and record["n"] >= least:
                     found.setdefault(record["n"], set()).add(sha256(line.raw).hexdigest())
@@ -77,7 +77,7 @@ class Record:
 
     def read_on(self) -> Iterator[Read]:
         """The whole lines from here to the present end. Raises Cut."""
-        if not self._file or not self._directory.exists(self._file):
+        if not self._file or self._file not in self.files():
             following = [file for file in self.files() if file > self._file]
             if not following:
                 return
@@ -94,7 +94,7 @@ class Record:
             self._file, self._offset, self._line = later[0], 0, 0
 
     def _here(self) -> Iterator[Read]:
-        for line in lines_of(self._directory.read_part, self._file, self._offset):
+        for line in lines_of(self._directory.read_part_packed, self._file, self._offset):
             if not line.whole:
                 return
             self._offset = line.offset + len(line.raw) + 1
