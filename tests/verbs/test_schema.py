@@ -72,7 +72,7 @@ def resolve(schema: dict[str, Any], name: str) -> dict[str, Any]:
 
 def test_both_directions_list_every_message_and_every_reference_leads_somewhere() -> None:
     schema = wire_schema()
-    assert len(resolve(schema, "command")["anyOf"]) == 11
+    assert len(resolve(schema, "command")["anyOf"]) == 12
     assert set(resolve(schema, "reply")["discriminator"]["mapping"]) == {
         "outcome",
         "batch",
@@ -82,6 +82,7 @@ def test_both_directions_list_every_message_and_every_reference_leads_somewhere(
         "rearm",
         "lease",
         "status",
+        "timer_right",
         "pong",
         "refused",
     }
