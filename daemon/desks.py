@@ -168,7 +168,7 @@ class Desks:
         signer = SpotRest(keys, self._spot_time)
         rest = self._spot_rest(signer, dispatcher)
         tokens = self._tokens_of(rest)
-        dispatcher.attach_rest(rest.wake, rest.told, lambda: rest.up)
+        dispatcher.attach_rest(rest.wake, rest.told, lambda: rest.up, rest.opens_ns)
         parts = self._parts("spot", spot_ws_address(spot), dispatcher)
         dialect = spot_ws if spot.protocol == "v1" else spot_ws_v2.SPOT
         sessions = [Session(parts, lane, dialect, tokens) for lane in range(spot.sessions)]
@@ -230,7 +230,7 @@ class Desks:
             exclusive_s=futures.hedge_after_ms / 1000,
             conceal=self._conceal,
         )
-        dispatcher.attach_rest(rest.wake, rest.told, lambda: rest.up)
+        dispatcher.attach_rest(rest.wake, rest.told, lambda: rest.up, rest.opens_ns)
         parts = self._parts("futures", address_of(futures.ws_url, WEBSOCKET_SCHEMES, "futures.ws_url"), dispatcher)
         feed = Feed(parts, signer)
         survey = Survey(dispatcher)

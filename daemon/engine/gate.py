@@ -41,9 +41,13 @@ class _Pause:
             self.refused_ns = now_ns
             self.until_ns = now_ns + pause_ms * MS
 
-    def shorten(self) -> None:
+    def shorten(self) -> bool:
+        """Begin anew with the shortest pause; whether that is over sooner."""
+        until_ns = min(self.until_ns, self.refused_ns + PRESSING_PAUSES_MS[0] * MS)
+        sooner = until_ns < self.until_ns
         self.refusals = min(self.refusals, 1)
-        self.until_ns = min(self.until_ns, self.refused_ns + PRESSING_PAUSES_MS[0] * MS)
+        self.until_ns = until_ns
+        return sooner
 
 
 class Gate:
@@ -62,11 +66,13 @@ class Gate:
 
     def shut(self, now_ns: int, pressing: str | None = None) -> str | None:
         """Why a call is not to be made now; None when it is. pressing: the form of a kill's call."""
+        return self._why if now_ns < self.opens_ns(pressing) else None
+
+    def opens_ns(self, pressing: str | None) -> int:
+        """When such a call may be made: in the past where it may be made now."""
         if pressing is None:
-            until_ns = self._until_ns
-        else:
-            until_ns = self._pauses[pressing].until_ns if pressing in self._pauses else 0
-        return self._why if now_ns < until_ns else None
+            return self._until_ns
+        return self._pauses[pressing].until_ns if pressing in self._pauses else 0
 
     def refused(self, failed: RestFailed, now_ns: int, pressing: str | None = None) -> None:
         """The API has refused the key, on two connections or once more."""
@@ -77,19 +83,28 @@ class Gate:
         if pressing is not None:
             self._pauses.setdefault(pressing, _Pause(now_ns)).grow(now_ns)
 
-    def answered(self, answer: RestAnswer, pressing: str | None = None) -> None:
-        """The venue answered a call. Whatever its API says of the call, it has taken the key: ordinary calls go on."""
+    def answered(self, answer: RestAnswer, pressing: str | None = None) -> bool:
+        """The venue answered a call. Whatever its API says of the call, it has taken the key: ordinary calls go on.
+
+        A kill's calls of other forms stay away for the shortest pause alone; whether one is over sooner by that.
+        """
         if isinstance(answer, RestUnreadable) or (isinstance(answer, RestFailed) and answer.fault in SAYS_NOTHING):
-            return
+            return False
         self._until_ns = 0
         self._refused = False
         if pressing is not None:
             self._pauses.pop(pressing, None)
+        shortened = [pause.shorten() for pause in self._pauses.values()]
+        return any(shortened)
 
     def pulled(self) -> None:
         """A kill was pulled, perhaps once more: its pauses begin anew with the shortest."""
         for pause in self._pauses.values():
             pause.shorten()
+
+    def released(self) -> None:
+        """The kill is over: the next one is another, and goes at once."""
+        self._pauses.clear()
 
     def reopen(self) -> None:
         """Another key is in use from here on: what was refused to the last one says nothing about it."""

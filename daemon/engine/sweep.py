@@ -166,6 +166,7 @@ class Sweep:
         self._waiting: set[Lane] = set()
         self._answering: set[Lane] = set()
         self._accepted = False
+        self._strikes = False
         self._rest_fired_ns = now_ns - REST_PAUSE_NS
         self._singles = 0
         self._singles_since_ns = now_ns
@@ -195,6 +196,7 @@ class Sweep:
         """The kill was pulled (again): cancel by every usable way at once, and verify anew. known: as at the start."""
         for order_id, told_ns in known.items():
             self._believe(order_id, now_ns, told_ns)
+        self._strikes = True
         self._resume(now_ns, now_ns)
         self.on_time(now_ns)
 
@@ -279,6 +281,14 @@ class Sweep:
         if throttled:
             self._paused_until_ns = now_ns + THROTTLED_NS
         self._missed(why, now_ns)
+        self.on_time(now_ns)
+
+    def opens(self, opens_ns: int, now_ns: int, *, looks: bool) -> None:
+        """REST, which stays away, goes on then: a round, or for `looks` a look, is due at that moment at the latest."""
+        if looks:
+            self._bring_look(opens_ns)
+        elif self._phase is _Phase.SWEEPING:
+            self._bring_round(opens_ns)
         self.on_time(now_ns)
 
     def order_opened(self, order_id: str, now_ns: int) -> None:
@@ -399,7 +409,8 @@ class Sweep:
             self._failed("ws", "no session is up")
             return
         self._rounds += 1
-        self._spoil()
+        # Something is sent: no look begun until now can be one of the two that show the venue flat.
+        self._spoiled = self._begun
         if self._mass:
             self._fire_all(now_ns)
         else:
@@ -414,19 +425,19 @@ class Sweep:
                 break
 
     def _fire_all(self, now_ns: int) -> None:
+        """Cancel everything: after a pull on every way, else by a session, and by REST where none has answered."""
         # Whoever has not answered the round before is not counted on in this one.
         self._answering -= self._waiting
-        lane = next((lane for lane in self._live if lane not in self._waiting), None)
-        if lane is None and self._live:
-            lane = self._live[self._rounds % len(self._live)]
-        if lane is not None:
-            self._waiting.add(lane)
-            self.effects.append(FireAll(lane))
-        trusted = lane is not None and lane in self._answering
-        if self._rest and (not trusted or now_ns - self._rest_fired_ns >= REST_PAUSE_NS):
+        free = [lane for lane in self._live if lane not in self._waiting]
+        lanes = self._live if self._strikes else (free or self._live[self._rounds % max(len(self._live), 1) :])[:1]
+        trusted = any(lane in self._answering for lane in lanes)
+        ways = [*lanes]
+        if self._rest and (self._strikes or not trusted or now_ns - self._rest_fired_ns >= REST_PAUSE_NS):
             self._rest_fired_ns = now_ns
-            self._waiting.add(REST)
-            self.effects.append(FireAll(REST))
+            ways.append(REST)
+        self._strikes = False
+        self._waiting.update(ways)
+        self.effects += map(FireAll, ways)
 
     def _wants_single(self, order: _Order, now_ns: int) -> bool:
         """Whether cancelling everything has had its chance with this order: a cancel-all may be broken for some."""
@@ -445,13 +456,9 @@ class Sweep:
         self._singles_ns = now_ns
         order.asked = True
         self._orders[order_id] = self._orders.pop(order_id)
-        self._spoil()
+        self._spoiled = self._begun
         self.effects.append(CancelOne(order_id))
         return True
-
-    def _spoil(self) -> None:
-        """Something was sent: no look begun until now can be one of the two that show the venue flat."""
-        self._spoiled = self._begun
 
     def _forget(self, lane: Lane) -> None:
         """Nothing that this lane owed us or has earned counts for its next session."""
@@ -498,6 +505,7 @@ class Sweep:
     def _take_in(self, open_ids: Collection[str], begun_ns: int) -> None:
         """The orders of a look replace those believed in, except what it was begun too early to show."""
         listed = dict.fromkeys(open_ids)
+        old_ns = 0
         for order_id, order in list(self._orders.items()):
             if order_id in listed:
                 order.shown += 1
@@ -506,6 +514,11 @@ class Sweep:
                 del self._orders[order_id]
                 self._vanished += 1
                 self._single_took |= order.asked
+            else:
+                old_ns = max(old_ns, order.told_ns + FRESH_NS)
+        if old_ns and not listed:
+            # What is left was heard of too lately for this list to be sure to show it: the first that is sure tells.
+            self._bring_look(old_ns)
         self._beyond = 0
         for order_id in listed:
             self._believe(order_id, begun_ns, begun_ns)

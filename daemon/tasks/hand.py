@@ -13,6 +13,7 @@ import trio
 from ..contract.ids import Reqid, Target, Venue
 from ..contract.outcomes import Settlement
 from ..engine.budget import CancelBudget
+from ..engine.calls import Form
 from ..engine.effects import Alert, Answer, Bundle, Ended, Late, Look, Opened, Redial, RenewToken, RestReady, Send
 from ..engine.instants import FAR_NS
 from ..engine.lane import REST, Lane
@@ -84,6 +85,14 @@ class Watcher(Protocol):
     def order_ended(self, order_id: str, canceled: bool, now_ns: int) -> None: ...
 
 
+class Presser(Watcher, Protocol):
+    """A kill of the whole venue, whose calls wait for no pause but their own."""
+
+    def rest_eased(self, now_ns: int) -> None:
+        """The venue takes the key again: that pause is over, or shorter than it was."""
+        ...
+
+
 Telling: TypeAlias = Look | RestReady | Late | Ended | Opened | RenewToken | Redial | Alert
 """Effects that are neither a frame of a cancel nor the one answer to a command."""
 
@@ -104,9 +113,10 @@ class Hand:
         self._alarm: trio.CancelScope | None = None
         self._armed_ns = FAR_NS
         self._rest_up: Callable[[], bool] | None = None
+        self._rest_opens_ns: Callable[[Form], int] = lambda form: 0
         self._no_session = f"{venue} has no live WebSocket session"
         self._watchers: tuple[Watcher, ...] = ()
-        self._presser: Watcher | None = None
+        self._presser: Presser | None = None
         self._tell_end: Callable[[Row], None] = _nobody
         self._no_feed = f"{venue} has no live order feed"
         self.beats = 0
@@ -122,10 +132,18 @@ class Hand:
         self._bundlers[lane] = write
 
     def attach_rest(
-        self, wake: Callable[[], None], told: Callable[[float | None], None], up: Callable[[], bool] = lambda: True
+        self,
+        wake: Callable[[], None],
+        told: Callable[[float | None], None],
+        up: Callable[[], bool],
+        opens_ns: Callable[[Form], int],
     ) -> None:
-        """Make the REST lane known: `wake` tells it that there may be a call for it, `told` the rate threshold."""
+        """Make the REST lane known: `wake` tells it that there may be a call for it, `told` the rate threshold.
+
+        opens_ns: when it makes a kill's calls of a form that it stays away with.
+        """
         self._rest_up = up
+        self._rest_opens_ns = opens_ns
         self._wake_rest = wake
         self._tell_ceiling = told
 
@@ -134,18 +152,22 @@ class Hand:
         """The names of the sessions that take cancels, up or down."""
         return {lane: session.name for lane, session in self._sessions.items()}
 
-    def watch(self, watcher: Watcher, *, presses: bool = False) -> None:
-        """Let somebody hear of every session and order from here on. presses: it is a kill of the whole venue."""
+    def watch(self, watcher: Watcher) -> None:
+        """Let somebody hear of every session and order from here on."""
         self._watchers += (watcher,)
-        if presses:
-            self._presser = watcher
         self._pursuits.tells_opened = True
+
+    def watch_pressing(self, presser: Presser) -> None:
+        """The same, for a kill of the whole venue."""
+        self._presser = presser
+        self.watch(presser)
 
     def unwatch(self, watcher: Watcher) -> None:
         """It has heard enough."""
         self._watchers = tuple(one for one in self._watchers if one is not watcher)
         if self._presser is watcher:
             self._presser = None
+            self._wake_rest()
         self._pursuits.tells_opened = bool(self._watchers)
 
     @property
@@ -163,6 +185,15 @@ class Hand:
             self._pursuits.sessions.mode_changed("unknown", self._clock.monotonic_ns())
         for session in self._sessions.values():
             session.hurry()
+
+    def rest_opens_ns(self, form: Form) -> int:
+        """When the REST lane makes a kill's calls of this form: in the past where it makes them now."""
+        return self._rest_opens_ns(form)
+
+    def rest_eased(self) -> None:
+        """By an answer to another call, a kill's calls need not stay away for as long as they were to."""
+        if self._presser is not None:
+            self._presser.rest_eased(self._clock.monotonic_ns())
 
     def hear_ends(self, told: Callable[[Row], None]) -> None:
         """Let somebody hear of every order that ended, whoever ended it."""

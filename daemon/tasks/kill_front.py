@@ -12,7 +12,7 @@ import structlog
 from ..contract.evidence import Fault, RestAnswer, RestCanceled, RestFailed, RestOrders
 from ..contract.frames import SHOWN_LIMIT
 from ..contract.outcomes import Settlement
-from ..engine.calls import Call
+from ..engine.calls import Call, Form
 from ..engine.effects import Alert
 from ..engine.instants import MS
 from ..engine.lane import REST, Lane
@@ -30,6 +30,10 @@ spend twice what the venue allows."""
 
 TURNED_AWAY: Final = frozenset({Fault.THROTTLED, Fault.ROUTE_BUSY, Fault.UNAVAILABLE})
 """The venue takes no cancels now, or wants fewer calls."""
+
+
+PAUSED: Final[tuple[Form, ...]] = ("all", "open_orders")
+"""The forms of a sweep's own calls; each has a pause of its own after a refusal of the key."""
 
 
 class _Nobody:
@@ -59,14 +63,15 @@ class _Look:
         sweep = self._front.sweep
         if isinstance(answer, RestOrders):
             sweep.look_answered(self._number, [state.order_id for state in answer.orders], now_ns)
+            self._front.perform()
         else:
             throttled = isinstance(answer, RestFailed) and answer.fault in (Fault.ROUTE_BUSY, Fault.THROTTLED)
             sweep.look_failed(self._number, _words(answer), now_ns, throttled=throttled)
-        self._front.perform()
+            self._front.stay_away(call.form, now_ns)
 
     def call_failed(self, call: Call, left: bool, why: str, now_ns: int) -> None:
         self._front.sweep.look_failed(self._number, why, now_ns)
-        self._front.perform()
+        self._front.stay_away(call.form, now_ns)
 
 
 class Front:
@@ -88,7 +93,7 @@ class Front:
             known=_known(dispatcher.resting),
             now_ns=clock.monotonic_ns(),
         )
-        dispatcher.watch(self, presses=True)
+        dispatcher.watch_pressing(self)
         dispatcher.press()
 
     def fire(self) -> None:
@@ -148,14 +153,28 @@ class Front:
         """A cancel-all over REST; looks have hearers of their own."""
         if isinstance(answer, RestCanceled):
             self.sweep.fired_answered(REST, answer.count, now_ns)
+            self.perform()
         else:
             fault = answer.fault if isinstance(answer, RestFailed) else None
             self.sweep.fired_failed(REST, _words(answer), now_ns, turned_away=fault in TURNED_AWAY)
-        self.perform()
+            self.stay_away(call.form, now_ns)
 
     def call_failed(self, call: Call, left: bool, why: str, now_ns: int) -> None:
         """The same, without an answer."""
         self.sweep.fired_failed(REST, why, now_ns)
+        self.stay_away(call.form, now_ns)
+
+    def rest_eased(self, now_ns: int) -> None:
+        """The venue takes the key again: nothing waits for the end of a pause that grew while it did not."""
+        for form in PAUSED:
+            self.sweep.opens(max(self._dispatcher.rest_opens_ns(form), now_ns), now_ns, looks=form == "open_orders")
+        self.perform()
+
+    def stay_away(self, form: Form, now_ns: int) -> None:
+        """A call came to nothing: where REST is closed to the next one, go on the moment that it opens."""
+        opens_ns = self._dispatcher.rest_opens_ns(form)
+        if opens_ns > now_ns:
+            self.sweep.opens(opens_ns, now_ns, looks=form == "open_orders")
         self.perform()
 
     # ---------------------------------------------------------------- acting

@@ -60,7 +60,8 @@ class _Turn:
 class Exchanges:
     """What every call of one REST endpoint goes through.
 
-    calls: how many requests were made. round_trips: how long their answers took.
+    calls: how many requests were made. round_trips: how long their answers took. eased: whether an answer has shortened
+    what a kill's other calls stay away for, until somebody takes that in.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Exchanges:
         """
         self.venue = venue
         self.calls = 0
+        self.eased = False
         self.round_trips = Histogram()
         self.turns: Final = PARALLEL if nonces is None else 1
         self._pool = pool
@@ -242,6 +244,10 @@ class Exchanges:
         """After which refusal no ordinary call is made for a while; None when calls are made."""
         return self._shut(None)
 
+    def opens_ns(self, pressing: str) -> int:
+        """When a kill's calls of this form may be made: in the past where they may be made now."""
+        return self._gate.opens_ns(pressing)
+
     def reopen(self) -> None:
         """Another key is in use from here on: what the venue refused to the last one says nothing about it."""
         self._gate.reopen()
@@ -250,10 +256,14 @@ class Exchanges:
         """A kill was pulled, perhaps once more: its calls wait for no pause that grew before."""
         self._gate.pulled()
 
+    def released(self) -> None:
+        """The kill is over: the next one waits for no pause of this one's."""
+        self._gate.released()
+
     def _heed(self, answer: RestAnswer, pressing: str | None) -> None:
         """After a refusal of the key itself ordinary calls stay away for a while: repeating it leads to a lockout."""
         if not isinstance(answer, RestFailed) or answer.fault not in KEY_REFUSED:
-            self._gate.answered(answer, pressing)
+            self.eased |= self._gate.answered(answer, pressing)
             return
         self._gate.refused(answer, self._world.clock.monotonic_ns(), pressing)
         self._events.alert(

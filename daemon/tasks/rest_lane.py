@@ -14,7 +14,7 @@ from ..contract.evidence import RestAnswer, RestFailed, RestMode, RestTimer, Res
 from ..contract.ids import Venue
 from ..credentials import Secret
 from ..engine.budget import CallBudget
-from ..engine.calls import Call
+from ..engine.calls import Call, Form
 from ..engine.nonces import Nonces, format_mark, parse_mark
 from ..engine.venue_clock import VenueClock
 from ..settings import Address
@@ -111,6 +111,8 @@ class RestLane:
         if self._pulls != self._dispatcher.pulls:
             self._pulls = self._dispatcher.pulls
             self._exchanges.pulled()
+        if not self._dispatcher.pressing:
+            self._exchanges.released()
         if self._dispatcher.wants_urgent:
             self._urgent_there.set()
 
@@ -243,6 +245,17 @@ class RestLane:
         if isinstance(answer, RestFailed):
             log.info("REST refused", venue=self.venue, form=call.form, fault=answer.fault.name, error=answer.error)
         self._dispatcher.call_answered(call, answer)
+        self._ease()
+
+    def opens_ns(self, form: Form) -> int:
+        """When a kill's calls of this form may be made: in the past where they may be made now."""
+        return self._exchanges.opens_ns(form)
+
+    def _ease(self) -> None:
+        """After an answer was taken in: it may have shown that the venue takes the key again."""
+        if self._exchanges.eased:
+            self._exchanges.eased = False
+            self._dispatcher.rest_eased()
 
     async def fetch_token(self, *, pressing: bool = False) -> tuple[Secret[str], float]:
         """A fresh WebSocket token and its validity in seconds. pressing: for a kill. Raises TokenFailed."""
@@ -251,6 +264,7 @@ class RestLane:
             answer = await self._exchanges.exchange(self._dialect.token, pressing="token" if pressing else None)
         except CallFailed as failed:
             raise TokenFailed(failed.why) from None
+        self._ease()
         if isinstance(answer, RestToken):
             token = Secret(answer.token)
             self._conceal(token)

@@ -108,6 +108,8 @@ class Session(Connection):
         """The token was fetched for the next session and has not been shown."""
         self._renewal_wanted = False
         self._renewal = trio.Event()
+        self._fetching: trio.CancelScope | None = None
+        """While a token is waited for, unless it is for a kill."""
         self._sequence: int | None = None
         self._timer: tuple[Reqid, TimerAsker] | None = None
         self._leaving: Reqid | None = None
@@ -201,6 +203,12 @@ class Session(Connection):
             self._tokens.refused(self._token)
         self._renewal_wanted = True
         self._renewal.set()
+
+    def hurry(self) -> None:
+        """Dial now, and wait for no token that was asked for before the kill: REST may be silent for long."""
+        super().hurry()
+        if self._fetching is not None:
+            self._fetching.cancel()
 
     def status(self) -> dict[str, Any]:
         """This session for the `status` reply."""
@@ -348,14 +356,26 @@ class Session(Connection):
         return "kill" if dispatcher.pressing else "token" if dispatcher.live else "first token"
 
     async def _fetch_token(self, fallback: Secret[str] | None, *, fresh: bool = False) -> None:
-        """A token for this session; where none can be had, `fallback` has to do. Raises TokenFailed."""
-        try:
-            token = await self._tokens.token(self._use(), fresh=fresh)
-        except TokenFailed as failed:
-            if fallback is None:
-                raise
-            log.warning("token kept", session=self.name, why=str(failed))
-            return
+        """A token for this session; where none can be had, `fallback` has to do. Raises TokenFailed.
+
+        A kill that is pulled meanwhile makes do with the fallback at once, or else asks anew past everybody's turn.
+        """
+        token: Token | None = None
+        while token is None:
+            use = self._use()
+            with trio.CancelScope() as asking:
+                self._fetching = None if use == "kill" else asking
+                try:
+                    token = await self._tokens.token(use, fresh=fresh)
+                except TokenFailed as failed:
+                    if fallback is None:
+                        raise
+                    log.warning("token kept", session=self.name, why=str(failed))
+                    return
+                finally:
+                    self._fetching = None
+            if token is None and fallback is not None:
+                return
         self._token = token.text
         self._freshness = Freshness(token.asked_ns, token.expires_s, self._parts.world.entropy.uniform(0.0, 1.0))
 

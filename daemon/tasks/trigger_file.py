@@ -11,6 +11,7 @@ from typing import Final
 import trio
 
 from ..engine.latch import Trigger
+from ..transport.clock import rfc3339
 from ..transport.disk import Directory, Identity
 from ..transport.files import DiskFailed
 from .events import Events
@@ -34,8 +35,8 @@ STAYS: Final = "the kill trigger file stays"
 class TriggerFile:
     """Watches for the file and takes it away.
 
-    adopt: takes over a latch that somebody stored past us. pull: latches. stored: whether the switch is latched and a
-    restart would know it.
+    adopt: takes over a latch that somebody stored past us. pull: latches, for this reason and by whom. stored: whether
+    the switch is latched and a restart would know it.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class TriggerFile:
         events: Events,
         *,
         adopt: Callable[[], None],
-        pull: Callable[[Trigger, str], None],
+        pull: Callable[[Trigger, str, str], None],
         stored: Callable[[], bool],
     ) -> None:
         self._directory = directory
@@ -87,7 +88,7 @@ class TriggerFile:
             self._pulled = there
             # `panic` leaves both files: what is in the latch is the cause then.
             self._adopt()
-            self._pull("file", self._reason())
+            self._pull("file", self._reason(), _whose(there))
         elif self._stored() and trio.current_time() >= self._remove_at:
             await self._remove()
 
@@ -109,3 +110,12 @@ class TriggerFile:
             self._remove_at = trio.current_time() + REMOVE_PAUSE_S
         else:
             self._events.clear(STAYS)
+
+
+def _whose(there: Identity) -> str:
+    """Who left it, as far as the kernel tells: whose it is and since when, not which process wrote it."""
+    try:
+        return f"uid {there.uid}, written {rfc3339(there.changed_ns)}"
+    except (ValueError, OverflowError, OSError):
+        # Whoever writes a file may give it any time, also one that no calendar has.
+        return f"uid {there.uid}"

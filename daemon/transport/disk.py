@@ -11,7 +11,7 @@ import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Self, TypeAlias, TypeVar
+from typing import Final, NamedTuple, Self, TypeVar
 
 import trio
 
@@ -69,8 +69,13 @@ class _Attempt:
         self.abandoned = False
 
 
-Identity: TypeAlias = tuple[int, int, int]
-"""Device, inode, and the time of the last change in nanoseconds."""
+class Identity(NamedTuple):
+    """What tells one thing from any other that lay at the same name, and whose it is. changed_ns: UTC."""
+
+    device: int
+    inode: int
+    changed_ns: int
+    uid: int
 
 
 class Directory:
@@ -163,7 +168,7 @@ class Directory:
             return None
         except OSError as error:
             raise failed(path, error) from error
-        return found.st_dev, found.st_ino, found.st_mtime_ns
+        return Identity(found.st_dev, found.st_ino, found.st_mtime_ns, found.st_uid)
 
     def size(self, name: str) -> int | None:
         """Size in bytes; None when there is no such file. Raises DiskFailed."""

@@ -76,6 +76,27 @@ def test_an_answer_that_has_seen_no_key_opens_nothing(answer: RestAnswer) -> Non
     assert gate.shut(1, "all")
 
 
+def test_an_answer_to_another_call_ends_the_long_pauses_and_not_the_shortest() -> None:
+    gate = Gate()
+    for at_s in (0, 1, 3, 7, 15):
+        gate.refused(KEY, at_s * S, "all")
+    assert not gate.answered(RestUnreadable("HTTP 502"), "open_orders")
+    assert gate.opens_ns("all") == 30 * S
+    assert gate.answered(RestCanceled(3, False), "open_orders")
+    assert gate.opens_ns("all") == 16 * S
+    assert not gate.answered(RestCanceled(3, False), "open_orders"), "nothing is left to shorten"
+    gate.refused(KEY, 16 * S, "all")
+    assert gate.opens_ns("all") == 18 * S
+
+
+def test_the_next_kill_waits_for_no_pause_of_the_last_one() -> None:
+    gate = Gate()
+    gate.refused(KEY, 0, "all")
+    gate.released()
+    assert gate.shut(1, "all") is None
+    assert gate.shut(1)
+
+
 def test_another_key_opens_it() -> None:
     gate = Gate()
     gate.refused(KEY, 0, "all")

@@ -108,7 +108,7 @@ class Hand:
 
 
 def test_kill_fires_by_session_and_rest_side_by_side_before_anything_else() -> None:
-    assert Hand(0, 1).take() == [FireAll(0), FireAll(REST)]
+    assert Hand(0, 1).take() == [FireAll(0), FireAll(1), FireAll(REST)]
     assert Hand().take() == [FireAll(REST)]
     assert Hand(1, rest=False).take() == [FireAll(1)]
 
@@ -120,6 +120,40 @@ def test_venue_without_cancel_all_is_walked() -> None:
     # What only the look shows is not among what the caller walks.
     hand.shown("C")
     assert CancelOne("C") in hand.at(1000)
+
+
+def test_pulled_again_it_strikes_on_every_way_also_beside_a_session_that_answers() -> None:
+    hand = Hand(0, 1)
+    hand.take()
+    hand.at(10)
+    for lane in (0, 1, REST):
+        hand.answered(lane)
+    assert hand.at(251) == [FireAll(0)]
+    hand.sweep.fire({}, hand.now_ns)
+    assert hand.at(351)[-3:] == [FireAll(0), FireAll(1), FireAll(REST)]
+
+
+def test_rest_that_stays_away_is_asked_the_moment_it_opens() -> None:
+    hand, opens_ns = Hand(), START_NS + 1000 * MS
+    hand.take()
+    for now_ms in (0, 250, 750):
+        hand.at(now_ms)
+        hand.sweep.fired_failed(REST, "EAPI:Invalid key", hand.now_ns)
+        hand.sweep.opens(opens_ns, hand.now_ns, looks=False)
+    hand.failed()
+    hand.sweep.opens(opens_ns, hand.now_ns, looks=True)
+    assert hand.at(999) == []
+    assert hand.at(1000)[:2] == [FireAll(REST), Look(2)]
+
+
+def test_an_order_too_young_for_a_list_to_show_is_looked_for_once_it_is_not() -> None:
+    hand = Hand(0, known=("A",))
+    hand.at(1890)
+    assert hand.shown() == [Look(2)], "the round of 1750 ms"
+    hand.shown()
+    assert hand.status["residual"] == ["A"]
+    assert hand.at(1999) == []
+    assert hand.at(2000) == [Look(3)]
 
 
 def test_rounds_go_on_at_most_a_second_apart_without_any_answer() -> None:

@@ -5,7 +5,7 @@ import sys
 import time
 from typing import Final
 
-from canceld.contract.ids import VENUES
+from .places import PLACES
 
 DEPTH: Final = 3
 
@@ -42,7 +42,7 @@ def _hunt_one(name: str) -> int:
     from .search import hush, sampled
 
     hush()
-    for venue in sorted(VENUES, key=lambda venue: venue != SHOWS_AT.get(name)):
+    for venue in sorted(PLACES, key=lambda venue: venue != SHOWS_AT.get(name)):
         for every in (400, 20, 1):
             found = sampled(venue, every)
             if found.wrong:
@@ -64,7 +64,7 @@ def main() -> int:
     """0 when everything held, 1 when not."""
     asked = argparse.ArgumentParser(prog="python -m tests.explore", description=__doc__)
     asked.add_argument("--depth", type=int, default=DEPTH, help="how many events a sequence has at most")
-    asked.add_argument("--venue", action="append", choices=VENUES, help="one venue alone")
+    asked.add_argument("--venue", action="append", choices=PLACES, help="one venue alone")
     asked.add_argument("--processes", type=int)
     asked.add_argument("--mistakes", action="store_true", help="hunt every planted mistake")
     asked.add_argument("--mutant", help="hunt one, in this process")
@@ -73,7 +73,7 @@ def main() -> int:
         return _hunt_one(given.mutant)
     if given.mistakes:
         return _mistakes()
-    return _explore(given.depth, tuple(given.venue or VENUES), given.processes)
+    return _explore(given.depth, tuple(given.venue or PLACES), given.processes)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from canceld.contract.outcomes import SAFE, Settlement
 from canceld.credentials import Keys, Secret
 from canceld.engine.backoff import Backoff, ConnectBudget
 from canceld.engine.budget import Budget, NoBudget, PointBudget, RestBudget
-from canceld.engine.effects import Send
+from canceld.engine.effects import Bundle, Send
 from canceld.engine.inflight import Reqids
 from canceld.engine.instants import FAR_NS, MS
 from canceld.engine.lane import FEED, Lane
@@ -34,6 +34,7 @@ from canceld.tasks.latch_file import LATCH_FILE
 from canceld.tasks.rest_lane import OVERDUE, URGENT, RestLane
 from canceld.tasks.scoping import Scoping
 from canceld.tasks.spot import SpotRest
+from canceld.transport.disk import Identity
 from canceld.transport.files import DiskFailed
 from canceld.transport.https import Response
 from canceld.transport.network import DialFailed
@@ -85,8 +86,8 @@ class Disk:
     def exists(self, name: str) -> bool:
         return name in self.files
 
-    def identity(self, name: str) -> tuple[int, int, int] | None:
-        return (0, 0, 0) if name in self.files else None
+    def identity(self, name: str) -> Identity | None:
+        return Identity(0, 0, 0, 0) if name in self.files else None
 
     def replace_now(self, name: str, data: bytes) -> None:
         if self.fails:
@@ -190,6 +191,8 @@ class Socket:
         self._live = False
         self._dialling = False
         self._epoch = 0
+        self._waits = False
+        """For a token that was asked for before a kill."""
         self._renewing = False
 
     def dial(self) -> None:
@@ -216,24 +219,38 @@ class Socket:
         if not daemon.exchange.serves_sockets:
             self.lost()
         elif daemon.needs_token and self.lane != FEED:
-            daemon.tasks.append(Task(self._admit(self._epoch)))
+            self._admit()
         else:
             self._went_live()
 
-    async def _admit(self, epoch: int) -> None:
+    def _admit(self) -> None:
+        """With a new token; the one that is there does under a kill, and where no new one is to be had."""
+        pressing = self._daemon.dispatcher.pressing
+        if pressing and self.token is not None:
+            self._subscribe()
+            return
+        self._waits = not pressing
+        self._daemon.tasks.append(Task(self._admit_anew(self._epoch)))
+
+    async def _admit_anew(self, epoch: int) -> None:
         try:
             await self._fetch()
         except TokenFailed:
-            if self.token not in self._daemon.exchange.good_tokens and self._epoch == epoch:
+            if self.token is None and self._epoch == epoch:
                 self.lost()
-                return
         if self._epoch == epoch:
+            self._subscribe()
+
+    def _subscribe(self) -> None:
+        self._waits = False
+        if self.token in self._daemon.exchange.good_tokens:
             self._went_live()
+        else:
+            self.token = None
+            self.lost()
 
     async def _fetch(self) -> None:
-        assert self._daemon.lane is not None
-        token, _ = await self._daemon.fetch_token()
-        self.token = int(token.reveal()[1:])
+        self.token = await self._daemon.fetch_token()
 
     def _went_live(self) -> None:
         daemon = self._daemon
@@ -258,6 +275,7 @@ class Socket:
         if daemon.dead:
             return
         self._epoch += 1
+        self._waits = False
         if self._live:
             self._live = False
             if daemon.exchange.sockets.get(self.lane) is self:
@@ -283,6 +301,12 @@ class Socket:
         self._daemon.exchange.write(self, cancels)
         return True
 
+    def write_bundles(self, bundles: Sequence[Bundle]) -> bool:
+        if not self._live:
+            return False
+        self._daemon.exchange.write_bundles(self, bundles)
+        return True
+
     def look(self, reqid: Any, order_id: str | None) -> None:
         if self._live:
             self._daemon.exchange.look(self, reqid, order_id)
@@ -296,6 +320,10 @@ class Socket:
         self._backoff.forgive()
         if not self._live and not self._dialling:
             self.dial()
+        elif self._waits:
+            # No token is waited for that was asked for before.
+            self._epoch += 1
+            self._admit()
 
     def renew_token(self) -> None:
         if not self._renewing:
@@ -376,16 +404,20 @@ class Daemon:
         points = PointBudget()
         budget = {"spot": Budget(), "prime": NoBudget(), "futures": points}[venue]
         self.dispatcher = Dispatcher(venue, self._pursuits, kernel, events, budget)
-        self.needs_token = venue == "spot"
-        self.needs_mode = venue == "spot"
+        self.needs_token = venue == "spot" or exchange.unified
+        self.needs_mode = venue == "spot" or exchange.unified
         self.lane: RestLane | None = None
         if policy.rest:
             self._build_lane(RestBudget() if venue == "spot" else points, events)
-        lanes: tuple[Lane, ...] = (FEED,) if venue == "futures" else (0, 1)
+        lanes: tuple[Lane, ...] = (0, 1)
+        if venue == "futures":
+            lanes = (FEED, 0, 1) if exchange.unified else (FEED,)
         self.sockets = [Socket(self, lane) for lane in lanes]
         for socket in self.sockets:
             if socket.lane != FEED:
                 self.dispatcher.attach(socket.lane, socket)
+                if exchange.unified:
+                    self.dispatcher.attach_bundler(socket.lane, socket.write_bundles)
         desks = {venue: self.dispatcher}
         scoping = Scoping(desks, kernel, {})  # type: ignore[arg-type]
         self.switch = KillSwitch(desks, disk, kernel, Steady(), events, scoping)  # type: ignore[arg-type]
@@ -417,7 +449,7 @@ class Daemon:
         self._free_urgent = URGENT
         for _ in range(2):
             lane._pool.give_back(Connection(self.exchange))  # type: ignore[arg-type]
-        self.dispatcher.attach_rest(self._wake_rest, lane.told)
+        self.dispatcher.attach_rest(self._wake_rest, lane.told, lambda: True, lane.opens_ns)
         self._look_for_calls()
 
     # ---------------------------------------------------------------- the REST lane's workers
@@ -462,10 +494,16 @@ class Daemon:
             await self.lane._press(call)
         self._free_urgent += 1
 
-    async def fetch_token(self) -> tuple[Secret[str], float]:
-        """Spot's token, as a session fetches it."""
+    async def fetch_token(self) -> int:
+        """A token, as a session fetches it: from this venue's own REST lane, or from another's. Raises TokenFailed."""
+        if self.exchange.unified:
+            number: int | None = await Until(self.exchange.token_for)
+            if number is None:
+                raise TokenFailed("not to be had")
+            return number
         assert self.lane is not None
-        return await self.lane.fetch_token(pressing=self.dispatcher.pressing)
+        token, _ = await self.lane.fetch_token(pressing=self.dispatcher.pressing)
+        return int(token.reveal()[1:])
 
     # ---------------------------------------------------------------- what differs under a kill
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Final
 
 from canceld.contract.evidence import Fault
-from canceld.contract.ids import Venue
+from canceld.engine.lane import FEED, Lane
 
+from .places import Place
 from .run import Run
 from .venue import FRAME_ODD, REST_ODD, STANDING, Odd
 
@@ -14,6 +15,11 @@ Event = Callable[[Run], None]
 STARTS: Final = ("idle", "busy", "degraded")
 """idle: all is up, and orders rest. busy: cancels are in flight when the first event strikes. degraded: the venue takes
 one way less, and does not for now."""
+
+
+def _lanes(run: Run) -> list[Lane]:
+    """The sockets that take cancels."""
+    return [lane for lane in run.exchange.sockets if lane != FEED]
 
 
 def begin(run: Run, start: str) -> None:
@@ -26,9 +32,8 @@ def begin(run: Run, start: str) -> None:
         for order_id in list(run.exchange.book)[:2]:
             run.daemon.cancel(order_id)
     elif start == "degraded":
-        lanes = tuple(run.exchange.sockets)
         run.exchange.serves_sockets = False
-        run.exchange.drop(lanes[0])
+        run.exchange.drop(*(_lanes(run) or list(run.exchange.sockets))[:1])
         run.advance(100)
 
 
@@ -37,7 +42,7 @@ def _odd_rest(odd: Odd) -> Event:
 
     def happen(run: Run) -> None:
         run.exchange.next_rest = odd
-        if run.exchange.venue == "futures" and run.exchange.book:
+        if run.exchange.venue == "futures" and not run.exchange.unified and run.exchange.book:
             run.daemon.cancel(next(iter(run.exchange.book)))
         else:
             run.daemon.survey()
@@ -68,7 +73,7 @@ def _drop_all(run: Run) -> None:
 
 
 def _drop_one(run: Run) -> None:
-    run.exchange.drop(*list(run.exchange.sockets)[:1])
+    run.exchange.drop(*_lanes(run)[:1])
 
 
 def _refuse_sockets(run: Run) -> None:
@@ -78,14 +83,18 @@ def _refuse_sockets(run: Run) -> None:
 
 def _mute(place: int) -> Event:
     def happen(run: Run) -> None:
-        if run.exchange.sockets:
-            run.exchange.silence(list(run.exchange.sockets)[place])
+        if lanes := _lanes(run):
+            run.exchange.silence(lanes[place])
 
     return happen
 
 
 def _kill_token(run: Run) -> None:
     run.exchange.good_tokens.clear()
+
+
+def _no_tokens(run: Run) -> None:
+    run.exchange.gives_tokens = False
 
 
 def _heal(run: Run) -> None:
@@ -133,7 +142,7 @@ def _wait(ms: int) -> Event:
     return happen
 
 
-def events_of(venue: Venue) -> dict[str, Event]:
+def events_of(place: Place) -> dict[str, Event]:
     """Everything that may happen at a venue, by its name."""
     events: dict[str, Event] = {
         "a kill": _kill,
@@ -150,15 +159,18 @@ def events_of(venue: Venue) -> dict[str, Event]:
         "all sockets reset": _drop_all,
         "sockets refused": _refuse_sockets,
     }
-    if venue != "futures":
+    if place != "futures":
         events["one socket reset"] = _drop_one
         events["the active socket mute"] = _mute(0)
         events["the other socket mute"] = _mute(-1)
         events |= {f"frame: {odd.name}": _odd_frame(odd) for odd in FRAME_ODD}
-    if venue == "spot":
+    if place in ("spot", "unified"):
         events["every token dead"] = _kill_token
         events["frame: STALE_TOKEN"] = _odd_frame(Odd("STALE_TOKEN", Fault.STALE_TOKEN))
-    if venue != "prime":
-        events |= {f"REST: {odd.name}": _odd_rest(odd) for odd in REST_ODD[venue]}
-        events |= {f"REST {state}": _rest(state) for at, state in STANDING if at == venue}
+    if place == "unified":
+        events["no token to be had"] = _no_tokens
+    if place != "prime":
+        at = "spot" if place == "spot" else "futures"
+        events |= {f"REST: {odd.name}": _odd_rest(odd) for odd in REST_ODD[place]}
+        events |= {f"REST {state}": _rest(state) for where, state in STANDING if where == at}
     return events

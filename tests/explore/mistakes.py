@@ -5,9 +5,8 @@ A mistake is a change of source text, made as the module is imported (tests/simu
 
 from typing import Final
 
-from canceld.contract.ids import Venue
-
 from ..simulation.mutants import Mutant
+from .places import Place
 
 MISTAKES: Final = (
     Mutant(
@@ -109,7 +108,7 @@ MISTAKES: Final = (
     ),
 )
 
-SHOWS_AT: Final[dict[str, Venue]] = {
+SHOWS_AT: Final[dict[str, Place]] = {
     "a refused key closes REST to a kill too": "futures",
     "one refusal of the key is believed, and stops a kill": "futures",
     "a kill's pause grows to a minute at once": "futures",

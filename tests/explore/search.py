@@ -12,18 +12,17 @@ from typing import Final, TypeAlias
 
 import structlog
 
-from canceld.contract.ids import VENUES, Venue
-
 from .daemon import Connection
 from .events import STARTS, begin, events_of
 from .kernel import by_hand
+from .places import PLACES, Place
 from .run import STEP_MS, Run
 from .states import digest
 
 Path: TypeAlias = tuple[str, ...]
 """Names of events, in their sequence."""
 
-Job: TypeAlias = tuple[Venue, str, tuple[Path, ...]]
+Job: TypeAlias = tuple[Place, str, tuple[Path, ...]]
 
 LONGER: Final[tuple[Path, ...]] = tuple(
     (trouble, "a kill", wait)
@@ -51,7 +50,7 @@ class Found:
         self.wrong: Counter[str] = Counter()
         self.first: dict[str, str] = {}
 
-    def blame(self, venue: Venue, start: str, path: Path, what: str) -> None:
+    def blame(self, venue: Place, start: str, path: Path, what: str) -> None:
         kind = f"{venue}: {re.sub(r'[0-9.]+ s', '… s', what)}"
         self.wrong[kind] += 1
         self.first.setdefault(kind, f"{venue} {start}: {', '.join(path) or 'nothing'}: {what}")
@@ -68,7 +67,7 @@ class Found:
         return "\n".join(f"{count:,} times: {self.first[kind]}" for kind, count in self.wrong.most_common())
 
 
-def play(venue: Venue, start: str, path: Iterable[str]) -> Run:
+def play(venue: Place, start: str, path: Iterable[str]) -> Run:
     """A run in which all of this has happened."""
     events = events_of(venue)
     run = Run(venue)
@@ -79,7 +78,7 @@ def play(venue: Venue, start: str, path: Iterable[str]) -> Run:
     return run
 
 
-def judged(found: Found, venue: Venue, start: str, path: Path, run: Run) -> None:
+def judged(found: Found, venue: Place, start: str, path: Path, run: Run) -> None:
     """Hold a run to the promises of the kill, and end it."""
     try:
         run.judge()
@@ -91,7 +90,7 @@ def judged(found: Found, venue: Venue, start: str, path: Path, run: Run) -> None
         found.blame(venue, start, path, what)
 
 
-def level(venue: Venue, start: str, paths: Sequence[Path], seen: set[bytes], found: Found) -> list[Path]:
+def level(venue: Place, start: str, paths: Sequence[Path], seen: set[bytes], found: Found) -> list[Path]:
     """Go on from these paths by one event; the paths that led to states which nobody had seen."""
     new = []
     for path, name in product(paths, events_of(venue)):
@@ -117,7 +116,7 @@ def last(job: Job) -> Found:
     return found
 
 
-def frontier(job: tuple[Venue, str, int]) -> tuple[Venue, str, list[Path], Found]:
+def frontier(job: tuple[Place, str, int]) -> tuple[Place, str, list[Path], Found]:
     """All states that up to so many events lead to: the paths to those that take so many, and what was found."""
     venue, start, depth = job
     found = Found()
@@ -132,7 +131,7 @@ def frontier(job: tuple[Venue, str, int]) -> tuple[Venue, str, list[Path], Found
     return venue, start, paths, found
 
 
-def explore(depth: int, venues: Sequence[Venue] = VENUES, processes: int | None = None) -> Iterator[Found]:
+def explore(depth: int, venues: Sequence[Place] = PLACES, processes: int | None = None) -> Iterator[Found]:
     """Every sequence of up to so many events; what each part came to, as it does."""
     with get_context("spawn").Pool(processes, initializer=hush) as pool:
         parts = pool.map(frontier, [(v, s, depth - 1) for v, s in product(venues, STARTS)], chunksize=1)
@@ -143,7 +142,7 @@ def explore(depth: int, venues: Sequence[Venue] = VENUES, processes: int | None 
         yield from pool.imap_unordered(last, jobs)
 
 
-def sampled(venue: Venue, every: int) -> Found:
+def sampled(venue: Place, every: int) -> Found:
     """Every single event, each so-manieth pair, and some longer ones, from every state in which a venue may begin."""
     found = Found()
     events = events_of(venue)

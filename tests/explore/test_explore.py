@@ -7,17 +7,16 @@ from typing import Final
 
 import pytest
 
-from canceld.contract.ids import VENUES, Venue
-
 from ..simulation.mutants import Mutant, hunt
 from .daemon import Connection
 from .kernel import by_hand
 from .mistakes import MISTAKES
+from .places import PLACES, Place
 from .run import Run
 from .search import play, sampled
 from .states import digest
 
-EVERY: Final[dict[Venue, int]] = {"spot": 7, "prime": 3, "futures": 5}
+EVERY: Final[dict[Place, int]] = {"spot": 7, "prime": 3, "futures": 5, "unified": 12}
 """One of so many pairs: a few seconds for each venue."""
 
 QUICK: Final = (
@@ -26,17 +25,17 @@ QUICK: Final = (
 )
 
 
-@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("venue", PLACES)
 def test_after_any_one_event_and_many_pairs_of_them_a_kill_keeps_its_promises(
-    venue: Venue, tell: Callable[[str], None]
+    venue: Place, tell: Callable[[str], None]
 ) -> None:
     found = sampled(venue, EVERY[venue])
     tell(f"{venue}: {found.sequences:,} sequences of events, {sum(found.wrong.values())} wrong")
     assert not found.wrong, found.report()
 
 
-@pytest.mark.parametrize("venue", VENUES)
-def test_a_state_is_the_same_however_it_was_come_by_and_whenever(venue: Venue) -> None:
+@pytest.mark.parametrize("venue", PLACES)
+def test_a_state_is_the_same_however_it_was_come_by_and_whenever(venue: Place) -> None:
     def state(*path: str) -> bytes:
         run: Run = play(venue, "idle", path)
         written = digest(run)

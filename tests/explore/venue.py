@@ -26,12 +26,13 @@ from canceld.contract.evidence import (
     Unattributed,
 )
 from canceld.contract.ids import Reqid, Target, Venue
-from canceld.engine.effects import Send
+from canceld.engine.effects import Bundle, Send
 from canceld.engine.instants import MS
 from canceld.engine.lane import FEED, Lane
 from canceld.transport.https import AnswerLost, NotSent, Response
 
 from .kernel import Kernel, Task
+from .places import Place
 
 if TYPE_CHECKING:
     from .daemon import Socket
@@ -86,8 +87,9 @@ class Order:
 class Exchange:
     """One venue: its book, what it serves, and what it will answer oddly."""
 
-    def __init__(self, venue: Venue, kernel: Kernel, *, mass: bool) -> None:
-        self.venue = venue
+    def __init__(self, place: Place, kernel: Kernel, *, mass: bool) -> None:
+        self.venue: Venue = "futures" if place == "unified" else place
+        self.unified = place == "unified"
         self.kernel = kernel
         self.mass = mass
         self.book: dict[str, Order] = {}
@@ -102,6 +104,8 @@ class Exchange:
         self.mute_until_ns = 0
         self.tokens = 0
         self.good_tokens: set[int] = set()
+        self.gives_tokens = True
+        """Where another venue's REST gives them, as for the Unified WebSocket."""
         self.told_ns = self.appeared_ns = 0
         """When an open order was last told of, in whichever way; and when by a stream."""
         self.pressed = False
@@ -159,7 +163,7 @@ class Exchange:
 
     def _tell(self, state: OrderState) -> None:
         for lane in self.sockets:
-            if lane == FEED or self.venue != "futures":
+            if lane == FEED or self.venue != "futures" or self.unified:
                 self._say(lane, Orders((state,), snapshot=False))
 
     def _say(self, lane: Lane, evidence: Evidence) -> None:
@@ -236,6 +240,39 @@ class Exchange:
             self._well()
             for lane in self.sockets if self.venue == "prime" else (socket.lane,):
                 self._say(lane, CancelAck(cancel.reqid, hit[0], event_id=self._event()))
+
+    def write_bundles(self, socket: "Socket", bundles: Sequence[Bundle]) -> None:
+        """Frames that cancel several orders each leave for the venue."""
+        for bundle in bundles:
+            self.arrived[socket.lane] = self.kernel.now_ns
+            self.kernel.at(HOP_NS, self._bundle_of(socket, bundle))
+
+    def _bundle_of(self, socket: "Socket", bundle: Bundle) -> Callable[[], None]:
+        def arrive() -> None:
+            if self.sockets.get(socket.lane) is not socket or socket.lane in self.mute:
+                return
+            if socket.token not in self.good_tokens or self.maintenance:
+                dead = socket.token not in self.good_tokens
+                self._refuse(socket, bundle.reqid, Fault.STALE_TOKEN if dead else Fault.UNAVAILABLE)
+                return
+            hit = [order_id for order_id in bundle.order_ids if order_id in self.book]
+            for order_id in hit:
+                self._end(order_id)
+            self._well()
+            self._say(socket.lane, CancelAllAck(bundle.reqid, len(hit)))
+
+        return arrive
+
+    def token_for(self, task: Task) -> None:
+        """A token is asked for, at a venue whose tokens are another one's; the task is resumed with it, or None."""
+
+        def answer() -> None:
+            if self.gives_tokens:
+                self.tokens += 1
+                self.good_tokens.add(self.tokens)
+            task.resume(self.tokens if self.gives_tokens else None)
+
+        self.kernel.at(2 * HOP_NS, answer)
 
     def _event(self) -> str | None:
         if self.venue != "prime":
@@ -327,6 +364,8 @@ class Exchange:
                 for t in targets
                 if t.value in self.book or t.value in self.ended
             )
+            if any(state.status == "open" for state in known):
+                self.told_ns = self.kernel.now_ns
             return RestOrders(known) if known else RestFailed(Fault.NOT_OPEN, "EOrder:Invalid order")
         ends = [self._end(order_id) for target in targets for order_id in self._hit(target)]
         named = {Target("order_id", state.order_id): state for state in ends}
@@ -363,7 +402,7 @@ ANYWHERE: Final = (
     Odd("silence", None),
 )
 
-REST_ODD: Final[dict[Venue, tuple[Odd, ...]]] = {
+REST_ODD: Final[dict[Place, tuple[Odd, ...]]] = {
     "spot": (
         *(
             Odd(error, _spot(error))
@@ -407,6 +446,7 @@ REST_ODD: Final[dict[Venue, tuple[Odd, ...]]] = {
     ),
     "prime": (),
 }
+REST_ODD["unified"] = REST_ODD["futures"]
 
 FRAME_ODD: Final = (
     *(Odd(fault.name, fault) for fault in Fault if fault not in (Fault.STALE_NONCE, Fault.STALE_TOKEN)),

@@ -6,6 +6,8 @@ neither hold the answer up nor be called gone.
 
 import pytest
 
+from canceld.sim.rates import STARTER
+
 from .world import REST_HOST, SEEDS, WS_HOST, Staging
 
 
@@ -73,6 +75,23 @@ async def test_with_nothing_open_it_is_true_at_once_or_proved_by_asking(
         assert (reply["venues"]["spot"]["outcome"], reply["venues"]["spot"]["count"]) == ("acked", 0)
         reply = await strategy.do("cancel_all", until="proof")
         assert reply["venues"]["spot"]["outcome"] == "canceled"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("latched", [False, True])
+async def test_asked_again_and_again_it_is_proved_by_a_session_once_no_call_can_be_spared(
+    autojump_clock: object, stage: Staging, seed: int, latched: bool
+) -> None:
+    async with stage(seed, tier=STARTER) as world:
+        strategy = world.strategy()
+        if latched:
+            strategy.ask("kill", reason="the story")
+            assert (await strategy.hear())["venues"]["spot"]["state"] == "flat"
+        for _ in range(40):
+            reply = await strategy.do("cancel_all", until="proof")
+            assert reply["venues"]["spot"]["outcome"] == "canceled", reply
+            await world.passed(0.2)
+        assert len(world.frames("OpenOrders")) < 40
 
 
 @pytest.mark.parametrize("seed", SEEDS)

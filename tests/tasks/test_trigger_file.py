@@ -13,13 +13,14 @@ import pytest
 import trio
 
 from canceld.contract.commands import Rearm
+from canceld.engine.latch import parse_latch
 from canceld.tasks.events import Events
 from canceld.tasks.killswitch import KillSwitch
 from canceld.tasks.latch_file import LATCH_FILE
 from canceld.tasks.scoping import Scoping
 from canceld.tasks.trigger_file import TRIGGER_FILE
 from canceld.transport.clock import VirtualClock
-from canceld.transport.disk import Directory
+from canceld.transport.disk import Directory, Identity
 from canceld.transport.entropy import SeededEntropy
 from canceld.transport.memory.zeromq import MemoryBus
 
@@ -148,6 +149,30 @@ async def test_whatever_lies_there_pulls(scene: Scene, make: Callable[[Path], No
     assert (await scene.rearm())["latched"] is False
     scene.trigger.write_text("again")
     await scene.until(lambda: scene.switch.latched)
+
+
+@pytest.mark.parametrize(
+    ("changed_ns", "when"),
+    [(1_600_000_000_123_456_000, ", written 2020-09-13T12:26:40.123456Z"), (4 * 10**20, "")],
+    ids=["in 2020", "beyond every calendar"],
+)
+async def test_whose_file_it_is_and_since_when_is_told_and_kept(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, changed_ns: int, when: str
+) -> None:
+    found = Directory.identity
+
+    def identity(self: Directory, name: str) -> Identity | None:
+        there = found(self, name)
+        return None if there is None else there._replace(changed_ns=changed_ns)
+
+    monkeypatch.setattr(Directory, "identity", identity)
+    scene.trigger.write_text("whose is it")
+    await scene.settled()
+    who = f"uid {os.getuid()}{when}"
+    assert scene.switch.status()["who"] == who
+    latch = parse_latch((scene.root / LATCH_FILE).read_bytes())
+    assert latch is not None
+    assert latch.who == who
 
 
 async def test_it_works_in_a_state_directory_that_was_removed_and_made_again(scene: Scene) -> None:

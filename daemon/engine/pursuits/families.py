@@ -51,6 +51,13 @@ class Families:
         family.listed("stream", whole=True)
         return True
 
+    def list_on_sessions(self, now_ns: int) -> None:
+        """No call can be spared for a list: whoever wants one has it from a session, where one can list."""
+        for family in [one for one in self._questions.queries if type(one) is Family]:
+            if self.relisted(family):
+                del self._questions.queries[family]
+                family.listed_ns = now_ns
+
     def heard_of(self, row: Row) -> None:
         """An order appeared after its family's request had left: the request may have met it or missed it."""
         for family in self._docket.families:

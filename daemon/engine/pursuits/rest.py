@@ -144,6 +144,8 @@ class Rest:
                 deadline_ns=max(member.last_deadline_ns for member in batch),
             )
         query = self._questions.next_query(now_ns) if settles else None
+        if not settles:
+            self._families.list_on_sessions(now_ns)
         if query is None and looks and self._requests:
             return msgspec.structs.replace(self._requests.popleft(), asked_ns=now_ns)
         return query

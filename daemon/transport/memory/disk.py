@@ -86,7 +86,7 @@ class MemoryDirectory(Directory):
         return name in self._seen or name in self._children
 
     def identity(self, name: str) -> Identity | None:
-        return (0, 0, self._shown.get(name, 0)) if self.exists(name) else None
+        return Identity(0, 0, self._shown.get(name, 0), 0) if self.exists(name) else None
 
     def size(self, name: str) -> int | None:
         self._path(name)
