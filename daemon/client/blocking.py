@@ -53,21 +53,31 @@ class Client:
     that refuses because it is stopping, or has no route to the venue, is asked again after growing pauses until the
     deadline; the last refusal is the answer then.
 
-    endpoint: the `gateway.commands` of the daemon's configuration, or `gateway.control` for an operator.
+    endpoint: the `gateway.commands` of the daemon's configuration, or `gateway.control` for an operator. Of two daemons
+    for one account, which have each a key of its own, both: `[one, other]`; see `canceld help clients`.
     deadline_ms: for calls that name none.
     connect_timeout_ms: how long a command may wait for a connection; None lets it wait for as long as for its answer.
     strategy: label for audit and metrics, for calls that name none.
     """
 
+    def __new__(cls, endpoint: str | Sequence[str] = COMMANDS_ENDPOINT, **_: Any) -> "Client":
+        if cls is Client and not isinstance(endpoint, str):
+            from .blocking_pair import PairClient
+
+            return object.__new__(PairClient)
+        return object.__new__(cls)
+
     def __init__(
         self,
-        endpoint: str = COMMANDS_ENDPOINT,
+        endpoint: str | Sequence[str] = COMMANDS_ENDPOINT,
         *,
         deadline_ms: int = DEADLINE_MS,
         margin_ms: int = MARGIN_MS,
         connect_timeout_ms: int | None = None,
         strategy: str | None = None,
     ) -> None:
+        assert isinstance(endpoint, str), "several endpoints make a PairClient"
+        self._endpoint: str | Sequence[str] = endpoint
         self._requests = Requests()
         self._commands = Commands(
             self._requests,
@@ -147,7 +157,7 @@ class Client:
         is noticed although its thread goes on. Entering raises DaemonUnreachable, CommandRefused.
         """
         return HeldLease(
-            Client(self._link.endpoint), strategy, ttl_ms, on_expiry=on_expiry, scope=scope, pulse_ms=pulse_ms
+            Client(self._endpoint), strategy, ttl_ms, on_expiry=on_expiry, scope=scope, pulse_ms=pulse_ms
         )
 
     def events(self, topics: Iterable[str] = (), *, endpoint: str | None = None) -> Events:
