@@ -10,7 +10,7 @@ from .async_core import AsyncClient
 from .async_events import AsyncEvents
 from .commands import Commands, named_after
 from .link import monotonic_ns
-from .pairing import NO_EVENTS, NO_PAIR, PairCall, both, check_count, many
+from .pairing import NO_EVENTS, NO_PAIR, PairCall, both, check_count, many, results_of_many
 from .requests import Request
 from .results import CancelResult, RearmResult
 
@@ -83,7 +83,7 @@ class AsyncPair(AsyncClient):
         """Cancel each order by a command of its own, pipelined; see `Client.cancel_many`."""
         calls = many(self._all_commands, venue, orders, until=until, deadline_ms=deadline_ms, strategy=strategy)
         await self._converse_with_all(calls)
-        return [call.result(self._endpoints) for call in calls]
+        return results_of_many(calls, self._endpoints)
 
     async def _converse_with_all(self, calls: Sequence[PairCall[Any]]) -> None:
         """Send the commands and wait until each call is over."""

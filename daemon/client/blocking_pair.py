@@ -1,22 +1,13 @@
-"""The blocking client of two daemons for one account: `Client([one, other])`."""
+"""The connections of one blocking client to several daemons for one account."""
 
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Concatenate, Final, NoReturn, ParamSpec, TypeVar
+from collections.abc import Sequence
+from typing import Any, Final
 
-from ..contract.commands import OrderRef, Until
-from ..contract.ids import Venue
-from .blocking import PIPELINE, SLICE_MS, Client
-from .blocking_events import Events
-from .commands import Commands, named_after
+from .commands import Commands
 from .link import Link, fresh_prefix, monotonic_ns, wait_for_any
-from .pairing import NO_EVENTS, NO_PAIR, PairCall, both, check_count, check_pair, many
-from .requests import DEADLINE_MS, MARGIN_MS, NS_PER_MS, Request, Requests
-from .results import CancelResult, RearmResult
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from .pairing import PairCall, check_count, check_pair
+from .requests import NS_PER_MS, PIPELINE, SLICE_MS, Request, Requests
 
 _SLICE_NS: Final = SLICE_MS * NS_PER_MS
 
@@ -55,107 +46,46 @@ class _Way:
             self.requests.take(payload, now_ns)
 
 
-def asks_both(build: Callable[Concatenate[Commands, P], Request[T]]) -> "Callable[Concatenate[Client, P], T]":
-    """The method that asks several daemons with this command and waits for what they come to."""
-    call = both(build)
+class Pair:
+    """Several daemons, asked as one. Not for several threads, and not for use after a fork. Raises ValueError."""
 
-    def ask(client: "Client", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        assert isinstance(client, PairClient)
-        one = call(client._all_commands, *args, **kwargs)
-        client._converse_with_all([one])
-        return one.result(client._endpoints)
-
-    named_after(ask, build)
-    return ask
-
-
-class PairClient(Client):
-    """Made by `Client([one, other])`. The same calls, asked of both daemons; `canceld help clients` says what holds.
-
-    What each of them said is in the result's `reply["daemons"]`.
-    """
-
-    def __init__(
-        self,
-        endpoint: str | Sequence[str],
-        *,
-        deadline_ms: int = DEADLINE_MS,
-        margin_ms: int = MARGIN_MS,
-        connect_timeout_ms: int | None = None,
-        strategy: str | None = None,
-    ) -> None:
-        self._endpoint = self._endpoints = check_pair(endpoint)
-        self._connect_timeout_ms = connect_timeout_ms
-        self._one_thread = threading.Lock()
+    def __init__(self, endpoints: Sequence[str], *, deadline_ms: int, margin_ms: int, strategy: str | None) -> None:
+        self.endpoints = check_pair(endpoints)
         self._ways: list[_Way] = []
-        for one in self._endpoints:
-            try:
-                way = _Way(one, deadline_ms=deadline_ms, margin_ms=margin_ms, strategy=strategy)
-            except ValueError:
-                self.close()
-                raise
-            self._ways.append(way)
+        try:
+            for one in self.endpoints:
+                self._ways.append(_Way(one, deadline_ms=deadline_ms, margin_ms=margin_ms, strategy=strategy))
+        except ValueError:
+            self.close()
+            raise
+
+    @property
+    def commands(self) -> list[Commands]:
+        """What builds the commands of each."""
+        return [way.commands for way in self._ways]
+
+    def check_usable(self) -> None:
+        """Raises RuntimeError once closed, and in a forked child."""
+        for way in self._ways:
+            way.link.check_usable()
 
     def close(self) -> None:
         for way in self._ways:
             way.link.close()
 
-    @property
-    def _all_commands(self) -> list[Commands]:
-        return [way.commands for way in self._ways]
-
-    cancel = asks_both(Commands.cancel)
-    cancel_batch = asks_both(Commands.cancel_batch)
-    cancel_all = asks_both(Commands.cancel_all)
-    kill = asks_both(Commands.kill)
-    kill_scope = asks_both(Commands.kill_scope)
-    what_rests = asks_both(Commands.what_rests)
-    drill = asks_both(Commands.drill)
-    lease = asks_both(Commands.lease)
-    status = asks_both(Commands.status)
-    ping = asks_both(Commands.ping)
-
-    def rearm(self, *_: Any, **__: Any) -> RearmResult:
-        """Raises ValueError: each daemon is re-armed by itself."""
-        raise ValueError(NO_PAIR)
-
-    def events(self, topics: Iterable[str] = (), *, endpoint: str | None = None) -> Events:
-        """Of one of the daemons, which `endpoint` names. Raises ValueError."""
-        return super().events(topics, endpoint=endpoint) if endpoint is not None else _no_events()
-
-    def cancel_many(
-        self,
-        venue: Venue,
-        orders: Iterable[OrderRef],
-        *,
-        until: Until = "ack",
-        deadline_ms: int | None = None,
-        strategy: str | None = None,
-    ) -> list[CancelResult]:
-        calls = many(self._all_commands, venue, orders, until=until, deadline_ms=deadline_ms, strategy=strategy)
-        self._converse_with_all(calls)
-        return [call.result(self._endpoints) for call in calls]
-
-    def _converse_with_all(self, calls: Sequence[PairCall[Any]]) -> None:
-        """Send the commands and take replies until each call is over."""
-        for way in self._ways:
-            way.link.check_usable()
-        if not self._one_thread.acquire(blocking=False):
-            raise RuntimeError("this client is being used by another thread; make one client per thread")
-        under_way = dict.fromkeys(calls)
+    def converse(self, calls: Sequence[PairCall[Any]], connect_timeout_ms: int | None) -> None:
+        """Send the commands and take replies until each call is over. Raises ValueError."""
+        check_count(calls)
         try:
-            check_count(calls)
-            self._until_over(under_way)
+            self._until_over(dict.fromkeys(calls), connect_timeout_ms)
         finally:
             for call in calls:
-                for way, request in zip(self._ways, call.requests, strict=True):
-                    way.requests.give_up(request)
+                self._leave_alone(call)
             for way in self._ways:
                 way.unsent.clear()
-            self._one_thread.release()
 
-    def _until_over(self, under_way: dict[PairCall[Any], None]) -> None:
-        touched: dict[PairCall[Any], None] = dict(under_way)
+    def _until_over(self, under_way: dict[PairCall[Any], None], connect_timeout_ms: int | None) -> None:
+        touched = dict(under_way)
         for call in under_way:
             call.news = lambda call=call: touched.update({call: None})  # type: ignore[misc]
         look_ns = monotonic_ns() + _SLICE_NS
@@ -167,9 +97,8 @@ class PairClient(Client):
                 look_ns = now_ns + _SLICE_NS
             for call in list(touched):
                 del touched[call]
-                if call in under_way and self._goes_on(call, now_ns):
-                    continue
-                under_way.pop(call, None)
+                if call in under_way and not self._goes_on(call, now_ns, connect_timeout_ms):
+                    del under_way[call]
             if not under_way:
                 return
             room = [way.link for way in self._ways if way.pump(now_ns)]
@@ -178,18 +107,17 @@ class PairClient(Client):
             for way in self._ways:
                 way.take(now_ns)
 
-    def _goes_on(self, call: PairCall[Any], now_ns: int) -> bool:
+    def _goes_on(self, call: PairCall[Any], now_ns: int, connect_timeout_ms: int | None) -> bool:
         """Ask whose turn it is; whether the call is not over."""
         for number in call.starts(now_ns):
             self._ways[number].ask(call.requests[number])
         for number in call.withdrawn:
             self._ways[number].requests.give_up(call.requests[number])
-        if not call.is_over(now_ns) and not call.is_hopeless(now_ns, self._connect_timeout_ms):
+        if not call.is_over(now_ns) and not call.is_hopeless(now_ns, connect_timeout_ms):
             return True
-        for way, request in zip(self._ways, call.requests, strict=True):
-            way.requests.give_up(request)
+        self._leave_alone(call)
         return False
 
-
-def _no_events() -> NoReturn:
-    raise ValueError(NO_EVENTS)
+    def _leave_alone(self, call: PairCall[Any]) -> None:
+        for way, request in zip(self._ways, call.requests, strict=True):
+            way.requests.give_up(request)

@@ -14,7 +14,7 @@ import msgspec
 from ..contract.commands import OrderRef, Until
 from ..contract.ids import Venue
 from . import merging
-from .commands import Commands
+from .commands import Commands, unanswered_order
 from .merging import Told
 from .requests import IN_FLIGHT_LIMIT, NS_PER_MS, DaemonUnreachable, Request
 from .results import CancelResult, CommandRefused
@@ -75,6 +75,8 @@ class PairCall(Generic[T]):
         self._withdrawn: set[int] = set()
         self._first: list[int] = []
         self.news: Callable[[], object] = lambda: None
+        self.unanswered: T
+        """What it comes to where no daemon answers, among several that are asked side by side."""
         for number, request in enumerate(requests):
             request.on_answer = self._listener(number)
 
@@ -172,7 +174,7 @@ class PairCall(Generic[T]):
         request, asked_ns = self.requests[number], self._asked_ns[number]
         assert asked_ns is not None
         if request.answered:
-            return (self._how.way == "turns" and not self._suffices(number)) or _nothing_left(request)
+            return not self._suffices(number) if self._how.way == "turns" else _nothing_left(request)
         late = now_ns >= asked_ns + PATIENCE_NS
         return (request.reached and not request.sent) or (late and (not request.sent or self._how.way == "turns"))
 
@@ -189,10 +191,12 @@ def _nothing_left(request: Request[Any]) -> bool:
 
 def both(build: Callable[Concatenate[Commands, P], Request[T]]) -> Callable[..., PairCall[T]]:
     """Makes the call of several daemons out of a command: (their `Commands`, arguments), one id for all."""
-    how = _HOW[build.__name__]
+    how = _HOW.get(build.__name__)
     takes_id = "id" in inspect.signature(build).parameters
 
     def call(ways: Sequence[Commands], /, *args: P.args, **kwargs: P.kwargs) -> PairCall[T]:
+        if how is None:
+            raise ValueError(NO_PAIR)
         first = build(ways[0], *args, **kwargs)
         same: dict[str, Any] = {**kwargs, "id": first.id} if takes_id else dict(kwargs)
         # What the caller named by its place stays there.
@@ -213,7 +217,29 @@ def many(
     """One `cancel` per order."""
     call = both(Commands.cancel)
     same: dict[str, Any] = {"until": until, "deadline_ms": deadline_ms, "strategy": strategy}
-    return [call(ways, venue, **msgspec.structs.asdict(order), **same) for order in orders]
+    calls = []
+    for order in orders:
+        calls.append(call(ways, venue, **msgspec.structs.asdict(order), **same))
+        calls[-1].unanswered = unanswered_order(calls[-1].requests[0].id, venue, order)
+    return calls
+
+
+def results_of_many(calls: Sequence[PairCall[CancelResult]], endpoints: Sequence[str]) -> list[CancelResult]:
+    """What they came to; one that was not answered is an Unknown with an empty `reply`.
+
+    Raises DaemonUnreachable only where not one was answered.
+    """
+    results: list[CancelResult] = []
+    failure: DaemonUnreachable | None = None
+    for call in calls:
+        try:
+            results.append(call.result(endpoints))
+        except DaemonUnreachable as unreachable:
+            failure = unreachable
+            results.append(call.unanswered)
+    if failure is not None and not any(result.reply for result in results):
+        raise DaemonUnreachable(failure.endpoint, None, sent=failure.sent, why=failure.why)
+    return results
 
 
 def check_count(calls: Sequence[PairCall[Any]]) -> None:
