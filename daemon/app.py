@@ -175,6 +175,7 @@ class Daemon:
             "version": __version__,
             "contract": CONTRACT,
             "state": self.state,
+            "started_ns": self.events.started_ns,
             "in_flight": gateway.in_flight,
             "venues": venues,
             "kill": self.kill.status(),

@@ -80,6 +80,7 @@ def test_both_directions_list_every_message_and_every_reference_leads_somewhere(
         "killed",
         "rests",
         "rearm",
+        "timer_right",
         "lease",
         "status",
         "timer_right",
