@@ -83,7 +83,6 @@ def test_both_directions_list_every_message_and_every_reference_leads_somewhere(
         "timer_right",
         "lease",
         "status",
-        "timer_right",
         "pong",
         "refused",
     }
