@@ -24,6 +24,11 @@ PRESSING_PAUSES_MS: Final = (1_000, 2_000, 4_000, 8_000, 15_000)
 """How long a kill's calls stay away after each refusal; the last repeats for as long as the latch holds."""
 
 
+def has_seen_key(answer: RestAnswer) -> bool:
+    """Whether an answer shows that the API found key and nonce good, whatever else it says."""
+    return not (isinstance(answer, RestUnreadable) or (isinstance(answer, RestFailed) and answer.fault in SAYS_NOTHING))
+
+
 class _Pause:
     """The pause of a kill's calls of one form: each has its own, so that a list asked for takes no cancel's place."""
 
@@ -88,7 +93,7 @@ class Gate:
 
         A kill's calls of other forms stay away for the shortest pause alone; whether one is over sooner by that.
         """
-        if isinstance(answer, RestUnreadable) or (isinstance(answer, RestFailed) and answer.fault in SAYS_NOTHING):
+        if not has_seen_key(answer):
             return False
         self._until_ns = 0
         self._refused = False

@@ -19,10 +19,13 @@ MARGIN_NS: Final = 24 * 3600 * 10**9
 """Head start where the last nonce is not known: more than any wrong time zone or restored clock is off. A larger one
 would buy nothing, and nonces drawn ahead of the clock do no harm."""
 
+FIRST_JUMP_NS: Final = 8 * 10**9
 JUMP_GROWTH: Final = 8
-JUMP_LIMIT_NS: Final = 600 * 10**9
-"""By how much each of the jumps that follow each other is longer, up to a limit: a thousand of them stay within a week.
-So few refusals catch up with several processes that found no mark, each a minute above the one before."""
+JUMP_LIMIT_NS: Final = 7 * 24 * 3600 * 10**9
+"""The jumps that follow each other without a nonce that was taken: the first, by how much each is longer, and up to
+where; a thousand of them take twenty of the five hundred years that there are. So three refusals catch up with ten
+minutes: each one more is a pause in which a daemon that starts has no way to the venue. Two programs that overtake
+each other, and whose nonces are taken in between, are a few seconds further ahead each time."""
 
 NONCE_LIMIT: Final = 2**64 - 1
 """Largest nonce Kraken takes. Source: Spot REST "Authentication"."""
@@ -44,7 +47,7 @@ class Nonces:
         self._now_ns = now_ns
         self._last = now_ns + MARGIN_NS if stored is None else stored
         self._mark = self._last
-        self._jump = 2 * DRAWS_AHEAD
+        self._jump = FIRST_JUMP_NS
 
     def draw(self, now_ns: int) -> int:
         """The next nonce, above every earlier one of this key.
@@ -85,6 +88,10 @@ class Nonces:
         self._now_ns = now_ns
         self._last = max(now_ns + MARGIN_NS, max(self._last, self._mark) + self._jump)
         self._jump = min(self._growth * self._jump, JUMP_LIMIT_NS)
+
+    def taken(self) -> None:
+        """The venue took a nonce: whoever was ahead is caught up with, and the next jump is short again."""
+        self._jump = FIRST_JUMP_NS
 
     def adopt(self, mark: int) -> None:
         """Another program has stored this mark: nonces up to it may have been used."""

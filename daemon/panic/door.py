@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from ..contract.evidence import Fault, RestAnswer, RestFailed, RestUnreadable
+from ..engine.gate import has_seen_key
 from ..settings import Address
 from ..transport.plain.line import Dialler, Http, LineLost
 from ..venues.spot_rest import Request
@@ -28,6 +29,9 @@ class NonceSource(Protocol):
 
     def overtaken(self) -> None:
         """The venue has seen a higher one."""
+
+    def taken(self) -> None:
+        """The venue took the last one."""
 
 
 class RestDoor:
@@ -55,6 +59,8 @@ class RestDoor:
             raise Failed(f"REST: {lost}") from None
         finally:
             self._turn.release()
+        if self._nonces is not None and has_seen_key(answer):
+            self._nonces.taken()
         if isinstance(answer, RestFailed):
             raise Failed(f"REST: {answer.error}", hopeless=answer.fault in HOPELESS)
         if isinstance(answer, RestUnreadable):

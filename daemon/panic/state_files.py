@@ -57,6 +57,11 @@ class StoredNonces:
         with self._guard:
             self._source().overtaken(time.time_ns())
 
+    def taken(self) -> None:
+        """The venue took the last one."""
+        with self._guard:
+            self._source().taken()
+
     def store(self) -> None:
         """Raise the mark on disk above the nonces in use; it is never lowered. What went wrong is left in `fault`."""
         with self._guard:

@@ -49,6 +49,7 @@ def sweep(
     resting: Sequence[OrderState] = ()
     empty_looks = refusals = 0
     pause_s = PAUSE_FIRST_S
+    named = False
     while True:
         hopeless = False
         if not empty_looks:
@@ -70,7 +71,10 @@ def sweep(
             break
         refusals += hopeless
         wait_s = LOOK_GAP_S if empty_looks else pause_s
-        if not empty_looks:
+        if resting and not named:
+            # The first that is known by name: where a venue takes nothing else, no cancel has left before.
+            named, wait_s = True, 0.0
+        elif not empty_looks:
             pause_s = min(2 * pause_s, PAUSE_LIMIT_S)
         if refusals == REFUSALS or now_s() + wait_s >= by_s:
             break

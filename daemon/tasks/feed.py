@@ -89,10 +89,10 @@ class Feed(Connection):
         return True
 
     def _went_live(self) -> None:
-        self._parts.dispatcher.feed_up()
+        self._parts.dispatcher.outages.feed_up()
 
     def _went_down(self) -> None:
-        self._parts.dispatcher.feed_down()
+        self._parts.dispatcher.outages.feed_down()
 
     def _decode(self, messages: Sequence[str | bytes]) -> Sequence[Evidence]:
         return [futures_feed.decode(message) for message in messages]

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ..contract.evidence import Fault, RestAnswer, RestFailed
 from ..contract.ids import Venue
-from ..engine.gate import KEY_REFUSED, Gate
+from ..engine.gate import KEY_REFUSED, Gate, has_seen_key
 from ..engine.journal import clipped
 from ..engine.nonces import Nonces
 from ..engine.overtaken import WINDOW_NS, Overtaken
@@ -264,6 +264,8 @@ class Exchanges:
         """After a refusal of the key itself ordinary calls stay away for a while: repeating it leads to a lockout."""
         if not isinstance(answer, RestFailed) or answer.fault not in KEY_REFUSED:
             self.eased |= self._gate.answered(answer, pressing)
+            if self._nonces is not None and has_seen_key(answer):
+                self._nonces.taken()
             return
         self._gate.refused(answer, self._world.clock.monotonic_ns(), pressing)
         self._events.alert(

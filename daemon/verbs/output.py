@@ -98,6 +98,14 @@ def in_columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
+def age_of(age_s: float) -> str:
+    """How long ago, in the unit that a person would take: from the second of a unit on."""
+    for unit, length_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if age_s >= 2 * length_s:
+            return f"{age_s // length_s:.0f} {unit}"
+    return f"{age_s:.0f} s"
+
+
 def _write(stream: TextIO | Any, number: int, line: str) -> bool:
     # Python's stream is None where the descriptor was closed when the program began.
     if stream is None or number in _lost:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..client import Client
 from .exit_status import DONE, NOT_DONE, UNREACHABLE
-from .output import say, say_columns, say_json, say_residual
+from .output import age_of, say, say_columns, say_json, say_residual
 
 
 def status(asked: argparse.Namespace, client: Client) -> int:
@@ -19,6 +19,8 @@ def status(asked: argparse.Namespace, client: Client) -> int:
         return exit_status
     say(f"canceld {reply.get('version', '')}  {reply.get('state', '')}  in flight {reply.get('in_flight', '')}")
     _say_kill(reply.get("kill") or {})
+    drilled_s = ((reply.get("kill") or {}).get("drill") or {}).get("age_s")
+    say("never drilled" if drilled_s is None else f"last good drill {age_of(drilled_s)} ago")
     venues: dict[str, Any] = reply.get("venues") or {}
     say_columns([_venue_cells(venue, part) for venue, part in venues.items()])
     for venue, part in venues.items():

@@ -14,6 +14,7 @@ from ..contract.outcomes import NAMES
 from ..contract.plain_text import plain
 from .fold import columns, folded, joined
 from .minute import Minute
+from .output import age_of
 
 EVENTS_KEPT: Final = 200
 """More than the highest terminals have lines."""
@@ -214,7 +215,7 @@ class View:
         cells = [
             f"leases {len(leases) - len(expired)}",
             f"dead man's timers {', '.join(armed) or 'none'}",
-            "kill never drilled" if age_s is None else f"last good drill {_age(age_s)} ago",
+            "kill never drilled" if age_s is None else f"last good drill {age_of(age_s)} ago",
         ]
         yield from _joined("warn" if age_s is None else "plain", cells, width)
         if expired:
@@ -265,7 +266,7 @@ def _session(one: dict[str, Any]) -> str:
         if trip_us := one.get("round_trip_us"):
             cells.append(f"{trip_us / 1000:.1f} ms")
         if (left_s := one.get("token_expires_in_s")) is not None:
-            cells.append(f"token ends in {_age(left_s)}")
+            cells.append(f"token ends in {age_of(left_s)}")
     elif one.get("why"):
         cells[0] += f": {one['why']}"
     return "  ".join(cells)
@@ -286,13 +287,6 @@ def _bar_columns(took_us: float, room: int) -> int:
     if took_us <= BAR_FROM_US or room < BAR_DECADES:
         return min(max(room, 0), 1)
     return min(max(round(log10(took_us / BAR_FROM_US) / BAR_DECADES * room), 1), room)
-
-
-def _age(age_s: float) -> str:
-    for unit, length_s in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if age_s >= 2 * length_s:
-            return f"{age_s // length_s:.0f} {unit}"
-    return f"{age_s:.0f} s"
 
 
 def _event_line(topic: str, event: dict[str, Any]) -> Line:

@@ -251,7 +251,26 @@ def test_repeated_jumps_do_not_pile_up_the_margin() -> None:
     nonces = Disk().start(NOW_NS)
     for _ in range(1000):
         nonces.overtaken(NOW_NS)
-    assert nonces.draw(NOW_NS) < NOW_NS + MARGIN_NS + 7 * 24 * HOUR_NS
+    assert nonces.draw(NOW_NS) < NOW_NS + MARGIN_NS + 20 * 365 * 24 * HOUR_NS
+
+
+def test_two_programs_that_are_both_taken_now_and_then_do_not_run_away() -> None:
+    one, other = Disk().start(NOW_NS), Disk().start(NOW_NS)
+    for _ in range(500):
+        for mine, foreign in ((one, other), (other, one)):
+            while mine.draw(NOW_NS) < foreign.draw(NOW_NS):
+                mine.overtaken(NOW_NS)
+            mine.taken()
+    assert one.draw(NOW_NS) < NOW_NS + MARGIN_NS + 24 * HOUR_NS
+
+
+def test_three_jumps_catch_up_with_ten_minutes() -> None:
+    nonces = Disk().start(NOW_NS)
+    ahead = NOW_NS + MARGIN_NS + 600 * SECOND_NS
+    # The first is to above whoever found no mark, as the one that is ahead did.
+    for _ in range(1 + 3):
+        nonces.overtaken(NOW_NS)
+    assert nonces.draw(NOW_NS) > ahead
 
 
 def test_a_few_jumps_catch_up_with_processes_that_found_no_mark() -> None:

@@ -52,11 +52,13 @@ def _hunt_one(name: str) -> int:
 
 
 def _mistakes() -> int:
+    from ..processes import mistakes as hands
     from ..simulation.mutants import hunt_all
     from .mistakes import MISTAKES
 
     survivors = [mutant.name for mutant, found in hunt_all(MISTAKES, _say, "tests.explore") if found is None]
-    _say(f"{len(MISTAKES)} planted mistakes, {len(survivors)} not found")
+    survivors += hands.hunt_all(_say)
+    _say(f"{len(MISTAKES) + len(hands.MISTAKES)} planted mistakes, {len(survivors)} not found")
     return int(bool(survivors))
 
 

@@ -12,8 +12,8 @@ MISTAKES: Final = (
     Mutant(
         "a refused key closes REST to a kill too",
         "canceld.engine.gate",
-        "            until_ns = self._pauses[pressing].until_ns if pressing in self._pauses else 0\n",
-        "            until_ns = self._until_ns\n",
+        "now_ns < self.opens_ns(pressing) else None\n",
+        "now_ns < self.opens_ns(None) else None\n",
     ),
     Mutant(
         "one refusal of the key is believed, and stops a kill",
@@ -79,8 +79,8 @@ MISTAKES: Final = (
     Mutant(
         "a cancel-all that nobody answered keeps its session from the next one",
         "canceld.engine.sweep",
-        "            lane = self._live[self._rounds % len(self._live)]\n",
-        "            lane = None\n",
+        "(free or self._live[self._rounds % max(len(self._live), 1) :])[:1]",
+        "free[:1]",
     ),
     Mutant(
         "rounds end after the second",
@@ -91,8 +91,38 @@ MISTAKES: Final = (
     Mutant(
         "REST is trusted to a session that was never heard",
         "canceld.engine.sweep",
-        "        trusted = lane is not None and lane in self._answering\n",
-        "        trusted = lane is not None\n",
+        "        trusted = any(lane in self._answering for lane in lanes)\n",
+        "        trusted = bool(lanes)\n",
+    ),
+    Mutant(
+        "a kill strikes on one session alone",
+        "canceld.engine.sweep",
+        "        lanes = self._live if self._strikes else (",
+        "        lanes = (",
+    ),
+    Mutant(
+        "a kill pulled again leaves REST out",
+        "canceld.engine.sweep",
+        "        if self._rest and (self._strikes or not trusted",
+        "        if self._rest and (not trusted",
+    ),
+    Mutant(
+        "a kill's round misses the moment at which its pause ends",
+        "canceld.engine.sweep",
+        "            self._bring_round(opens_ns)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "a pause outlives the answer that shows it needless",
+        "canceld.engine.gate",
+        "        shortened = [pause.shorten() for pause in self._pauses.values()]\n",
+        "        shortened = [False]\n",
+    ),
+    Mutant(
+        "a kill after a re-arm waits for the pause of the one before",
+        "canceld.engine.gate",
+        "the next one is another, and goes at once.\"\"\"\n        self._pauses.clear()\n",
+        "the next one is another, and goes at once.\"\"\"\n",
     ),
     Mutant(
         "a latch that is there is not swept at a start",

@@ -19,7 +19,7 @@ SOON_NS = 1_000 * MS
 """What the kill promises: bytes on every way that was closed, and flat once the venue answers."""
 
 PAUSES_MS = (1_000, 2_000, 4_000, 8_000, 15_000)
-"""How long a kill may stay away after each refusal in a row; and a second until the next round is due."""
+"""How long a kill may stay away after each refusal in a row."""
 
 PAUSE_NS = PAUSES_MS[-1] * MS
 
@@ -28,8 +28,8 @@ JUDGED_NS = 25_000 * MS
 
 
 def _pause_ns(refusals: int) -> int:
-    """How long a kill's calls stay away after so many refusals in a row, until the next round of cancels is due."""
-    return (PAUSES_MS[min(refusals, len(PAUSES_MS)) - 1] + 1_000) * MS
+    """How long a kill's calls stay away after so many refusals in a row."""
+    return PAUSES_MS[min(refusals, len(PAUSES_MS)) - 1] * MS
 
 
 class Run:

@@ -16,7 +16,7 @@ from .scripts import DIALLER, WHERE
 
 class Nonces:
     def __init__(self) -> None:
-        self.last = 0
+        self.last = self.took = 0
         self.jumps = 0
 
     def draw(self) -> int:
@@ -26,6 +26,9 @@ class Nonces:
     def overtaken(self) -> None:
         self.jumps += 1
         self.last += 100
+
+    def taken(self) -> None:
+        self.took = self.last
 
 
 @pytest.fixture
@@ -57,7 +60,7 @@ def test_a_refused_nonce_is_answered_by_a_jump_and_another_try(http: list[str]) 
     assert RestDoor(DIALLER, WHERE, nonces).call(
         numbered, lambda *_: next(answers), time.monotonic() + 5
     ) == RestOrders(())
-    assert (http, nonces.jumps) == (["1", "102"], 1)
+    assert (http, nonces.jumps, nonces.took) == (["1", "102"], 1, 102)
     with pytest.raises(Failed, match="EAPI:Invalid nonce") as failed:
         RestDoor(DIALLER, WHERE, nonces).call(numbered, lambda *_: stale, time.monotonic() + 5)
     assert (len(http), failed.value.hopeless) == (2 + 1 + NONCE_JUMPS, True)

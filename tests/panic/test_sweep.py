@@ -6,7 +6,7 @@ import pytest
 
 from canceld.contract.evidence import OrderState
 from canceld.panic.report import Failed, Report
-from canceld.panic.sweep import PAUSE_LIMIT_S, REFUSALS, FirstThatWorks, sweep
+from canceld.panic.sweep import PAUSE_FIRST_S, PAUSE_LIMIT_S, REFUSALS, FirstThatWorks, sweep
 
 from .scripts import Clock, Scripted
 
@@ -34,6 +34,14 @@ def test_an_order_in_the_second_look_is_canceled_and_two_more_looks_are_needed()
     route = Scripted([], [ORDER], [], [])
     assert swept(route)[0].state == "flat"
     assert route.canceled == [[], ["O-1"]]
+
+
+def test_the_first_orders_that_a_look_names_are_canceled_without_a_pause() -> None:
+    route = Scripted([ORDER], [ORDER], [], [])
+    report, clock = swept(route)
+    assert report.state == "flat"
+    assert clock.pauses[:2] == [0.0, PAUSE_FIRST_S]
+    assert route.canceled == [[], ["O-1"], ["O-1"]]
 
 
 def test_an_empty_look_beside_a_failed_one_proves_nothing() -> None:

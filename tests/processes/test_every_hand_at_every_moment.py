@@ -5,6 +5,7 @@ A trigger that was taken ends with an empty book and a latched switch, at once o
 the daemon again. One that was not taken is told so.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -25,7 +26,18 @@ WITHIN_S: Final = 20.0
 AT_ONCE, AT_THE_START, NOT_REACHED, EITHER = "at once", "at the next start", "not reached", "either"
 """What a cell of the table may say. Either: the daemon is ending, and whether it still hears is a race."""
 
-REASONS: Final = ("fat finger", "", "Zürich", "\x1b[2J\u202e", "x" * 10_000, "'; rm -rf /", "\n\n")
+REASONS: Final = ("fat finger", "", "Zürich", "Z\udcfcrich", "\x1b[2J\u202e", "x" * 10_000, "'; rm -rf /", "\n\n")
+"""The fourth is Latin-1, as the command line hands it over."""
+
+MESSAGES: Final = (
+    b'{"type":"kill"}',
+    b'{"type":"kill","id":1,"reason":"Z\xfcrich"}',
+    b'{"type":"kill","id":2,"reason":7,"venues":"all","deadline_ms":"soon","urgently":true}',
+)
+"""What programs send that know the type of a kill and little else."""
+
+ODD_WORDS: Final = "EGeneral:\x1b[2J\u202eflat\x9b"
+"""What a venue may say."""
 TTL_MS: Final = 700
 LATE_S: Final = 1.2
 _runs = count()
@@ -148,8 +160,26 @@ class Scene:
         return True
 
     def file(self) -> bool:
-        (self.service.state / "kill").write_text(self.reason)
+        (self.service.state / "kill").write_bytes(os.fsencode(self.reason))
         return True
+
+    def file_again(self) -> None:
+        """A second file over the first, as from a hand that presses twice; then re-armed, a last one."""
+        file = self.service.state / "kill"
+        file.write_text("the second")
+        until(lambda: not file.exists() and self.flat(), WITHIN_S, "it is taken away")
+        until(self.rearmed, WITHIN_S, "it is re-armed")
+        self.exchange.place(1)
+        file.write_text("in earnest")
+        until(lambda: self.latched() and self.flat(), WITHIN_S, "the last file is heeded like the first")
+
+    def rearmed(self) -> bool:
+        """Both steps; refused while the sweep has not seen the venue flat."""
+        with Dealer(self.service.control) as operator:
+            told = operator.ask("rearm")
+            if "code" in told:
+                told = operator.ask("rearm", confirm=told["code"], reason="the test goes on")
+        return told.get("latched") is False
 
     def lease(self) -> bool:
         """It was taken before the moment; now nobody renews it."""
@@ -248,8 +278,43 @@ def test_a_kill_that_was_taken_empties_the_book_and_stays(
         scene.end_as_under_the_service_manager()
         until(scene.latched, WITHIN_S, "it is latched")
         until(scene.flat, WITHIN_S, "everything is canceled")
+        if press == "the file" and moment == "serving":
+            scene.file_again()
     finally:
         scene.service.end()
         exchange.clear()
         for order_id in exchange.resting():
             exchange.fill(order_id)
+
+
+def test_a_reason_of_any_form_kills_and_no_text_commands_the_terminal_or_the_log(
+    exchange: Exchange, home: Path
+) -> None:
+    scene = Scene(home, exchange, "")
+    try:
+        scene.start()
+        for scene.reason in REASONS:
+            exchange.place(1)
+            assert scene.command(), scene.reason
+            until(scene.flat, WITHIN_S, "everything is canceled")
+            assert scene.file()
+            until(lambda: not (scene.service.state / "kill").exists(), WITHIN_S, "the file is heeded")
+        for message in MESSAGES:
+            with Dealer(scene.service.commands) as program:
+                program.socket.send(message)
+                assert program.hear(WITHIN_S)["type"] == "killed", message
+        exchange.inject({"kind": "rest_error", "match": "OpenOrders", "error": ODD_WORDS, "times": 1000})
+        exchange.inject({"kind": "rest_error", "match": "CancelAll", "error": ODD_WORDS, "times": 1000})
+        shown = [
+            subprocess.run(
+                [sys.executable, "-m", "canceld", *verb, "--config", str(scene.service.config)],
+                cwd=ROOT, capture_output=True, timeout=WITHIN_S,
+            )
+            for verb in (["kill", "--deadline-ms", "500"], ["status"], ["status", "--json"], ["cancel-all"])
+        ]  # fmt: skip
+        assert b"\\u202eflat" in shown[0].stdout + shown[1].stdout + shown[3].stdout, "the venue's words are shown"
+        for text in (*(done.stdout + done.stderr for done in shown), scene.service.program.err.encode()):
+            assert text.decode().replace("\n", "").isprintable(), text
+    finally:
+        scene.service.end()
+        exchange.clear()

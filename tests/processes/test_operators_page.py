@@ -193,7 +193,11 @@ def armed(desk: Desk) -> Iterator[Desk]:
     yield desk
     desk.exchange.clear()
     desk.good("systemctl start canceld")
-    until(desk.flat, WITHIN_S, "nothing rests") if desk.latched() else desk.good("canceld cancel-all")
+    if desk.latched():
+        until(desk.flat, WITHIN_S, "nothing rests")
+    else:
+        # A daemon whose nonces another one has overtaken leaves REST alone for seconds.
+        until(lambda: desk.paste("canceld cancel-all").returncode == 0, LINE_S, "nothing rests")
     desk.rearm()
     desk.await_up()
 
@@ -226,6 +230,41 @@ def test_roots_lines_cancel_everything_and_latch(armed: Desk, line: str) -> None
     until(armed.flat, WITHIN_S, f"everything is canceled by: {line}")
     until(armed.latched, WITHIN_S, "it is latched")
     until(lambda: not (armed.machine.root / "var/lib/canceld/kill").exists(), WITHIN_S, "the kill file is gone")
+    if "/kill" in line:
+        assert re.search(r"by file uid 0, written 20\d\d-\S+Z", armed.good("canceld status"))
+
+
+def test_panic_says_in_a_line_what_it_leaves_out_and_cancels(armed: Desk) -> None:
+    """A typo, a word without quotes and a socket path that no socket can have, in a copy beside the keys."""
+    config = armed.machine.root / "etc/canceld/broken.toml"
+    broken = f'[log]\nlevle = "info"\nlevel = info\n[gateway]\nevents = "ipc:///run/{"x" * 200}"\n'
+    kept = (armed.machine.root / "etc/canceld/canceld.toml").read_text().partition("[state]")
+    config.write_text(broken + "[state]" + kept[2])
+    done = armed.paste("sudo canceld panic --config /etc/canceld/broken.toml --reason typo")
+    assert done.returncode == 0, done
+    assert armed.flat()
+    assert [line for line in done.stderr.splitlines() if "log.levle: unknown key" in line]
+    assert done.stdout.count("flat") == len(armed.exchange.book())
+    config.unlink()
+
+
+@pytest.mark.parametrize("into", ["> /dev/full", ">&-", "2>&- >&-", "| true"])
+def test_the_status_tells_whatever_becomes_of_the_output(armed: Desk, into: str) -> None:
+    for line in [line for line in lines_of(PAGE, "What to press") if "kill --" in line or "panic --" in line]:
+        armed.fill_book()
+        bare = f"{{ {line}; echo $? > /tmp/status; }}" if "|" in into else f"{line} {into}; echo $? > /tmp/status"
+        done = armed.paste(f"{bare} {into}" if "|" in into else bare)
+        assert (armed.machine.root / "tmp/status").read_text() == "0\n", (line, done)
+        assert "Traceback" not in done.stderr
+        assert armed.flat()
+
+
+def test_a_socket_that_was_removed_is_bound_again(armed: Desk) -> None:
+    armed.good("rm /run/canceld/commands.sock /run/canceld/control.sock")
+    until(lambda: armed.paste("canceld status").returncode == 0, WITHIN_S, "it is found again")
+    [line, *_] = lines_of(PAGE, "What to press")
+    armed.good(line, MEMBER)
+    assert armed.flat()
 
 
 def test_the_lines_in_a_fire_are_those_of_the_page() -> None:
@@ -276,6 +315,7 @@ def test_kill_ends_with_1_when_it_latched_and_a_venue_is_silent_and_sweeps_on(ar
         status = armed.good("canceld status", MEMBER)
         assert re.search(r"LATCHED since \S+ by command uid \d+ pid \d+.*: nobody answers", status)
         assert "unreachable" in status
+        assert "critical: spot: not flat after a kill" in status
     until(armed.flat, WITHIN_S, "the sweep went on")
 
 
@@ -387,6 +427,9 @@ def test_rearming_takes_two_steps_the_right_code_and_an_empty_book(armed: Desk) 
     record = armed.good("canceld journal --config /etc/canceld/canceld.toml --since 15m")
     assert "the strategy is stopped" in record
     assert "force=true" in record
+    refused = [line for line in record.splitlines() if " rearm " in line and "state=refused" in line]
+    for why in ("wrong code", "no code is valid", "orders rest"):
+        assert [line for line in refused if why in line], (why, refused)
 
 
 def test_the_drill_cancels_nothing(armed: Desk) -> None:
@@ -395,6 +438,7 @@ def test_the_drill_cancels_nothing(armed: Desk) -> None:
         assert "nothing was cancelled" in armed.good(line, user)
     assert not armed.flat()
     assert not armed.latched()
+    assert re.search(r"^last good drill \d+ s ago$", armed.good("canceld status"), re.MULTILINE)
 
 
 def test_the_record_tells_who_pulled(armed: Desk) -> None:
@@ -403,6 +447,8 @@ def test_the_record_tells_who_pulled(armed: Desk) -> None:
     [pulled] = [one for one in armed.good(line).splitlines() if "reason=who was it" in one and " kill " in one][:1]
     uid = armed.good("id -u trader").strip()
     assert f"uid {uid} " in pulled
+    assert "cancelallorders" not in armed.good(line)
+    assert "cancelallorders" in armed.good(f"{line} --frames")
 
 
 def test_the_latch_of_the_panic_unit_is_the_daemons(armed: Desk) -> None:

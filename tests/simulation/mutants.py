@@ -255,8 +255,8 @@ MUTANTS: Final = (
     Mutant(
         "a kill waits as long as anybody after a refused key",
         "canceld.engine.gate",
-        "        if pressing is None:\n            until_ns",
-        "        if True:\n            until_ns",
+        "        if pressing is None:\n            return self._until_ns",
+        "        if True:\n            return self._until_ns",
         f"{ODD}::test_a_key_refused_on_spot_while_both_sockets_are_down_does_not_hold_the_kill_back",
     ),
     Mutant(
@@ -286,6 +286,21 @@ MUTANTS: Final = (
         "            self._exchanges.pulled()",
         "            pass",
         f"{ODD}::test_a_kill_pulled_anew_does_not_wait_for_the_pause",
+    ),
+    Mutant(
+        "a kill waits for a token that was asked for before it",
+        "canceld.tasks.session",
+        "            self._fetching.cancel()\n",
+        "            pass\n",
+        f"{ODD}::test_a_token_that_was_asked_for_before_the_kill_holds_no_socket_back",
+    ),
+    Mutant(
+        "with the calls of REST spent nobody proves a venue empty",
+        "canceld.engine.pursuits.rest",
+        "            self._families.list_on_sessions(now_ns)\n",
+        "            pass\n",
+        "tests/scenarios/test_cancel_all.py"
+        "::test_asked_again_and_again_it_is_proved_by_a_session_once_no_call_can_be_spared",
     ),
     Mutant(
         "sessions wait out their pause under a kill",
@@ -360,7 +375,7 @@ MUTANTS: Final = (
     Mutant(
         "single cancels wait although the venue takes them",
         "canceld.engine.sweep",
-        "self._turned_away and not self._single_took",
+        "self._turned_away and not self._orders.single_took",
         "self._turned_away",
         f"{BUSY}::test_where_only_single_cancels_are_taken_they_are_sent",
     ),
