@@ -23,7 +23,7 @@ from canceld.engine.nonces import Nonces
 from canceld.engine.policy import Policy
 from canceld.engine.pursuits.front import Pursuits
 from canceld.engine.resting import Resting
-from canceld.engine.sweep import FLAT_LOOK_NS
+from canceld.engine.sweep import FLAT_LOOK_NS, GAP_NS
 from canceld.engine.venue_clock import VenueClock
 from canceld.settings import Address
 from canceld.tasks.connection import TokenFailed
@@ -223,6 +223,13 @@ class Socket:
         else:
             self._went_live()
 
+    def _see_bytes(self) -> None:
+        """It came up as the only one while a kill was on: what rested went by it at once."""
+        exchange = self._daemon.exchange
+        since_ns = self._daemon.kernel.now_ns - GAP_NS - 1 * MS
+        if self._live and exchange.mass and exchange.book and exchange.arrived.get(self.lane, 0) < since_ns:
+            self._daemon.blame("kill: no byte on a session that came up")
+
     def _admit(self) -> None:
         """With a new token; the one that is there does under a kill, and where no new one is to be had."""
         pressing = self._daemon.dispatcher.pressing
@@ -266,8 +273,10 @@ class Socket:
         dispatcher.heard(self.lane, (Orders(exchange.list_open(), snapshot=exchange.mass, initial=not exchange.mass),))
         if self.lane == FEED:
             dispatcher.outages.feed_up()
-        else:
-            dispatcher.session_up(self.lane)
+            return
+        dispatcher.session_up(self.lane)
+        if daemon.pulled_ns is not None and dispatcher.live == (self.lane,) and exchange.book:
+            self._then(GAP_NS + 1 * MS, self._see_bytes)
 
     def lost(self) -> None:
         """It is over, or could not be had."""

@@ -90,7 +90,8 @@ def _mute(place: int) -> Event:
 
 
 def _kill_token(run: Run) -> None:
-    run.exchange.good_tokens.clear()
+    if not _bars_tokens(run):
+        run.exchange.good_tokens.clear()
 
 
 def _no_tokens(run: Run) -> None:
@@ -110,11 +111,29 @@ def _cancel_only(run: Run) -> None:
 
 
 def _place(run: Run) -> None:
-    run.exchange.place()
+    run.place()
 
 
 def _place_unlisted(run: Run) -> None:
-    run.exchange.place(lag_ms=150)
+    run.place(lag_ms=150)
+
+
+def _swallow(run: Run) -> None:
+    run.exchange.swallows = 2
+
+
+def _no_more_rest(run: Run) -> None:
+    exchange = run.exchange
+    tokens = {socket.token for socket in run.daemon.sockets}
+    if "sockets" not in exchange.gone and (exchange.unified or tokens & exchange.good_tokens):
+        run.exchange.gone.add("rest")
+        run.exchange.rest = "refuses connections"
+
+
+def _no_more_sockets(run: Run) -> None:
+    if "rest" not in run.exchange.gone:
+        run.exchange.gone.add("sockets")
+        _refuse_sockets(run)
 
 
 def _cancel(run: Run) -> None:
@@ -130,7 +149,14 @@ def _rearm(run: Run) -> None:
     run.daemon.rearm()
 
 
+def _bars_tokens(run: Run) -> bool:
+    """Whether no token can be had any more: then Spot is cancelled by those that are there, or not at all."""
+    return "rest" in run.exchange.gone and not run.exchange.unified
+
+
 def _restart(run: Run) -> None:
+    if _bars_tokens(run):
+        return
     run.daemon.die()
     run.daemon_up()
 
@@ -166,6 +192,9 @@ def events_of(place: Place) -> dict[str, Event]:
         events |= {f"frame: {odd.name}": _odd_frame(odd) for odd in FRAME_ODD}
     if place in ("spot", "unified"):
         events["every token dead"] = _kill_token
+        events["two frames that come next are swallowed"] = _swallow
+        events["no REST any more"] = _no_more_rest
+        events["no sockets any more"] = _no_more_sockets
         events["frame: STALE_TOKEN"] = _odd_frame(Odd("STALE_TOKEN", Fault.STALE_TOKEN))
     if place == "unified":
         events["no token to be had"] = _no_tokens

@@ -23,6 +23,9 @@ PAUSES_MS = (1_000, 2_000, 4_000, 8_000, 15_000)
 
 PAUSE_NS = PAUSES_MS[-1] * MS
 
+SIGHT_MS = 20
+"""On sight: news of the order, a cancel, and its way."""
+
 JUDGED_NS = 25_000 * MS
 """When a run that is not flat is given up."""
 
@@ -53,8 +56,10 @@ class Run:
     def heal(self) -> None:
         """The venue takes and answers everything from here on."""
         exchange = self.exchange
-        exchange.serves_sockets = True
-        exchange.rest = "serves"
+        exchange.serves_sockets = "sockets" not in exchange.gone
+        if "rest" not in exchange.gone:
+            exchange.rest = "serves"
+        exchange.swallows = 0
         exchange.gives_tokens = True
         exchange.next_rest = exchange.next_frame = None
         if exchange.maintenance:
@@ -108,6 +113,29 @@ class Run:
             self.blamed.append("kill: no byte on a session in its step")
         if self.daemon.lane is not None and now_ns not in (arrived.get("rest"), arrived.get("dial rest")):
             self.blamed.append("kill: no byte on REST in its step")
+
+    def place(self, lag_ms: int = 0) -> None:
+        """Somebody places an order. While a kill is on it is cancelled on sight, where it can be seen and cancelled."""
+        order_id = self.exchange.place(lag_ms)
+        if self.daemon.pulled_ns is None or not self._is_well():
+            return
+        self.advance(SIGHT_MS)
+        if order_id in self.exchange.book:
+            self.blamed.append("an order that appeared under a kill is not cancelled on sight")
+
+    def _is_well(self) -> bool:
+        """Whether nothing is wrong with any way: sessions, feed, tokens, REST."""
+        exchange, kernel = self.exchange, self.kernel
+        odd = exchange.next_frame or exchange.next_rest or exchange.swallows or exchange.maintenance or exchange.mute
+        if odd or exchange.rest != "serves" or not exchange.serves_sockets:
+            return False
+        if max(exchange.odd_until_ns, exchange.refused_ns + PAUSE_NS if exchange.refusals else 0) > kernel.now_ns:
+            return False
+        live = self.daemon.dispatcher.live
+        tokens = exchange.venue != "prime" and [exchange.sockets[lane].token for lane in live]
+        return set(exchange.sockets) == {socket.lane for socket in self.daemon.sockets} and not (
+            tokens and set(tokens) - exchange.good_tokens
+        )
 
     def _see_every_way(self, pulled_ns: int) -> None:
         """A second after the pull, each way has brought bytes, or was dialled, whether or not it was closed.

@@ -115,6 +115,10 @@ class Exchange:
         """How often a kill was refused for its key in a row, and when last."""
         self.next_rest: Odd | None = None
         self.next_frame: Odd | None = None
+        self.swallows = 0
+        """How many frames are read next as if they had never come."""
+        self.gone: set[str] = set()
+        """"rest" or "sockets": what does not come back when all is well again."""
         self.events = 0
         # What the judge asks for.
         self.arrived: dict[Lane | str, int] = {}
@@ -211,6 +215,9 @@ class Exchange:
         return arrive
 
     def _take(self, socket: "Socket", cancel: Send) -> None:
+        if self.swallows:
+            self.swallows -= 1
+            return
         if self.venue != "prime" and socket.token not in self.good_tokens:
             self._refuse(socket, cancel.reqid, Fault.STALE_TOKEN)
             return

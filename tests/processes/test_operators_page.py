@@ -197,7 +197,7 @@ def armed(desk: Desk) -> Iterator[Desk]:
         until(desk.flat, WITHIN_S, "nothing rests")
     else:
         # A daemon whose nonces another one has overtaken leaves REST alone for seconds.
-        until(lambda: desk.paste("canceld cancel-all").returncode == 0, LINE_S, "nothing rests")
+        until(lambda: desk.paste("canceld cancel-all").returncode == 0, LINE_S, f"nothing rests: {desk.told()}")
     desk.rearm()
     desk.await_up()
 
