@@ -26,9 +26,10 @@ PATIENCE_NS: Final = 100 * NS_PER_MS
 """How long one daemon has for taking a command, or for saying something of it, before it is the other's turn; and how
 long one that no connection leads to is waited for once the other has answered."""
 
-Way: TypeAlias = Literal["race", "both", "turns", "once"]
-"""race: of both at once, until one answer is enough. both: of both, and both answers count. turns: of the other where
-the first does not settle it. once: of the other only where nothing left the first."""
+Way: TypeAlias = Literal["race", "both", "soon", "turns", "once"]
+"""race: of both at once, until one answer is enough. both: of both, and both answers count. soon: the same, but none is
+waited for long once the other has answered. turns: of the other where the first does not settle it. once: of the other
+only where nothing left the first."""
 
 
 class How(NamedTuple):
@@ -54,7 +55,8 @@ _HOW: Final[dict[str, How]] = {
     "kill": How("both", _never, merging.merge_kill),
     "kill_scope": How("both", _never, merging.merge_kill),
     "drill": How("both", _never, merging.merge_kill),
-    "lease": How("both", _never, merging.merge_lease),
+    # A renewal that waits for one that hangs would come too late for the one that does not.
+    "lease": How("soon", _never, merging.merge_lease),
     "what_rests": How("race", _any, merging.first_of),
     "status": How("race", _any, merging.first_of),
     "ping": How("race", _any, merging.first_of),
@@ -74,6 +76,7 @@ class PairCall(Generic[T]):
         self._asked_ns: list[int | None] = [None] * len(requests)
         self._withdrawn: set[int] = set()
         self._first: list[int] = []
+        self._heard_ns: int | None = None
         self.news: Callable[[], object] = lambda: None
         self.unanswered: T
         """What it comes to where no daemon answers, among several that are asked side by side."""
@@ -112,6 +115,10 @@ class PairCall(Generic[T]):
         """Whether nothing more is waited for."""
         if now_ns >= self.give_up_ns or any(self._suffices(number) for number in self._first):
             return True
+        if self._first and self._heard_ns is None:
+            self._heard_ns = now_ns
+        if self._how.way == "soon" and self._heard_ns is not None and now_ns >= self._heard_ns + PATIENCE_NS:
+            return True
         left = [number for number in range(len(self.requests)) if not self._is_done(number, now_ns)]
         # One that no connection leads to is not waited for where another has answered.
         return not left or (
@@ -130,7 +137,7 @@ class PairCall(Generic[T]):
         """By when to ask `starts` and `is_over` again, though no answer came."""
         patient = [
             asked_ns + PATIENCE_NS
-            for asked_ns in self._asked_ns
+            for asked_ns in (*self._asked_ns, self._heard_ns)
             if asked_ns is not None and asked_ns + PATIENCE_NS > now_ns
         ]
         return min([self.give_up_ns, *patient])

@@ -219,6 +219,16 @@ def test_a_lease_is_held_by_both(tmp_path: Path, play: Play) -> None:
 
 
 @FLAVOURS
+def test_a_lease_does_not_wait_for_one_that_hangs(tmp_path: Path, play: Play) -> None:
+    """A renewal that came late would end the lease at the one that is there."""
+    with two(tmp_path, mute, say("", ms=700)) as (stubs, ends):
+        began = time.monotonic()
+        assert play(ends, "lease", "mm", 1000, deadline_ms=10_000).expires_in_ms == 700
+        assert time.monotonic() - began < 5
+        stubs[0].wait_for(1)
+
+
+@FLAVOURS
 def test_a_batch_and_many_are_asked_of_both(tmp_path: Path, play: Play) -> None:
     orders = [OrderRef(order_id=f"O-{n}") for n in range(40)]
     with two(tmp_path, mute, say("canceled")) as (stubs, ends):
