@@ -83,7 +83,7 @@ class Questions:
             return False
         lane = self._docket.lanes.live[-1]
         # Its stream is ended for this: orders placed before it begins anew are not told.
-        self._docket.lanes.witnesses.discard(lane)
+        self._docket.lanes.witnesses.pop(lane, None)
         self.look(asker, lane, None)
         return True
 
