@@ -303,6 +303,20 @@ MUTANTS: Final = (
         "::test_asked_again_and_again_it_is_proved_by_a_session_once_no_call_can_be_spared",
     ),
     Mutant(
+        "a pause outlives the answer that shows it needless",
+        "canceld.engine.gate",
+        "        shortened = [pause.shorten() for pause in self._pauses.values()]\n",
+        "        shortened = [False]\n",
+        f"{ODD}::test_a_key_that_is_refused_for_a_while_is_tried_again_after_a_pause_that_grows",
+    ),
+    Mutant(
+        "a look from before the last cancel counts",
+        "canceld.engine.sweep",
+        "            self._empty = self._empty + 1 if number > self._spoiled else 0\n",
+        "            self._empty += 1\n",
+        "tests/engine/test_sweep.py",
+    ),
+    Mutant(
         "sessions wait out their pause under a kill",
         "canceld.tasks.hand",
         "            session.hurry()",
