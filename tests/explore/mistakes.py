@@ -71,12 +71,6 @@ MISTAKES: Final = (
         "        if self._phase is _Phase.SWEEPING:\n            pass\n        elif",
     ),
     Mutant(
-        "a cancel-all that nobody answered keeps its session from the next one",
-        "canceld.engine.sweep",
-        "(free or self._live[self._rounds % max(len(self._live), 1) :])[:1]",
-        "free[:1]",
-    ),
-    Mutant(
         "rounds end after the second",
         "canceld.engine.sweep",
         "ROUND_PAUSES_MS: Final = (250, 500, 1000)\n",

@@ -24,7 +24,24 @@ Path: TypeAlias = tuple[str, ...]
 
 Job: TypeAlias = tuple[Place, str, tuple[Path, ...]]
 
-LONGER: Final[tuple[Path, ...]] = (*tuple((trouble, "a kill", wait) for trouble in ("REST refuses the key", "REST is locked", "REST refuses connections", "sockets refused", "maintenance") for wait in ("1.3 s pass", "6 s pass")), ("REST refuses the key", "a kill", "a re-arm"), ("a kill", "a cancel", "a kill"), ("a kill", "1.3 s pass", "a kill"), ("no REST any more", "two frames that come next are swallowed", "a kill"), ("the active socket mute", "the other socket mute", "REST refuses connections"))
+LONGER: Final[tuple[Path, ...]] = (
+    *(
+        (trouble, "a kill", wait)
+        for trouble in (
+            "REST refuses the key",
+            "REST is locked",
+            "REST refuses connections",
+            "sockets refused",
+            "maintenance",
+        )
+        for wait in ("1.3 s pass", "6 s pass")
+    ),
+    ("REST refuses the key", "a kill", "a re-arm"),
+    ("a kill", "a cancel", "a kill"),
+    ("a kill", "1.3 s pass", "a kill"),
+    ("no REST any more", "two frames that come next are swallowed", "a kill"),
+    ("the active socket mute", "the other socket mute", "REST is silent"),
+)
 """A venue that goes on refusing after the kill: its pauses grow meanwhile. And what shows in three steps alone."""
 
 CHUNK: Final = 20

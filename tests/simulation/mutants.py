@@ -307,13 +307,20 @@ MUTANTS: Final = (
         "canceld.engine.gate",
         "        shortened = [pause.shorten() for pause in self._pauses.values()]\n",
         "        shortened = [False]\n",
-        f"{ODD}::test_a_key_that_is_refused_for_a_while_is_tried_again_after_a_pause_that_grows",
+        "tests/engine/test_gate.py",
     ),
     Mutant(
         "a look from before the last cancel counts",
         "canceld.engine.sweep",
         "            self._empty = self._empty + 1 if number > self._spoiled else 0\n",
         "            self._empty += 1\n",
+        "tests/engine/test_sweep.py",
+    ),
+    Mutant(
+        "a cancel-all that nobody answered keeps its session from the next one",
+        "canceld.engine.sweep",
+        "(free or self._live[self._rounds % max(len(self._live), 1) :])[:1]",
+        "free[:1]",
         "tests/engine/test_sweep.py",
     ),
     Mutant(
