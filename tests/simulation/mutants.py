@@ -303,6 +303,27 @@ MUTANTS: Final = (
         "::test_asked_again_and_again_it_is_proved_by_a_session_once_no_call_can_be_spared",
     ),
     Mutant(
+        "a pause outlives the answer that shows it needless",
+        "canceld.engine.gate",
+        "        shortened = [pause.shorten() for pause in self._pauses.values()]\n",
+        "        shortened = [False]\n",
+        "tests/engine/test_gate.py",
+    ),
+    Mutant(
+        "a look from before the last cancel counts",
+        "canceld.engine.sweep",
+        "            self._empty = self._empty + 1 if number > self._spoiled else 0\n",
+        "            self._empty += 1\n",
+        "tests/engine/test_sweep.py",
+    ),
+    Mutant(
+        "a cancel-all that nobody answered keeps its session from the next one",
+        "canceld.engine.sweep",
+        "(free or self._live[self._rounds % max(len(self._live), 1) :])[:1]",
+        "free[:1]",
+        "tests/engine/test_sweep.py",
+    ),
+    Mutant(
         "sessions wait out their pause under a kill",
         "canceld.tasks.hand",
         "            session.hurry()",
