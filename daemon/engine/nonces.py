@@ -48,6 +48,8 @@ class Nonces:
         self._last = now_ns + MARGIN_NS if stored is None else stored
         self._mark = self._last
         self._jump = FIRST_JUMP_NS
+        self.proven = False
+        """Whether the venue has taken a nonce of this process."""
 
     def draw(self, now_ns: int) -> int:
         """The next nonce, above every earlier one of this key.
@@ -93,6 +95,7 @@ class Nonces:
     def taken(self) -> None:
         """The venue took a nonce: whoever was ahead is caught up with, and the next jump is short again."""
         self._jump = FIRST_JUMP_NS
+        self.proven = True
 
     def adopt(self, mark: int) -> None:
         """Another program has stored this mark: nonces up to it may have been used."""

@@ -87,6 +87,7 @@ MUTANTS: Final = (
         "canceld.engine.pursuits.spacing",
         "return max(times[-1] + SPACE_NS, counted)",
         "return counted - counted",
+        "tests/engine/test_pacing.py::test_looks_that_contradict_refusals_do_not_make_a_loop",
     ),
     Mutant(
         "a batch is done whatever its count",
@@ -243,6 +244,7 @@ MUTANTS: Final = (
         "canceld.engine.latch",
         'return Latch(trigger="unreadable", reason=f"the latch file {read.why}")',
         "return None",
+        "tests/engine/test_latch.py::test_start_with_an_unreadable_file_is_latched",
     ),
     Mutant(
         "a kill is confirmed before the latch is stored",
@@ -301,6 +303,27 @@ MUTANTS: Final = (
         "            pass\n",
         "tests/scenarios/test_cancel_all.py"
         "::test_asked_again_and_again_it_is_proved_by_a_session_once_no_call_can_be_spared",
+    ),
+    Mutant(
+        "a pause outlives the answer that shows it needless",
+        "canceld.engine.gate",
+        "        shortened = [pause.shorten() for pause in self._pauses.values()]\n",
+        "        shortened = [False]\n",
+        "tests/engine/test_gate.py",
+    ),
+    Mutant(
+        "a look from before the last cancel counts",
+        "canceld.engine.sweep",
+        "            self._empty = self._empty + 1 if number > self._spoiled else 0\n",
+        "            self._empty += 1\n",
+        "tests/engine/test_sweep.py",
+    ),
+    Mutant(
+        "a cancel-all that nobody answered keeps its session from the next one",
+        "canceld.engine.sweep",
+        "(free or self._live[self._rounds % max(len(self._live), 1) :])[:1]",
+        "free[:1]",
+        "tests/engine/test_sweep.py",
     ),
     Mutant(
         "sessions wait out their pause under a kill",
@@ -392,13 +415,6 @@ MUTANTS: Final = (
         "limit = self._limit if pressing else",
         "limit =",
         f"{BUSY}::test_a_dial_budget_that_others_have_spent_leaves_enough_for_it",
-    ),
-    Mutant(
-        "announced maintenance holds a kill back",
-        "canceld.tasks.hand",
-        'if self._pursuits.mode == "maintenance":',
-        "if False:",
-        f"{BUSY}::test_a_mode_that_was_never_said_to_be_over_holds_no_kill_up",
     ),
     Mutant(
         "single cancels wait although the venue takes them",

@@ -80,12 +80,18 @@ class Questions:
         self._docket.effects.append(Look(lane, reqid, order_id))
 
     def relist(self, asker: Pursuit | Call) -> bool:
-        """REST did not tell: have the least used session list anew what is open. False where no session can."""
-        if not self._docket.policy.relists or not self._docket.lanes.live:
+        """REST did not tell: have the least used session list anew what is open. False where no session can.
+
+        For a kill the one that was heard last: a mute one would keep its answer back until it is given up.
+        """
+        lanes = self._docket.lanes
+        if not self._docket.policy.relists or not lanes.live:
             return False
-        lane = self._docket.lanes.live[-1]
+        lane = lanes.live[-1]
+        if isinstance(asker, Call):
+            lane = max(reversed(lanes.live), key=lambda one: lanes.heard_ns.get(one, 0))
         # Its stream is ended for this: orders placed before it begins anew are not told.
-        self._docket.lanes.witnesses.discard(lane)
+        self._docket.lanes.witnesses.pop(lane, None)
         self.look(asker, lane, None)
         return True
 
