@@ -141,7 +141,8 @@ def test_what_the_venue_showed_lies_between_the_least_and_the_most(seed: int) ->
         world.now_ns += int(dice.uniform(0, 5) * S)
         world.answer(dice.uniform(1, 80), dice.uniform(1, 80))
         at_ns = world.now_ns - int(dice.uniform(0, 2) * S)
-        earliest_ns, latest_ns = (told(at_ns, world.now_ns) for told in (world.clock.earliest_ns, world.clock.latest_ns))
+        earliest_ns = world.clock.earliest_ns(at_ns, world.now_ns)
+        latest_ns = world.clock.latest_ns(at_ns, world.now_ns)
         assert earliest_ns is not None
         assert latest_ns is not None
         assert earliest_ns <= NOON_NS + at_ns <= latest_ns
