@@ -396,6 +396,13 @@ MUTANTS: Final = (
         "tests/scenarios/test_userrefs_in_one_batch.py",
     ),
     Mutant(
+        "a call for a token that a kill gave up stays counted as under way",
+        "canceld.tasks.token_desk",
+        "            if not over:\n                self._calls.dropped()",
+        "            pass",
+        "tests/scenarios/kill/test_token_call_under_way.py",
+    ),
+    Mutant(
         "queries take the call that opens the only session",
         "canceld.engine.budget",
         '"first token": 0, "settle": 2,',
