@@ -17,6 +17,7 @@ from .contract.version import CONTRACT
 from .credentials import BadCredentials, Credentials, Secret
 from .desks import Desks
 from .engine.scope import Own
+from .engine.timer_right import RightToRenew
 from .settings import DRAIN_ON_STOP_S, BadSettings, Settings
 from .tasks import keep_warm, watchdog
 from .tasks.canary import Canary
@@ -116,6 +117,7 @@ class Daemon:
         self.kill = KillSwitch(
             dispatchers, self._directory, world.clock, world.entropy, self.events, self.scoping, adopted=adopted
         )
+        right = RightToRenew(shared=settings.deadman.owner == "fleet")
         record = Record(self._directory)
         self.recovery = Recovery(record, dispatchers, world.clock, self.events, strategies)
         self.origins = Origins(world.origin, self.events)
@@ -133,9 +135,10 @@ class Daemon:
             leasing=self.leasing,
             scoping=self.scoping,
             origins=self.origins,
+            timer_right=right,
             deadline_ms=settings.gateway.deadline_ms,
         )
-        self.deadmen = self._desks.deadman_switches(self.kill.covers, self._beats)
+        self.deadmen = self._desks.deadman_switches(self.kill.covers, self._beats, right)
         self.machine = Machine(world, self.events, self._desks.distrust, self._desks.venue_clocks)
         self._garbage: Garbage | None = None
         if world.collector is not None:
@@ -172,6 +175,7 @@ class Daemon:
             "version": __version__,
             "contract": CONTRACT,
             "state": self.state,
+            "started_ns": self.events.started_ns,
             "in_flight": gateway.in_flight,
             "venues": venues,
             "kill": self.kill.status(),

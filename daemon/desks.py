@@ -19,6 +19,7 @@ from .engine.nonces import Nonces, format_mark, parse_mark
 from .engine.policy import Policy
 from .engine.pursuits.front import Pursuits
 from .engine.resting import Resting
+from .engine.timer_right import RightToRenew
 from .engine.venue_clock import VenueClock
 from .settings import (
     LATE_LIMIT,
@@ -88,7 +89,9 @@ class Desks:
         # And of those before us: whoever crashes again and again is not to dial this address into a ban.
         spent = self._spent = SpentFile(directory, world.clock, events)
         self._connect_budget = ConnectBudget(
-            before_ns=spent.before("dial", CONNECT_WINDOW_NS), booked=lambda: spent.note("dial")
+            before_ns=spent.before("dial", CONNECT_WINDOW_NS),
+            booked=lambda: spent.note("dial"),
+            unbooked=lambda: spent.take_back("dial"),
         )
         self.by_venue: dict[Venue, Desk] = {}
         self.venue_clocks: dict[Venue, VenueClock] = {}
@@ -131,7 +134,9 @@ class Desks:
         if self.token_lane is not None:
             self.token_lane.distrust()
 
-    def deadman_switches(self, covers: Callable[[Venue], bool], beats: Callable[[], list[int]]) -> list[DeadmanSwitch]:
+    def deadman_switches(
+        self, covers: Callable[[Venue], bool], beats: Callable[[], list[int]], right: RightToRenew
+    ) -> list[DeadmanSwitch]:
         """The dead man's timers that are asked for."""
         deadman = self._settings.deadman
         wanted: dict[Venue, bool] = {"spot": deadman.spot, "futures": deadman.futures}
@@ -151,6 +156,7 @@ class Desks:
                     self._events,
                     covers,
                     beats,
+                    right,
                 )
             )
         return switches

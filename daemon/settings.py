@@ -116,10 +116,14 @@ class Futures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Deadman(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The venues' own cancel-all timers; account-wide, so opt-in and with one owner."""
+    """The venues' own cancel-all timers; account-wide, so opt-in and with one owner.
+
+    owner: "daemon" where this daemon alone has the account, "fleet" where agents agree on who keeps the timers.
+    """
 
     spot: bool = False
     futures: bool = False
+    owner: Literal["daemon", "fleet"] = "daemon"
     timeout_s: Annotated[int, msgspec.Meta(ge=5, le=86_399)] = 60
     refresh_s: Annotated[int, msgspec.Meta(ge=1, le=43_200)] = 15
 

@@ -580,6 +580,7 @@ def test_the_schema_is_valid_json_that_names_every_command() -> None:
         "kill",
         "drill",
         "rearm",
+        "timer_right",
         "lease",
         "status",
         "ping",

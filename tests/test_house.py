@@ -13,8 +13,8 @@ FILE_LINES: Final = 420
 """About as much as is read in one sitting."""
 
 LONGER: Final = {
-    "engine/pursuits/": 360,
-    "engine/sweep.py": 540,
+    "engine/pursuits/": 350,
+    "engine/sweep.py": 480,
     "venues/futures_rest.py": 560,
     "cli.py": 460,
     "sim/": 560,
@@ -23,8 +23,7 @@ LONGER: Final = {
 API answers in one shape a call; the command line is a list of verbs and their arguments. The simulated exchange follows
 pages that are as long."""
 
-METHODS: Final = 32
-WIDER: Final = {"engine/sweep.py: Sweep": 33}
+METHODS: Final = 30
 LOOSE: Final = 10
 """Files at the top of the house: the process, and what everybody needs."""
 
@@ -36,6 +35,7 @@ FLOORS: Final = (
     ("docket",),
     ("questions", "judgement"),
     ("answers",),
+    ("ahead",),
     ("names", "families"),
     ("sending",),
     ("refusals", "acceptance"),
@@ -100,7 +100,7 @@ def test_no_class_is_too_wide_to_know(tell: Callable[[str], None]) -> None:
     classes = sorted(_classes(), key=lambda row: -row[1])
     tell(f"widest classes: {', '.join(f'{name} {methods}' for name, methods in classes[:5])}")
     for name, methods in classes:
-        assert methods <= WIDER.get(name, METHODS), name
+        assert methods <= METHODS, name
 
 
 def test_few_files_lie_loose_at_the_top(tell: Callable[[str], None]) -> None:

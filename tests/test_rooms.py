@@ -31,6 +31,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "verbs": {"client", "contract", "engine", "report", "transport", "version", *PLAIN},
     "report": set(),
     "demo": {"client", "contract"},
+    # Agents beside the daemon, in processes of their own: the daemon knows nothing of them.
+    "fleet": {"client", "contract", "transport", "version", *PLAIN},
     "panic": {"contract", "engine", "transport", "venues", "verbs", *PLAIN},
     "cli": {"checks", "demo", "panic", "process", "settings", "sim", "verbs", "version"},
     "__main__": {"cli", "transport"},

@@ -29,6 +29,9 @@ class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
     command, `sent_ns` the first byte went to the venue, `answered_ns` the venue's conclusive answer. `attempts` counts
     requests that may have left. `order_id` is the venue's id where it is known. `replayed` marks a stored answer to an
     id that was asked before. `reply` is the map as received; empty when the daemon never answered.
+
+    Of a userref: `count` orders went, `order_ids` are theirs, 500 at most, and `more` how many are left out. `pending`:
+    the venue accepted the cancel and calls it not final yet. `received_time`: when it took it in, in its words.
     """
 
     id: CommandID
@@ -42,6 +45,11 @@ class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
     answered_ns: int | None = None
     error: str | None = None
     order_id: str | None = None
+    count: int | None = None
+    order_ids: tuple[str, ...] = ()
+    more: int = 0
+    pending: bool = False
+    received_time: str | None = None
     replayed: bool = False
     reply: ReplyMap = {}
 
@@ -187,6 +195,11 @@ def read_cancel(asked: Asked, reply: ReplyMap) -> CancelResult:
         answered_ns=reply.get("answered_ns"),
         error=error,
         order_id=reply.get("order_id"),
+        count=reply.get("count"),
+        order_ids=_ids(reply.get("order_ids")),
+        more=int(reply.get("more", 0)),
+        pending=reply.get("pending") is True,
+        received_time=reply.get("received_time"),
         replayed=bool(reply.get("replayed", False)),
         reply=reply,
     )
@@ -342,7 +355,7 @@ def _ids(residual: object) -> tuple[str, ...]:
     if residual is None:
         return ()
     if not isinstance(residual, list | tuple):
-        raise UnreadableReply("residual is not a list of order ids")
+        raise UnreadableReply("what should be a list of order ids is none")
     return tuple(map(str, residual))
 
 

@@ -135,6 +135,18 @@ class Rearm(_Command, frozen=True, tag="rearm"):
     force: bool = False
 
 
+class TimerRight(_Command, frozen=True, tag="timer_right"):
+    """A fleet's agent says whether this daemon may renew the account's dead man's timers. Control socket only.
+
+    token: of the agent's claim; an older one than was seen is refused. for_ms: how long the right holds, 0 for none.
+    off: nobody keeps the timers now, so switch them off before they fire.
+    """
+
+    token: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    for_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)]
+    off: bool = False
+
+
 LeaseScope = Selector
 """What a lease covers is said as every scope is."""
 
@@ -158,7 +170,9 @@ class Ping(_Command, frozen=True, tag="ping"):
     """Ask whether the daemon answers."""
 
 
-Strict: TypeAlias = Cancel | CancelBatch | CancelAll | WhatRests | KillScope | Drill | Rearm | Lease | Status | Ping
+Strict: TypeAlias = (
+    Cancel | CancelBatch | CancelAll | WhatRests | KillScope | Drill | Rearm | TimerRight | Lease | Status | Ping
+)
 """Commands that are decoded strictly: all but the kill, which no misspelling may stop."""
 
 Command: TypeAlias = Strict | Kill

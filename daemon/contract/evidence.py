@@ -111,7 +111,8 @@ class Orders(msgspec.Struct, frozen=True, gc=False):
 
     A venue may tell what was open in several messages without marking the last: each is `initial` and none of them is a
     `snapshot`. `truncated` when it says that it left some out, `total` how many all of them have together, where it
-    says so. `reqid` is the subscription's, where the venue tells it.
+    says so. `reqid` is the subscription's, where the venue tells it. `begun_ns`: of a snapshot whose states were all
+    taken in before, piece by piece, when it was received, on the monotonic clock.
     """
 
     orders: tuple[OrderState, ...]
@@ -121,6 +122,7 @@ class Orders(msgspec.Struct, frozen=True, gc=False):
     initial: bool = False
     truncated: bool = False
     total: int | None = None
+    begun_ns: int | None = None
 
 
 class Unlisted(msgspec.Struct, frozen=True, gc=False):
@@ -253,19 +255,25 @@ class RestUnreadable(msgspec.Struct, frozen=True):
 class RestCanceled(msgspec.Struct, frozen=True):
     """The venue accepted `count` cancels; `pending` when it said that they are not final yet.
 
-    `orders` are the ends of those that it named, which are not always all of them.
+    `orders` are the ends of those that it named, which are not always all of them. `received_time`: when the venue took
+    the request in, in its own words, where it tells that.
     """
 
     count: int
     pending: bool
     orders: tuple[OrderState, ...] = ()
+    received_time: str | None = None
 
 
 class RestEnded(msgspec.Struct, frozen=True):
-    """The answer names the state of the one order that was asked about, and gives no id of the venue's for it."""
+    """The answer names the state of the one order that was asked about, and gives no id of the venue's for it.
+
+    `received_time`: when the venue took the cancel in, where it tells that.
+    """
 
     state: ClosedState
     filled_qty: str | None = None
+    received_time: str | None = None
 
 
 class RestToken(msgspec.Struct, frozen=True):
@@ -279,9 +287,13 @@ class RestToken(msgspec.Struct, frozen=True):
 
 
 class RestOrders(msgspec.Struct, frozen=True):
-    """The states a query returned; for a list of open orders it is all of them."""
+    """The states a query returned; for a list of open orders it is all of them.
+
+    `received_time`: when the venue took a cancel in, where this is the answer to one and it tells that.
+    """
 
     orders: tuple[OrderState, ...]
+    received_time: str | None = None
 
 
 class Window(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ from .commands import (
     Rearm,
     Status,
     Strict,
+    TimerRight,
     WhatRests,
     target_of,
 )
@@ -153,7 +154,7 @@ def _fault_in(command: Strict) -> str | None:
             return scope_fault(scope, everything="a kill")
         case WhatRests(scope=scope) if scope is not None:
             return scope_fault(scope, everything="no scope at all")
-        case Cancel() | WhatRests() | Drill() | Rearm() | Status() | Ping():
+        case Cancel() | WhatRests() | Drill() | Rearm() | TimerRight() | Status() | Ping():
             return None
         case other:
             assert_never(other)
@@ -243,6 +244,8 @@ def outcome_map(id: CommandID | None, received_ns: int | None, settlement: Settl
         message["note"] = f"symbol: the order is of {settlement.symbol}, which went in place of the one given"
     if settlement.pending:
         message["pending"] = True
+    if settlement.received_time is not None:
+        message["received_time"] = settlement.received_time
     match outcome:
         case Canceled(filled_qty=filled_qty):
             if filled_qty is not None:

@@ -84,9 +84,10 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     `answered_ns` the venue's conclusive answer. `attempts` counts requests that may have left. `order_id` is the
     venue's id where it is known, also when the client named the order otherwise. `count` is told of what may mean
     several orders: how many the venue says it cancelled; `residual` of a cancel_all: the ids that are still open.
-    `pending` where the venue said of the cancel that it accepted that it is not final yet. Where the orders are known,
-    `order_ids` are those that were cancelled, `unsure` those of which nobody could tell whether they were meant (they
-    were left alone), and `filled_qty` is of those cancelled together, where they are of one symbol.
+    `pending` where the venue said of the cancel that it accepted that it is not final yet, `received_time` where it
+    said when it took the cancel in (RFC 3339, its own words). Where the orders are known, `order_ids` are those that
+    were cancelled, `unsure` those of which nobody could tell whether they were meant (they were left alone), and
+    `filled_qty` is of those cancelled together, where they are of one symbol.
     """
 
     venue: Venue
@@ -104,5 +105,6 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     unsure: tuple[str, ...] = ()
     filled_qty: str | None = None
     pending: bool = False
+    received_time: str | None = None
     symbol: str | None = None
     """The order's own, where the client named another and it went by this one."""

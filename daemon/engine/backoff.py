@@ -178,13 +178,16 @@ class ConnectBudget:
         *,
         before_ns: Iterable[int] = (),
         booked: Callable[[], None] | None = None,
+        unbooked: Callable[[], None] | None = None,
     ) -> None:
-        """before_ns: the attempts of earlier processes, oldest first. booked: told of every attempt."""
+        """before_ns: the attempts of earlier processes, oldest first. booked: told of every attempt; unbooked: that the
+        newest one was none."""
         self._limit = limit
         self._reserve = limit // RESERVE_SHARE
         self._window_ns = window_ns
         self._attempts: deque[int] = deque(before_ns, maxlen=limit)
         self._booked = booked
+        self._unbooked = unbooked
         self._first: dict[Venue, Lane] = {}
         self._lost_ns: dict[Venue, int] = {}
 
@@ -203,6 +206,16 @@ class ConnectBudget:
         if self._booked is not None:
             self._booked()
         return 0
+
+    def give_back(self) -> None:
+        """An attempt that was booked found no address: nothing went to the venue, which counts what reaches it.
+
+        An outage of DNS under a kill would else spend what the sessions need when it is over.
+        """
+        if self._attempts:
+            self._attempts.pop()
+            if self._unbooked is not None:
+                self._unbooked()
 
     def pace_s(self, now_ns: int) -> float:
         """How far apart the dials of one venue are to be: hardly with the budget untouched, FAIR_S with it spent."""

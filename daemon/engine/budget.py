@@ -16,12 +16,13 @@ Use: TypeAlias = Literal["kill", "cancel", "settle", "first token", "token", "lo
 """What a REST call is for. settle: a query that tells what became of a cancel. first token: the venue has no session.
 look: a list of what is open that no cancel waits for, as the survey's."""
 
-RESERVES: Final[Mapping[Use, int]] = {"kill": 0, "cancel": 0, "settle": 0, "first token": 2, "token": 6, "look": 8}
+RESERVES: Final[Mapping[Use, int]] = {"kill": 0, "cancel": 0, "first token": 0, "settle": 2, "token": 6, "look": 8}
 """Who goes first on a REST budget that runs short, and how many calls each leaves to those before it.
 
-A kill and a cancel are never withheld, whatever the mirrored counter says. Next is what settles a cancel in doubt:
-while it is withheld the order counts as live. A token makes a way for later cancels, and the first one more than any
-other. What only looks has time."""
+A kill and a cancel are never withheld, whatever the mirrored counter says. Next is the first token: it is one call, and
+the session that it opens lists what is open, which settles every cancel in doubt. Queries that settle them one by one
+would else keep the venue without a session for as long as they go on. While those are withheld an order counts as live.
+A token for one more session comes after them, and what only looks has time."""
 
 NEVER_WITHHELD: Final[frozenset[Use]] = frozenset({"kill", "cancel"})
 

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from ..contract.ids import Venue
 from .effects import Alert
 from .instants import FAR_NS, MS
+from .timer_right import Right
 
 SECOND_NS: Final = 1000 * MS
 
@@ -45,17 +46,32 @@ SLACK_NS: Final = 3 * SECOND_NS
 FIRING_NS: Final = 10 * SECOND_NS
 """Orders that the timer cancelled are told one by one; within this time they are one firing."""
 
-Holding: TypeAlias = Literal["latched", "loop lags", "no progress", "venue not reachable", "maintenance", "stopping"]
+Holding: TypeAlias = Literal[
+    "latched",
+    "loop lags",
+    "no progress",
+    "venue not reachable",
+    "maintenance",
+    "stopping",
+    "another daemon keeps it",
+    "no daemon is known to keep it",
+]
 """Why the timer is not renewed now."""
 
 
+QUIET: Final = frozenset({"maintenance", "stopping", "another daemon keeps it"})
+"""Reasons that somebody asked for; nobody has to act."""
+
+
 class Health(NamedTuple):
-    """What a renewal vouches for. lag_ns: how late the loop ran last; progress: gateway and in-flight table move."""
+    """What a renewal vouches for. lag_ns: how late the loop ran last; progress: gateway and in-flight table move.
+    right: whose the timer is, among daemons that share an account."""
 
     path_up: bool
     lag_ns: int
     progress: bool
     latched: bool
+    right: Right = "ours"
 
 
 class Arm(NamedTuple):
@@ -156,7 +172,7 @@ class Deadman:
             self._maintenance = None
             self.effects.append(Notice(f"{self.venue}: maintenance is over; the dead man's timer is armed again"))
             self._due_ns = now_ns
-        off = self._off(now_ns)
+        off = self._off(now_ns, health.right)
         if off is not None and health.latched:
             # Left to run out: that cancels everything, which is what the latch asks for.
             self._hold("latched")
@@ -260,7 +276,7 @@ class Deadman:
         """Whether a clean stop has nothing more to wait for."""
         if not self._stopping or self._asked is not None:
             return False
-        return self._holding == "latched" or self._timer in (Timer.OFF, Timer.FIRED)
+        return self._holding in ("latched", "another daemon keeps it") or self._timer in (Timer.OFF, Timer.FIRED)
 
     # ---------------------------------------------------------------- how it stands
 
@@ -277,10 +293,12 @@ class Deadman:
 
     # ---------------------------------------------------------------- parts
 
-    def _off(self, now_ns: int) -> Holding | None:
+    def _off(self, now_ns: int, right: Right) -> Holding | None:
         """Why the timer has to be off now."""
-        if self._stopping:
+        if self._stopping and right != "another's":
             return "stopping"
+        if right == "nobody's":
+            return "no daemon is known to keep it"
         if self._maintenance is not None and now_ns >= self._maintenance[0] - MAINTENANCE_LEAD_NS:
             return "maintenance"
         return None
@@ -299,7 +317,7 @@ class Deadman:
         if why == self._holding:
             return
         self._holding = why
-        if why in ("maintenance", "stopping") or self._timer in (Timer.OFF, Timer.FIRED):
+        if why in QUIET or self._timer in (Timer.OFF, Timer.FIRED):
             return
         if why == "latched":
             self.effects.append(Notice(f"{self._held} while the kill switch is latched"))
@@ -338,6 +356,8 @@ class Deadman:
 def _why_not(health: Health) -> Holding | None:
     if health.latched:
         return "latched"
+    if health.right == "another's":
+        return "another daemon keeps it"
     if health.lag_ns > LAG_LIMIT_NS:
         return "loop lags"
     if not health.progress:

@@ -4,6 +4,7 @@ A ring of slots of one size, each sealed by itself, so that a torn one is lost a
 clock's, since no other goes on from one process to the next on every machine.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 from zlib import crc32
@@ -34,13 +35,26 @@ class Spent:
     def __init__(self, memory: Memory | None, next_slot: int = 0) -> None:
         self._memory = memory
         self._next = next_slot
+        self._noted: dict[Kind, deque[int]] = {kind: deque(maxlen=SLOTS) for kind in _CODES}
+        """By kind, where each note of this process went, counted on without an end."""
 
     def note(self, kind: Kind, utc_ns: int) -> None:
         """It happened now."""
         if self._memory is not None:
-            at = len(HEADER) + self._next * SLOT_BYTES
-            self._memory[at : at + SLOT_BYTES] = _slot(kind, utc_ns)
-            self._next = (self._next + 1) % SLOTS
+            self._noted[kind].append(self._next)
+            self._store(self._next, _slot(kind, utc_ns))
+            self._next += 1
+
+    def take_back(self, kind: Kind) -> None:
+        """The newest of this kind, if this process noted it, did not happen after all."""
+        noted = self._noted[kind]
+        if noted and (number := noted.pop()) >= self._next - SLOTS:
+            self._store(number, bytes(SLOT_BYTES))
+
+    def _store(self, number: int, slot: bytes) -> None:
+        if self._memory is not None:
+            at = len(HEADER) + number % SLOTS * SLOT_BYTES
+            self._memory[at : at + SLOT_BYTES] = slot
 
 
 def read(content: bytes) -> tuple[dict[Kind, list[int]], int]:

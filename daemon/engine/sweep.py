@@ -21,7 +21,7 @@ from ..contract.ids import Venue
 from .effects import Alert
 from .instants import FAR_NS, MS
 from .lane import REST, Lane, route_of
-from .resting import FRESH_NS
+from .sweep_orders import Believed, BelievedOrders
 
 ROUND_PAUSES_MS: Final = (250, 500, 1000)
 """Pauses between rounds; the last one repeats for as long as it takes."""
@@ -61,12 +61,6 @@ ALERT_NS: Final = 1_000 * MS
 
 ALERT_EVERY_NS: Final = 60_000 * MS
 """How often they hear of it again."""
-
-SINGLES_LIMIT: Final = 100
-"""Most cancels of single orders in a second; beyond it the cancel-all of the next round has to do."""
-
-KNOWN_LIMIT: Final = 10_000
-"""Most orders whose ids are kept. More are counted, so the venue is not flat, and seen by id once others are gone."""
 
 HELD_NS: Final = 10_000 * MS
 """How often a single cancel is tried while the venue turns cancel-alls away because it takes no cancels now, or wants
@@ -120,19 +114,6 @@ class _Phase(enum.Enum):
     FLAT = "flat"
 
 
-class _Order:
-    """An order believed to rest: since when, when somebody last told of it, in how many looks it was shown, and whether
-    it was asked for singly."""
-
-    __slots__ = ("asked", "shown", "since_ns", "told_ns")
-
-    def __init__(self, since_ns: int, told_ns: int) -> None:
-        self.since_ns = since_ns
-        self.told_ns = told_ns
-        self.shown = 0
-        self.asked = False
-
-
 class _Looking(NamedTuple):
     number: int
     begun_ns: int
@@ -156,8 +137,7 @@ class Sweep:
         self._rest = rest
         self._live: list[Lane] = list(live)
         self._phase = _Phase.SWEEPING
-        self._orders: dict[str, _Order] = {}
-        self._beyond = 0
+        self._orders = BelievedOrders(now_ns)
         # Rounds.
         self._rounds = 0
         self._pauses = 0
@@ -168,10 +148,7 @@ class Sweep:
         self._accepted = False
         self._strikes = False
         self._rest_fired_ns = now_ns - REST_PAUSE_NS
-        self._singles = 0
-        self._singles_since_ns = now_ns
         self._singles_ns = now_ns - HELD_NS
-        self._single_took = False
         self._turned_away = False
         # Looks.
         self._looking: _Looking | None = None
@@ -186,7 +163,6 @@ class Sweep:
         # Reports.
         self._alert_ns = now_ns + ALERT_NS
         self._told = 0
-        self._vanished = 0
         self._tried: dict[str, str] = {}
         self.fire(known, now_ns)
 
@@ -195,7 +171,7 @@ class Sweep:
     def fire(self, known: Mapping[str, int], now_ns: int) -> None:
         """The kill was pulled (again): cancel by every usable way at once, and verify anew. known: as at the start."""
         for order_id, told_ns in known.items():
-            self._believe(order_id, now_ns, told_ns)
+            self._orders.believe(order_id, now_ns, told_ns)
         self._strikes = True
         self._resume(now_ns, now_ns)
         self.on_time(now_ns)
@@ -257,8 +233,11 @@ class Sweep:
         begun_ns, self._looking = self._looking.begun_ns, None
         self._seen_ns, self._heard_ns = begun_ns, now_ns
         self._tried.pop("look", None)
-        self._take_in(open_ids, begun_ns)
-        if self._orders or self._beyond:
+        sure_ns = self._orders.take_in(open_ids, begun_ns)
+        if sure_ns is not None:
+            # What is left was heard of too lately for this list to be sure to show it: the first that is sure tells.
+            self._bring_look(sure_ns)
+        if self._orders:
             self._resume(now_ns, now_ns if self._phase is not _Phase.SWEEPING else self._round_ns)
         else:
             # Only a look begun after the last cancel counts: before that, orders may have been under way together.
@@ -294,7 +273,7 @@ class Sweep:
     def order_opened(self, order_id: str, now_ns: int) -> None:
         """An order appeared although the switch is latched: it is cancelled on sight, and looked for."""
         self._heard_ns = now_ns
-        self._believe(order_id, now_ns, now_ns)
+        self._orders.believe(order_id, now_ns, now_ns)
         self._resume(now_ns, now_ns + LOOK_AFTER_NS)
         order = self._orders.get(order_id)
         if order is not None and not order.asked:
@@ -304,13 +283,10 @@ class Sweep:
     def order_ended(self, order_id: str, *, canceled: bool, now_ns: int) -> None:
         """The order stream told that an order is off the book, and whether a cancel took it."""
         self._heard_ns = now_ns
-        order = self._orders.pop(order_id, None)
-        if order is not None:
-            self._vanished += canceled
-            self._single_took |= canceled and order.asked
-            if not self._orders and self._phase is _Phase.SWEEPING:
-                # That was the last one known: whether it was the last of all only a look tells.
-                self._bring_look(now_ns)
+        known = self._orders.ended(order_id, canceled=canceled)
+        if known and not self._orders.named and self._phase is _Phase.SWEEPING:
+            # That was the last one known: whether it was the last of all only a look tells.
+            self._bring_look(now_ns)
         self.on_time(now_ns)
 
     def on_time(self, now_ns: int) -> None:
@@ -350,7 +326,7 @@ class Sweep:
         As the venue counts them, or as they went, whichever is more: both count the same orders, and neither all.
         What vanished between two looks may also have filled.
         """
-        return max(self._told, self._vanished)
+        return max(self._told, self._orders.vanished)
 
     def state(self, now_ns: int) -> State:
         """`flat` once two looks in a row, begun after the last cancel, showed nothing, and nothing has come since.
@@ -361,7 +337,7 @@ class Sweep:
         """
         if self._phase is _Phase.FLAT:
             return "flat" if now_ns < self._stale_ns else "unreachable"
-        heard_ns = self._heard_ns if self._orders else self._seen_ns
+        heard_ns = self._heard_ns if self._orders.named else self._seen_ns
         return "unreachable" if heard_ns is None or now_ns - heard_ns >= STALE_NS else "residual"
 
     def status(self, now_ns: int) -> dict[str, Any]:
@@ -370,7 +346,7 @@ class Sweep:
             "state": self.state(now_ns),
             "canceled": self.canceled,
             "residual": list(islice(self._orders, SHOWN_LIMIT)),
-            "resting": len(self._orders) + self._beyond,
+            "resting": len(self._orders),
             "rounds": self._rounds,
             "looks": self._begun,
         }
@@ -416,12 +392,13 @@ class Sweep:
         else:
             self.effects.append(Walk())
         # The venue may turn away cancels of everything and take those of single orders: then those are enough.
-        held = self._mass and self._turned_away and not self._single_took
-        self._single_took = False
+        held = self._mass and self._turned_away and not self._orders.single_took
+        self._orders.single_took = False
         if held and now_ns - self._singles_ns < HELD_NS:
             return
-        for order_id, order in list(self._orders.items()):
-            if self._wants_single(order, now_ns) and (not self._cancel_one(order_id, order, now_ns) or held):
+        for order_id, order in self._orders.items():
+            wants = order.wants_single(now_ns, mass=self._mass, accepted=self._accepted)
+            if wants and (not self._cancel_one(order_id, order, now_ns) or held):
                 break
 
     def _fire_all(self, now_ns: int) -> None:
@@ -439,23 +416,11 @@ class Sweep:
         self._waiting.update(ways)
         self.effects += map(FireAll, ways)
 
-    def _wants_single(self, order: _Order, now_ns: int) -> bool:
-        """Whether cancelling everything has had its chance with this order: a cancel-all may be broken for some."""
-        if not self._mass:
-            # What the caller walks is what the stream told; what only looks show has to be named.
-            return order.shown > 0
-        return order.shown > (1 if self._accepted else 0) or now_ns - order.since_ns >= FRESH_NS
-
-    def _cancel_one(self, order_id: str, order: _Order, now_ns: int) -> bool:
-        """Cancel one order, unless this second's are spent: then the next round goes on where this one ended."""
-        if now_ns - self._singles_since_ns >= 1000 * MS:
-            self._singles_since_ns, self._singles = now_ns, 0
-        if self._singles >= SINGLES_LIMIT:
+    def _cancel_one(self, order_id: str, order: Believed, now_ns: int) -> bool:
+        """Cancel one order, unless this second's are spent."""
+        if not self._orders.ask(order_id, order, now_ns):
             return False
-        self._singles += 1
         self._singles_ns = now_ns
-        order.asked = True
-        self._orders[order_id] = self._orders.pop(order_id)
         self._spoiled = self._begun
         self.effects.append(CancelOne(order_id))
         return True
@@ -494,37 +459,6 @@ class Sweep:
         elif self._phase is _Phase.FLAT:
             self._look_ns = now_ns + LOOK_RETRY_NS
 
-    def _believe(self, order_id: str, now_ns: int, told_ns: int) -> None:
-        if order_id in self._orders:
-            return
-        if len(self._orders) < KNOWN_LIMIT:
-            self._orders[order_id] = _Order(now_ns, told_ns)
-        else:
-            self._beyond += 1
-
-    def _take_in(self, open_ids: Collection[str], begun_ns: int) -> None:
-        """The orders of a look replace those believed in, except what it was begun too early to show."""
-        listed = dict.fromkeys(open_ids)
-        old_ns = 0
-        for order_id, order in list(self._orders.items()):
-            if order_id in listed:
-                order.shown += 1
-                del listed[order_id]
-            elif order.shown or begun_ns >= order.told_ns + FRESH_NS:
-                del self._orders[order_id]
-                self._vanished += 1
-                self._single_took |= order.asked
-            else:
-                old_ns = max(old_ns, order.told_ns + FRESH_NS)
-        if old_ns and not listed:
-            # What is left was heard of too lately for this list to be sure to show it: the first that is sure tells.
-            self._bring_look(old_ns)
-        self._beyond = 0
-        for order_id in listed:
-            self._believe(order_id, begun_ns, begun_ns)
-            if order_id in self._orders:
-                self._orders[order_id].shown = 1
-
     # ---------------------------------------------------------------- reports
 
     def _failed(self, way: str, why: str) -> None:
@@ -532,7 +466,7 @@ class Sweep:
 
     def _alert(self, now_ns: int) -> None:
         self._alert_ns = now_ns + ALERT_EVERY_NS
-        count = len(self._orders) + self._beyond
+        count = len(self._orders)
         named = ", ".join(islice(self._orders, NAMED_LIMIT)) + (", …" if count > NAMED_LIMIT else "")
         rest = f"resting, as far as is known: {count} ({named})" if count else "nobody can say what rests"
         tried = "".join(f"; {way}: {why}" for way, why in self._tried.items())

@@ -125,6 +125,7 @@ class Exchange:
         self._listeners: dict[tuple[str | None, Venue], list[Listener]] = {}
         self._timers: dict[tuple[str, Venue], float] = {}
         self._frozen: set[Venue] = set()
+        self._leaving: dict[tuple[Venue, str], tuple[float, str]] = {}
 
     # --- orders ---------------------------------------------------------------------------------------------------
 
@@ -180,6 +181,10 @@ class Exchange:
     def cancel(self, order: Order, reason: str) -> None:
         """Take an open order off the book."""
         self._end(order, State.CANCELED, What.CANCELED, reason)
+
+    def cancel_later(self, order: Order, reason: str, after_s: float) -> None:
+        """Take an open order off the book so many seconds from now, unless it ends before."""
+        self._leaving[order.venue, order.order_id] = (self._now() + after_s, reason)
 
     def expire(self, order: Order) -> None:
         """End an open order as if its time had come."""
@@ -253,8 +258,11 @@ class Exchange:
         return self._timers[account, venue]
 
     def advance(self) -> None:
-        """Let everything that is due by now take effect: expiries first, then countdowns."""
+        """Let everything that is due by now take effect: pending cancels first, then expiries, then countdowns."""
         now_s = self._now()
+        for (venue, order_id), (due_s, reason) in list(self._leaving.items()):
+            if due_s <= now_s and venue not in self._frozen:
+                self.cancel(self._open[venue, order_id], reason)
         for order in list(self._expiring.values()):
             if order.expires_s is not None and order.expires_s <= now_s and order.venue not in self._frozen:
                 self.expire(order)
@@ -265,6 +273,7 @@ class Exchange:
     def next_due_s(self) -> float | None:
         """When `advance` next has something to do (unix seconds), or None."""
         due = [due_s for (_, venue), due_s in self._timers.items() if venue not in self._frozen]
+        due += [due_s for (venue, _), (due_s, _) in self._leaving.items() if venue not in self._frozen]
         due += [o.expires_s for o in self._expiring.values() if o.expires_s is not None and o.venue not in self._frozen]
         return min(due, default=None)
 
@@ -310,6 +319,7 @@ class Exchange:
         key = (order.venue, order.order_id)
         del self._open[key]
         self._expiring.pop(key, None)
+        self._leaving.pop(key, None)
         if order.cl_ord_id is not None:
             del self._client_ids[order.account, order.venue, order.cl_ord_id]
         order.state, order.ended_s, order.reason = state, self._now(), reason

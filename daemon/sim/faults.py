@@ -87,6 +87,8 @@ KINDS: dict[str, dict[str, object]] = {
     "invalid_session": _EFFECT,  # every WebSocket token dies
     "maintenance": {"cancel_only_s": 5.0, **_EFFECT},  # for for_s seconds, then cancel_only, then online
     "market_status": {"mode": "online", **_EFFECT},  # until the next one
+    # A Spot REST cancel is accepted as pending, and carried out so many seconds later.
+    "cancel_pending": {"seconds": 1.0},
     # One REST answer. effect: whether the operation is carried out ("after") or not ("before").
     "rest_status": {"status": 502, "body": None, "content_type": "text/html", **_EFFECT},
     "rest_html_200": _EFFECT,

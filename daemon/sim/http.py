@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -51,10 +52,14 @@ def json_answer(value: Any, status: int = 200) -> HttpAnswer:
 
 
 class HttpConnection:
-    """Reads requests from a stream and writes answers to it, one after the other."""
+    """Reads requests from a stream and writes answers to it, one after the other.
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
+    now: unix seconds. Every answer is dated by it, as the edge before the venue's servers dates them.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, now: Callable[[], float]) -> None:
         self._stream = stream
+        self._now = now
         self._h11 = h11.Connection(h11.SERVER, max_incomplete_event_size=READ_SIZE)
 
     async def read(self) -> HttpRequest | None:
@@ -78,6 +83,7 @@ class HttpConnection:
             headers=[
                 ("content-type", answer.content_type),
                 ("content-length", str(len(answer.body))),
+                ("date", formatdate(self._now(), usegmt=True)),
                 *answer.headers,
             ],
         )

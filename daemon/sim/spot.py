@@ -191,11 +191,13 @@ class SpotEngine:
         *,
         unknown: str = UNKNOWN_ORDER,
         refuse: Callable[[], str | None] = lambda: None,
+        pending_s: float | None = None,
     ) -> list[Verdict]:
         """Cancel one after the other, each booked as a single cancel; one verdict per order, not per name.
 
         A userref that several orders bear gives as many verdicts; a name nothing answers to gives one, with the text
         unknown. refuse: asked before each order; a text it returns is that order's verdict and leaves it alone.
+        pending_s: the cancels are carried out so much later; None: at once.
         Raises Refusal when nothing at all could be tried (rights, maintenance).
         """
         self._require_cancel(key)
@@ -203,7 +205,7 @@ class SpotEngine:
         for name in names:
             matching: list[Order | None] = [*self._matching(key, name)]
             for order in matching or [None]:
-                error = refuse() or (unknown if order is None else self._cancel_one(order))
+                error = refuse() or (unknown if order is None else self._cancel_one(order, pending_s))
                 verdicts.append(Verdict(name, None if error else order, error))
         return verdicts
 
@@ -232,10 +234,13 @@ class SpotEngine:
             raise Refusal(f"{INVALID_ARGUMENTS}:Invalid timeout argument")
         return self.exchange.arm(key.account, "spot", timeout_s)
 
-    def _cancel_one(self, order: Order) -> str:
+    def _cancel_one(self, order: Order, pending_s: float | None = None) -> str:
         if not self.counters.charge_cancel(order.account, order.symbol, self._now() - order.opened_s):
             return RATE_LIMIT
-        self.exchange.cancel(order, USER_REQUESTED)
+        if pending_s is None:
+            self.exchange.cancel(order, USER_REQUESTED)
+        else:
+            self.exchange.cancel_later(order, USER_REQUESTED, pending_s)
         return ""
 
     def _matching(self, key: ApiKey, name: Name) -> list[Order]:

@@ -269,11 +269,13 @@ class SpotRest:
             fault = self._take("ack_error", "CancelOrder")
             return fault["error"] if fault else None
 
-        verdicts = self._engine.cancel_each(key, [name], refuse=told_to_refuse)
+        pending = self._take("cancel_pending", "CancelOrder")
+        pending_s = None if pending is None else float(pending["seconds"])
+        verdicts = self._engine.cancel_each(key, [name], refuse=told_to_refuse, pending_s=pending_s)
         canceled = sum(verdict.order is not None for verdict in verdicts)
         if not canceled:
             raise Refusal(verdicts[0].error)
-        return {"count": canceled}
+        return {"count": canceled} if pending is None else {"count": canceled, "pending": True}
 
     def _cancel_order_batch(self, key: ApiKey, params: Params) -> Any:
         """Elements as plain values, as the page's example and every client has them, or as its schema's objects."""

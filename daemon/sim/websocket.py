@@ -10,6 +10,7 @@ import heapq
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any, Protocol, TypeVar
 
 import trio
@@ -425,12 +426,17 @@ class WebSocketSession:
         return self._host.faults.take(kind, route=self.route, session=self.index, operation=operation)
 
 
-def accept(headers: Sequence[tuple[bytes, bytes]], target: str) -> tuple[bytes, Connection] | None:
-    """The answer to an upgrade request and the connection it opens; None when it is no proper upgrade request."""
+def accept(
+    headers: Sequence[tuple[bytes, bytes]], target: str, now_s: float
+) -> tuple[bytes, Connection] | None:
+    """The answer to an upgrade request, dated `now_s` (unix seconds), and the connection it opens.
+
+    None when it is no proper upgrade request.
+    """
     handshake = H11Handshake(ConnectionType.SERVER)
     try:
         handshake.initiate_upgrade_connection(list(headers), target)
-        answer = handshake.send(AcceptConnection())
+        answer = handshake.send(AcceptConnection(extra_headers=[(b"date", formatdate(now_s, usegmt=True).encode())]))
     except (RemoteProtocolError, LocalProtocolError):
         return None
     assert handshake.connection is not None

@@ -21,6 +21,7 @@ from ..contract.commands import (
     Rearm,
     Status,
     Strict,
+    TimerRight,
     WhatRests,
 )
 from ..contract.frames import (
@@ -37,6 +38,7 @@ from ..contract.kills import also_ignored, read_kill
 from ..contract.outcomes import RefusalReason, Refused, Settlement
 from ..engine.instants import MS
 from ..engine.intents import NOBODY, Intents
+from ..engine.timer_right import RightToRenew
 from ..settings import IN_FLIGHT_LIMIT
 from ..transport.clock import Clock
 from ..transport.messages import Message
@@ -88,6 +90,7 @@ class Admission:
         leasing: Leasing,
         scoping: Scoping,
         origins: Origins,
+        timer_right: RightToRenew,
         deadline_ms: int,
     ) -> None:
         """status: makes the members of a `status` reply; its argument says whether detail is wanted."""
@@ -105,6 +108,7 @@ class Admission:
         self._leasing = leasing
         self._scopes = ScopeDoor(self, desks, scoping, replies, kill)
         self._origins = origins
+        self._timer_right = timer_right
         self._deadline_ns = deadline_ms * MS
         self.admitted_ns = -COMPANY_NS
         """When the last command that cancels was let ahead, on the monotonic clock."""
@@ -163,6 +167,8 @@ class Admission:
                 self._drill(asked, command, now_ns)
             case Rearm():
                 self._rearm(asked, command, now_ns)
+            case TimerRight():
+                self._take_right(asked, command, now_ns)
             case Ping() | Status() | Lease() if (known := self._replies.known(asked, now_ns)) is not None:
                 # These are not remembered themselves, but they must not be mistaken for the command that has the id.
                 self._replies.repeat(asked, known)
@@ -285,6 +291,17 @@ class Admission:
         if deadline_ns is not None:
             self._killswitch.rearm(Rearming(asked, self._events), command, asked.who, deadline_ns)
             self._origins.look_up("rearm", command.id, asked.peer)
+
+    def _take_right(self, asked: Asked, command: TimerRight, now_ns: int) -> None:
+        """Not remembered: an agent's next word comes seconds later, and the token tells which is newer."""
+        if asked.outlet.door != "control":
+            why: str | None = "type: timer_right is taken on the control socket only"
+        else:
+            why = self._timer_right.grant(command.token, command.for_ms * MS, now_ns, off=command.off)
+        if why is not None:
+            self.refuse(asked, None, "invalid", why)
+            return
+        self._replies.at_once(asked, {"type": "timer_right", "id": command.id, "token": self._timer_right.token})
 
     def _batch(self, asked: Asked, command: CancelBatch, now_ns: int) -> None:
         desk = self._desks.get(command.venue)

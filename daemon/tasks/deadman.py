@@ -19,6 +19,7 @@ from ..engine.effects import Alert
 from ..engine.instants import FAR_NS, MS
 from ..engine.lane import Lane
 from ..engine.resting import Row
+from ..engine.timer_right import RightToRenew
 from ..transport.clock import Clock
 from ..venues.values import is_timer_reason
 from .dispatcher import Dispatcher
@@ -92,6 +93,7 @@ class DeadmanSwitch:
         events: Events,
         latched: Callable[[Venue], bool],
         beats: Callable[[], list[int]],
+        right: RightToRenew,
     ) -> None:
         """sessions: those that may carry it, by lane; none where only REST does."""
         self.venue = timer.venue
@@ -103,6 +105,7 @@ class DeadmanSwitch:
         self._events = events
         self._latched = latched
         self._progress = Progress(beats)
+        self._right = right
         self._lag_ns = 0
         self._under_way = False
         self._session_failed = False
@@ -158,6 +161,7 @@ class DeadmanSwitch:
             lag_ns=self._lag_ns,
             progress=self._progress.seen(now_ns),
             latched=self._latched(self.venue),
+            right=self._right.at(now_ns),
         )
 
     # ---------------------------------------------------------------- maintenance

@@ -102,9 +102,9 @@ class Desk:
         await trio.sleep(FIRST_LOOK_S)
         if self.sessions and not self.dispatcher.live:
             told = {f"{one.why_down}{one.mend and f': {one.mend}'}": one.name for one in self.sessions if one.why_down}
-            self.dispatcher.tell_outage("; ".join(f"{name}: {why}" for why, name in told.items()) or NO_ANSWER)
+            self.dispatcher.outages.no_session("; ".join(f"{name}: {why}" for why, name in told.items()) or NO_ANSWER)
         if self.rest is not None and not self.rest.up:
-            self.dispatcher.tell_rest_down(self.rest.status().get("why", NO_ANSWER))
+            self.dispatcher.outages.rest_down(self.rest.status().get("why", NO_ANSWER))
 
     def take_keys(self, keys: Keys) -> None:
         """Another key from here on; what can go on with what it has goes on until it needs the new one."""

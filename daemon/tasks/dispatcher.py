@@ -155,7 +155,7 @@ class Dispatcher(Hand):
 
     def session_up(self, lane: Lane) -> None:
         """A session can take cancels."""
-        self._events.clear(self._no_session)
+        self.outages.session_up()
         now_ns = self._clock.monotonic_ns()
         self._pursuits.sessions.up(lane, now_ns)
         self.perform()
@@ -170,30 +170,7 @@ class Dispatcher(Hand):
         for watcher in self._watchers:
             watcher.session_down(lane, now_ns)
         if not self._pursuits.live:
-            self.tell_outage()
-
-    def tell_outage(self, why: str = "status tells why each is down") -> None:
-        """Alert that no session is live, in words that are true of every way there is."""
-        if self._rest_up is None:
-            what_now = "it takes no cancels until one is back"
-        elif self._rest_up():
-            what_now = "cancels go by REST alone"
-        else:
-            what_now = "REST cannot be reached either, so that no cancel can leave"
-        self._events.alert("critical", self._no_session, f"{what_now}; {why}")
-
-    def tell_rest_down(self, why: str) -> None:
-        """Alert that REST, which is behind the sessions or the only way, has not come up since the start."""
-        do = f"{why}; cancels have no second way until it answers, and `canceld check --online` says what to mend"
-        self._events.alert("warning", f"{self.venue} REST has not come up", do)
-
-    def feed_up(self) -> None:
-        """The stream that only tells of orders is on."""
-        self._events.clear(self._no_feed)
-
-    def feed_down(self) -> None:
-        """The stream that only tells of orders is lost: proof has to be asked for."""
-        self._events.alert("warning", self._no_feed, "cancels go on, proof comes by REST; status tells why it is down")
+            self.outages.no_session()
 
     def token_renewed(self, lane: Lane, fresh: bool) -> None:
         """A session has a new token, or (not fresh) could not get one."""

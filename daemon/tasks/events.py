@@ -50,7 +50,7 @@ class Events:
         self._alerts: dict[str, dict[str, Any]] = {}
         self._alerted_ns: dict[str, int] = {}
         self._hushed = False
-        self._started_ns = clock.monotonic_ns()
+        self.started_ns = clock.monotonic_ns()
         self._counts: dict[str, int] = {}
         self._second = -1
         self._second_text = ""
@@ -162,6 +162,6 @@ class Events:
             # Most events share their second with the one before: only its fraction is made anew.
             self._second, self._second_text = second, rfc3339(second * 1_000_000_000)[:19]
         ts = f"{self._second_text}.{rest_ns // 1000:06d}Z"
-        counted = {"seq": seq, "started_ns": self._started_ns}
+        counted = {"seq": seq, "started_ns": self.started_ns}
         body = {**event, "ts": ts, "monotonic_ns": self._clock.monotonic_ns(), **counted}
         self._publisher.publish_nowait(wire_topic, _encode(body))

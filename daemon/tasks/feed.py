@@ -1,6 +1,6 @@
 """The private feed of Futures: it takes no cancels, it is their witness."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import structlog
 import trio
@@ -89,13 +89,16 @@ class Feed(Connection):
         return True
 
     def _went_live(self) -> None:
-        self._parts.dispatcher.feed_up()
+        self._parts.dispatcher.outages.feed_up()
 
     def _went_down(self) -> None:
-        self._parts.dispatcher.feed_down()
+        self._parts.dispatcher.outages.feed_down()
 
     def _decode(self, messages: Sequence[str | bytes]) -> Sequence[Evidence]:
         return [futures_feed.decode(message) for message in messages]
+
+    def _pieces(self, message: str | bytes) -> Iterator[Evidence] | None:
+        return futures_feed.pieces(message)
 
     def _ping_frame(self, reqid: Reqid) -> bytes:
         return futures_feed.ping_frame()

@@ -15,6 +15,7 @@ from ..contract.frames import decode_command
 from ..contract.ids import Venue
 from ..contract.kills import may_be_kill, read_kill
 from ..engine.intents import Intents
+from ..engine.timer_right import RightToRenew
 from ..settings import (
     BACKLOG_BYTES,
     BACKLOG_LIMIT,
@@ -87,6 +88,7 @@ class Gateway:
         leasing: Leasing,
         scoping: Scoping,
         origins: Origins,
+        timer_right: RightToRenew,
         deadline_ms: int,
     ) -> None:
         """status: makes the members of a `status` reply; its argument says whether detail is wanted."""
@@ -109,6 +111,7 @@ class Gateway:
             leasing=leasing,
             scoping=scoping,
             origins=origins,
+            timer_right=timer_right,
             deadline_ms=deadline_ms,
         )
 

@@ -21,6 +21,7 @@ from ..engine.pursuits.front import Pursuits
 from ..engine.resting import Row
 from ..transport.clock import Clock
 from .events import Events
+from .outages import Outages
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -102,6 +103,7 @@ class Hand:
 
     def __init__(self, venue: Venue, pursuits: Pursuits, clock: Clock, events: Events, budget: CancelBudget) -> None:
         self.venue = venue
+        self.outages = Outages(venue, events)
         self._pursuits = pursuits
         self._budget = budget
         self._clock = clock
@@ -112,13 +114,10 @@ class Hand:
         self._tell_ceiling: Callable[[float | None], None] = _nobody
         self._alarm: trio.CancelScope | None = None
         self._armed_ns = FAR_NS
-        self._rest_up: Callable[[], bool] | None = None
         self._rest_opens_ns: Callable[[Form], int] = lambda form: 0
-        self._no_session = f"{venue} has no live WebSocket session"
         self._watchers: tuple[Watcher, ...] = ()
         self._presser: Presser | None = None
         self._tell_end: Callable[[Row], None] = _nobody
-        self._no_feed = f"{venue} has no live order feed"
         self.beats = 0
         self.pulls = 0
         """How often a kill was pulled here."""
@@ -142,7 +141,7 @@ class Hand:
 
         opens_ns: when it makes a kill's calls of a form that it stays away with.
         """
-        self._rest_up = up
+        self.outages.rest_up = up
         self._rest_opens_ns = opens_ns
         self._wake_rest = wake
         self._tell_ceiling = told

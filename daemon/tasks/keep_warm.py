@@ -23,6 +23,7 @@ from ..engine.policy import Policy
 from ..engine.pursuits.front import Pursuits
 from ..engine.replays import Replays
 from ..engine.resting import Resting
+from ..engine.timer_right import RightToRenew
 from ..engine.venue_clock import VenueClock
 from ..settings import Address
 from ..transport.messages import Message, Sent
@@ -126,6 +127,7 @@ class Walk:
             leasing=leasing,
             scoping=scoping,
             origins=Origins(world.origin, events),
+            timer_right=RightToRenew(shared=False),
             deadline_ms=1000,
         )
         self._walks = 0

@@ -129,10 +129,12 @@ class KillSwitch:
         latch = self._file.standing
         scopes = {"scopes": self.scopes.status()} if self.scopes.latched else {}
         if latch is None:
-            return {"latched": False, **scopes, "drill": self.drills.status()}
+            return {"latched": False, "pulls": self.pulls, **scopes, "drill": self.drills.status()}
         shown: dict[str, Any] = {
             "latched": True,
             "durable": self._file.durable,
+            # Since the start: a pull while it is latched already changes nothing else here.
+            "pulls": self.pulls,
             "trigger": latch.trigger,
             "reason": latch.reason,
             "who": latch.who,

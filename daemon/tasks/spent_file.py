@@ -39,6 +39,10 @@ class SpentFile:
         """It happens now."""
         self._spent.note(kind, self._clock.utc_ns())
 
+    def take_back(self, kind: Kind) -> None:
+        """The newest of this kind did not happen after all."""
+        self._spent.take_back(kind)
+
     def before(self, kind: Kind, within_ns: int) -> list[int]:
         """When it happened before this process began, on the monotonic clock, oldest first.
 

@@ -75,6 +75,7 @@ class _CancelStatus(msgspec.Struct, gc=False):
     orderEvents: msgspec.Raw = NOTHING
     cancelStatus: msgspec.Raw = NOTHING
     cancelledOrders: Any = None
+    receivedTime: Any = None
 
 
 class _OpenOrder(msgspec.Struct, gc=False):
@@ -210,7 +211,7 @@ def decode_cancel_all(status: int, body: bytes) -> RestCanceled | RestFailed | R
     if not isinstance(canceled, list):
         return RestUnreadable("a cancel-all without its list")
     ends = _ends(canceled, told.orderEvents) if told.status == "cancelled" else ()
-    return RestCanceled(len(canceled), pending=False, orders=tuple(ends))
+    return RestCanceled(len(canceled), False, tuple(ends), _received(told))
 
 
 def _ends(listed: list[Any], events: msgspec.Raw) -> Iterator[OrderState]:
@@ -315,6 +316,7 @@ class _Told(NamedTuple):
     cl_ord_id: str | None
     order: _Order | None
     filled_qty: str | None
+    received_time: str | None
 
 
 def _told(raw: msgspec.Raw) -> _Told | None:
@@ -338,7 +340,12 @@ def _told(raw: msgspec.Raw) -> _Told | None:
     filled_qty = None if order is None else decimal_text(order.filled)
     if filled_qty is None:
         filled_qty = _executed([*_read(outer.orderEvents), *_read(inner.orderEvents)], order_id)
-    return _Told(words.pop(), order_id, name, order, filled_qty)
+    return _Told(words.pop(), order_id, name, order, filled_qty, _received(outer) or _received(inner))
+
+
+def _received(told: _CancelStatus) -> str | None:
+    """When the venue took the cancel in, as it wrote it; None for what is no time."""
+    return None if instant_s(told.receivedTime) is None else text_of(told.receivedTime)
 
 
 def _read(events: msgspec.Raw) -> list[_Event]:
@@ -383,9 +390,9 @@ def _verdict(told: _Told, asked: Target) -> _Verdict:
     # Of a cancelled order only the CANCEL tells the last of it; what its EXECUTIONs tell may be less.
     filled_qty = told.filled_qty if state == "filled" or told.order is not None else None
     if order_id is None:
-        return RestEnded(state, filled_qty)
+        return RestEnded(state, filled_qty, told.received_time)
     ended = _state(order_id, state, cl_ord_id, told.order, None)
-    return RestOrders((msgspec.structs.replace(ended, filled_qty=filled_qty),))
+    return RestOrders((msgspec.structs.replace(ended, filled_qty=filled_qty),), told.received_time)
 
 
 def _same(asked: Target, told: str) -> bool:

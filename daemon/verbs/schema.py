@@ -33,6 +33,8 @@ class Verdict(msgspec.Struct, kw_only=True):
     answered_ns: int | UnsetType = UNSET
     error: str | UnsetType = UNSET
     filled_qty: str | UnsetType = UNSET
+    pending: bool | UnsetType = UNSET
+    received_time: str | UnsetType = UNSET
     count: int | UnsetType = UNSET
     order_ids: tuple[str, ...] | UnsetType = UNSET
     more: int | UnsetType = UNSET
@@ -167,6 +169,12 @@ class RearmReply(_Reply, tag="rearm"):
     residual: dict[Venue, tuple[str, ...]] | UnsetType = UNSET
 
 
+class TimerRightReply(_Reply, tag="timer_right"):
+    """Answers a timer_right with the newest token that was taken."""
+
+    token: int
+
+
 class LeaseReply(_Reply, tag="lease"):
     """Answers a lease; 0 ms once it is given back."""
 
@@ -203,6 +211,7 @@ Reply: TypeAlias = (
     | RestsReply
     | KilledReply
     | RearmReply
+    | TimerRightReply
     | LeaseReply
     | StatusReply
     | PongReply

@@ -60,11 +60,11 @@ class Asker:
         reply: dict[str, object] = msgspec.json.decode(self._socket.recv())
         return reply
 
-    def paced(self, count: int, gap_s: float, *, deadline_ms: int = DEADLINE_MS) -> list[Asked]:
+    def paced(self, count: int, gap_s: float, *, deadline_ms: int = DEADLINE_MS, urgent: bool = False) -> list[Asked]:
         """One cancel at a time, `gap_s` apart."""
         asked = []
         for _ in range(count):
-            order_id, payload = self._next(deadline_ms)
+            order_id, payload = self._next(deadline_ms, urgent=urgent)
             asked_ns = time.monotonic_ns()
             self._socket.send(payload)
             answer = self._socket.recv()
@@ -123,7 +123,7 @@ class Asker:
             asked.append(Asked(*sent[reply.id], answered_ns, reply.outcome))
         return asked
 
-    def _next(self, deadline_ms: int) -> tuple[str, bytes]:
+    def _next(self, deadline_ms: int, *, urgent: bool = False) -> tuple[str, bytes]:
         self._count += 1
         order_id = f"OBENCH-{self._number:05}-{self._count:07}"
         command = {
@@ -132,6 +132,7 @@ class Asker:
             "venue": "spot",
             "order_id": order_id,
             "deadline_ms": deadline_ms,
+            **({"urgent": True} if urgent else {}),
         }
         return order_id, msgspec.json.encode(command)
 

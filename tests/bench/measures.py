@@ -79,7 +79,7 @@ def one_at_a_time(stage: Stage, rounds: Rounds, name: str, party: Timed, count: 
     stage.venue.ask("record")
     asked = party.paced(count, GAP_S)
     arrived = dict(stage.venue.ask("recorded"))
-    _must_be_acked(asked)
+    must_be_acked(asked)
     wire = [(arrived[one.order_id] - one.asked_ns) / 1e3 for one in asked]
     answer = [(one.answered_ns - one.asked_ns) / 1e3 for one in asked]
     for figure, values in (("wire", wire), ("answer", answer)):
@@ -104,7 +104,7 @@ def burst(stage: Stage, rounds: Rounds, name: str, crowd: list[Worker], count: i
     for member in crowd:
         member.tell("burst", at_ns=at_ns, count=count // len(crowd))
     for member in crowd:
-        _must_be_acked(Asked(*one) for one in member.hear())
+        must_be_acked(Asked(*one) for one in member.hear())
     arrived = stage.venue.ask("recorded")
     assert len(arrived) == count // len(crowd) * len(crowd)
     rounds.add(name, "burst", (max(ns for _, ns in arrived) - at_ns) / 1e6)
@@ -152,7 +152,7 @@ def socket_killed(stage: Stage, asker: Asker, effort: Effort) -> Row:
         stage.venue.ask("behave", answers=True, admits=True)
         killed_ns = stage.venue.ask("kill_sockets", every=False)
         asked = asker.collect(sent)
-        _must_be_acked(asked)
+        must_be_acked(asked)
         again = {order_id for order_id, ns in stage.venue.ask("recorded") if ns > killed_ns}
         if again != {one.order_id for one in asked}:
             raise RuntimeError("a cancel was answered without reaching the venue a second time")
@@ -177,15 +177,15 @@ def rest_fallback(stage: Stage, asker: Asker, httpx: Worker, effort: Effort) -> 
     try:
         asker.paced(3, GAP_S)
         ours = asker.paced(effort.asks // 3, GAP_S)
-        _must_be_acked(ours)
+        must_be_acked(ours)
         theirs = None if "missing" in httpx.hello else Library(httpx).paced(effort.asks // 3, GAP_S)
     finally:
         stage.venue.ask("behave", answers=True, admits=True)
-    ours_us = median(_answer_us(ours))
+    ours_us = median(answer_us(ours))
     stage.daemon.wait_for(asker, 2)
     if theirs is None:
         return Row.left_out(name, "≤ 0.5", f"{ours_us:.0f} µs; {httpx.hello['missing']}")
-    theirs_us = median(_answer_us(theirs))
+    theirs_us = median(answer_us(theirs))
     return Row.at_most(name, ours_us / theirs_us, 0.5, details=f" ({ours_us:.0f} ÷ {theirs_us:.0f} µs)")
 
 
@@ -194,9 +194,9 @@ def hot_neighbour(asker: Asker, hot: Worker, effort: Effort) -> Row:
     asks = max(int(effort.hot_s * 200), 20)
     quiet, busy = [], []
     for _ in range(min(effort.repeats, 3)):
-        quiet.append(percentile(_answer_us(asker.paced(asks, GAP_S)), 99))
+        quiet.append(percentile(answer_us(asker.paced(asks, GAP_S)), 99))
         hot.tell("hammer", duration_s=effort.hot_s, window=HOT_WINDOW)
-        busy.append(percentile(_answer_us(asker.paced(asks, GAP_S)), 99))
+        busy.append(percentile(answer_us(asker.paced(asks, GAP_S)), 99))
         hot.hear()
     return Row.at_most(
         "one hot client: another's p99 ÷ its quiet p99",
@@ -247,11 +247,12 @@ def status_process(stage: Stage, effort: Effort) -> Row:
     return Row.at_most("`canceld status` process", median(seconds), 0.12, " s")
 
 
-def _answer_us(asked: Iterable[Asked]) -> list[float]:
+def answer_us(asked: Iterable[Asked]) -> list[float]:
+    """From asking to the answer, µs."""
     return [(one.answered_ns - one.asked_ns) / 1e3 for one in asked]
 
 
-def _must_be_acked(asked: Iterable[Asked]) -> None:
+def must_be_acked(asked: Iterable[Asked]) -> None:
     """A bench that times failures times nothing."""
     for one in asked:
         if one.outcome != "acked":

@@ -17,6 +17,7 @@ MEASURES = (
     "silent venue",
     "socket killed",
     "REST fallback",
+    "urgent, socket 200 ms late",
     "stall at Prime and Futures",
     "reconnect storm at Prime and Futures",
     "flood of garbage at Prime and Futures",

@@ -5,7 +5,9 @@ next to nothing of what is measured is its own. Run as a process: `python -m tes
 """
 
 import base64
+import contextlib
 import hashlib
+import queue
 import re
 import socket
 import ssl
@@ -41,6 +43,7 @@ class Wire:
         self._carrier = carrier
         self._arriving = ssl.MemoryBIO()
         self._leaving = ssl.MemoryBIO()
+        self._writing = threading.Lock()
         self._session = context.wrap_bio(self._arriving, self._leaving, server_side=True)
         while True:
             try:
@@ -67,8 +70,9 @@ class Wire:
                     return None
 
     def write(self, data: bytes) -> None:
-        self._session.write(data)
-        self._flush()
+        with self._writing:
+            self._session.write(data)
+            self._flush()
 
     def kill(self) -> None:
         """End the connection from another thread, without a word to the peer."""
@@ -93,13 +97,16 @@ class Venue:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate, key)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._late_s = 0.0
         self._answers = True
         self._admits = True
         self._records = False
         self._arrivals: list[tuple[int, bytes]] = []
         self._sockets: set[Wire] = set()
         self._last_used: Wire | None = None
+        self._late: queue.SimpleQueue[tuple[float, Wire, bytes]] = queue.SimpleQueue()
         threading.Thread(target=self._accept, daemon=True).start()
+        threading.Thread(target=self._answer_late, daemon=True).start()
 
     @property
     def port(self) -> int:
@@ -107,9 +114,9 @@ class Venue:
 
     # ---------------------------------------------------------------- orders of the bench
 
-    def behave(self, *, answers: bool, admits: bool) -> int:
-        """answers: WebSocket cancels are acked. admits: WebSocket upgrades are accepted."""
-        self._answers, self._admits = answers, admits
+    def behave(self, *, answers: bool, admits: bool, late_s: float = 0.0) -> int:
+        """answers: WebSocket cancels are acked, so much later. admits: WebSocket upgrades are accepted."""
+        self._answers, self._admits, self._late_s = answers, admits, late_s
         return time.monotonic_ns()
 
     def record(self) -> None:
@@ -134,6 +141,14 @@ class Venue:
         for wire in chosen:
             wire.kill()
         return now_ns
+
+    def _answer_late(self) -> None:
+        """One thread for all late answers: one for each would cost the bench more than what it measures."""
+        while True:
+            due_s, wire, answers = self._late.get()
+            time.sleep(max(0.0, due_s - time.monotonic()))
+            with contextlib.suppress(OSError):  # the peer may be gone
+                wire.write(answers)
 
     # ---------------------------------------------------------------- connections
 
@@ -238,7 +253,9 @@ class Venue:
                 elif opcode == _CLOSE:
                     wire.write(b"\x88\x02" + payload[:2])
                     return
-            if answers:
+            if answers and self._late_s:
+                self._late.put((time.monotonic() + self._late_s, wire, b"".join(answers)))
+            elif answers:
                 wire.write(b"".join(answers))
             buffer = buffer[start:]
 

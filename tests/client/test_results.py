@@ -35,6 +35,13 @@ def test_how_an_order_ended_is_told() -> None:
     assert (result.name, result.gone) == ("closed", True)
 
 
+def test_what_went_is_told() -> None:
+    told = {"count": 3, "order_ids": ["A", "B"], "more": 1, "pending": True, "received_time": "2026-11-03T09:20:00Z"}
+    result = read_cancel(ASKED, {"type": "outcome", "outcome": "acked", **told})
+    assert (result.count, result.order_ids, result.more) == (3, ("A", "B"), 1)
+    assert (result.pending, result.received_time) == (True, "2026-11-03T09:20:00Z")
+
+
 @pytest.mark.parametrize(
     "reply",
     [

@@ -24,6 +24,7 @@ from canceld.contract.commands import (
     Ping,
     Rearm,
     Status,
+    TimerRight,
     WhatRests,
 )
 from canceld.contract.frames import (
@@ -118,6 +119,10 @@ COMMANDS: list[tuple[dict[str, Any], Command]] = [
     ),
     ({"type": "drill", "id": "d", "reason": "weekly"}, Drill(id="d", reason="weekly")),
     ({"type": "rearm", "id": "r"}, Rearm(id="r")),
+    (
+        {"type": "timer_right", "id": "t", "token": 12, "for_ms": 0, "off": True},
+        TimerRight(id="t", token=12, for_ms=0, off=True),
+    ),
     (
         {"type": "rearm", "id": "r", "confirm": "K7", "reason": "mended", "force": True},
         Rearm(id="r", confirm="K7", reason="mended", force=True),

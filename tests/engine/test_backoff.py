@@ -184,6 +184,17 @@ def test_one_more_session_goes_without_before_a_stream_does_and_that_before_the_
     assert budget.take(0, pressing=True, need="spare") == 0
 
 
+def test_an_attempt_that_found_no_address_is_given_back() -> None:
+    told: list[str] = []
+    budget = ConnectBudget(limit=6, booked=lambda: told.append("booked"), unbooked=lambda: told.append("unbooked"))
+    for _ in range(50):
+        assert budget.take(0) == 0
+        budget.give_back()
+    assert told == ["booked", "unbooked"] * 50
+    assert budget.pace_s(0) == 0.0
+    assert [budget.take(0) for _ in range(6)].count(0) == 5
+
+
 def test_pace_grows_with_what_is_spent_of_the_budget() -> None:
     budget = ConnectBudget()
     assert budget.pace_s(0) == 0.0

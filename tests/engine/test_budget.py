@@ -188,6 +188,15 @@ def test_queries_end_while_enough_is_left_for_what_cannot_wait() -> None:
     assert budget.spares("look", SECOND_NS)
 
 
+def test_queries_never_take_the_call_that_opens_the_only_session() -> None:
+    budget, now_ns = RestBudget(), 0
+    for _ in range(200):
+        now_ns += 500_000_000
+        if budget.spares("settle", now_ns):
+            budget.called("query", 1, now_ns)
+        assert budget.spares("first token", now_ns)
+
+
 def test_the_list_of_priorities_is_kept_from_its_end_to_its_beginning() -> None:
     """With each call that is made fewer uses are left, the last on the list first; a kill and a cancel always are."""
     budget, left = RestBudget(), list(RESERVES)

@@ -416,3 +416,40 @@ def test_commands_never_overlap_and_nothing_is_armed_when_it_must_not_be(seed: i
             else:
                 assert stopping or maintenance is not None
     assert commands <= 600 // 2 + 2
+
+
+# ---------------------------------------------------------------- one timer, several daemons
+
+
+def test_whoever_does_not_keep_it_neither_renews_nor_switches_it_off() -> None:
+    hand = Hand()
+    hand.health = GOOD._replace(right="another's")
+    assert only(hand.at(120), Arm, Disarm, Alert) == []
+    assert hand.status["holding"] == "another daemon keeps it"
+    hand.deadman.stop()
+    hand.deadman.on_time(hand.health, hand.now_ns)
+    assert only([(0.0, effect) for effect in hand.take()], Disarm) == []
+    assert hand.deadman.stopped, "a clean stop leaves another's timer alone"
+
+
+def test_a_timer_that_was_handed_over_is_renewed_at_once_and_let_go_without_an_alert() -> None:
+    hand = Hand()
+    hand.health = GOOD._replace(right="another's")
+    hand.at(30)
+    hand.health = GOOD
+    assert next(at_s for at_s, _ in only(hand.at(50), Arm)) <= 31.1
+    hand.health = GOOD._replace(right="another's")
+    assert only(hand.at(200), Arm, Disarm, Alert) == []
+
+
+def test_while_nobody_is_known_to_keep_it_it_is_off_so_that_silence_cancels_nothing() -> None:
+    hand = Hand()
+    hand.at(20)
+    hand.health = GOOD._replace(right="nobody's")
+    seen = only(hand.at(40), Arm, Disarm, Alert)
+    assert [type(effect) for _, effect in seen] == [Alert, Disarm]
+    assert seen[-1][0] <= 22.0
+    assert hand.status["state"] == "off"
+    hand.health = GOOD
+    assert only(hand.at(60), Arm, Over) != []
+    assert hand.status["state"] == "armed"

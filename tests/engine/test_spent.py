@@ -54,5 +54,23 @@ def test_another_file_is_named(content: bytes) -> None:
         read(content)
 
 
+def test_what_did_not_happen_is_taken_back_and_nothing_else() -> None:
+    memory = blank()
+    spent = Spent(memory)
+    for step in range(SLOTS + 1):
+        spent.note("dial", NOW_NS + step)
+    spent.note("token", NOW_NS + SLOTS + 1)
+    spent.take_back("dial")
+    times, goes_on = read(bytes(memory))
+    assert times["dial"] == [NOW_NS + step for step in range(2, SLOTS)]
+    assert times["token"] == [NOW_NS + SLOTS + 1]
+    assert goes_on == 2
+    for step in range(SLOTS):
+        spent.note("token", NOW_NS + step)
+    spent.take_back("dial")
+    assert len(read(bytes(memory))[0]["token"]) == SLOTS
+    Spent(None).take_back("dial")
+
+
 def test_without_memory_nothing_is_kept_and_nothing_breaks() -> None:
     Spent(None).note("dial", NOW_NS)

@@ -21,14 +21,12 @@ from canceld.engine.sweep import (
     ERROR_CHARS,
     FLAT_LOOK_NS,
     GAP_NS,
-    KNOWN_LIMIT,
     LOOK_AFTER_NS,
     LOOK_TIMEOUT_NS,
     NAMED_LIMIT,
     REST_PAUSE_NS,
     ROUND_PAUSES_MS,
     SHOWN_LIMIT,
-    SINGLES_LIMIT,
     STALE_NS,
     THROTTLED_NS,
     CancelOne,
@@ -38,6 +36,7 @@ from canceld.engine.sweep import (
     Sweep,
     Walk,
 )
+from canceld.engine.sweep_orders import KNOWN_LIMIT, SINGLES_LIMIT
 
 SECOND_NS = 1000 * MS
 START_NS = 1000 * SECOND_NS

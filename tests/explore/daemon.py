@@ -273,7 +273,7 @@ class Socket:
             dispatcher.mode_changed("online")
         dispatcher.heard(self.lane, (Orders(exchange.list_open(), snapshot=exchange.mass, initial=not exchange.mass),))
         if self.lane == FEED:
-            dispatcher.feed_up()
+            dispatcher.outages.feed_up()
             return
         dispatcher.session_up(self.lane)
         if daemon.pulled_ns is not None and dispatcher.live == (self.lane,) and exchange.book:
@@ -291,7 +291,7 @@ class Socket:
             if daemon.exchange.sockets.get(self.lane) is self:
                 del daemon.exchange.sockets[self.lane]
             if self.lane == FEED:
-                daemon.dispatcher.feed_down()
+                daemon.dispatcher.outages.feed_down()
             else:
                 daemon.dispatcher.session_down(self.lane)
         self._pause(round(daemon.delay_s(self._backoff) * 1000) * MS)

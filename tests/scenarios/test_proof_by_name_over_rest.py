@@ -6,12 +6,13 @@ from the dates of the venue's own answers. An earlier order of the same name pro
 lacks the one that was cancelled, nothing is said but that nobody knows.
 """
 
+from typing import Any
+
 import pytest
 
 from canceld.contract.ids import Venue
 from canceld.sim.exchange import Order
 
-from .test_wrong_wall_clock import dated
 from .world import SEEDS, WS_HOST, Stage, Staging
 
 
@@ -34,7 +35,7 @@ def lagging(world: Stage, seconds: float) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_the_list_that_names_it_is_the_proof(autojump_clock: object, stage: Staging, seed: int) -> None:
-    async with stage(seed, before=dated) as world:
+    async with stage(seed) as world:
         strategy = world.strategy()
         await cut_off(world)
         [order_id] = world.place(1, cl_ord_id="mm-1")
@@ -47,7 +48,7 @@ async def test_the_list_that_names_it_is_the_proof(autojump_clock: object, stage
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_fifty_of_one_batch_are_proved(autojump_clock: object, stage: Staging, seed: int) -> None:
-    async with stage(seed, before=dated) as world:
+    async with stage(seed) as world:
         strategy = world.strategy()
         await cut_off(world)
         for n in range(50):
@@ -60,7 +61,7 @@ async def test_fifty_of_one_batch_are_proved(autojump_clock: object, stage: Stag
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_an_earlier_order_of_the_name_is_no_proof(autojump_clock: object, stage: Staging, seed: int) -> None:
-    async with stage(seed, before=dated) as world:
+    async with stage(seed) as world:
         strategy = world.strategy()
         await cut_off(world)
         [earlier] = world.place(1, cl_ord_id="mm-1")
@@ -77,12 +78,58 @@ async def test_an_earlier_order_of_the_name_is_no_proof(autojump_clock: object, 
         assert world.resting == []
 
 
+class Undated:
+    """An edge before the venue that strips the dates off its answers."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def send_all(self, told: bytes) -> None:
+        await self._stream.send_all(bytes(told).replace(b"date: ", b"when: ", 1))
+
+
+def undated(world: Stage) -> None:
+    serve = world.exchange.serve_stream
+
+    async def serve_behind_edge(stream: Any) -> None:
+        await serve(Undated(stream))
+
+    world.exchange.serve_stream = serve_behind_edge  # type: ignore[method-assign]
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_where_the_venue_dates_nothing_nobody_knows(autojump_clock: object, stage: Staging, seed: int) -> None:
-    async with stage(seed) as world:
+    async with stage(seed, before=undated) as world:
         strategy = world.strategy()
         await cut_off(world)
         world.place(1, cl_ord_id="mm-1")
         reply = await strategy.cancel(cl_ord_id="mm-1", until="proof", deadline_ms=2_000)
         assert reply["outcome"] == "unknown"
+        assert world.resting == []
+
+
+@pytest.mark.parametrize("until", ["ack", "proof"])
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_a_pending_cancel_is_told_and_its_end_waited_for(
+    autojump_clock: object, stage: Staging, seed: int, until: str
+) -> None:
+    """The venue carries the cancel out 0.7 s after it took it: an ack says so, and no proof comes before the end."""
+    async with stage(seed) as world:
+        strategy = world.strategy()
+        await cut_off(world)
+        [order_id] = world.place(1, cl_ord_id="mm-1")
+        world.inject("cancel_pending", seconds=0.7, times=1)
+        reply = await strategy.cancel(cl_ord_id="mm-1", until=until, deadline_ms=5_000)
+        if until == "ack":
+            assert (reply["outcome"], reply["pending"]) == ("acked", True)
+            assert strategy.took(reply["id"]) < 0.6
+        else:
+            assert (reply["outcome"], reply["order_id"]) == ("canceled", order_id)
+            assert strategy.took(reply["id"]) >= 0.7
+            assert "pending" not in reply
+        await world.passed(1.0)
+        assert len(world.asked_of_venue("mm-1")) == 1, "nothing was sent twice for it"
         assert world.resting == []

@@ -30,9 +30,8 @@ from .traders import MOMENT_NS, Asking, Traders
 from .troubles import TROUBLES, WS_HOSTS, Trouble
 from .world import SimulatedWorld
 
-HEAL_S: Final = 30.0
-"""By when after the last fault every session is up again. The last of several waits for what the budget of dials keeps
-for a venue that has none."""
+HEAL_S: Final = 10.0
+"""By when after the last fault every venue has a session up again. Source: the reliability goals of this project."""
 
 GRACE_S: Final = 2.0
 """By how much later a probe may still be sent: its own last try may have ended in a refusal."""

@@ -687,9 +687,13 @@ class Traders:
     def _judge_part(self, scope: list[dict[str, Any]], reply: Mapping[str, Any]) -> None:
         """Whatever is shown or was cancelled is inside of the scope, and the numbers are those of what is named."""
         for venue, told in reply.get("venues", {}).items():
-            ids = told.get("order_ids", [order["order_id"] for order in told.get("orders", ())])
-            if "more" not in told and "count" in told:
+            shown = told.get("orders", ())
+            ids = told.get("order_ids", [order["order_id"] for order in shown if not order.get("unsure")])
+            if "more" not in told and "after" not in reply and "count" in told:
                 assert told["count"] == len(ids) == len(set(ids)), f"{told} counts otherwise than it names"
+                unsure = [order["order_id"] for order in shown if order.get("unsure")]
+                if "orders" in told:
+                    assert told["unsure"] == len(unsure) == len({*unsure, *ids}) - len(ids), f"{told} miscounts"
             for order_id in ids:
                 order = self.world.exchange.exchange.order(DEFAULT_ACCOUNT, venue, order_id)
                 assert order is not None, f"{order_id} was told and never was"

@@ -169,13 +169,13 @@ class SimulatedWorld:
         life = self.life
         assert life is not None
         await trio.lowlevel.checkpoint()
-        self.dials[life.number, host] += 1
         how = self.unreachable.get(host)
+        if how == "no name":
+            raise DialFailed("resolve", "no address for this name")
+        self.dials[life.number, host] += 1
         if how == "black hole":
             await trio.sleep(CONNECT_TIMEOUT_S)
             raise DialFailed("connect", "timed out")
-        if how == "no name":
-            raise DialFailed("resolve", "no address for this name")
         if how is not None:
             raise DialFailed("connect", "connection refused")
         if self.plan.latency_s:

@@ -8,6 +8,7 @@ import trio
 
 from canceld.contract.ids import Target
 from canceld.contract.outcomes import Outcome, Settlement
+from canceld.engine.timer_right import RightToRenew
 from canceld.tasks.dispatcher import Owner
 from canceld.tasks.events import Events
 from canceld.tasks.gateway import Gateway
@@ -102,6 +103,7 @@ class Door:
             leasing=Leasing({"spot": self.venue}, self.directory, self.clock, self.events, self.kill, scoping),  # type: ignore[dict-item]
             scoping=scoping,
             origins=Origins(nobody_knows, self.events),
+            timer_right=RightToRenew(shared=False),
             deadline_ms=2000,
         )
         self.client = self.bus.connect(COMMANDS)

@@ -9,6 +9,7 @@ import trio
 from canceld.contract.evidence import Window
 from canceld.engine.deadman import SECOND_NS, Deadman
 from canceld.engine.resting import Row
+from canceld.engine.timer_right import RightToRenew
 from canceld.tasks.deadman import DeadmanSwitch, Progress
 from canceld.tasks.events import Events
 from canceld.tasks.rest_pool import CallFailed
@@ -49,6 +50,7 @@ class Venue:
             self.events,
             lambda venue: self.latched,
             self._beats,
+            RightToRenew(shared=False),
         )
         nursery.start_soon(self.switch.run)
 

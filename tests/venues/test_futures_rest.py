@@ -186,7 +186,7 @@ def test_repr_shows_no_secret() -> None:
 @pytest.mark.parametrize(
     ("decode", "body", "answer"),
     [
-        (cancel, frames.CANCELED, RestOrders((STATE,))),
+        (cancel, frames.CANCELED, RestOrders((STATE,), "2020-07-22T13:26:20.806Z")),
         (cancel, frames.FILLED, RestOrders((OrderState(frames.ORDER_ID, "filled"),))),
         (cancel_named, frames.FILLED, RestOrders((OrderState(frames.ORDER_ID, "filled", "s7-000042"),))),
         (cancel, frames.NOT_FOUND, RestFailed(Fault.NOT_OPEN, "notFound")),
@@ -239,6 +239,7 @@ def test_repr_shows_no_secret() -> None:
                     OrderState("89e57b62-19d9-40fe-9d81-1f0b9d4b3f3d", "canceled", "s7-1"),
                     OrderState("9c2e7b62-19d9-40fe-9d81-1f0b9d4b3f3d", "canceled"),
                 ),
+                received_time="2026-11-03T09:20:00.999Z",
             ),
         ),
         (decode_cancel_all, frames.NOTHING_TO_CANCEL, RestCanceled(0, pending=False)),

@@ -45,6 +45,12 @@ def test_every_outcome_follows_the_schema_and_has_no_member_beyond_it(outcome: O
         answered_ns=3,
         error="text",
         order_id="A-B",
+        count=2,
+        order_ids=("A-B", "C-D"),
+        unsure=("E-F",),
+        pending=True,
+        received_time="2026-11-03T09:20:00.801Z",
+        symbol="BTC-USD",
     )
     message = outcome_map("id-1", 1, settlement)
     read = msgspec.convert(decode_reply(encode(message, "json")), Reply)
@@ -66,7 +72,7 @@ def resolve(schema: dict[str, Any], name: str) -> dict[str, Any]:
 
 def test_both_directions_list_every_message_and_every_reference_leads_somewhere() -> None:
     schema = wire_schema()
-    assert len(resolve(schema, "command")["anyOf"]) == 11
+    assert len(resolve(schema, "command")["anyOf"]) == 12
     assert set(resolve(schema, "reply")["discriminator"]["mapping"]) == {
         "outcome",
         "batch",
@@ -74,6 +80,7 @@ def test_both_directions_list_every_message_and_every_reference_leads_somewhere(
         "killed",
         "rests",
         "rearm",
+        "timer_right",
         "lease",
         "status",
         "pong",

@@ -43,6 +43,7 @@ class Answers:
             order_id=order_id,
             symbol=self._judgement.corrected_symbol(pursuit),
             pending=pursuit.pending_told and type(outcome) is Acked,
+            received_time=pursuit.received_told if type(outcome) in (Acked, Canceled, Closed) else None,
         )
         return pursuit.with_residual(settlement, self._docket.resting)
 

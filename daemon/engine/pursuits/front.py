@@ -13,13 +13,12 @@ answers for one ticket; a ticket without an answer at its deadline.
 
 import heapq
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 from typing import Any
 
 from ...contract.ids import EVERYTHING, Target, Venue
 from ...contract.outcomes import Acked
 from ..calls import FireOwner
-from ..crowd import CROWD, LOOK_NS, SLICE, to_begin
+from ..crowd import SLICE
 from ..effects import RestReady, Send
 from ..inflight import Reqids
 from ..instants import FAR_NS
@@ -27,6 +26,7 @@ from ..lane import REST
 from ..policy import Policy
 from ..resting import Resting
 from .acceptance import Acceptance
+from .ahead import Ahead
 from .answers import Answers
 from .batches import Batches
 from .docket import Docket
@@ -42,8 +42,6 @@ from .said import ACCEPTED, DENIED
 from .sending import Sending
 from .sessions import Sessions
 from .states import States
-
-_deadline_ns = attrgetter("deadline_ns")
 
 
 class Pursuits(Docket):
@@ -74,8 +72,7 @@ class Pursuits(Docket):
         self._refusals = refusals
         self._sending = sending
         self._states = states
-        self._ahead: list[Pursuit] = []
-        self._ahead_until_ns = 0
+        self._ahead = Ahead(self, answers)
         self._struck_ns = 0
         self._struck: set[str] = set()
         """What a kill has gone after in this step."""
@@ -285,12 +282,11 @@ class Pursuits(Docket):
         """
         if self.lanes.rest_reopened(now_ns) and self.rest.wants_call:
             self.effects.append(RestReady())
-        if len(self.pursued) >= CROWD and self.looks_ahead_ns <= now_ns:
-            self._look_ahead(now_ns)
+        self._ahead.look(now_ns)
         for _ in range(SLICE):
-            if self._ahead:
-                self._expire_ahead(self._ahead.pop(), now_ns)
-            elif self.next_wake_ns <= now_ns and self._heap and self._heap[0][0] <= now_ns:
+            if self._ahead.step(now_ns):
+                continue
+            if self.next_wake_ns <= now_ns and self._heap and self._heap[0][0] <= now_ns:
                 pursuit = heapq.heappop(self._heap)[2]
                 pursuit.scheduled_ns = FAR_NS
                 self._due(pursuit, now_ns)
@@ -300,27 +296,6 @@ class Pursuits(Docket):
         self._states.changed(self.resting.doubt(now_ns), "stream", now_ns)
         self.batches.forget()
         self._answers.forget(now_ns)
-
-    def _look_ahead(self, now_ns: int) -> None:
-        """Begin to answer a crowd when its last could not be answered in time otherwise."""
-        self.looks_ahead_ns = now_ns + LOOK_NS
-        if not self._ahead:
-            crowd = sorted(self.pursued.values(), key=_deadline_ns)
-            begun = to_begin(list(map(_deadline_ns, crowd)), now_ns)
-            if begun:
-                self._ahead = crowd[:begun][::-1]
-                self._ahead_until_ns = crowd[begun - 1].deadline_ns
-        if self._ahead:
-            self.looks_ahead_ns = now_ns
-
-    def _expire_ahead(self, pursuit: Pursuit, now_ns: int) -> None:
-        """Answer those of a crowd who wait for this pursuit with what can honestly be said before their deadline."""
-        for waiter in pursuit.waiters:
-            if waiter.deadline_ns <= self._ahead_until_ns:
-                waiter.deadline_ns = min(waiter.deadline_ns, now_ns)
-        if not pursuit.done:
-            self._answers.expire(pursuit, now_ns)
-            self.schedule(pursuit)
 
     def _due(self, pursuit: Pursuit, now_ns: int) -> None:
         if pursuit.deadline_ns <= now_ns:

@@ -63,6 +63,8 @@ class Pursuit:
     """The attempt that was accepted, while a waiter still waits for proof. Only in ACCEPTED."""
     pending_told = False
     """The venue said of the accepted cancel that it is not final yet."""
+    received_told: str | None = None
+    """When the venue took the cancel in, in its own words."""
     denied_ns: int | None = None
     """When the last request left to which the venue answered that it knows no such open order. Always in DENIED; kept
     in ACCEPTED and ENDED, which may be taken back."""

@@ -89,7 +89,7 @@ class Questions:
         if isinstance(asker, Call):
             lane = max(reversed(lanes.live), key=lambda one: lanes.heard_ns.get(one, 0))
         # Its stream is ended for this: orders placed before it begins anew are not told.
-        self._docket.lanes.witnesses.discard(lane)
+        self._docket.lanes.witnesses.pop(lane, None)
         self.look(asker, lane, None)
         return True
 

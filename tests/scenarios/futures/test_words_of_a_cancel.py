@@ -4,6 +4,8 @@
 nobody knows is never taken for success: proof or `unknown`.
 """
 
+from datetime import datetime
+
 import pytest
 
 from ..world import FEED_HOST, SEEDS
@@ -32,6 +34,20 @@ async def test_a_part_that_filled_before_the_cancel_is_told(autojump_clock: obje
         world.fill(order_id, "0.4")
         reply = await strategy.cancel(order_id=order_id)
         assert (reply["outcome"], float(reply["filled_qty"])) == ("canceled", 0.4)
+        assert world.resting == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_when_the_venue_took_it_in_is_told_in_its_words(autojump_clock: object, seed: int) -> None:
+    async with stage(seed) as world:
+        strategy = world.strategy()
+        [order_id] = await world.place_seen(1)
+        world.inject("delay_events", seconds=1.0)
+        reply = await strategy.cancel(order_id=order_id)
+        assert (reply["outcome"], reply["route"]) == ("canceled", "rest")
+        took_ns = reply["answered_ns"] - reply["sent_ns"]
+        received_ns = datetime.fromisoformat(reply["received_time"]).timestamp() * 1e9
+        assert 0 <= world.clock.utc_ns() - received_ns <= took_ns + 2_000_000
         assert world.resting == []
 
 
