@@ -87,6 +87,7 @@ MUTANTS: Final = (
         "canceld.engine.pursuits.spacing",
         "return max(times[-1] + SPACE_NS, counted)",
         "return counted - counted",
+        "tests/engine/test_pacing.py::test_looks_that_contradict_refusals_do_not_make_a_loop",
     ),
     Mutant(
         "a batch is done whatever its count",
@@ -243,6 +244,7 @@ MUTANTS: Final = (
         "canceld.engine.latch",
         'return Latch(trigger="unreadable", reason=f"the latch file {read.why}")',
         "return None",
+        "tests/engine/test_latch.py::test_start_with_an_unreadable_file_is_latched",
     ),
     Mutant(
         "a kill is confirmed before the latch is stored",
@@ -413,13 +415,6 @@ MUTANTS: Final = (
         "limit = self._limit if pressing else",
         "limit =",
         f"{BUSY}::test_a_dial_budget_that_others_have_spent_leaves_enough_for_it",
-    ),
-    Mutant(
-        "announced maintenance holds a kill back",
-        "canceld.tasks.hand",
-        'if self._pursuits.mode == "maintenance":',
-        "if False:",
-        f"{BUSY}::test_a_mode_that_was_never_said_to_be_over_holds_no_kill_up",
     ),
     Mutant(
         "single cancels wait although the venue takes them",
