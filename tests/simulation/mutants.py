@@ -326,6 +326,13 @@ MUTANTS: Final = (
         "tests/engine/test_sweep.py",
     ),
     Mutant(
+        "REST is trusted to a session that was never heard",
+        "canceld.engine.sweep",
+        "        trusted = any(lane in self._answering for lane in lanes)\n",
+        "        trusted = bool(lanes)\n",
+        "tests/engine/test_sweep.py",
+    ),
+    Mutant(
         "sessions wait out their pause under a kill",
         "canceld.tasks.hand",
         "            session.hurry()",
