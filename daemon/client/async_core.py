@@ -145,7 +145,6 @@ class AsyncClient(ABC):
         if not requests:
             return
         self._link.check_usable()
-        self._requests.admit(requests)
         left = len(requests)
         all_answered = self._event()
 
@@ -157,9 +156,14 @@ class AsyncClient(ABC):
 
         for request in requests:
             request.on_answer = on_answer
+        self._begin(requests)
+        await self._wait(all_answered, max(0, requests[0].give_up_ns - monotonic_ns()) / 1e9)
+
+    def _begin(self, requests: Sequence[Request[Any]]) -> None:
+        """Send the commands, and wait for their replies until `_give_up`. Raises ValueError, and sends none then."""
+        self._requests.admit(requests)
         self._unsent.update((request.id, request) for request in requests)
         self._send_unsent()
-        await self._wait(all_answered, max(0, requests[0].give_up_ns - monotonic_ns()) / 1e9)
 
     def _give_up(self, requests: Sequence[Request[Any]]) -> None:
         for request in requests:

@@ -1,28 +1,31 @@
 """The client for asyncio programs: many tasks ask over one connection at the same time, without a thread."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal
 
 from ..contract.commands import LeaseScope
 from .async_core import RESCUE_S, AsyncClient
 from .async_lease import AsyncLease
+from .async_pair import AsyncPair
 from .holding import ended_cleanly
+from .pairing import check_pair
 from .requests import COMMANDS_ENDPOINT, DEADLINE_MS, MARGIN_MS
 from .results import LeaseResult
 
 
 @asynccontextmanager
 async def connect(
-    endpoint: str = COMMANDS_ENDPOINT,
+    endpoint: str | Sequence[str] = COMMANDS_ENDPOINT,
     *,
     deadline_ms: int = DEADLINE_MS,
     margin_ms: int = MARGIN_MS,
     strategy: str | None = None,
 ) -> AsyncIterator["AsyncioClient"]:
     """A connection to the daemon for as long as the block runs; arguments as of the blocking Client."""
-    client = AsyncioClient(endpoint, deadline_ms=deadline_ms, margin_ms=margin_ms, strategy=strategy)
+    kind = AsyncioClient if isinstance(endpoint, str) else AsyncioPair
+    client = kind(endpoint, deadline_ms=deadline_ms, margin_ms=margin_ms, strategy=strategy)
     try:
         client._listen()
         yield client
@@ -33,7 +36,10 @@ async def connect(
 class AsyncioClient(AsyncClient):
     """Made by `connect`. Any number of tasks of one event loop may call it."""
 
-    def __init__(self, endpoint: str, *, deadline_ms: int, margin_ms: int, strategy: str | None) -> None:
+    def __init__(
+        self, endpoint: str | Sequence[str], *, deadline_ms: int, margin_ms: int, strategy: str | None
+    ) -> None:
+        assert isinstance(endpoint, str)
         super().__init__(endpoint, deadline_ms=deadline_ms, margin_ms=margin_ms, strategy=strategy)
         self._loop = asyncio.get_running_loop()
         self._next_look: asyncio.Handle | None = None
@@ -130,3 +136,31 @@ class AsyncioClient(AsyncClient):
             self._rouse()
         self._see_to_it()
         self._rescue = self._loop.call_later(RESCUE_S, self._look_unbidden)
+
+
+class AsyncioPair(AsyncPair, AsyncioClient):
+    """Made by `connect([one, other])`: the same calls, asked of both; `canceld help clients` says what holds."""
+
+    def __init__(
+        self, endpoint: str | Sequence[str], *, deadline_ms: int, margin_ms: int, strategy: str | None
+    ) -> None:
+        self.ways: list[AsyncioClient] = []
+        try:
+            for one in check_pair(endpoint):
+                self.ways.append(AsyncioClient(one, deadline_ms=deadline_ms, margin_ms=margin_ms, strategy=strategy))
+        except ValueError:
+            for way in self.ways:
+                way._link.close()
+            raise
+
+    @property
+    def _each(self) -> Sequence[AsyncioClient]:
+        return self.ways
+
+    def _listen(self) -> None:
+        for way in self.ways:
+            way._listen()
+
+    def _leave(self) -> None:
+        for way in self.ways:
+            way._leave()

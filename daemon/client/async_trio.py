@@ -1,6 +1,6 @@
 """The client for trio programs: many tasks ask over one connection at the same time."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -9,14 +9,16 @@ import trio
 from ..contract.commands import LeaseScope
 from .async_core import RESCUE_S, AsyncClient
 from .async_lease import AsyncLease
+from .async_pair import AsyncPair
 from .holding import ended_cleanly
+from .pairing import check_pair
 from .requests import COMMANDS_ENDPOINT, DEADLINE_MS, MARGIN_MS
 from .results import LeaseResult
 
 
 @asynccontextmanager
 async def open_client(
-    endpoint: str = COMMANDS_ENDPOINT,
+    endpoint: str | Sequence[str] = COMMANDS_ENDPOINT,
     *,
     deadline_ms: int = DEADLINE_MS,
     margin_ms: int = MARGIN_MS,
@@ -26,11 +28,13 @@ async def open_client(
 
     What the block raises comes out as it is, not in an exception group.
     """
-    client = TrioClient(endpoint, deadline_ms=deadline_ms, margin_ms=margin_ms, strategy=strategy)
+    kind = TrioClient if isinstance(endpoint, str) else TrioPair
+    client = kind(endpoint, deadline_ms=deadline_ms, margin_ms=margin_ms, strategy=strategy)
     try:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(client._read, name="canceld client reader")
-            nursery.start_soon(client._watch, name="canceld client connection watch")
+            for way in client.ways:
+                nursery.start_soon(way._read, name="canceld client reader")
+                nursery.start_soon(way._watch, name="canceld client connection watch")
             yield client
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
@@ -40,14 +44,19 @@ async def open_client(
     else:
         return
     finally:
-        client._link.close()
+        for way in client.ways:
+            way._link.close()
     raise only
 
 
 class TrioClient(AsyncClient):
     """Made by `open_client`. Any number of tasks of one trio run may call it."""
 
-    def __init__(self, endpoint: str, *, deadline_ms: int, margin_ms: int, strategy: str | None) -> None:
+    def __init__(
+        self, endpoint: str | Sequence[str], *, deadline_ms: int, margin_ms: int, strategy: str | None
+    ) -> None:
+        assert isinstance(endpoint, str)
+        self.ways: list[TrioClient] = [self]
         super().__init__(endpoint, deadline_ms=deadline_ms, margin_ms=margin_ms, strategy=strategy)
         self._reader_sleep: trio.CancelScope | None = None
         self._watch_sleep: trio.CancelScope | None = None
@@ -130,3 +139,23 @@ class TrioClient(AsyncClient):
                 self._watch_sleep = sleep
                 self._see_to_it()
                 await trio.lowlevel.wait_readable(events)
+
+
+class TrioPair(AsyncPair, TrioClient):
+    """Made by `open_client([one, other])`: the same calls, asked of both; `canceld help clients` says what holds."""
+
+    def __init__(
+        self, endpoint: str | Sequence[str], *, deadline_ms: int, margin_ms: int, strategy: str | None
+    ) -> None:
+        self.ways = []
+        try:
+            for one in check_pair(endpoint):
+                self.ways.append(TrioClient(one, deadline_ms=deadline_ms, margin_ms=margin_ms, strategy=strategy))
+        except ValueError:
+            for way in self.ways:
+                way._link.close()
+            raise
+
+    @property
+    def _each(self) -> Sequence[TrioClient]:
+        return self.ways

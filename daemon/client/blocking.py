@@ -4,20 +4,24 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Concatenate, Final, Literal, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from ..contract.commands import LeaseScope, OrderRef, Until
 from ..contract.ids import CommandID, Venue
 from .blocking_events import Events
 from .blocking_lease import HeldLease
+from .blocking_pair import Pair
 from .commands import Commands, named_after, results_of
 from .events import check_topics
 from .link import EventLink, Link, fresh_prefix, monotonic_ns, why_absent
+from .pairing import NO_EVENTS, PairCall, both, many, results_of_many
 from .requests import (
     COMMANDS_ENDPOINT,
     DEADLINE_MS,
     MARGIN_MS,
     NS_PER_MS,
+    PIPELINE,
+    SLICE_MS,
     DaemonUnreachable,
     Request,
     Requests,
@@ -25,20 +29,19 @@ from .requests import (
 )
 from .results import CancelResult
 
-SLICE_MS: Final = 50
-"""How often a waiting call looks whether the connection was lost. An answer wakes it at once."""
-
-PIPELINE: Final = 1000
-"""Most commands of one cancel_many under way at once: well inside every queue between here and the venue."""
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 def asks(build: Callable[Concatenate[Commands, P], Request[T]]) -> "Callable[Concatenate[Client, P], T]":
     """The method that asks with this command and waits for what it comes to."""
+    call_both = both(build)
 
     def ask(client: "Client", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        if client._pair is not None:
+            call = call_both(client._pair.commands, *args, **kwargs)
+            client._converse_with(client._pair, [call])
+            return call.result(client._pair.endpoints)
         return client._ask(build(client._commands, *args, **kwargs))
 
     named_after(ask, build)
@@ -53,7 +56,8 @@ class Client:
     that refuses because it is stopping, or has no route to the venue, is asked again after growing pauses until the
     deadline; the last refusal is the answer then.
 
-    endpoint: the `gateway.commands` of the daemon's configuration, or `gateway.control` for an operator.
+    endpoint: the `gateway.commands` of the daemon's configuration, or `gateway.control` for an operator. Of two daemons
+    for one account, which have each a key of its own, both: `[one, other]`; see `canceld help clients`.
     deadline_ms: for calls that name none.
     connect_timeout_ms: how long a command may wait for a connection; None lets it wait for as long as for its answer.
     strategy: label for audit and metrics, for calls that name none.
@@ -61,13 +65,20 @@ class Client:
 
     def __init__(
         self,
-        endpoint: str = COMMANDS_ENDPOINT,
+        endpoint: str | Sequence[str] = COMMANDS_ENDPOINT,
         *,
         deadline_ms: int = DEADLINE_MS,
         margin_ms: int = MARGIN_MS,
         connect_timeout_ms: int | None = None,
         strategy: str | None = None,
     ) -> None:
+        self._endpoint = endpoint
+        self._connect_timeout_ms = connect_timeout_ms
+        self._one_thread = threading.Lock()
+        self._pair: Pair | None = None
+        if not isinstance(endpoint, str):
+            self._pair = Pair(endpoint, deadline_ms=deadline_ms, margin_ms=margin_ms, strategy=strategy)
+            return
         self._requests = Requests()
         self._commands = Commands(
             self._requests,
@@ -77,8 +88,6 @@ class Client:
             margin_ms=margin_ms,
             strategy=strategy,
         )
-        self._connect_timeout_ms = connect_timeout_ms
-        self._one_thread = threading.Lock()
         self._link = Link(endpoint, slice_ms=SLICE_MS)
 
     def __enter__(self) -> Self:
@@ -91,7 +100,10 @@ class Client:
 
     def close(self) -> None:
         """Close at once. What was sent stays sent; what was not never will be."""
-        self._link.close()
+        if self._pair is None:
+            self._link.close()
+        else:
+            self._pair.close()
 
     cancel = asks(Commands.cancel)
     cancel_batch = asks(Commands.cancel_batch)
@@ -120,6 +132,12 @@ class Client:
         only when not one was answered. The deadline runs from the call, for all of them.
         """
         orders = tuple(orders)
+        if self._pair is not None:
+            calls = many(
+                self._pair.commands, venue, orders, until=until, deadline_ms=deadline_ms, strategy=strategy
+            )
+            self._converse_with(self._pair, calls)
+            return results_of_many(calls, self._pair.endpoints)
         requests = self._commands.cancel_many(venue, orders, until=until, deadline_ms=deadline_ms, strategy=strategy)
         try:
             self._converse(requests)
@@ -147,7 +165,7 @@ class Client:
         is noticed although its thread goes on. Entering raises DaemonUnreachable, CommandRefused.
         """
         return HeldLease(
-            Client(self._link.endpoint), strategy, ttl_ms, on_expiry=on_expiry, scope=scope, pulse_ms=pulse_ms
+            Client(self._endpoint), strategy, ttl_ms, on_expiry=on_expiry, scope=scope, pulse_ms=pulse_ms
         )
 
     def events(self, topics: Iterable[str] = (), *, endpoint: str | None = None) -> Events:
@@ -156,6 +174,8 @@ class Client:
         A connection of its own, from now on; what happened before is not told. endpoint: the `gateway.events` of the
         daemon's configuration; by default `events.sock` beside this client's own socket. Raises ValueError.
         """
+        if self._pair is not None and endpoint is None:
+            raise ValueError(NO_EVENTS)
         return Events(EventLink(endpoint or events_beside(self._link.endpoint), check_topics(topics)))
 
     def _ask(self, request: Request[T]) -> T:
@@ -178,8 +198,7 @@ class Client:
             return
         link, waiting = self._link, self._requests.waiting
         link.check_usable()
-        if not self._one_thread.acquire(blocking=False):
-            raise RuntimeError("this client is being used by another thread; make one client per thread")
+        self._take_thread()
         try:
             self._requests.admit(requests)
             unsent = deque(requests)
@@ -207,6 +226,18 @@ class Client:
                     return
         finally:
             self._one_thread.release()
+
+    def _converse_with(self, pair: Pair, calls: Sequence[PairCall[Any]]) -> None:
+        pair.check_usable()
+        self._take_thread()
+        try:
+            pair.converse(calls, self._connect_timeout_ms)
+        finally:
+            self._one_thread.release()
+
+    def _take_thread(self) -> None:
+        if not self._one_thread.acquire(blocking=False):
+            raise RuntimeError("this client is being used by another thread; make one client per thread")
 
     def _send(self, request: Request[Any]) -> bool:
         sent = self._link.send(request.payload)

@@ -378,6 +378,11 @@ def results_of(
     ]
 
 
+def unanswered_order(id: CommandID, venue: Venue, order: OrderRef) -> CancelResult:
+    """The result of a cancel that nobody answered."""
+    return unanswered(Asked(id, venue, _target(order), repeated=False))
+
+
 def _target(order: OrderRef) -> Target:
     target = target_of(order.order_id, order.cl_ord_id, order.userref)
     if target is None:

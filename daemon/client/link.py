@@ -6,7 +6,7 @@ import socket
 import stat
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import zmq
@@ -102,6 +102,12 @@ class EventLink:
         """Close at once. Again, it does nothing."""
         self._socket.close(linger=0)
         self._context.term()
+
+
+def wait_for_any(links: Sequence["Link"], within_ms: int, *, room: Collection["Link"]) -> None:
+    """Return when a frame is there on one of the links, or one of `room` takes a command. Blocks this thread."""
+    waited = [(link._socket, zmq.POLLIN | (zmq.POLLOUT if link in room else 0)) for link in links]
+    zmq.zmq_poll(waited, within_ms)
 
 
 class Link:

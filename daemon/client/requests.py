@@ -40,6 +40,12 @@ PAUSE_LIMIT_MS: Final = 800
 PASSING: Final = ("draining", "no_route")
 """Refusals that may be over in a moment: the next daemon is starting, or a session is being dialled."""
 
+SLICE_MS: Final = 50
+"""How often a waiting call looks whether the connection was lost. An answer wakes it at once."""
+
+PIPELINE: Final = 1000
+"""Most commands of one cancel_many under way at once: well inside every queue between here and the venue."""
+
 NS_PER_MS: Final = 1_000_000
 
 T = TypeVar("T")

@@ -111,7 +111,8 @@ class Orders(msgspec.Struct, frozen=True, gc=False):
 
     A venue may tell what was open in several messages without marking the last: each is `initial` and none of them is a
     `snapshot`. `truncated` when it says that it left some out, `total` how many all of them have together, where it
-    says so. `reqid` is the subscription's, where the venue tells it.
+    says so. `reqid` is the subscription's, where the venue tells it. `begun_ns`: of a snapshot whose states were all
+    taken in before, piece by piece, when it was received, on the monotonic clock.
     """
 
     orders: tuple[OrderState, ...]
@@ -121,6 +122,7 @@ class Orders(msgspec.Struct, frozen=True, gc=False):
     initial: bool = False
     truncated: bool = False
     total: int | None = None
+    begun_ns: int | None = None
 
 
 class Unlisted(msgspec.Struct, frozen=True, gc=False):

@@ -18,6 +18,10 @@ Need: TypeAlias = Literal["kill", "only", "witness", "spare"]
 FREE_TRIES: Final = 3
 """Tries without a delay: most drops are single ones, and every second without a session is one without cancels."""
 
+LEAST_S: Final = 0.1
+"""From one dial to the next but one, free or not: a line that resets every dial at once must not take three of the
+budget in a millisecond, where all of them meet the same fault."""
+
 FREE_REFUSALS: Final = 1
 """Refusals of the order stream without a delay: a new session has a new token, which mends what one is mostly for.
 Whoever is refused again has to ask for less."""
@@ -126,6 +130,8 @@ class Backoff:
         rule = RULES.get(cause, _USUAL) if cause is not None else _USUAL
         self._failures += 1
         self._refusals += refused
+        if self._failures > 1 and self._dialled_ns is not None:
+            rest_s = max(rest_s, LEAST_S - (now_ns - self._dialled_ns) / 1e9)
         if pressing:
             # Nothing that a venue could do to us for dialling too often is worse than orders that nobody cancels. The
             # budget of the address still bounds it.

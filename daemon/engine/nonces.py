@@ -48,6 +48,8 @@ class Nonces:
         self._last = now_ns + MARGIN_NS if stored is None else stored
         self._mark = self._last
         self._jump = FIRST_JUMP_NS
+        self.proven = False
+        """Whether the venue has taken a nonce of this process."""
 
     def draw(self, now_ns: int) -> int:
         """The next nonce, above every earlier one of this key.
@@ -73,9 +75,10 @@ class Nonces:
     def begin_unstored(self, now_ns: int) -> None:
         """The disk takes no mark at the start: begin above every process that found the same mark before us.
 
-        They began by this rule too, earlier, and a nonce takes longer than the nanosecond it counts.
+        They began by this rule too, earlier, and a nonce takes longer than the nanosecond it counts. Jumps may have
+        taken the mark far ahead of the clock: then the time of day tells them apart.
         """
-        self._last = max(self._last, now_ns + MARGIN_NS + BLOCK_NS)
+        self._last = max(self._last + now_ns % MARGIN_NS, now_ns + MARGIN_NS + BLOCK_NS)
 
     def overtaken(self, now_ns: int) -> None:
         """The venue has seen a higher nonce: jump above whatever another user of the key can have drawn.
@@ -92,6 +95,7 @@ class Nonces:
     def taken(self) -> None:
         """The venue took a nonce: whoever was ahead is caught up with, and the next jump is short again."""
         self._jump = FIRST_JUMP_NS
+        self.proven = True
 
     def adopt(self, mark: int) -> None:
         """Another program has stored this mark: nonces up to it may have been used."""

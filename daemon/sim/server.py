@@ -416,6 +416,8 @@ class SimulatedKraken:
                 case "POST", "/sim/expire":
                     self.exchange.expire(self._resting_order(json.loads(request.body))[0])
                     return json_answer({"ok": True})
+                case "POST", "/sim/keys":
+                    return json_answer(self._issue_over_http(json.loads(request.body)))
                 case "GET", "/sim/log":
                     return json_answer({"received": [asdict(received) for received in self.received]})
                 case _:
@@ -439,6 +441,14 @@ class SimulatedKraken:
             raise ValueError("venue")
         amounts: dict[str, Any] = {name: Decimal(str(asked[name])) for name in ("quantity", "price") if name in asked}
         return self.place(**asked | amounts)
+
+    def _issue_over_http(self, asked: dict[str, Any]) -> dict[str, str]:
+        """One more key for the account: a second program has a key of its own."""
+        venue = next((venue for venue in VENUES if venue == asked["venue"]), None)
+        if venue is None:
+            raise ValueError("venue")
+        issued = self.keys.issue(venue, DEFAULT_ACCOUNT)
+        return {"key": issued.key, "secret": issued.secret}
 
     def _resting_order(self, asked: dict[str, Any]) -> tuple[Order, dict[str, Any]]:
         for venue in VENUES:

@@ -83,6 +83,7 @@ class Connection(Conversation):
         """Serve until the session ends; how it ended. Whatever else runs meanwhile is opened here."""
         async with trio.open_nursery() as life:
             life.start_soon(self._watch, socket, name=f"{self.name} keepalive")
+            life.start_soon(self._take_lists, socket, name=f"{self.name} long lists")
             ended = await self._read(socket)
             life.cancel_scope.cancel()
         return ended
@@ -259,6 +260,7 @@ class Connection(Conversation):
         if self._socket is not None:
             self._socket = None
             self._ping = None
+            self._lists.clear()
             self._parts.budget.lost(self._parts.venue, self._clock.monotonic_ns())
             self._went_down()
 

@@ -3,15 +3,17 @@
 How the socket comes to be open, and what follows its end, is in connection.py.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Final
 
 import structlog
 import trio
+from msgspec import structs
 
-from ..contract.evidence import CancelAck, Evidence, Heartbeat, Orders, Pong, Unreadable
+from ..contract.evidence import CancelAck, Evidence, Heartbeat, Orders, Pong, Unlisted, Unreadable
 from ..contract.ids import Reqid, Venue
 from ..engine.backoff import ConnectBudget
 from ..engine.inflight import Reqids
@@ -21,6 +23,7 @@ from ..engine.venue_clock import VenueClock
 from ..settings import Address
 from ..transport.websocket import SessionEnded, WebSocket
 from ..transport.world import World
+from ..venues.pieces import LONG_CHARS
 from .dispatcher import Dispatcher
 from .events import Events
 from .telemetry import Histogram
@@ -31,6 +34,9 @@ SILENCE_LOOK_S: Final = 0.25
 
 _SIGNS_OF_LIFE: Final = (Heartbeat, Pong)
 """Not recorded when they come alone, one a second on each session; nor is the ping. Their absence ends the session."""
+
+_OF_ORDERS: Final = frozenset({Orders, Unlisted})
+"""What has to be taken in behind a list that came before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +77,17 @@ class Conversation:
         self._ping: tuple[Reqid, int] | None = None
         self._round_trip_ns: int | None = None
         self._renew_at = inf
+        self._lists: deque[tuple[Iterator[Evidence], int | None]] = deque()
+        self._listed = trio.Event()
 
     # ---------------------------------------------------------------- what differs from venue to venue
 
     def _decode(self, messages: Sequence[str | bytes]) -> Sequence[Evidence]:
         raise NotImplementedError
+
+    def _pieces(self, message: str | bytes) -> Iterator[Evidence] | None:
+        """A long list of what is open, piece by piece; None for any other message."""
+        return None
 
     def _ping_frame(self, reqid: Reqid) -> bytes:
         raise NotImplementedError
@@ -117,6 +129,11 @@ class Conversation:
     async def _hear(self, socket: WebSocket) -> Sequence[Evidence]:
         """The next message while not yet admitted. Raises SessionEnded."""
         messages = [await socket.receive()]
+        pieces = self._pieces(messages[0]) if len(messages[0]) > LONG_CHARS else None
+        if pieces is not None:
+            self._record_heard(messages, ())
+            await self._take_list(socket, pieces, self._clock.monotonic_ns())
+            return ()
         evidence = self._decode(messages)
         self._record_heard(messages, evidence)
         self._take(socket, evidence)
@@ -124,9 +141,51 @@ class Conversation:
 
     def _take_in(self, socket: WebSocket, messages: Sequence[str | bytes]) -> None:
         """What one read brought."""
+        if self._lists or max(map(len, messages)) > LONG_CHARS:
+            self._take_in_lists(socket, messages)
+            return
         evidence = self._decode(messages)
         self._record_heard(messages, evidence)
         self._take(socket, evidence)
+
+    def _take_in_lists(self, socket: WebSocket, messages: Sequence[str | bytes]) -> None:
+        """Put a long list aside, to be taken in piece by piece, and behind it what the order stream tells meanwhile.
+
+        Acks and all else do not wait for it.
+        """
+        now_ns = self._clock.monotonic_ns()
+        for message in messages:
+            pieces = self._pieces(message) if len(message) > LONG_CHARS else None
+            if pieces is not None:
+                self._heard_ns = now_ns
+                self._record_heard((message,), ())
+                self._lists.append((pieces, now_ns))
+                continue
+            evidence = self._decode((message,))
+            self._record_heard((message,), evidence)
+            behind = [one for one in evidence if type(one) in _OF_ORDERS] if self._lists else []
+            if behind:
+                self._lists.append((iter(behind), None))
+                evidence = [one for one in evidence if type(one) not in _OF_ORDERS]
+            self._take(socket, evidence)
+        self._listed.set()
+
+    async def _take_lists(self, socket: WebSocket) -> None:
+        """Take in what was put aside, for as long as the socket is open."""
+        while True:
+            await self._listed.wait()
+            self._listed = trio.Event()
+            while self._lists:
+                await self._take_list(socket, *self._lists[0])
+                self._lists.popleft()
+
+    async def _take_list(self, socket: WebSocket, pieces: Iterator[Evidence], begun_ns: int | None) -> None:
+        """Take in a list that was received then, or (None) what came behind one; others run between any two pieces."""
+        for one in pieces:
+            if type(one) is Orders and one.snapshot and begun_ns is not None:
+                one = structs.replace(one, begun_ns=begun_ns)
+            self._take(socket, (one,))
+            await trio.lowlevel.checkpoint()
 
     def _take(self, socket: WebSocket, evidence: Sequence[Evidence]) -> None:
         """Everything read in one go: what concerns the connection here, the rest to the dispatcher."""

@@ -1,6 +1,6 @@
 """The private feed of Futures: it takes no cancels, it is their witness."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import structlog
 import trio
@@ -96,6 +96,9 @@ class Feed(Connection):
 
     def _decode(self, messages: Sequence[str | bytes]) -> Sequence[Evidence]:
         return [futures_feed.decode(message) for message in messages]
+
+    def _pieces(self, message: str | bytes) -> Iterator[Evidence] | None:
+        return futures_feed.pieces(message)
 
     def _ping_frame(self, reqid: Reqid) -> bytes:
         return futures_feed.ping_frame()

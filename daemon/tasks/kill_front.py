@@ -110,8 +110,11 @@ class Front:
 
     def status(self, now_ns: int) -> dict[str, Any]:
         """This venue in `killed` and in `status`; `order_ids` are those of which a cancel's end was told."""
+        return {**self.sweep.status(now_ns), **self._gone()}
+
+    def _gone(self) -> dict[str, Any]:
         more = {"more": self._more} if self._more else {}
-        return {**self.sweep.status(now_ns), "order_ids": list(self._canceled), **more}
+        return {"order_ids": list(self._canceled), **more}
 
     def on_time(self, now_ns: int) -> None:
         """Do what has become due."""
@@ -220,7 +223,8 @@ class Front:
             self._events.clear(self._alert)
             self._alert = None
         log.warning("flat", venue=self._dispatcher.venue, canceled=self.sweep.canceled)
-        self._events.kill({"state": "flat", "venue": self._dispatcher.venue, "canceled": self.sweep.canceled})
+        told = {"state": "flat", "venue": self._dispatcher.venue, "canceled": self.sweep.canceled}
+        self._events.kill(told | self._gone())
 
 
 _NOBODY: Final = _Nobody()

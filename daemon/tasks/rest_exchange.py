@@ -164,7 +164,10 @@ class Exchanges:
     ) -> bool:
         """Whether the same call is worth a second try. seen: the refusals that it had a second try for already."""
         if failed.fault is Fault.STALE_NONCE and self._nonces is not None:
-            if not self._is_jumped(failed, pressing) or failed.fault in seen:
+            # One that has just started may be far behind whoever used the key before, and has no way until it is not.
+            behind = not self._nonces.proven
+            jumped = self._is_jumped(failed, urgent=behind or pressing is not None)
+            if not jumped or (failed.fault in seen and not behind):
                 return False
             # The venue has seen a later one: the next ones are drawn ahead of that.
             self._nonces.overtaken(self._world.clock.utc_ns())
@@ -178,13 +181,13 @@ class Exchanges:
             return True
         return False
 
-    def _is_jumped(self, failed: RestFailed, pressing: str | None) -> bool:
+    def _is_jumped(self, failed: RestFailed, *, urgent: bool) -> bool:
         """Whether to go on above a nonce that was refused, or to leave the key to its other user for a while."""
         log.warning("nonce overtaken", venue=self.venue, error=failed.error)
         now_ns = self._world.clock.monotonic_ns()
         if self._spent is not None:
             self._spent.note("bad nonce")
-        jumped = self._overtaken.refused(now_ns, pressing=pressing is not None or self._killed())
+        jumped = self._overtaken.refused(now_ns, pressing=urgent or self._killed())
         if self._overtaken.shared(now_ns):
             self._events.alert(
                 "critical",

@@ -125,14 +125,16 @@ class ScopeFront:
 
     def status(self, now_ns: int) -> dict[str, Any]:
         """This venue in `killed` and in `status`. Flat is no venue with orders of which nobody can tell."""
-        shown = {**self.sweep.status(now_ns), "order_ids": list(self._canceled)}
-        if self._more:
-            shown["more"] = self._more
+        shown = {**self.sweep.status(now_ns), **self._gone()}
         if self._unsure:
             shown["unsure"] = self._unsure[:UNSURE_LIMIT]
             if shown["state"] == "flat":
                 shown["state"] = "residual"
         return shown
+
+    def _gone(self) -> dict[str, Any]:
+        more = {"more": self._more} if self._more else {}
+        return {"order_ids": list(self._canceled), **more}
 
     def is_flat(self, now_ns: int) -> bool:
         """Whether nothing of the scope rests, and nothing of which that cannot be told."""
@@ -234,6 +236,9 @@ class ScopeFront:
             self._events.clear(self._alert)
             self._alert = None
         log.warning("scope flat", venue=self._dispatcher.venue, canceled=self.sweep.canceled)
+        if not self._unsure:
+            told = {"state": "scope_flat", "venue": self._dispatcher.venue, "canceled": self.sweep.canceled}
+            self._events.kill(told | self._gone())
 
     def _fit(self, order_id: str) -> Fit:
         row = self._dispatcher.resting.get(order_id)

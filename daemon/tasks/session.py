@@ -4,7 +4,7 @@ It is subscribed to the account's order stream for three reasons: the venue clos
 subscription, the token stays valid while one is held, and the stream is the proof of what was cancelled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
 import structlog
@@ -65,6 +65,8 @@ class Dialect(Protocol):
     def ping_frame(self, reqid: Reqid) -> bytes: ...
 
     def decode(self, frame: str | bytes) -> Evidence: ...
+
+    def pieces(self, frame: str | bytes) -> Iterator[Evidence] | None: ...
 
 
 class TokenSource(Protocol):
@@ -258,6 +260,9 @@ class Session(Connection):
     def _decode(self, messages: Sequence[str | bytes]) -> Sequence[Evidence]:
         decode = self._dialect.decode
         return [decode(message) for message in messages]
+
+    def _pieces(self, message: str | bytes) -> Iterator[Evidence] | None:
+        return self._dialect.pieces(message)
 
     def _ping_frame(self, reqid: Reqid) -> bytes:
         return self._dialect.ping_frame(reqid)

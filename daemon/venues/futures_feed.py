@@ -7,6 +7,7 @@ nautechsystems/nautilus_trader for those that the pages lack.
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +32,7 @@ from ..contract.evidence import (
 from ..contract.outcomes import ClosedState
 from ..credentials import Keys
 from .faults import futures_fault_of
+from .pieces import in_pieces
 from .signing import futures_challenge
 from .spot_values import UNREADABLE, is_legible, number_of, terms_of, why
 from .values import NOTHING, decimal_text, error_text, order_id_of, text_of, total
@@ -98,6 +100,7 @@ class _Message(msgspec.Struct, gc=False):
 
 _decode: Final = msgspec.json.Decoder(_Message).decode
 _decode_order: Final = msgspec.json.Decoder(_Order | None).decode
+_decode_rows: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_orders: Final = msgspec.json.Decoder(list[_Order]).decode
 
 
@@ -190,19 +193,42 @@ def _alert(text: str) -> Evidence:
     return SubscriptionLost(None, fault, text) if fault is Fault.CREDENTIALS else Unattributed(fault, text)
 
 
+def pieces(frame: str | bytes) -> Iterator[Evidence] | None:
+    """A snapshot piece by piece, as pieces.py tells; None for any other message, which `decode` reads."""
+    try:
+        message = _decode(frame)
+        if message.feed not in _SNAPSHOTS or message.event is not None:
+            return None
+        return in_pieces(_decode_rows(message.orders), _read_rows, None)
+    except UNREADABLE:
+        return None
+
+
+def _read_rows(rows: list[msgspec.Raw]) -> list[OrderState] | Unreadable:
+    try:
+        return _states([_decode_order(row) for row in rows])
+    except UNREADABLE as error:
+        return Unreadable(why(error))
+
+
 def _snapshot(raw: msgspec.Raw) -> Evidence:
     try:
         rows = _decode_orders(raw)
     except UNREADABLE as error:
         return Unreadable(why(error))
+    states = _states(rows)
+    return states if isinstance(states, Unreadable) else Orders(tuple(states), snapshot=True)
+
+
+def _states(rows: Iterable[_Order | None]) -> list[OrderState] | Unreadable:
     states: list[OrderState] = []
     for row in rows:
-        order_id = order_id_of(row.order_id)
+        order_id = None if row is None else order_id_of(row.order_id)
         # Skipping what is odd here would make a snapshot out of which an order is missing, that is, has ended.
-        if order_id is None:
+        if row is None or order_id is None:
             return Unreadable("an order whose id is no order id")
         states.append(_open(order_id, row, text_of(row.cli_ord_id)))
-    return Orders(tuple(states), snapshot=True)
+    return states
 
 
 def _delta(message: _Message) -> Evidence:

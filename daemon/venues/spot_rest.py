@@ -75,12 +75,13 @@ def cancel_batch_request(keys: Keys, nonce: int, targets: Sequence[Target]) -> R
     WebSocket v2 page of the same call says 2, so an "invalid arguments" must be expected there.
 
     The page's schema asks for objects (`{"txid": …}`), the sample on the same page has plain strings: plain strings are
-    sent, as every public client does. Client order ids go into the list that the page gives them, `cl_ord_ids`; some
-    clients put them into `orders`, so that a refusal of the form must be expected, and each then goes alone.
+    sent, as every public client does, and userrefs as numbers among them. Client order ids go into the list that the
+    page gives them, `cl_ord_ids`; some clients put them into `orders`, so that a refusal of the form must be expected,
+    and each then goes alone.
     """
     assert 1 <= len(targets) <= BATCH_LIMIT, f"{len(targets)} ids in one batch"
-    named = {"orders": "order_id", "cl_ord_ids": "cl_ord_id"}
-    lists = {name: [target.value for target in targets if target.kind == kind] for name, kind in named.items()}
+    named = {"orders": ("order_id", "userref"), "cl_ord_ids": ("cl_ord_id",)}
+    lists = {name: [target.value for target in targets if target.kind in kinds] for name, kinds in named.items()}
     body = msgspec.json.encode({"nonce": nonce, **{name: values for name, values in lists.items() if values}})
     return _signed(keys, "CancelOrderBatch", nonce, body, _JSON)
 

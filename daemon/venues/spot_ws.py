@@ -5,6 +5,7 @@ only the request id. Source of all shapes: Spot WebSocket v1 pages "Cancel Order
 Orders After", "Open Orders", "Ping", "System Status", "Subscription Status".
 """
 
+from collections.abc import Iterator
 from typing import Any, Final, Literal, TypeAlias, assert_never, get_args
 
 import msgspec
@@ -30,6 +31,7 @@ from ..contract.evidence import (
 from ..contract.ids import Reqid, Target
 from ..credentials import Secret
 from .faults import fault_of
+from .pieces import in_pieces
 from .spot_values import UNREADABLE, Order, count_of, instant_s, mode_of, number_of, order_state, why
 from .values import error_text, refusal_in, reqid_of, unplain
 
@@ -155,6 +157,8 @@ _Event: TypeAlias = (
 _ChannelData: TypeAlias = tuple[list[dict[str, Order]], str, _Stream]
 
 _decode: Final = msgspec.json.Decoder(_Event | _ChannelData).decode
+_decode_rows: Final = msgspec.json.Decoder(tuple[list[msgspec.Raw], str, _Stream]).decode
+_decode_record: Final = msgspec.json.Decoder(dict[str, Order]).decode
 _decode_loosely: Final = msgspec.json.Decoder().decode
 _EVENTS: Final = frozenset(event.__struct_config__.tag for event in get_args(_Event))
 
@@ -242,10 +246,36 @@ def _subscription(message: _SubscriptionStatus, error: object) -> Evidence:
     return Subscribed(reqid, number_of(details.get("maxratecount")))
 
 
+def pieces(frame: str | bytes) -> Iterator[Evidence] | None:
+    """A snapshot piece by piece, as pieces.py tells; None for any other message, which `decode` reads."""
+    try:
+        records, channel, stream = _decode_rows(frame)
+    except UNREADABLE:
+        return None
+    if channel != _CHANNEL or stream.sequence != 1:
+        return None
+    return in_pieces(records, _read_rows, 1)
+
+
+def _read_rows(rows: list[msgspec.Raw]) -> list[OrderState] | Unreadable:
+    try:
+        return _states([_decode_record(row) for row in rows])
+    except UNREADABLE as error:
+        return Unreadable(why(error))
+
+
 def _orders(message: _ChannelData) -> Evidence:
     records, channel, stream = message
     if channel != _CHANNEL:
         return Irrelevant()
+    states = _states(records)
+    if isinstance(states, Unreadable):
+        return states
+    sequence = stream.sequence if type(stream.sequence) is int else None
+    return Orders(tuple(states), sequence == 1, sequence)
+
+
+def _states(records: list[dict[str, Order]]) -> list[OrderState] | Unreadable:
     states: list[OrderState] = []
     for record in records:
         # Skipping what is odd here would make a snapshot out of which an order is missing, that is, has ended.
@@ -256,8 +286,7 @@ def _orders(message: _ChannelData) -> Evidence:
             if state is None:
                 return Unreadable("an order whose id is no order id")
             states.append(state)
-    sequence = stream.sequence if type(stream.sequence) is int else None
-    return Orders(tuple(states), sequence == 1, sequence)
+    return states
 
 
 def _foreign(frame: str | bytes, error: Exception) -> Evidence:

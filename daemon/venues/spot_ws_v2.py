@@ -6,7 +6,7 @@ Source of all shapes: Spot WebSocket v2 and Unified WebSocket pages "Cancel Orde
 "Cancel All Orders After", "Executions", "Status", "Heartbeat", "Ping"; krakenfx/kraken-api-sdk where they are silent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -32,6 +32,7 @@ from ..contract.ids import Reqid, Target
 from ..contract.outcomes import ClosedState
 from ..credentials import Secret
 from .faults import fault_of, unified_fault_of
+from .pieces import in_pieces
 from .spot_values import (
     UNREADABLE,
     count_of,
@@ -107,6 +108,8 @@ class _System(msgspec.Struct, gc=False):
 
 _decode: Final = msgspec.json.Decoder(_Message).decode
 _decode_executions: Final = msgspec.json.Decoder(list[_Execution]).decode
+_decode_execution: Final = msgspec.json.Decoder(_Execution).decode
+_decode_rows: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_status: Final = msgspec.json.Decoder(list[_System]).decode
 
 
@@ -170,6 +173,10 @@ class V2:
         ).encode()
 
     # ---------------------------------------------------------------- answers
+
+    def pieces(self, frame: str | bytes) -> Iterator[Evidence] | None:
+        """A long snapshot piece by piece; None for any other message."""
+        return _pieces(frame)
 
     def decode(self, frame: str | bytes) -> Evidence:
         """One text frame to one piece of evidence.
@@ -299,6 +306,17 @@ def _timer(reqid: Reqid, trigger: object) -> Evidence:
     return Unreadable("a timer ack without its time") if trigger_s is None else TimerAck(reqid, trigger_s)
 
 
+def _pieces(frame: str | bytes) -> Iterator[Evidence] | None:
+    """A snapshot piece by piece, as pieces.py tells; None for any other message, which `decode` reads."""
+    try:
+        message = _decode(frame)
+        if message.channel != _CHANNEL or message.type != "snapshot":
+            return None
+        return in_pieces(_decode_rows(message.data), _read_rows, _sequence(message))
+    except UNREADABLE:
+        return None
+
+
 def _orders(message: _Message) -> Evidence:
     if message.type not in ("snapshot", "update"):
         return Unreadable("executions that are neither snapshot nor update")
@@ -306,6 +324,17 @@ def _orders(message: _Message) -> Evidence:
         rows = _decode_executions(message.data)
     except UNREADABLE as error:
         return Unreadable(why(error))
+    states = _states(rows)
+    if isinstance(states, Unreadable):
+        return states
+    return Orders(tuple(states), message.type == "snapshot", _sequence(message))
+
+
+def _sequence(message: _Message) -> int | None:
+    return message.sequence if type(message.sequence) is int else None
+
+
+def _states(rows: Iterable[_Execution]) -> list[OrderState] | Unreadable:
     states: list[OrderState] = []
     for row in rows:
         state = _state(row)
@@ -313,8 +342,14 @@ def _orders(message: _Message) -> Evidence:
         if state is None:
             return Unreadable("an order whose id is no order id")
         states.append(state)
-    sequence = message.sequence if type(message.sequence) is int else None
-    return Orders(tuple(states), message.type == "snapshot", sequence)
+    return states
+
+
+def _read_rows(rows: list[msgspec.Raw]) -> list[OrderState] | Unreadable:
+    try:
+        return _states([_decode_execution(row) for row in rows])
+    except UNREADABLE as error:
+        return Unreadable(why(error))
 
 
 def _state(row: _Execution) -> OrderState | None:

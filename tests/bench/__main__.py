@@ -54,7 +54,7 @@ def run(effort: Effort, tell: Callable[[str], None]) -> None:
         rows.append(measures.hedge(on, asker, effort))
         rows.append(measures.socket_killed(on, asker, effort))
         rows.append(measures.rest_fallback(on, asker, worker("rivals", "httpx", str(on.port), str(on.ca_file)), effort))
-        rows.append(urgent(on, asker, effort))
+        rows.append(urgent(on, effort))
         rows += isolation(on, effort)
         rows += kill_under_load(on, effort)
         rows.append(panic(effort))

@@ -33,8 +33,11 @@ class NotReady(Exception):
 class Daemon:
     """`canceld run` as a service manager starts it: its own process, configuration, credentials and notify socket."""
 
-    def __init__(self, home: Path, port: int, ca_file: Path, *, more: str = "") -> None:
-        """port, ca_file: of the bare venue, which is its Spot. more: further sections of its configuration."""
+    def __init__(self, home: Path, port: int, ca_file: Path, *, ws_port: int | None = None, more: str = "") -> None:
+        """port, ca_file: of the bare venue, which is its Spot. ws_port: where it looks for sockets instead.
+
+        more: further sections of its configuration.
+        """
         self.commands = f"ipc://{home}/commands.sock"
         self.control = f"ipc://{home}/control.sock"
         self.config = home / "canceld.toml"
@@ -53,7 +56,7 @@ control = "{self.control}"
 events = "ipc://{home}/events.sock"
 
 [spot]
-ws_url = "wss://localhost:{port}"
+ws_url = "wss://localhost:{port if ws_port is None else ws_port}"
 rest_url = "https://localhost:{port}"
 
 [state]

@@ -1,78 +1,70 @@
 """An urgent cancel at a venue whose socket answers late: it is answered as fast as by the faster way alone.
 
-Both are measured in turns on the same daemon: REST alone, with no socket to be had, and urgent cancels over a socket
-that answers 200 ms late with REST beside it. Alone: `python -m tests.bench.urgent`.
+Two daemons take turns at one venue: one that finds no socket, so that REST is all it has, and one that cancels
+urgently over a socket which answers 200 ms late, with REST beside it. Alone: `python -m tests.bench.urgent`.
 """
 
+import socket
 from contextlib import ExitStack
 from statistics import median
 from typing import Final
 
 from .asker import Asker
 from .figures import Row, machine, percentile, verdicts
-from .measures import FULL, Effort, answer_us, must_be_acked
-from .stage import Stage, stage
+from .measures import FULL, GAP_S, Effort, answer_us, must_be_acked
+from .stage import Daemon, Stage, stage
 
 LATE_S: Final = 0.2
 """How late the venue's sockets answer."""
 
-APART_S: Final = 0.002
-"""Between an answer and the next cancel: the late answers of earlier ones are not to be what is measured."""
-
-TURNS: Final = 2
-"""Each ends every session twice over, and a daemon's budget of dials bears few of those."""
+TURN: Final = 20
+"""Cancels of one daemon before it is the other's turn."""
 
 GOAL: Final = 1.1
 
 
-def urgent(on: Stage, asker: Asker, effort: Effort) -> Row:
-    """Ask → answer of urgent cancels, beside that of the faster way alone: the median of the turns' ratios."""
-    count = max(effort.asks // 3, 10)
-    rounds: list[tuple[float, float]] = []
-    far_us: list[float] = []
-    for _ in range(min(effort.rounds, TURNS)):
-        on.venue.ask("behave", answers=True, admits=False)
-        on.venue.ask("kill_sockets", every=True)
-        on.daemon.wait_for(asker, 0)
-        try:
-            alone = _answered(asker, count)
-        finally:
-            on.venue.ask("behave", answers=True, admits=True)
-        on.daemon.wait_for(asker, 2)
+def urgent(on: Stage, effort: Effort) -> Row:
+    """Ask → answer of urgent cancels, beside that of the faster way alone."""
+    with ExitStack() as ending:
+        home = on.ca_file.parent / "urgent"
+        home.mkdir(mode=0o700)
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            closed = int(nobody.getsockname()[1])
+        askers = []
+        for number, (name, ws_port, live) in enumerate((("both", None, 2), ("alone", closed, 0))):
+            place = home / name
+            place.mkdir(mode=0o700)
+            daemon = Daemon(place, on.port, on.ca_file, ws_port=ws_port)
+            ending.callback(daemon.stop)
+            daemon.start()
+            asker = Asker(daemon.commands, 960 + number)
+            ending.callback(asker.close)
+            daemon.wait_for(asker, live)
+            asker.windowed(effort.stream // 4, 20)
+            askers.append(asker)
         on.venue.ask("behave", answers=True, admits=True, late_s=LATE_S)
+        figures: tuple[list[float], list[float]] = ([], [])
         try:
-            both = _answered(asker, count, urgent=True)
+            for _ in range(max(effort.asks // TURN, 1)):
+                for urgently, asker, taken in zip((True, False), askers, figures, strict=True):
+                    asked = asker.paced(TURN, GAP_S, urgent=urgently)
+                    must_be_acked(asked)
+                    taken += answer_us(asked)
         finally:
             on.venue.ask("behave", answers=True, admits=True)
-        rounds.append((median(both), median(alone)))
-        far_us += both
-    ratio = median(ours_us / alone_us for ours_us, alone_us in rounds)
-    ours_us, alone_us = (median(figures) for figures in zip(*rounds, strict=True))
+    both_us, alone_us = map(median, figures)
     return Row.at_most(
         f"urgent, socket {LATE_S * 1e3:.0f} ms late: ask → answer p50 ÷ REST alone",
-        ratio,
+        both_us / alone_us,
         GOAL,
-        details=f" ({ours_us:.0f} ÷ {alone_us:.0f} µs; p99 {percentile(far_us, 99) / 1e3:.1f} ms)",
+        details=f" ({both_us:.0f} ÷ {alone_us:.0f} µs; p99 {percentile(figures[0], 99) / 1e3:.1f} ms)",
     )
 
 
-def _answered(asker: Asker, count: int, *, urgent: bool = False) -> list[float]:
-    """Microseconds from asking to the answer, one cancel after the other; the first few warm the way up."""
-    asker.paced(3, APART_S, urgent=urgent)
-    asked = asker.paced(count, APART_S, urgent=urgent)
-    must_be_acked(asked)
-    return answer_us(asked)
-
-
 def main() -> None:
-    with ExitStack() as ending:
-        on = ending.enter_context(stage())
-        on.daemon.start()
-        asker = Asker(on.daemon.commands, 2)
-        ending.callback(asker.close)
-        on.daemon.wait_for(asker, 2)
-        asker.windowed(2000, 20)
-        print(f"{machine()}\n\n{verdicts([urgent(on, asker, FULL)])}")
+    with stage() as on:
+        print(f"{machine()}\n\n{verdicts([urgent(on, FULL)])}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Reconnect delays: quick after a single drop, patient with a venue that stays down, never fast enough for a ban."""
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -83,7 +84,7 @@ def test_a_venue_that_takes_every_dial_is_dialled_as_the_budget_bears_it_however
     backoff.dialled(0)
     backoff.live(0)
     assert backoff.delay_s(20 * SECOND_NS, 1.0, pace_s=18.0) == 0.0
-    assert [backoff.delay_s(0, 1.0, pace_s=18.0) for _ in range(4)] == [0.0, 0.0, 1.0, 2.0]
+    assert [backoff.delay_s(21 * SECOND_NS, 1.0, pace_s=18.0) for _ in range(4)] == [0.0, 0.0, 1.0, 2.0]
 
 
 @pytest.mark.parametrize("mode", ["maintenance", "cancel_only"])
@@ -248,3 +249,15 @@ def test_waiting_as_told_always_gets_an_attempt() -> None:
             now_ns += wait_ns
             assert budget.take(now_ns) == 0
     assert now_ns > 0
+
+
+def test_dials_that_are_reset_at_once_are_not_three_in_a_millisecond() -> None:
+    backoff = Backoff()
+    now_ns, dials = 1000 * SECOND_NS, []
+    for _ in range(4):
+        backoff.dialled(now_ns)
+        dials.append(now_ns)
+        now_ns += SECOND_NS // 1000
+        now_ns += round(backoff.delay_s(now_ns, 0.0) * SECOND_NS)
+    gaps_ms = [(after - before) // (SECOND_NS // 1000) for before, after in pairwise(dials)]
+    assert gaps_ms == [1, 100, 100], "the first is tried again at once: most drops are single ones"

@@ -180,7 +180,7 @@ orders = st.fixed_dictionaries(
 
 def really_meant(venue: Venue, truth: dict[str, Any], scope: Sequence[Selector]) -> bool:
     """The scope's meaning written once more, from the contract's words alone."""
-    same = [{"XBT/USD", "BTC/USD", "XBTUSD"}, {"ETH/USD"}] if venue == "spot" else [{"PF_XBTUSD", "pf_xbtusd"}]
+    same = [{"XBT/USD", "BTC/USD", "XBTUSD"}, {"ETH/USD"}] if venue == "spot" else []
 
     def one(selector: Selector) -> bool:
         name = truth["cl_ord_id"] or ""
@@ -195,7 +195,7 @@ def really_meant(venue: Venue, truth: dict[str, Any], scope: Sequence[Selector])
         if selector.cl_ord_id_prefix is not None:
             wants.append(name.startswith(selector.cl_ord_id_prefix))
         if selector.symbol is not None:
-            pair = {truth["symbol"], selector.symbol}
+            pair = {truth["symbol"].upper(), selector.symbol.upper()}
             wants.append(len(pair) == 1 or any(pair <= spellings for spellings in same))
         if selector.side is not None:
             wants.append(truth["side"] == selector.side)

@@ -21,6 +21,8 @@ def _explore(depth: int, venues: tuple[str, ...], processes: int | None) -> int:
     sum_of_all = Found()
     told = 0
     for found in explore(depth, venues, processes):  # type: ignore[arg-type]
+        for kind in found.first.keys() - sum_of_all.first.keys():
+            _say(found.first[kind])
         sum_of_all.add(found)
         if sum_of_all.sequences - told >= 50_000:
             told = sum_of_all.sequences

@@ -250,6 +250,7 @@ class Socket:
 
     def _subscribe(self) -> None:
         self._waits = False
+        self._daemon.exchange.arrived[f"dial {self.lane}"] = self._daemon.kernel.now_ns
         if self.token in self._daemon.exchange.good_tokens:
             self._went_live()
         else:

@@ -63,7 +63,8 @@ def _odd_frame(odd: Odd) -> Event:
 
 def _rest(state: str) -> Event:
     def happen(run: Run) -> None:
-        run.exchange.rest = state
+        if "rest" not in run.exchange.gone:
+            run.exchange.rest = state
 
     return happen
 

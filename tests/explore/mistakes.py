@@ -59,12 +59,6 @@ MISTAKES: Final = (
         "            if self._empty < 1:\n",
     ),
     Mutant(
-        "a look from before the last cancel counts",
-        "canceld.engine.sweep",
-        "            self._empty = self._empty + 1 if number > self._spoiled else 0\n",
-        "            self._empty += 1\n",
-    ),
-    Mutant(
         "an order that appears after the kill is left to the next look",
         "canceld.engine.sweep",
         "        if order is not None and not order.asked:\n            self._cancel_one(order_id, order, now_ns)\n",
@@ -77,22 +71,10 @@ MISTAKES: Final = (
         "        if self._phase is _Phase.SWEEPING:\n            pass\n        elif",
     ),
     Mutant(
-        "a cancel-all that nobody answered keeps its session from the next one",
-        "canceld.engine.sweep",
-        "(free or self._live[self._rounds % max(len(self._live), 1) :])[:1]",
-        "free[:1]",
-    ),
-    Mutant(
         "rounds end after the second",
         "canceld.engine.sweep",
         "ROUND_PAUSES_MS: Final = (250, 500, 1000)\n",
         "ROUND_PAUSES_MS: Final = (250, 500, 600_000)\n",
-    ),
-    Mutant(
-        "REST is trusted to a session that was never heard",
-        "canceld.engine.sweep",
-        "        trusted = any(lane in self._answering for lane in lanes)\n",
-        "        trusted = bool(lanes)\n",
     ),
     Mutant(
         "a kill strikes on one session alone",
@@ -111,12 +93,6 @@ MISTAKES: Final = (
         "canceld.engine.sweep",
         "            self._bring_round(opens_ns)\n",
         "            pass\n",
-    ),
-    Mutant(
-        "a pause outlives the answer that shows it needless",
-        "canceld.engine.gate",
-        "        shortened = [pause.shorten() for pause in self._pauses.values()]\n",
-        "        shortened = [False]\n",
     ),
     Mutant(
         "a kill after a re-arm waits for the pause of the one before",
@@ -147,7 +123,6 @@ SHOWS_AT: Final[dict[str, Place]] = {
     "a kill does not hurry the sessions that are down": "prime",
     "a kill joins what is under way for an order, and waits with it": "prime",
     "a session that comes up is left to the next round": "prime",
-    "a look from before the last cancel counts": "futures",
     "one look is enough to call a venue flat": "futures",
     "rounds end after the second": "futures",
     "an order that appears after the kill is left to the next look": "prime",

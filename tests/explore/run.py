@@ -23,6 +23,9 @@ PAUSES_MS = (1_000, 2_000, 4_000, 8_000, 15_000)
 
 PAUSE_NS = PAUSES_MS[-1] * MS
 
+AT_ONCE_NS = 300 * MS
+"""How soon REST is called after the pause that it asked for, where nothing else can be: a usual round, and a hop."""
+
 SIGHT_MS = 20
 """On sight: news of the order, a cancel, and its way."""
 
@@ -173,7 +176,9 @@ class Run:
             self.blamed.append(f"not flat {JUDGED_NS // 10**9} s after the venue was well")
             return
         # What the venue has asked for, or done to us, is waited out.
-        waits_ns = max(exchange.odd_until_ns, exchange.mute_until_ns)
+        waits_ns = exchange.odd_until_ns
+        if exchange.rest != "serves" or self.daemon.lane is None:
+            waits_ns = max(waits_ns, exchange.mute_until_ns)
         if exchange.refusals:
             waits_ns = max(waits_ns, exchange.refused_ns + _pause_ns(exchange.refusals))
         # A list may lack an order that appeared a moment ago, so those are believed in for longer.
@@ -184,5 +189,7 @@ class Run:
         if flat_ns - since_ns > SOON_NS:
             self.blamed.append(f"flat {(flat_ns - since_ns) / 1e9:.2f} s after the venue answered")
         tried_ns = answered_ns - max(began_ns, waits_ns)
-        if tried_ns > (SOON_NS if fresh else PAUSE_NS):
+        if exchange.refusals and not exchange.sockets.keys() - {FEED} and tried_ns > AT_ONCE_NS:
+            self.blamed.append(f"first answered {tried_ns / 1e9:.2f} s after the end of its pause")
+        elif tried_ns > (SOON_NS if fresh else PAUSE_NS):
             self.blamed.append(f"first answered {tried_ns / 1e9:.2f} s after the venue was well")

@@ -24,18 +24,25 @@ Path: TypeAlias = tuple[str, ...]
 
 Job: TypeAlias = tuple[Place, str, tuple[Path, ...]]
 
-LONGER: Final[tuple[Path, ...]] = tuple(
-    (trouble, "a kill", wait)
-    for trouble in (
-        "REST refuses the key",
-        "REST is locked",
-        "REST refuses connections",
-        "sockets refused",
-        "maintenance",
-    )
-    for wait in ("1.3 s pass", "6 s pass")
+LONGER: Final[tuple[Path, ...]] = (
+    *(
+        (trouble, "a kill", wait)
+        for trouble in (
+            "REST refuses the key",
+            "REST is locked",
+            "REST refuses connections",
+            "sockets refused",
+            "maintenance",
+        )
+        for wait in ("1.3 s pass", "6 s pass")
+    ),
+    ("REST refuses the key", "a kill", "a re-arm"),
+    ("a kill", "a cancel", "a kill"),
+    ("a kill", "1.3 s pass", "a kill"),
+    ("no REST any more", "two frames that come next are swallowed", "a kill"),
+    ("the active socket mute", "the other socket mute", "REST is silent"),
 )
-"""A venue that goes on refusing after the kill: its pauses grow meanwhile."""
+"""A venue that goes on refusing after the kill: its pauses grow meanwhile. And what shows in three steps alone."""
 
 CHUNK: Final = 20
 """Paths whose continuations a process is given at once."""
@@ -146,7 +153,7 @@ def sampled(venue: Place, every: int) -> Found:
     """Every single event, each so-manieth pair, and some longer ones, from every state in which a venue may begin."""
     found = Found()
     events = events_of(venue)
-    longer = [path for path in LONGER if path[0] in events]
+    longer = [path for path in LONGER if events.keys() >= set(path)]
     paths: list[Path] = [(), *((name,) for name in events), *longer]
     pairs = list(product(STARTS, events, events))[::every]
     with by_hand(Connection):

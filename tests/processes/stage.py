@@ -146,6 +146,11 @@ class Exchange:
         """Lift every fault."""
         self._ask("DELETE", "/sim/faults")
 
+    def issue(self, venue: str) -> dict[str, str]:
+        """One more `key` and `secret` for the account."""
+        issued: dict[str, str] = self._ask("POST", "/sim/keys", {"venue": venue})
+        return issued
+
     def fill(self, order_id: str) -> None:
         """Let the market take an order."""
         self._ask("POST", "/sim/fill", {"order_id": order_id})

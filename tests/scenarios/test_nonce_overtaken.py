@@ -109,6 +109,22 @@ class _Other:
             await self._world.passed(0.01)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("ahead_s", [600.0, 36_000.0, 200_000.0])
+async def test_a_daemon_that_starts_behind_another_one_is_not_kept_away_for_it(
+    autojump_clock: object, seed: int, ahead_s: float
+) -> None:
+    """The other one was started with our key by mistake, found no mark, and has jumped about since; now it is gone."""
+    async with stage(seed) as world:
+        await world.die()
+        key = _key(world)
+        key.last_nonce = max(key.last_nonce, world.clock.utc_ns() + 86_400 * 10**9) + round(ahead_s * 1e9)
+        began = world.now_s
+        await world.restart()
+        await world.live()
+        assert world.now_s - began < 3.0
+
+
 CANCELS = 30
 
 

@@ -83,6 +83,17 @@ async def test_orders_are_placed_listed_filled_and_expired_at_the_control_door(n
     assert (await http.control("POST", "/sim/fill", {"order_id": first_id})).status == 400
 
 
+async def test_one_more_key_for_the_same_account_is_issued_at_the_control_door(nursery: trio.Nursery) -> None:
+    venue = kraken()
+    http = Http.dial(venue, nursery)
+    issued = (await http.control("POST", "/sim/keys", {"venue": "spot"})).json
+    found = venue.keys.find("spot", issued["key"])
+    assert found is not None
+    assert (found.account, found.secret) == ("default", issued["secret"])
+    assert (await http.control("POST", "/sim/keys", {"venue": "moon"})).status == 400
+    assert (await http.control("POST", "/sim/keys", {})).status == 400
+
+
 @pytest.mark.parametrize("venue_name", ["prime", "futures"])
 async def test_the_control_door_serves_every_venue(nursery: trio.Nursery, venue_name: str) -> None:
     http = Http.dial(kraken(), nursery)

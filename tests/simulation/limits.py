@@ -27,6 +27,8 @@ DRAWN: Final[dict[str, tuple[int, ...]]] = {
     "canceld.engine.sweep_orders.KNOWN_LIMIT": (3, 30),
     "canceld.engine.sweep.SHOWN_LIMIT": (2, 10),
     "canceld.desks.RESTING_LIMIT": (64, 512),
+    "canceld.venues.pieces.PIECE": (1, 3),
+    "canceld.tasks.conversation.LONG_CHARS": (200, 2000),
 }
 """Where each limit is read, and what it may be instead."""
 

@@ -30,6 +30,8 @@ from .traders import MOMENT_NS, Asking, Traders
 from .troubles import TROUBLES, WS_HOSTS, Trouble
 from .world import SimulatedWorld
 
+WAITS: Final = " waits: the connection budget"
+
 HEAL_S: Final = 10.0
 """By when after the last fault every venue has a session up again. Source: the reliability goals of this project."""
 
@@ -300,8 +302,18 @@ class Run:
         return True
 
     def _whole(self) -> bool:
+        """Whether every session is there, or waits for the budget of dials and says so: what the faults of a run spent
+        of it comes back in ten minutes, and the last of it is kept for a venue without any session."""
         daemon = self.world.daemon
-        return daemon is not None and all(desk.state == "up" for desk in daemon.desks.values())
+        if daemon is None:
+            return False
+        waiting = {alert["what"].partition(WAITS)[0] for alert in daemon.events.alerts if WAITS in alert["what"]}
+        for desk in daemon.desks.values():
+            missing = {one.name for one in desk.connections if not one.live}
+            excused = missing and missing <= waiting and bool(desk.dispatcher.live)
+            if desk.state != "up" and (not excused or desk.dispatcher.mode == "maintenance"):
+                return False
+        return True
 
     def _states(self) -> dict[str, Any]:
         daemon = self.world.daemon

@@ -10,11 +10,12 @@ from ...contract.evidence import Fault, RestAnswer, RestCanceled, RestFailed
 from ...contract.ids import Reqid
 from ..effects import Bundle, Send
 from ..inflight import Attempt
-from ..instants import MS
+from ..instants import FAR_NS, MS
 from ..lane import Lane
 from ..reactions import RULES
 from .acceptance import Acceptance
 from .docket import Docket
+from .family import Family
 from .names import Names
 from .pursuit import Pursuit
 from .questions import Questions
@@ -89,6 +90,9 @@ class Batches:
         for attempt in attempts:
             pursuit = attempt.of
             self._docket.close_attempt(pursuit, attempt, now_ns)
+            if pursuit.key.kind == "userref":
+                self._answered_by_name(pursuit, attempt, answer, now_ns)
+                continue
             if pursuit.done:
                 if whole:
                     self._acceptance.late_or_repeated(pursuit, attempt, now_ns)
@@ -99,7 +103,8 @@ class Batches:
                 self._names.follow(pursuit, now_ns)
                 continue
             match answer:
-                case RestCanceled() if whole:
+                case RestCanceled(pending=pending) if whole:
+                    pursuit.pending_told = pending
                     self._acceptance.accepted(pursuit, attempt, now_ns)
                 case RestCanceled():
                     # Fewer than asked, and nobody says which: each one is looked up, and asked for alone if it rests.
@@ -121,3 +126,30 @@ class Batches:
                     # Unreadable, or an answer to another question: any of them may have worked.
                     self._sending.doubt(pursuit, answer, now_ns)
             self._docket.schedule(pursuit)
+
+    def _answered_by_name(
+        self, pursuit: Pursuit, attempt: Attempt[Pursuit], answer: RestAnswer, now_ns: int
+    ) -> None:
+        """One answer for several userrefs: which of them it met, a list of what is open tells, and no count does."""
+        if pursuit.done or pursuit.said is ACCEPTED:
+            return
+        match answer:
+            case RestCanceled(count=0):
+                self._refusals.refused(pursuit, attempt, Fault.NOT_OPEN, "count 0", now_ns)
+            case RestFailed(fault=Fault.INVALID, error=error):
+                # The form is refused, and nothing was carried out: each goes alone.
+                pursuit.single = True
+                pursuit.error = error
+                self._sending.elsewhere(pursuit, now_ns)
+            case RestCanceled() | RestFailed(fault=Fault.NOT_OPEN):
+                assert type(pursuit) is Family
+                pursuit.among_others = True
+                pursuit.doubted()
+                pursuit.paused(FAR_NS)
+                self._questions.ask(pursuit, now_ns)
+            case RestFailed(fault=fault, error=error):
+                pursuit.batched = True
+                self._refusals.refused(pursuit, attempt, fault, error, now_ns)
+            case _:
+                self._sending.doubt(pursuit, answer, now_ns)
+        self._docket.schedule(pursuit)

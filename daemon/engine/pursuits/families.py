@@ -6,7 +6,7 @@ What must never happen here: a family called gone while an order may rest of whi
 from collections.abc import Iterable, Sequence, Set
 
 from ...contract.ids import Target
-from ...contract.outcomes import SAFE, Acked, Canceled, Outcome, Route, Settlement
+from ...contract.outcomes import SAFE, Acked, Canceled, Closed, Outcome, Route, Settlement
 from ..budget import Pace
 from ..instants import FAR_NS
 from ..resting import Row
@@ -108,6 +108,9 @@ class Families:
         elif family.meant or family.oks:
             # The list is empty, and the request worked: `meant` is gone, or the venue accepted orders unknown to us.
             self._verify(family, family.ending(self._docket.resting), now_ns, family.listed_by)
+        elif family.among_others:
+            # Nothing rests under it, and whether the request met something nobody tells.
+            self._verify(family, Closed(None, None, "unconfirmed"), now_ns, family.listed_by)
         else:
             self._answers.conclude(family, now_ns)
 

@@ -53,6 +53,8 @@ class Family(Pursuit):
     listed_whole = False
     """Whether it was of everything, and not of this family alone."""
     oks = 0
+    among_others = False
+    """A request that named other families too was carried out: it met its orders, if there were any."""
     otherwise = 0
     """How many of `meant` ended by a fill or an expiry: no ack will come for them."""
     sent_for = 0
@@ -136,7 +138,9 @@ class Family(Pursuit):
     def with_residual(self, settlement: Settlement, resting: Resting) -> Settlement:
         """The settlement, with which orders were canceled; of everything also which are left, as the venue counts."""
         outcome = settlement.outcome
-        if isinstance(outcome, Refused) and self.key.kind != "all":
+        # Of a request that named others too nobody says which orders it met: only their ends do.
+        untold = self.among_others and bool(self.left or not self.meant)
+        if (isinstance(outcome, Refused) and self.key.kind != "all") or untold:
             return settlement
         # At the acceptance the events are still on their way: what was counted as cancelled does not rest.
         counted = isinstance(outcome, Acked) and self.count is not None and self.count >= len(self.meant)

@@ -25,8 +25,8 @@ class Lanes:
         self.closed_until: dict[Lane, int] = {}
         self.rest_reopens_ns = FAR_NS
         self.rest_error = "REST was not reached yet"
-        self.witnesses: set[Lane] = set()
-        """Lanes whose stream has listed all that is open."""
+        self.witnesses: dict[Lane, int] = {}
+        """Lanes whose stream has listed all that is open, and when it had."""
         self.heard_ns: dict[Lane, int] = {}
         """When each lane was heard from last."""
         self._spent_until: dict[Lane, int] = {}
@@ -46,6 +46,13 @@ class Lanes:
         if lane in self.live:
             self.live.remove(lane)
         return self.stale.pop(lane, {})
+
+    def others_told(self, lane: Lane, listed_ns: int) -> bool:
+        """Whether another stream would have told of what ended before this lane's list, which was received then.
+
+        One that has not listed what is open itself knows nothing of what ended before it began.
+        """
+        return any(other != lane and since_ns <= listed_ns for other, since_ns in self.witnesses.items())
 
     # ---------------------------------------------------------------- closed for a while
 

@@ -1,5 +1,7 @@
 """Questions about orders leave here: queries and lists by REST, looks on a session where REST cannot tell."""
 
+from typing import Any
+
 from ...contract.ids import EVERYTHING, Reqid
 from ..calls import Call
 from ..effects import Look, RestReady
@@ -78,12 +80,18 @@ class Questions:
         self._docket.effects.append(Look(lane, reqid, order_id))
 
     def relist(self, asker: Pursuit | Call) -> bool:
-        """REST did not tell: have the least used session list anew what is open. False where no session can."""
-        if not self._docket.policy.relists or not self._docket.lanes.live:
+        """REST did not tell: have the least used session list anew what is open. False where no session can.
+
+        For a kill the one that was heard last: a mute one would keep its answer back until it is given up.
+        """
+        lanes = self._docket.lanes
+        if not self._docket.policy.relists or not lanes.live:
             return False
-        lane = self._docket.lanes.live[-1]
+        lane = lanes.live[-1]
+        if isinstance(asker, Call):
+            lane = max(reversed(lanes.live), key=lambda one: lanes.heard_ns.get(one, 0))
         # Its stream is ended for this: orders placed before it begins anew are not told.
-        self._docket.lanes.witnesses.discard(lane)
+        self._docket.lanes.witnesses.pop(lane, None)
         self.look(asker, lane, None)
         return True
 
@@ -128,12 +136,15 @@ class Questions:
         """
         assert first.acked_by is not None
         since_ns = first.acked_by.sent_ns
-        together = [one for one in self.queries if self._left_at(one) == since_ns]
+        # One that the venue called pending may rest yet, while an earlier order of its name has just ended.
+        surely = first.pending_told
+        together = [one for one in self.queries if self._left_at(one) == since_ns and one.pending_told == surely]
         for pursuit in together:
             del self.queries[pursuit]
         key = first.key if len(together) == 1 else EVERYTHING
         self._docket.counts.queries += 1
-        return Call(form="ended", targets=(key,), pursuits=tuple(together), asked_ns=now_ns, since_ns=since_ns)
+        asked: dict[str, Any] = {"asked_ns": now_ns, "since_ns": since_ns, "surely": surely}
+        return Call(form="ended", targets=(key,), pursuits=tuple(together), **asked)
 
     def _left_at(self, pursuit: Pursuit) -> int | None:
         """When the cancel left whose effect a list of ends is to name; None where none is."""

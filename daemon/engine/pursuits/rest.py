@@ -38,6 +38,15 @@ from .said import ACCEPTED
 from .sending import Sending
 from .states import States
 
+USERREFS_ALONE = 4
+"""Cancels by userref that go one after the other: so many take no longer than one request for all and the list that has
+to follow it, and the answer to each says how many orders it met."""
+
+
+AGAIN_LIMIT = 5
+"""Cancels in a row that had left before: then one question goes first. Many that are sent again and again would never
+let the one be asked that settles them all."""
+
 
 class Rest:
     """The door between the pursuits and the REST lane."""
@@ -65,6 +74,7 @@ class Rest:
         self._states = states
         self._urgent: deque[Call] = deque()
         self._requests: deque[Call] = deque()
+        self._again = 0
 
     @property
     def wants_call(self) -> bool:
@@ -115,10 +125,16 @@ class Rest:
             return None
         while self._docket.rest_queue:
             pursuit = next(iter(self._docket.rest_queue))
+            again = bool(pursuit.sent)
+            if again and settles and self._again >= AGAIN_LIMIT and (query := self._questions.next_query(now_ns)):
+                self._again = 0
+                return query
+            self._again = self._again + 1 if again else 0
             self._docket.unqueue(pursuit)
             if not self._sending.wants(pursuit, REST):
                 continue
-            if not self._goes_together(pursuit):
+            kinds = self._goes_with(pursuit)
+            if not kinds:
                 attempt = self._sending.open(pursuit, REST, now_ns)
                 return Call(
                     form="all" if pursuit.key.kind == "all" else "cancel",
@@ -130,7 +146,7 @@ class Rest:
             for other in list(self._docket.rest_queue):
                 if len(batch) == self._docket.policy.batch_limit:
                     break
-                if self._goes_together(other):
+                if other.key.kind in kinds and not other.single:
                     self._docket.unqueue(other)
                     if self._sending.wants(other, REST):
                         batch.append(other)
@@ -150,10 +166,19 @@ class Rest:
             return msgspec.structs.replace(self._requests.popleft(), asked_ns=now_ns)
         return query
 
-    def _goes_together(self, pursuit: Pursuit) -> bool:
-        """Whether it may be one of a batch. A userref's request may not: the answer is a number and names nobody."""
-        kinds = ("order_id", "cl_ord_id") if self._docket.policy.named_batches else ("order_id",)
-        return pursuit.key.kind in kinds and not pursuit.single
+    def _goes_with(self, pursuit: Pursuit) -> tuple[str, ...]:
+        """The kinds of names that may share its request; none where it goes alone.
+
+        A userref's request shares only where many wait: the answer is a number and tells them apart in nothing, so
+        that a list has to be asked for.
+        """
+        if pursuit.single or pursuit.key.kind == "all":
+            return ()
+        named = self._docket.policy.named_batches
+        if pursuit.key.kind != "userref":
+            return ("order_id", "cl_ord_id") if named else ("order_id",) if pursuit.key.kind == "order_id" else ()
+        waiting = sum(other.key.kind == "userref" and not other.single for other in self._docket.rest_queue)
+        return ("userref",) if named and waiting >= USERREFS_ALONE else ()
 
     def answered(self, call: Call, answer: RestAnswer, now_ns: int) -> None:
         """A REST call came to an HTTP answer, readable or not."""

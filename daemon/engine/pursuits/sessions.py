@@ -84,10 +84,11 @@ class Sessions:
         if kind is CancelAck:
             self._on_ack(lane, evidence, now_ns)  # type: ignore[arg-type]
         elif kind is Orders:
-            others = any(other != lane for other in self._docket.lanes.live)
+            begun_ns = evidence.begun_ns  # type: ignore[union-attr]
+            others = self._docket.lanes.others_told(lane, now_ns if begun_ns is None else begun_ns)
             self._states.orders(evidence, now_ns, complete=not others)  # type: ignore[arg-type]
             if evidence.snapshot:  # type: ignore[union-attr]
-                self._docket.lanes.witnesses.add(lane)
+                self._docket.lanes.witnesses.setdefault(lane, now_ns)
         elif kind is CancelReject:
             self._on_reject(lane, evidence, now_ns)  # type: ignore[arg-type]
         elif kind is CancelAllAck:
@@ -224,7 +225,7 @@ class Sessions:
     def down(self, lane: Lane, now_ns: int) -> None:
         """A WebSocket lane is lost: what was in flight on it goes to another route in this same step."""
         waiting_for_token = self._docket.lanes.down(lane)
-        self._docket.lanes.witnesses.discard(lane)
+        self._docket.lanes.witnesses.pop(lane, None)
         lost = [attempt.of for attempt in self._docket.inflight.lost(lane, now_ns)]
         for pursuit in lost:
             del pursuit.pending[lane]

@@ -46,6 +46,11 @@ class States:
 
     def orders(self, orders: Orders, now_ns: int, *, complete: bool) -> None:
         """Take in order states from a stream. `complete`: no other stream would have told what a snapshot lacks."""
+        if orders.snapshot and orders.begun_ns is not None:
+            if complete:
+                listed = {state.order_id for state in orders.orders}
+                self.changed(self._docket.resting.vanish(listed, orders.begun_ns), "stream", now_ns)
+            return
         if orders.snapshot:
             self.changed(self._docket.resting.replace(orders.orders, now_ns, complete=complete), "stream", now_ns)
             return

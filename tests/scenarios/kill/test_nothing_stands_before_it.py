@@ -181,3 +181,21 @@ async def test_a_venue_that_was_silent_is_flat_within_a_second_of_its_first_answ
         assert await flat_in(world, trio.current_time()) < SOON_S + 0.1
         await world.passed(4.0)
         world.reconnect()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_single_cancels_by_rest_alone_wait_for_no_maintenance_that_is_over(
+    autojump_clock: object, seed: int
+) -> None:
+    """Both sockets are gone, the last word on the market was maintenance, and the venue takes single cancels only."""
+    async with stage(seed, ("spot",)) as world:
+        await world.place_seen(20)
+        world.desk.dispatcher.mode_changed("maintenance")
+        world.cut_off(WS_HOST)
+        for one in MASS["spot"]:
+            world.inject("rest_error", match=one, error="EGeneral:Something new")
+        began = trio.current_time()
+        ask_kill(killer := operator(world), deadline_ms=20_000)
+        assert await flat_in(world, began) < 4.0
+        assert_flat(await killer.hear(), ["spot"])
+        world.reconnect()

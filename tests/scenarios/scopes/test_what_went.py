@@ -1,8 +1,11 @@
 """Answers that tell what went: a userref, everything, a kill and an expired lease name the orders that they took."""
 
+from typing import Any
+
 import pytest
 
 from ..leases.stages import take
+from ..test_audit_journal import records
 from .stages import DIALECTS, stage
 
 
@@ -57,3 +60,32 @@ async def test_an_expired_lease_names_its_orders(autojump_clock: object) -> None
         [settled] = [event for event in listener.events if event["state"] == "settled"]
         assert settled["count"] == 2
         assert set(settled["order_ids"]) == set(own)
+
+
+@pytest.mark.parametrize("asked", ["userref", "everything", "scope", "kill", "kill_scope"])
+async def test_the_event_and_the_record_name_them_too(autojump_clock: object, asked: str) -> None:
+    async with stage("spot v1") as world:
+        outcomes, kills = world.listen("outcome"), world.listen("kill")
+        own = await world.place_seen(2, userref=7)
+        strategy = world.strategy()
+        match asked:
+            case "userref":
+                await strategy.cancel(userref=7, until="proof")
+            case "everything":
+                await strategy.do("cancel_all", until="proof")
+            case "scope":
+                await strategy.do("cancel_all", scope=[{"userref": 7}], until="proof")
+            case _:
+                more = {"scope": [{"userref": 7}]} if asked == "kill_scope" else {}
+                await strategy.do(asked, reason="enough", deadline_ms=10_000, **more)
+        await world.passed(0.5)
+        events = (kills if asked.startswith("kill") else outcomes).events
+        named = [_named(event, own) for event in events]
+        assert any(named), events
+        recorded = [*records(world, "outcome"), *records(world, "kill")]
+        assert any(_named(record, own) for record in recorded), recorded
+
+
+def _named(event: dict[str, Any], own: list[str]) -> bool:
+    told = [event, *event.get("venues", {}).values()]
+    return any(set(part.get("order_ids", ())) == set(own) for part in told)
