@@ -1,4 +1,4 @@
-"""The clients that README shows, run as they stand there but for the socket and the order."""
+"""The clients that README and the clients' page show, run as they stand there but for the socket and the order."""
 
 import re
 import subprocess
@@ -12,8 +12,9 @@ from tests.processes.stage import ROOT, Exchange, Service
 
 Shared = tuple[Exchange, Service]
 
-SECTION = (ROOT / "README.md").read_text().partition("## Cancel an order")[2].partition("\n## ")[0]
-PROGRAMS = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+README = (ROOT / "README.md").read_text().partition("## Cancel an order")[2].partition("\n## ")[0]
+PAGE = (ROOT / "daemon" / "pages" / "clients.md").read_text().partition("\n## ")[0]
+PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 ORDER = "OQCLML-BW3P3-BUCMWZ"
 COMMANDS = "ipc:///run/canceld/commands.sock"
 NAMES = ("blocking", "asyncio", "bare")
@@ -30,6 +31,7 @@ def run(program: str, commands: str, order_id: str) -> subprocess.CompletedProce
 
 def test_every_program_of_the_section_is_run() -> None:
     assert len(PROGRAMS) == len(NAMES)
+    assert re.findall(r"```python\n(.*?)```", README, re.DOTALL) == PROGRAMS[:1], "README shows the first of them"
 
 
 @pytest.mark.parametrize("name", NAMES)

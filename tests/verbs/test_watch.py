@@ -1,6 +1,7 @@
 """The live view: what it shows, and that the terminal is commanded by nobody else and given back in the end."""
 
 import fcntl
+import html
 import json
 import os
 import pty
@@ -503,3 +504,16 @@ def test_bad_use_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
     assert "no such socket file" in text
     status, text = said("--json", "--endpoint", "inproc://x")
     assert (status, text.count("\n")) == (2, 1)
+
+
+def test_the_picture_in_readme_is_what_it_draws() -> None:
+    pytest.importorskip("rich")
+    from tests.verbs.watch_picture import PICTURE, lines
+
+    drawn = PICTURE.read_text()
+    assert f"({PICTURE.relative_to(ROOT)})" in (ROOT / "README.md").read_text()
+    assert "http" not in drawn.replace("http://www.w3.org/", "").replace("https://www.textualize.io", "")
+    words = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", drawn)).replace("\xa0", " ").split())
+    for line in lines():
+        for word in line.text.split():
+            assert word in words, f"{word} is not in the picture: python -m tests.verbs.watch_picture draws it anew"
