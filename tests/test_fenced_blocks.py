@@ -17,7 +17,8 @@ PASTED: Final = "processes/test_operators_page.py"
 PAIR: Final = "processes/test_two_daemons.py"
 
 TAKEN: Final[dict[tuple[str, str], dict[str, tuple[str, ...]]]] = {
-    ("README.md", "See it work"): {"sh": (BEGINS, BEGINS, BEGINS)},
+    ("README.md", "See it work"): {"sh": (BEGINS, BEGINS)},
+    ("README.md", "Contribute"): {"sh": (BEGINS,)},
     ("README.md", "In a fire"): {"sh": (PASTED,)},
     ("README.md", "Cancel an order"): {"python": (CLIENTS,)},
     ("README.md", "Cancel what you mean"): {"python": (STRATEGIES,)},

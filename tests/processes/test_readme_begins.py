@@ -17,8 +17,16 @@ PASTED_S: Final = 240.0
 NO_REGISTRY: Final = ("No matching distribution", "Could not find a version", "Could not fetch", "ConnectionError")
 COPIED: Final = ("daemon", "config", "pyproject.toml", "README.md", "LICENSE")
 PORT: Final = "9443"
-SECTION: Final = (ROOT / "README.md").read_text().partition("\n## See it work\n")[2].partition("\n## ")[0]
-DEMO, ALL_TESTS, BY_HAND = re.findall(r"```sh\n(.*?)```", SECTION, re.DOTALL)
+README: Final = (ROOT / "README.md").read_text()
+
+
+def blocks_of(heading: str) -> list[str]:
+    section = README.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+
+
+DEMO, BY_HAND = blocks_of("See it work")
+[ALL_TESTS] = blocks_of("Contribute")
 
 
 def paste(lines: str, clone: Path) -> subprocess.CompletedProcess[str]:
