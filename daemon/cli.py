@@ -29,7 +29,7 @@ VENUES: Final = ("spot", "prime", "futures")
 
 OUTCOMES: Final = ("acked", "canceled", "closed", "not_open", "rejected", "unknown", "refused")
 
-TOPICS: Final = ("kill", "outcomes", "venues", "clients", "scopes", "leases", "deadman", "service", "record")
+TOPICS: Final = ("kill", "outcomes", "venues", "clients", "scopes", "leases", "deadman", "service", "record", "fleet")
 """The pages that `help` shows, each a file in pages/."""
 
 DEADLINE_MS: Final = (1, 60_000)
@@ -200,6 +200,11 @@ def _parser() -> argparse.ArgumentParser:
     journal.add_argument("--follow", action="store_true", help="go on with what is written; ends with Ctrl-C")
     journal.add_argument("--frames", action="store_true", help="with frames, which --json and --kind have anyhow")
     journal.add_argument("--verify", action="store_true", help="find changed, missing and moved lines: status 1")
+    journal.add_argument(
+        "--against",
+        metavar="URL",
+        help="with --verify: compare it with what was shipped to the bus; fleet: its [fleet]",
+    )
     _add_json(journal)
     journal.set_defaults(run=_journal)
 
@@ -210,6 +215,18 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--out", required=True, metavar="FILE", help="the file to write; one that is there is replaced")
     _add_json(report)
     report.set_defaults(run=_report)
+
+    ship = verbs.add_parser("ship", help="copy the record elsewhere, line by line, as it is written")
+    ship.add_argument("--config", required=True, metavar="FILE", help="the daemon's configuration, with its [fleet]")
+    ship.add_argument("--to", metavar="FILE", help="a file of lines instead of the bus; -: the standard output")
+    ship.add_argument("--position", metavar="FILE", help="with --to -: where to keep how far it got")
+    ship.add_argument("--once", action="store_true", help="to the present end of the record, then end")
+    ship.add_argument("--make", action="store_true", help="make the stream of this record, once, and end")
+    ship.add_argument(
+        "--max-bytes", type=int, default=-1, metavar="N", help="of the stream that is made; default: none"
+    )
+    _add_json(ship)
+    ship.set_defaults(run=_ship, acts=True)
 
     exporter = verbs.add_parser("exporter", help="tell Prometheus how the daemon is; a process of its own")
     exporter.add_argument("--listen", default=EXPORTER, metavar="HOST:PORT", help=f"default: {EXPORTER}")
@@ -380,13 +397,31 @@ def _panic(asked: argparse.Namespace) -> int:
 def _journal(asked: argparse.Namespace) -> int:
     from .verbs import journal
 
-    return journal.run(asked)
+    if asked.against is None:
+        return journal.run(asked)
+    try:
+        from .fleet import against
+    except ModuleNotFoundError as missing:
+        if missing.name != "nats":
+            raise
+        return _complain("--against needs the package nats-py; install kraken-canceld[fleet]")
+    return against.run(asked)
 
 
 def _report(asked: argparse.Namespace) -> int:
     from .verbs.report import report
 
     return report(asked)
+
+
+def _ship(asked: argparse.Namespace) -> int:
+    try:
+        from .fleet import ship
+    except ModuleNotFoundError as missing:
+        if missing.name != "nats":
+            raise
+        return _complain("ship needs the package nats-py; install kraken-canceld[fleet]")
+    return ship.run(asked)
 
 
 def _exporter(asked: argparse.Namespace) -> int:

@@ -287,11 +287,12 @@ class Desks:
     def _venue_clock(self, venue: Venue) -> VenueClock:
         return self.venue_clocks.setdefault(venue, VenueClock())
 
-    def _spot_time(self, at_ns: int) -> int | None:
-        """The least that Spot's clock can have shown at a moment (CLOCK_MONOTONIC), Unix nanoseconds."""
-        clock = self._world.clock
+    def _spot_time(self, at_ns: int, most: bool) -> int | None:
+        """The least or the most that Spot's clock can have shown at a moment (CLOCK_MONOTONIC), Unix nanoseconds."""
+        clock, venue_clock = self._world.clock, self._venue_clock("spot")
         now_ns = clock.boottime_ns()
-        return self._venue_clock("spot").earliest_ns(now_ns - (clock.monotonic_ns() - at_ns), now_ns)
+        shown = venue_clock.latest_ns if most else venue_clock.earliest_ns
+        return shown(now_ns - (clock.monotonic_ns() - at_ns), now_ns)
 
     def _nonces(self, venue: Venue) -> Nonces:
         """Nonces that lie above every one that may have been used, also by a process that crashed."""

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from .contract.ids import VENUES, Venue
 
 Milliseconds: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=60_000)]
+FleetName: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 Mode: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0o777)]
 
 IN_FLIGHT_LIMIT = 10_000
@@ -160,6 +161,29 @@ class Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: Literal["json", "console"] = "json"
 
 
+class Fleet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the programs beside the daemon need that speak to other hosts; the daemon itself reads none of it.
+
+    servers: tls://HOST:PORT, or nats://HOST:PORT on loopback. creds, nkey: names of files as `credentials.dir` has
+    them, or paths; at most one of the two. signing: likewise, the seed that orders and reports are signed with.
+    operators, hosts: the public keys whose signatures are believed, by name.
+    """
+
+    servers: tuple[str, ...] = ()
+    tls_ca: str = ""
+    creds: str = ""
+    nkey: str = ""
+    signing: str = ""
+    name: FleetName = "fleet"
+    host: str = ""
+    account: FleetName = "main"
+    groups: tuple[FleetName, ...] = ()
+    follow: Literal["all", "account", "none"] = "account"
+    replicas: Annotated[int, msgspec.Meta(ge=1, le=5)] = 1
+    operators: dict[FleetName, str] = {}
+    hosts: dict[FleetName, str] = {}
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file; every section may be left out."""
 
@@ -173,6 +197,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tls: Tls = Tls()
     credentials: CredentialFiles = CredentialFiles()
     log: Log = Log()
+    fleet: Fleet = Fleet()
 
     @property
     def venues(self) -> tuple[Venue, ...]:

@@ -32,9 +32,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": set(),
     "demo": {"client", "contract"},
     # Agents beside the daemon, in processes of their own: the daemon knows nothing of them.
-    "fleet": {"client", "contract", "transport", "version", *PLAIN},
+    # They read the record as engine does, and speak to people as the verbs do.
+    "fleet": {"client", "contract", "engine", "transport", "verbs", "version", *PLAIN},
     "panic": {"contract", "engine", "transport", "venues", "verbs", *PLAIN},
-    "cli": {"checks", "demo", "panic", "process", "settings", "sim", "verbs", "version"},
+    "cli": {"checks", "demo", "fleet", "panic", "process", "settings", "sim", "verbs", "version"},
     "__main__": {"cli", "transport"},
     "version": set(),
 }
@@ -60,6 +61,7 @@ OWN_PROCESS = {
     "panic/door.py", "panic/keys.py", "panic/prime.py", "panic/routes.py", "panic/state_files.py", "panic/sweep.py",
     "panic/verb.py", "verbs/ask.py", "verbs/exporter.py", "verbs/journal.py", "verbs/output.py", "verbs/usage.py",
     "verbs/watch.py",
+    "fleet/against.py", "fleet/bus.py", "fleet/settings.py", "fleet/ship.py", "fleet/sinks.py",
     "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py", "client/async_io.py",
     "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/story.py",
 }  # fmt: skip

@@ -14,6 +14,8 @@ from canceld.settings import DRAIN_ON_STOP_S, Settings
 UNITS = Path(__file__).parent.parent / "systemd"
 SERVICES = ("canceld.service", "canceld-panic.service")
 TEMPLATES = ("canceld@.service", "canceld-panic@.service")
+AGENTS = ("canceld-ship@.service",)
+"""Programs beside the daemon, for several hosts."""
 EXECUTABLE = "/opt/canceld/bin/canceld"
 SCORE_LIMIT = 14
 """In tenths, on systemd 252. Left are: networking and local sockets (0.9), the host's root (0.1), a clock device that
@@ -44,7 +46,7 @@ def unit() -> dict[str, str]:
     return dict(lines_of("canceld.service"))
 
 
-@pytest.mark.parametrize("name", SERVICES + TEMPLATES)
+@pytest.mark.parametrize("name", SERVICES + TEMPLATES + AGENTS)
 def test_systemd_finds_nothing_to_say_about_the_unit(name: str, tmp_path: Path) -> None:
     copy = tmp_path / name.replace("@", "@second")
     # Only the program is exchanged: it is not installed where the tests run.
@@ -55,7 +57,7 @@ def test_systemd_finds_nothing_to_say_about_the_unit(name: str, tmp_path: Path) 
     assert (ended.returncode, told, ended.stdout) == (0, [], "")
 
 
-@pytest.mark.parametrize("name", SERVICES + TEMPLATES)
+@pytest.mark.parametrize("name", SERVICES + TEMPLATES + AGENTS)
 def test_the_unit_is_as_closed_as_such_a_service_can_be(name: str, tell: Callable[[str], None]) -> None:
     ended = subprocess.run(
         [

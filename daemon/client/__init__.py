@@ -81,7 +81,6 @@ __all__ = [
 
 
 if not TYPE_CHECKING:  # a checker that saw it would take every misspelt name
-
     HOMES = {
         "Alert": "events",
         "AsyncEvents": "async_events",

@@ -70,9 +70,7 @@ class DaemonUnreachable(Exception):
     sent: False when the command never left this process, since no daemon was connected. True: its fate is unknown.
     """
 
-    def __init__(
-        self, endpoint: str, id: CommandID | None, *, sent: bool, unreadable: int = 0, why: str = ""
-    ) -> None:
+    def __init__(self, endpoint: str, id: CommandID | None, *, sent: bool, unreadable: int = 0, why: str = "") -> None:
         what = "the commands" if id is None else f"command {id!r}"
         if sent:
             text = f"no answer from {endpoint}: what became of {what} is unknown; asking again with the same id is safe"

@@ -5,6 +5,7 @@ rings, or turns the direction of writing so that `flat` is read where `residual`
 line that only shows.
 """
 
+
 def plain(text: str) -> str:
     """The text as one line of printable characters: every other character is shown by its escape, as `\\x1b`.
 

@@ -40,7 +40,8 @@ class FireOwner(Protocol):
 class Call(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One REST call for `targets`. deadline_ns: when the last of those who asked stops waiting; None for nobody's.
 
-    since_ns: of what has ended, nothing from before then is wanted. CLOCK_MONOTONIC.
+    since_ns: of what has ended, nothing from before then is wanted. CLOCK_MONOTONIC. surely: nor what may be from
+    before, as far as the venue's clock is known.
     """
 
     form: Form
@@ -51,6 +52,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     asked_ns: int = 0
     deadline_ns: int | None = None
     since_ns: int = 0
+    surely: bool = False
 
     @property
     def order_ids(self) -> tuple[str, ...]:

@@ -22,8 +22,8 @@ from ..contract.commands import Cancel
 FILE_BYTES: Final = 64 << 20
 """A file that has reached this is followed by the next: some 150,000 cancels."""
 
-FILES_LIMIT: Final = 32
-"""Most files kept, which bounds the record at about 2 GiB. What goes is told in the record before it goes."""
+RECORD_BYTES: Final = 2 << 30
+"""Most disk that the record takes, its closed files packed. What goes is told in the record before it goes."""
 
 LINE_BYTES: Final = 64 << 10
 """Longest line; the longest honest one is a batch with 500 long names."""
@@ -250,7 +250,7 @@ def _shortened(value: Any) -> Any:
 
 # -------------------------------------------------------------------- files
 
-_NAME: Final = re.compile(r"\d{8}\.jsonl\Z")
+_NAME: Final = re.compile(r"(\d{8}\.jsonl)(?:\.gz)?\Z")
 
 
 def file_name(number: int) -> str:
@@ -259,8 +259,13 @@ def file_name(number: int) -> str:
 
 
 def files_among(names: Sequence[str]) -> list[str]:
-    """The journal's files among the names in its directory, oldest first."""
-    return sorted(name for name in names if _NAME.match(name))
+    """The journal's files among the names in its directory, oldest first, by their names before they were packed."""
+    return sorted({found[1] for name in names if (found := _NAME.match(name))})
+
+
+def unpacked_among(names: Sequence[str]) -> list[str]:
+    """Those of the files that are closed and not packed yet, oldest first."""
+    return [name for name in files_among(names)[:-1] if name in names]
 
 
 def next_file(name: str | None) -> str:
@@ -268,9 +273,15 @@ def next_file(name: str | None) -> str:
     return file_name(1 if name is None else int(name.partition(".")[0]) + 1)
 
 
-def surplus(files: Sequence[str], limit: int = FILES_LIMIT) -> list[str]:
-    """Those of the files, oldest first, that are too many."""
-    return list(files[: max(0, len(files) - limit)])
+def surplus(files: Sequence[tuple[str, int]], limit_bytes: int) -> list[str]:
+    """Those of the files, oldest first, that are too many for so many bytes of disk; each with its size there."""
+    total, gone = sum(size for _, size in files), []
+    for name, size in files[:-1]:
+        if total <= limit_bytes:
+            break
+        gone.append(name)
+        total -= size
+    return gone
 
 
 def format_head(head: Head) -> bytes:

@@ -75,9 +75,10 @@ class Nonces:
     def begin_unstored(self, now_ns: int) -> None:
         """The disk takes no mark at the start: begin above every process that found the same mark before us.
 
-        They began by this rule too, earlier, and a nonce takes longer than the nanosecond it counts.
+        They began by this rule too, earlier, and a nonce takes longer than the nanosecond it counts. Jumps may have
+        taken the mark far ahead of the clock: then the time of day tells them apart.
         """
-        self._last = max(self._last, now_ns + MARGIN_NS + BLOCK_NS)
+        self._last = max(self._last + now_ns % MARGIN_NS, now_ns + MARGIN_NS + BLOCK_NS)
 
     def overtaken(self, now_ns: int) -> None:
         """The venue has seen a higher nonce: jump above whatever another user of the key can have drawn.

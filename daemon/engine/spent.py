@@ -11,8 +11,9 @@ from zlib import crc32
 
 from .intents import Memory
 
-Kind: TypeAlias = Literal["dial", "token", "token failed", "bad nonce"]
-"""A connection attempt; a call for a token; one that brought none; a call whose nonce the venue called too low."""
+Kind: TypeAlias = Literal["dial", "token", "token failed", "bad nonce", "token got"]
+"""A connection attempt; a call for a token, one that brought none, one that brought it; a call whose nonce the venue
+called too low."""
 
 HEADER: Final = b"canceld dials 1\n"
 SLOT_BYTES: Final = 16
@@ -21,7 +22,7 @@ SLOTS: Final = 512
 
 RECORD_BYTES: Final = len(HEADER) + SLOTS * SLOT_BYTES
 
-_CODES: Final[Mapping[Kind, int]] = {"dial": 1, "token": 2, "token failed": 3, "bad nonce": 4}
+_CODES: Final[Mapping[Kind, int]] = {"dial": 1, "token": 2, "token failed": 3, "bad nonce": 4, "token got": 5}
 _KINDS: Final[Mapping[int, Kind]] = {code: kind for kind, code in _CODES.items()}
 
 

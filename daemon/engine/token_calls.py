@@ -21,27 +21,33 @@ REMEMBERED_NS: Final = 60 * SECOND_NS
 class TokenCalls:
     """The calls of one key."""
 
-    def __init__(self, asked_ns: Sequence[int] = (), failed_ns: Sequence[int] = ()) -> None:
-        """asked_ns, failed_ns: the calls of earlier processes and their failures, oldest first."""
-        self._failures = 0
-        self._failed_ns = 0
-        if failed_ns and (not asked_ns or failed_ns[-1] >= asked_ns[-1]):
-            self._failures, self._failed_ns = len(failed_ns), failed_ns[-1]
+    def __init__(self, got_ns: Sequence[int] = (), failed_ns: Sequence[int] = ()) -> None:
+        """got_ns, failed_ns: the calls of earlier processes that brought a token, and that failed, oldest first.
+
+        One that nobody saw the end of tells nothing.
+        """
+        since_ns = got_ns[-1] if got_ns else 0
+        failed_ns = [at_ns for at_ns in failed_ns if at_ns > since_ns]
+        self._failures = len(failed_ns)
+        self._failed_ns = failed_ns[-1] if failed_ns else 0
         self._under_way = 0
 
     def asked(self) -> None:
         """A call is made."""
         self._under_way += 1
 
-    def answered(self, now_ns: int, *, good: bool) -> None:
-        """It is over. good: it brought a token."""
+    def answered(self, now_ns: int, *, good: bool) -> bool:
+        """It is over. good: it brought a token. Returns whether it counts as one more failure."""
         self._under_way -= 1
         if good:
             self._failures = 0
-        elif self.wait_ns(now_ns) == 0 or self._failures == 0:
+            return False
+        if self._failures and self.wait_ns(now_ns):
             # What was under way together with the last failure is no new one.
-            self._failures += 1
-            self._failed_ns = now_ns
+            return False
+        self._failures += 1
+        self._failed_ns = now_ns
+        return True
 
     def dropped(self) -> None:
         """A call was given up by us, and tells nothing."""

@@ -56,6 +56,11 @@ class VenueClock:
         least_ns = self._aged(now_ns).least_ns
         return None if self._bounds.least_ns == -FAR_NS else at_ns + least_ns
 
+    def latest_ns(self, at_ns: int, now_ns: int) -> int | None:
+        """The most that its clock can have shown at a moment (Unix nanoseconds); None where nothing is known."""
+        most_ns = self._aged(now_ns).most_ns
+        return None if self._bounds.most_ns == FAR_NS else at_ns + most_ns
+
     def ahead_ns(self, utc_ns: int, now_ns: int) -> int:
         """How far our wall clock, which shows `utc_ns`, is ahead of the venue's at least; negative when it is behind.
 

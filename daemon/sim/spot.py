@@ -209,8 +209,11 @@ class SpotEngine:
                 verdicts.append(Verdict(name, None if error else order, error))
         return verdicts
 
-    def cancel_batch(self, key: ApiKey, names: Sequence[Name]) -> int:
-        """Cancel whatever of the names is open; returns how many orders that was. Never over the rate limit."""
+    def cancel_batch(self, key: ApiKey, names: Sequence[Name], pending_s: float | None = None) -> int:
+        """Cancel whatever of the names is open; returns how many orders that was. Never over the rate limit.
+
+        pending_s: carried out so much later; None: at once.
+        """
         self._require_cancel(key)
         doomed = list(dict.fromkeys(order for name in names for order in self._matching(key, name)))
         by_symbol: dict[str, list[Order]] = {}
@@ -219,7 +222,10 @@ class SpotEngine:
         for symbol, orders in by_symbol.items():
             self.counters.charge_batch(key.account, symbol, [self._now() - order.opened_s for order in orders])
         for order in doomed:
-            self.exchange.cancel(order, USER_REQUESTED)
+            if pending_s is None:
+                self.exchange.cancel(order, USER_REQUESTED)
+            else:
+                self.exchange.cancel_later(order, USER_REQUESTED, pending_s)
         return len(doomed)
 
     def cancel_all(self, key: ApiKey) -> int:

@@ -288,7 +288,10 @@ class SpotRest:
             raise Refusal(f"{INVALID_ARGUMENTS}:orders")
         if fault := self._take("batch_partial", "CancelOrderBatch"):
             names = names[: max(0, len(names) - fault["keep"])]
-        return {"count": self._engine.cancel_batch(key, names)}
+        pending = self._take("cancel_pending", "CancelOrderBatch")
+        if pending is None:
+            return {"count": self._engine.cancel_batch(key, names)}
+        return {"count": self._engine.cancel_batch(key, names, float(pending["seconds"])), "pending": True}
 
     def _cancel_all(self, key: ApiKey, _: Params) -> Any:
         return {"count": self._engine.cancel_all(key)}

@@ -426,9 +426,7 @@ class WebSocketSession:
         return self._host.faults.take(kind, route=self.route, session=self.index, operation=operation)
 
 
-def accept(
-    headers: Sequence[tuple[bytes, bytes]], target: str, now_s: float
-) -> tuple[bytes, Connection] | None:
+def accept(headers: Sequence[tuple[bytes, bytes]], target: str, now_s: float) -> tuple[bytes, Connection] | None:
     """The answer to an upgrade request, dated `now_s` (unix seconds), and the connection it opens.
 
     None when it is no proper upgrade request.

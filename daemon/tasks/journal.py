@@ -14,8 +14,8 @@ import trio
 
 from ..engine.journal import (
     FILE_BYTES,
-    FILES_LIMIT,
     HEAD,
+    RECORD_BYTES,
     ROOT,
     Chain,
     Head,
@@ -24,10 +24,12 @@ from ..engine.journal import (
     next_file,
     parse_head,
     surplus,
+    unpacked_among,
 )
 from ..engine.journal_check import Resumed, first_of, record_in, resume
 from ..transport.clock import Clock
 from ..transport.disk import Directory, DiskFailed, Diverged
+from ..transport.packed import packed_name
 from .notes import Alarm, Notes
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -106,6 +108,7 @@ class Journal(Notes):
         self._written = Head("", 0, *ROOT)
         self._unsynced = trio.Event()
         self._syncing = trio.Lock()
+        self._packable = trio.Event()
         self._head_due_ns = 0
         self._failing: dict[str, str] = {}
         self._failing_since_ns = 0
@@ -130,6 +133,7 @@ class Journal(Notes):
         self._alarm = alarm
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._sync_on, name="journal sync")
+            nursery.start_soon(self._pack_on, name="journal packing")
             while True:
                 if not self._waiting and not self._unwritten and self._chain is not None:
                     self._asleep = trio.Event()
@@ -191,7 +195,7 @@ class Journal(Notes):
         def look() -> tuple[Directory, Resumed]:
             directory = self._state.subdirectory(DIRECTORY)
             head = parse_head(directory.read_part(HEAD, 0, HEAD_BYTES) or None)
-            return directory, resume(files_among(directory.names()), directory.read_part, head)
+            return directory, resume(files_among(directory.names()), directory.read_part_packed, head)
 
         self._directory, resumed = await self._state.apart(look)
         self._chain = Chain(resumed.link, resumed.kill, self._censor)
@@ -261,10 +265,13 @@ class Journal(Notes):
     async def _shed(self) -> None:
         """Remove the oldest files where there are too many, each after the record durably says what goes."""
         directory = self._directory
-        files = await directory.apart(lambda: files_among(directory.names()))
-        for file, following in zip(surplus(files, FILES_LIMIT), files[1:], strict=False):
-            first = await directory.apart(partial(first_of, directory.read_part, file))
-            next_first = await directory.apart(partial(first_of, directory.read_part, following))
+        stored = await directory.apart(
+            lambda: [(file, directory.stored_bytes(file)) for file in files_among(directory.names())]
+        )
+        files = [file for file, _ in stored]
+        for file, following in zip(surplus(stored, RECORD_BYTES), files[1:], strict=False):
+            first = await directory.apart(partial(first_of, directory.read_part_packed, file))
+            next_first = await directory.apart(partial(first_of, directory.read_part_packed, following))
             if next_first is not None:
                 told = {"file": file, "through": next_first["n"] - 1, "hash": next_first["prev"]}
                 if first is not None:
@@ -273,7 +280,21 @@ class Journal(Notes):
                 await self._flush()
                 await directory.sync(self._file)
             await directory.remove(file)
+            await directory.remove(packed_name(file))
         self._shed_due = False
+        self._packable.set()
+
+    async def _pack_on(self) -> None:
+        """Pack the files that are closed, one at a time. One that cannot be packed stays as it is, and is told."""
+        while True:
+            await self._packable.wait()
+            self._packable = trio.Event()
+            try:
+                for file in unpacked_among(await self._directory.apart(self._directory.names)):
+                    await self._directory.pack(file)
+            except DiskFailed as failed:
+                # The next file that is closed is the next occasion.
+                log.warning("a closed file of the audit journal is not packed", error=str(failed))
 
     # ---------------------------------------------------------------- durability
 

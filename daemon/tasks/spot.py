@@ -13,8 +13,11 @@ from .rest_dialect import Build, Decode, Plan
 class SpotRest:
     """The Spot REST dialect under one key; `keys` may be replaced at any time, requests are built when they leave."""
 
-    def __init__(self, keys: Keys, venue_ns: Callable[[int], int | None] = lambda _: None) -> None:
-        """venue_ns: the least that the venue's clock can have shown at a moment of ours; None where nobody knows."""
+    def __init__(self, keys: Keys, venue_ns: Callable[[int, bool], int | None] = lambda *_: None) -> None:
+        """venue_ns: the least, or (True) the most, that the venue's clock can have shown at a moment of ours.
+
+        None where nobody knows.
+        """
         self.keys = keys
         self._venue_ns = venue_ns
 
@@ -38,7 +41,7 @@ class SpotRest:
             case "open_orders":
                 return self._open_orders(call.targets[0]), spot_rest.decode_orders
             case "ended":
-                return self._ended(call.targets[0]), self._ended_since(call.since_ns)
+                return self._ended(call.targets[0]), self._ended_since(call.since_ns, call.surely)
 
     def token(self) -> Plan:
         """A WebSocket token."""
@@ -60,9 +63,9 @@ class SpotRest:
         cl_ord_id = str(target.value) if target.kind == "cl_ord_id" else None
         return lambda nonce: spot_rest.closed_orders_request(self.keys, nonce, cl_ord_id=cl_ord_id)
 
-    def _ended_since(self, since_ns: int) -> Decode:
+    def _ended_since(self, since_ns: int, surely: bool) -> Decode:
         def decode(status: int, body: bytes) -> RestAnswer:
             # Asked for when the answer is here: it may be the first of the venue's that is dated.
-            return spot_rest.decode_closed(status, body, self._venue_ns(since_ns))
+            return spot_rest.decode_closed(status, body, self._venue_ns(since_ns, surely))
 
         return decode

@@ -44,17 +44,21 @@ class TokenDesk:
         self._clock = clock
         self._spent = spent
         asked_ns = spent.before("token", REMEMBERED_NS)
-        self._calls = TokenCalls(asked_ns, spent.before("token failed", REMEMBERED_NS))
+        self._calls = TokenCalls(spent.before("token got", REMEMBERED_NS), spent.before("token failed", REMEMBERED_NS))
         for at_ns in asked_ns:
             budget.called("token", 0, at_ns)
         self._last: Token | None = None
 
     def wait_s(self, use: Use, *, fresh: bool = False) -> float:
-        """How long a token for this use cannot be had, neither a fetched one nor (not `fresh`) one that is there."""
+        """How long a token for this use cannot be had, neither a fetched one nor (not `fresh`) one that is there.
+
+        Where the venue has no session, what we count of its calls withholds none: it may be too much, since many of
+        them never got there, and a call that fails is paused for by itself.
+        """
         now_ns = self._clock.monotonic_ns()
         if use == "kill" or (not fresh and self._reusable(use, now_ns) is not None):
             return 0.0
-        withheld_ns = 0 if self._budget.spares(use, now_ns) else WITHHELD_NS
+        withheld_ns = 0 if use == "first token" or self._budget.spares(use, now_ns) else WITHHELD_NS
         return max(withheld_ns, self._calls.wait_ns(now_ns)) / 1e9
 
     async def token(self, use: Use, *, fresh: bool = False) -> Token:
@@ -84,22 +88,29 @@ class TokenDesk:
         asked_ns = self._clock.monotonic_ns()
         self._calls.asked()
         self._spent.note("token")
+        over = False
         try:
             with trio.fail_after(TOKEN_TIMEOUT_S):
                 text, expires_s = await self._lane.fetch_token(pressing=pressing)
+            over = True
         except trio.TooSlowError:
-            self._failed()
+            over = self._failed()
             raise TokenFailed(f"no answer in {TOKEN_TIMEOUT_S} s") from None
         except TokenFailed:
-            self._failed()
+            over = self._failed()
             raise
-        except trio.Cancelled:
-            self._calls.dropped()
-            raise
+        finally:
+            # A kill cancels it, and out of a nursery that comes as a group of exceptions: no call stays counted as
+            # under way, or all later ones would wait for it.
+            if not over:
+                self._calls.dropped()
         self._calls.answered(self._clock.monotonic_ns(), good=True)
+        self._spent.note("token got")
         self._last = Token(text, asked_ns, expires_s)
         return self._last
 
-    def _failed(self) -> None:
-        self._calls.answered(self._clock.monotonic_ns(), good=False)
-        self._spent.note("token failed")
+    def _failed(self) -> bool:
+        if self._calls.answered(self._clock.monotonic_ns(), good=False):
+            # Only what the next process is to pause for as well: a kill asks again and again.
+            self._spent.note("token failed")
+        return True

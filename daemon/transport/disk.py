@@ -20,9 +20,11 @@ from .files import FILE_MODE, NEW, failed, read_regular, replace, sync_directory
 from .files import DiskFailed as DiskFailed  # what every caller of Directory must catch
 from .files import Diverged as Diverged
 from .mapped import Memory, map_file
+from .packed import DAMAGED, PackingFailed, Unpacker, pack, packed_name
 
 DISK_TIMEOUT_S: Final = 5.0  # real disks take 1 to 50 ms; past this the disk hangs and the caller must know
 DISK_THREADS_LIMIT: Final = 4
+PACK_S: Final = 120.0  # of one file; with its pauses a large one takes some 15 s
 READ_LIMIT_BYTES: Final = 64 << 20
 WRITE_LIMIT_BYTES: Final = 16 << 20  # of one replace or one append
 PID_LIMIT_BYTES: Final = 32
@@ -89,6 +91,8 @@ class Directory:
         self.root = Path(root)
         self._timeout_s = timeout_s
         self._threads = trio.CapacityLimiter(DISK_THREADS_LIMIT)
+        self._packing = trio.CapacityLimiter(1)
+        self._unpacker = Unpacker()
         # The trio locks keep the order of the callers. The thread locks keep it even behind a write that was given up
         # and whose thread still hangs in the kernel.
         self._replace_turn, self._append_turn, self._sync_turn = trio.Lock(), trio.Lock(), trio.Lock()
@@ -202,6 +206,39 @@ class Directory:
             return b""
         except OSError as error:
             raise failed(path, error) from error
+
+    def read_part_packed(self, name: str, offset: int, limit_bytes: int) -> bytes:
+        """As `read_part`, also where the file was packed. Where a packed one is damaged it ends."""
+        if part := self.read_part(name, offset, limit_bytes):
+            return part
+        path = self._path(packed_name(name))
+        try:
+            return self._unpacker.read_part(path, offset, limit_bytes)
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise failed(path, error) from error
+
+    async def pack(self, name: str) -> None:
+        """Pack a file that nobody writes to any more, in a thread, within PACK_S. Raises DiskFailed."""
+        path, attempt = self._path(name), _Attempt()
+        try:
+            with trio.fail_after(PACK_S):
+                await trio.to_thread.run_sync(
+                    pack, path, lambda: attempt.abandoned, abandon_on_cancel=True, limiter=self._packing
+                )
+        except trio.TooSlowError:
+            raise DiskFailed(path, f"was not packed within {PACK_S} s") from None
+        except (PackingFailed, *DAMAGED):
+            raise DiskFailed(path, "reads back differently when it is packed") from None
+        except OSError as error:
+            raise failed(path, error) from error
+        finally:
+            attempt.abandoned = True
+
+    def stored_bytes(self, name: str) -> int:
+        """What the file takes, packed or not; 0 where there is none. Raises DiskFailed."""
+        return self.size(name) or self.size(packed_name(name)) or 0
 
     async def apart(self, look: Callable[[], T]) -> T:
         """Run `look`, some plain calls of this class, in a thread and within the time limit. Raises DiskFailed."""

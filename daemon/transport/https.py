@@ -28,9 +28,7 @@ USER_AGENT: Final = b"canceld"
 
 # A whole request head (RFC 9112 sections 3 and 5). A value cannot hold a line end, so the number of lines tells whether
 # one was smuggled in.
-_HEAD: Final = re.compile(
-    rb"[A-Z]+ [!-~]+ HTTP/1\.1\r\n(?:[-!#$%&'*+.^_`|~0-9A-Za-z]+: [\t -~\x80-\xff]*\r\n)+\r\n"
-)
+_HEAD: Final = re.compile(rb"[A-Z]+ [!-~]+ HTTP/1\.1\r\n(?:[-!#$%&'*+.^_`|~0-9A-Za-z]+: [\t -~\x80-\xff]*\r\n)+\r\n")
 
 # Fields that say how long a request is and what becomes of the connection. They are written here or not at all.
 _OURS: Final = frozenset((b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect", b"te"))

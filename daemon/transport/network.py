@@ -180,7 +180,8 @@ class Network:
                         nursery.start_soon(attempt, address, failed, nursery.cancel_scope)
                         with trio.move_on_after(HEAD_START_S):
                             await failed.wait()
-        except trio.Cancelled:
+        except BaseException:
+            # Cancelled, it leaves the nursery as a group.
             for _, connected in winner:
                 connected.close()
             raise

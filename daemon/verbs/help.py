@@ -17,6 +17,7 @@ TOPICS: Final = {
     "deadman": "the venue's own timer, for the day on which the daemon dies",
     "service": "install, first check, several accounts, upgrade, and what the daemon tells of itself",
     "record": "what is written down, and what becomes of cancels that a dead daemon left in flight",
+    "fleet": "several hosts: the record elsewhere, its proof, rights and sizes",
 }
 
 

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from ..contract.plain_text import plain, plain_json
-from ..engine.journal import HEAD, files_among, parse_head
-from ..engine.journal_check import Check, Line, lines_of, record_in
+from ..engine.journal import HEAD, RECORD_BYTES, files_among, parse_head, unpacked_among
+from ..engine.journal_check import Check, Line, first_of, lines_of, record_in
 from ..settings import BadSettings, read
 from ..transport.clock import Clock, rfc3339
 from ..transport.disk import Directory, DiskFailed
@@ -32,6 +32,11 @@ FOLLOW_S: Final = 0.2
 
 REQUESTS_LIMIT: Final = 100_000
 """Most requests remembered whose answers belong to an order that was asked for."""
+
+RECENT_FILES: Final = 8
+"""Closed files that tell the present rate: some million cancels."""
+
+DAY_S: Final = 86_400
 
 _AGO: Final = re.compile(r"(\d{1,6})([smhd])\Z")
 _AGO_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -261,7 +266,7 @@ def _written_after(journal: Directory, place: _Place) -> Iterator[tuple[str, Lin
         for file in files_among(journal.names()):
             if file < place.file:
                 continue
-            for line in lines_of(journal.read_part, file, place.offset if file == place.file else 0):
+            for line in lines_of(journal.read_part_packed, file, place.offset if file == place.file else 0):
                 if line.whole:
                     yield file, line
         time.sleep(FOLLOW_S)
@@ -305,21 +310,41 @@ def examine(journal: Directory) -> tuple[Check, list[str]]:
         return check, list(files)
 
 
+def holds_days(journal: Directory) -> float | None:
+    """How many days the record holds before its oldest file goes, at the rate of its newest; None: it is too young."""
+    names = journal.names()
+    files = files_among(names)[-RECENT_FILES - 1 :]
+    if unpacked_among(names):
+        return None
+    times = [first["ts"] for file in files if (first := first_of(journal.read_part_packed, file)) is not None]
+    if len(times) < 2 or len(times) != len(files):
+        return None
+    began, ended = (datetime.fromisoformat(ts) for ts in (times[0], times[-1]))
+    # Of the one that is written to nobody knows yet what it takes packed.
+    stored = sum(journal.stored_bytes(file) for file in files[:-1])
+    took_days = (ended - began).total_seconds() / DAY_S
+    return RECORD_BYTES / stored * took_days if stored and took_days > 0 else None
+
+
 def _verify(journal: Directory, as_json: bool) -> int:
     check, files = examine(journal)
+    days = holds_days(journal)
     first, last = (0 if link is None else link.n for link in (check.first, check.last))
     if as_json:
         faults = [{"file": fault.file, "line": fault.line, "what": fault.what} for fault in check.faults]
         headed = check.head is not None
         found = {"ok": headed and not faults, "head": headed, "files": len(files), "lines": check.lines}
         found |= {"first": first, "last": last}
-        say_json({**found, "torn": check.torn, "faults": faults})
+        holds = {} if days is None else {"holds_days": round(days, 2)}
+        say_json({**found, "torn": check.torn, "faults": faults, **holds})
     else:
         for fault in check.faults:
             say(f"{journal.root / fault.file}:{fault.line}: {fault.what}")
         verdict = "BROKEN" if check.faults else "whole" if check.head is not None else "NOT PROVED"
         torn = f", {check.torn} torn by crashes and told of" if check.torn else ""
         say(f"{verdict}: {check.lines} lines, {first}..{last}, in {len(files)} files{torn}")
+        if days is not None:
+            say(f"it holds {days:.1f} days at the present rate")
         if check.head is None:
             say("there is no head: lines cut off at the end would not be missed")
     return NOT_DONE if check.faults or check.head is None else DONE
@@ -340,13 +365,13 @@ def lines(journal: Directory, *, patient: bool) -> Iterator[tuple[str, Line]]:
         if newest and files_among(journal.names())[-1:] > [done]:
             # It was ended meanwhile; only now that it is followed are its lines all there.
             yield from ((done, line) for line in _lines_of(journal, done, offset, False))
-        if patient and not journal.exists(done):
+        if patient and done not in files_among(journal.names()):
             raise _Gone
 
 
 def _lines_of(journal: Directory, file: str, offset: int, patient: bool) -> Iterator[Line]:
     for look in range(LOOKS):
-        for line in lines_of(journal.read_part, file, offset):
+        for line in lines_of(journal.read_part_packed, file, offset):
             if not line.whole and patient and look < LOOKS - 1:
                 break
             offset = line.offset + len(line.raw) + 1

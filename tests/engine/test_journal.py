@@ -24,6 +24,7 @@ from canceld.engine.journal import (
     parse_head,
     redacted,
     surplus,
+    unpacked_among,
 )
 
 UTC_NS = 1_800_000_000_123_456_789
@@ -199,13 +200,17 @@ def test_a_kill_stands_until_it_is_rearmed_for_good() -> None:
 def test_files_are_numbered_and_anything_else_is_left_alone() -> None:
     assert next_file(None) == file_name(1) == "00000001.jsonl"
     assert next_file("00000009.jsonl") == "00000010.jsonl"
-    names = ["head", "00000010.jsonl", "00000002.jsonl", "1.jsonl", "00000002.jsonl.gz"]
-    assert files_among(names) == ["00000002.jsonl", "00000010.jsonl"]
+    names = ["head", "00000010.jsonl", "00000002.jsonl", "1.jsonl", "00000003.jsonl.gz", "00000002.jsonl.gz"]
+    assert files_among(names) == ["00000002.jsonl", "00000003.jsonl", "00000010.jsonl"]
+    assert unpacked_among(names) == ["00000002.jsonl"], "packed, and not yet removed; the newest is written to"
 
 
 def test_the_oldest_files_are_the_surplus() -> None:
-    assert surplus(["1", "2", "3"], 3) == []
-    assert surplus(["1", "2", "3", "4", "5"], 3) == ["1", "2"]
+    files = [("1", 100), ("2", 50), ("3", 50), ("4", 10)]
+    assert surplus(files, 210) == []
+    assert surplus(files, 209) == ["1"]
+    assert surplus(files, 60) == ["1", "2"]
+    assert surplus(files, 5) == ["1", "2", "3"], "the newest is written to"
 
 
 def test_a_head_survives_its_file_and_anything_else_is_none() -> None:

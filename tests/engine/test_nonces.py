@@ -308,7 +308,7 @@ def test_mark_that_no_nonce_can_pass_is_no_mark(mark: int) -> None:
     assert parse_mark(format_mark(mark)) is None
 
 
-@pytest.mark.parametrize("stored_ns", [None, -HOUR_NS, 30 * SECOND_NS, MARGIN_NS + 30 * SECOND_NS])
+@pytest.mark.parametrize("stored_ns", [None, -HOUR_NS, 30 * SECOND_NS, MARGIN_NS + 30 * SECOND_NS, 3 * MARGIN_NS])
 def test_starts_on_a_disk_that_takes_no_mark_do_not_repeat_each_other(stored_ns: int | None) -> None:
     stored = None if stored_ns is None else NOW_NS + stored_ns
     drawn: list[int] = []

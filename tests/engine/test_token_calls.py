@@ -37,8 +37,8 @@ def test_behind_a_pause_one_tries_and_the_others_wait_for_it() -> None:
 
 
 def test_failures_of_the_process_before_count_unless_its_last_call_was_good() -> None:
-    assert TokenCalls([-3, -1], [-2]).wait_ns(0) == 0
-    failing = TokenCalls([-3, -2], [-3, -1])
+    assert TokenCalls([-1], [-3, -2]).wait_ns(0) == 0
+    failing = TokenCalls([-4], [-5, -3, -1])
     assert failing.wait_ns(0) == 2 * SECOND_NS - 1
     failing.forget()
     assert failing.wait_ns(0) == 0

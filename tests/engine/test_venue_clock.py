@@ -131,3 +131,18 @@ def test_what_its_clock_has_shown_at_least_is_never_later_than_what_it_showed() 
     told_ns = clock.earliest_ns(10 * S, 111 * S)
     assert told_ns is not None
     assert told_ns < 1_699_999_999 * S, "clocks drift"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_the_venue_showed_lies_between_the_least_and_the_most(seed: int) -> None:
+    dice, world = random.Random(seed), World()
+    assert (world.clock.earliest_ns(0, 0), world.clock.latest_ns(0, 0)) == (None, None)
+    for _ in range(60):
+        world.now_ns += int(dice.uniform(0, 5) * S)
+        world.answer(dice.uniform(1, 80), dice.uniform(1, 80))
+        at_ns = world.now_ns - int(dice.uniform(0, 2) * S)
+        earliest_ns = world.clock.earliest_ns(at_ns, world.now_ns)
+        latest_ns = world.clock.latest_ns(at_ns, world.now_ns)
+        assert earliest_ns is not None
+        assert latest_ns is not None
+        assert earliest_ns <= NOON_NS + at_ns <= latest_ns

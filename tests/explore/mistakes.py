@@ -77,12 +77,6 @@ MISTAKES: Final = (
         "ROUND_PAUSES_MS: Final = (250, 500, 600_000)\n",
     ),
     Mutant(
-        "REST is trusted to a session that was never heard",
-        "canceld.engine.sweep",
-        "        trusted = any(lane in self._answering for lane in lanes)\n",
-        "        trusted = bool(lanes)\n",
-    ),
-    Mutant(
         "a kill strikes on one session alone",
         "canceld.engine.sweep",
         "        lanes = self._live if self._strikes else (",

@@ -133,3 +133,52 @@ async def test_a_pending_cancel_is_told_and_its_end_waited_for(
         await world.passed(1.0)
         assert len(world.asked_of_venue("mm-1")) == 1, "nothing was sent twice for it"
         assert world.resting == []
+
+
+@pytest.mark.parametrize("gap_s", [0.05, 0.4, 0.9])
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_an_order_that_just_bore_the_name_is_no_proof_while_a_cancel_is_pending(
+    autojump_clock: object, stage: Staging, seed: int, gap_s: float
+) -> None:
+    """Dates are cut to the second: an end from shortly before the cancel could pass for its own, while the order rests.
+
+    Such an end is believed of a cancel alone that the venue has called final.
+    """
+    async with stage(seed) as world:
+        strategy = world.strategy()
+        await cut_off(world)
+        [earlier] = world.place(1, cl_ord_id="mm-1")
+        await world.passed(2)
+        world.fill(earlier)
+        await world.passed(gap_s)
+        [later] = world.place(1, cl_ord_id="mm-1")
+        world.inject("cancel_pending", seconds=1.5, times=1)
+        reply = await strategy.cancel(cl_ord_id="mm-1", until="proof", deadline_ms=6_000)
+        assert reply["outcome"] in ("canceled", "unknown")
+        if reply["outcome"] == "canceled":
+            assert reply["order_id"] == later
+            assert strategy.took(reply["id"]) >= 1.5
+        assert world.resting == []
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_a_pending_batch_is_told_and_proved_order_by_order(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
+    async with stage(seed) as world:
+        strategy = world.strategy()
+        await cut_off(world)
+        for n in range(9):
+            world.place(1, cl_ord_id=f"mm-{n}")
+        orders = [{"cl_ord_id": f"mm-{n}"} for n in range(9)]
+        world.inject("cancel_pending", seconds=0.7, times=1)
+        reply = await strategy.do("cancel_batch", venue="spot", orders=orders, until="proof", deadline_ms=6_000)
+        assert {told["outcome"] for told in reply["outcomes"]} == {"canceled"}
+        assert strategy.took(reply["id"]) >= 0.7
+        for n in range(9):
+            world.place(1, cl_ord_id=f"mm-{n}")
+        world.inject("cancel_pending", seconds=0.7, times=1)
+        reply = await strategy.do("cancel_batch", venue="spot", orders=orders, deadline_ms=6_000)
+        assert {(told["outcome"], told["pending"]) for told in reply["outcomes"]} == {("acked", True)}
+        await world.passed(1)
+        assert world.resting == []

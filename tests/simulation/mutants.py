@@ -326,6 +326,13 @@ MUTANTS: Final = (
         "tests/engine/test_sweep.py",
     ),
     Mutant(
+        "REST is trusted to a session that was never heard",
+        "canceld.engine.sweep",
+        "        trusted = any(lane in self._answering for lane in lanes)\n",
+        "        trusted = bool(lanes)\n",
+        "tests/engine/test_sweep.py",
+    ),
+    Mutant(
         "sessions wait out their pause under a kill",
         "canceld.tasks.hand",
         "            session.hurry()",
@@ -394,6 +401,13 @@ MUTANTS: Final = (
         'if pursuit.key.kind == "userref":',
         "if False:",
         "tests/scenarios/test_userrefs_in_one_batch.py",
+    ),
+    Mutant(
+        "a call for a token that a kill gave up stays counted as under way",
+        "canceld.tasks.token_desk",
+        "            if not over:\n                self._calls.dropped()",
+        "            pass",
+        "tests/scenarios/kill/test_token_call_under_way.py",
     ),
     Mutant(
         "queries take the call that opens the only session",

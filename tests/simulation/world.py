@@ -487,7 +487,8 @@ class SimulatedWorld:
     def journal(self) -> list[bytes]:
         """The audit record's files, oldest first."""
         directory = self.disk.subdirectory("journal")
-        return [directory.read(name, limit_bytes=1 << 30) or b"" for name in directory.names()]
+        names = sorted({name.removesuffix(".gz") for name in directory.names()})
+        return [directory.read_part_packed(name, 0, 1 << 30) for name in names]
 
 
 def _heir(directory: MemoryDirectory) -> MemoryDirectory:
@@ -523,4 +524,3 @@ def _leaves(error: BaseException) -> str:
         frame = frame.tb_next
     where = "" if frame is None else f" at {frame.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.tb_lineno}"
     return f"{type(error).__name__}: {error}{where}"
-

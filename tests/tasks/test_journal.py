@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from canceld.engine.journal import HEAD, Chain, Entry, files_among, parse_head
+from canceld.engine.journal import HEAD, Chain, Entry, files_among, parse_head, unpacked_among
 from canceld.engine.journal_check import Check, lines_of
 from canceld.tasks import journal as writer
 from canceld.tasks import notes as queue
@@ -69,13 +69,13 @@ class Stage:
         found = Check(parse_head(self.directory.read(HEAD)))
         for name in self.files:
             found.begin(name)
-            for line in lines_of(self.directory.read_part, name):
+            for line in lines_of(self.directory.read_part_packed, name):
                 found.take(line)
         found.end()
         return found
 
     def records(self, kind: str | None = None) -> list[dict[str, Any]]:
-        content = b"".join(self.directory.read(name) or b"" for name in self.files)
+        content = b"".join(self.directory.read_part_packed(name, 0, 1 << 26) for name in self.files)
         told = [msgspec.json.decode(line) for line in content.splitlines()]
         return [record for record in told if kind in (None, record["kind"])]
 
@@ -215,10 +215,14 @@ async def test_lines_that_somebody_cut_off_are_alerted_and_never_verified(autoju
 # Files
 
 
+KEPT_BYTES = 6_000 + 2_500
+"""With `small`: what it may keep, and the file that it writes to."""
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "FILE_BYTES", 2_000)
-    monkeypatch.setattr(writer, "FILES_LIMIT", 3)
+    monkeypatch.setattr(writer, "RECORD_BYTES", 6_000)
 
 
 async def notes(journal: Journal, count: int, kind: str = "outcome") -> None:
@@ -233,19 +237,41 @@ async def test_a_full_file_is_followed_by_the_next_and_the_chain_is_carried_over
 ) -> None:
     async with stage.writing() as journal:
         await notes(journal, 20)
-        assert 1 < len(stage.files) <= 3
-        sizes = [stage.directory.size(name) or 0 for name in stage.files]
+        assert len(stage.files) > 1
+        sizes = [len(stage.directory.read_part_packed(name, 0, 1 << 20)) for name in stage.files]
         assert all(2_000 <= size < 2_500 for size in sizes[:-1])
     assert stage.check().faults == []
     [second, *_] = stage.records("file")
     assert second["after"] == "00000001.jsonl"
 
 
+async def test_closed_files_are_packed_and_are_read_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "FILE_BYTES", 2_000)
+    stage = Stage(Directory(tmp_path), Clock())
+    with trio.fail_after(60.0):
+        async with stage.writing() as journal:
+            for number in range(60):
+                journal.note("outcome", id=number)
+                await trio.sleep(0.005)
+            while unpacked_among(stage.directory.names()):  # noqa: ASYNC110
+                await trio.sleep(0.02)
+    packed = [name for name in stage.directory.names() if name.endswith(".gz")]
+    assert len(packed) >= len(stage.files) - 2 > 0, "all but the newest, and one that the end may have closed"
+    assert stage.directory.root.joinpath(packed[0]).stat().st_mode & 0o777 == 0o600
+    assert [record["id"] for record in stage.records("outcome")] == list(range(60))
+    assert stage.check().faults == []
+    # One that is damaged says where.
+    damaged = stage.directory.root / packed[0]
+    damaged.write_bytes(damaged.read_bytes()[:-40])
+    assert stage.check().faults[0].what.startswith(("missing", "changed"))
+
+
 @pytest.mark.usefixtures("small")
 async def test_the_oldest_files_go_after_the_record_told_of_it(autojump_clock: object, stage: Stage) -> None:
     async with stage.writing() as journal:
-        await notes(journal, 100)
-    assert len(stage.files) == 3
+        await notes(journal, 300)
+    assert sum(map(stage.directory.stored_bytes, stage.files)) <= KEPT_BYTES
+    assert len(stage.files) > 3, "packed ones take less"
     found = stage.check()
     assert found.faults == []
     assert found.first is not None
@@ -280,13 +306,13 @@ async def test_a_file_that_could_not_be_removed_goes_later(
 
     monkeypatch.setattr(MemoryDirectory, "remove", refuse)
     async with stage.writing() as journal:
-        await notes(journal, 100)
-        assert len(stage.files) > 3
+        await notes(journal, 300)
+        assert sum(map(stage.directory.stored_bytes, stage.files)) > KEPT_BYTES
         assert writer.CANNOT_WRITE in stage.alarms.standing
         monkeypatch.setattr(MemoryDirectory, "remove", remove)
         await trio.sleep(3.0)
         assert not stage.alarms.standing
-    assert len(stage.files) == 3
+    assert sum(map(stage.directory.stored_bytes, stage.files)) <= KEPT_BYTES
     assert stage.check().faults == []
 
 

@@ -1,5 +1,6 @@
 """`canceld journal`: what it shows, what it finds wrong, and its exit status."""
 
+import gzip
 import json
 import os
 import re
@@ -346,7 +347,7 @@ def test_a_journal_that_is_being_written_and_rotated_verifies_at_any_moment(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(writer, "FILE_BYTES", 20_000)
-    monkeypatch.setattr(writer, "FILES_LIMIT", 3)
+    monkeypatch.setattr(writer, "RECORD_BYTES", 25_000)
     monkeypatch.setattr(writer, "FLUSH_S", 0.001)
     enough = threading.Event()
 
@@ -385,6 +386,21 @@ def test_a_journal_that_is_being_written_and_rotated_verifies_at_any_moment(
         thread.join()
     assert desk.ask("--verify") == 0
     assert len(list(desk.journal.glob("*.jsonl"))) <= 3
+
+
+def test_it_says_how_many_days_it_holds_at_the_present_rate(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    chain = Chain(ROOT, None, lambda encoded: encoded)
+    desk.journal.mkdir(mode=0o700)
+    for day in range(3):
+        lines = chain.lines([(day * 86_400 * 10**9, 0, "file", {"after": "x"})])
+        content = lines if day == 2 else gzip.compress(lines)
+        (desk.journal / f"0000000{day + 1}.jsonl{'' if day == 2 else '.gz'}").write_bytes(content)
+    (desk.journal / "head").write_bytes(format_head(Head("00000003.jsonl", len(lines), *chain.link)))
+    assert desk.ask("--verify", "--json") == 0
+    stored = sum(file.stat().st_size for file in desk.journal.glob("*.gz"))
+    assert json.loads(capsys.readouterr().out)["holds_days"] == round((2 << 30) / stored * 2, 2)
+    assert desk.ask("--last", "3", "--json") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else for a moment")

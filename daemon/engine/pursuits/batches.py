@@ -103,7 +103,8 @@ class Batches:
                 self._names.follow(pursuit, now_ns)
                 continue
             match answer:
-                case RestCanceled() if whole:
+                case RestCanceled(pending=pending) if whole:
+                    pursuit.pending_told = pending
                     self._acceptance.accepted(pursuit, attempt, now_ns)
                 case RestCanceled():
                     # Fewer than asked, and nobody says which: each one is looked up, and asked for alone if it rests.

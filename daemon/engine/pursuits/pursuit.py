@@ -15,7 +15,6 @@ SAME_TIME_NS = 10 * MS
 """No order is canceled, told of, replaced under its name and asked for again in less; until then the same is meant."""
 
 
-
 class Waiter:
     """One ticket's interest in a pursuit."""
 

@@ -1,5 +1,7 @@
 """Questions about orders leave here: queries and lists by REST, looks on a session where REST cannot tell."""
 
+from typing import Any
+
 from ...contract.ids import EVERYTHING, Reqid
 from ..calls import Call
 from ..effects import Look, RestReady
@@ -134,12 +136,15 @@ class Questions:
         """
         assert first.acked_by is not None
         since_ns = first.acked_by.sent_ns
-        together = [one for one in self.queries if self._left_at(one) == since_ns]
+        # One that the venue called pending may rest yet, while an earlier order of its name has just ended.
+        surely = first.pending_told
+        together = [one for one in self.queries if self._left_at(one) == since_ns and one.pending_told == surely]
         for pursuit in together:
             del self.queries[pursuit]
         key = first.key if len(together) == 1 else EVERYTHING
         self._docket.counts.queries += 1
-        return Call(form="ended", targets=(key,), pursuits=tuple(together), asked_ns=now_ns, since_ns=since_ns)
+        asked: dict[str, Any] = {"asked_ns": now_ns, "since_ns": since_ns, "surely": surely}
+        return Call(form="ended", targets=(key,), pursuits=tuple(together), **asked)
 
     def _left_at(self, pursuit: Pursuit) -> int | None:
         """When the cancel left whose effect a list of ends is to name; None where none is."""

@@ -1,5 +1,6 @@
 """A directory in memory that keeps the promises of disk.py, with its crashes and its faults, and without threads."""
 
+import gzip
 import mmap
 from collections.abc import Callable
 from functools import lru_cache
@@ -11,6 +12,7 @@ import trio
 from ..disk import DISK_TIMEOUT_S, READ_LIMIT_BYTES, AlreadyLocked, Directory, Identity, Lock, check_size
 from ..files import DiskFailed, Diverged, left_of
 from ..mapped import Memory
+from ..packed import packed_name
 
 T = TypeVar("T")
 
@@ -102,6 +104,18 @@ class MemoryDirectory(Directory):
     def read_part(self, name: str, offset: int, limit_bytes: int) -> bytes:
         self._path(name)
         return bytes(self._seen.get(name, b"")[offset : offset + limit_bytes])
+
+    def read_part_packed(self, name: str, offset: int, limit_bytes: int) -> bytes:
+        if name in self._seen:
+            return self.read_part(name, offset, limit_bytes)
+        packed = bytes(self._seen.get(packed_name(name), b""))
+        return gzip.decompress(packed)[offset : offset + limit_bytes] if packed else b""
+
+    async def pack(self, name: str) -> None:
+        await trio.lowlevel.checkpoint()
+        if name in self._seen:
+            await self.replace(packed_name(name), gzip.compress(bytes(self._seen[name]), 1, mtime=0))
+            await self.remove(name)
 
     async def apart(self, look: Callable[[], T]) -> T:
         await trio.lowlevel.checkpoint()

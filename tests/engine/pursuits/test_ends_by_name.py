@@ -5,7 +5,7 @@ name since the cancel left is what the cancel met; what it lists from before is 
 dialect leaves out. A list that lacks the name proves nothing: it is asked for again until the deadline.
 """
 
-from canceld.contract.evidence import Fault, OrderState
+from canceld.contract.evidence import Fault, OrderState, RestCanceled
 from canceld.contract.ids import EVERYTHING
 from canceld.contract.outcomes import Acked, Canceled, Closed, Unknown
 from canceld.engine.calls import Call
@@ -153,3 +153,16 @@ def test_an_order_known_by_its_own_id_is_asked_for_by_that() -> None:
     desk.rest_count(desk.one_call("cancel", O1))
     desk.wait(HEDGE_MS)
     assert desk.call().targets == (order(O1),)
+
+
+def test_of_a_pending_cancel_only_an_end_that_is_surely_later_is_asked_for() -> None:
+    """An earlier order of the name may have ended in the second before, while the one that is meant rests on."""
+    for pending in (True, False):
+        desk = rest_alone()
+        for name in ("mm-1", "mm-2"):
+            desk.cancel(name, named(name), proof=True)
+        desk.rest(desk.call(), RestCanceled(2, pending))
+        call = ended_soon(desk)
+        assert (call.surely, call.targets) == (pending, (EVERYTHING,))
+        desk.rest_orders(call, end(O1, "mm-1"), end(O2, "mm-2"))
+        assert desk.outcome("mm-1") == desk.outcome("mm-2") == Canceled("0.25")
