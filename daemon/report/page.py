@@ -120,7 +120,7 @@ def _percent(story: Story, at_s: float) -> float:
 def _kills(story: Story) -> Iterator[str]:
     if not story.kills:
         return
-    yield '<h2>Kills and re-arms</h2>\n<div class="wide"><table>'
+    yield '<h2>Kills and re-arms</h2>\n<div class="wide"><table class="told">'
     yield "<tr><th>when</th><th>what</th><th>who and why</th></tr>\n"
     for one in story.kills:
         state = str(one.get("state") or ("re-armed" if one.get("latched") is False else one.get("type", "")))
@@ -133,7 +133,8 @@ def _kills(story: Story) -> Iterator[str]:
 def _alerts(story: Story) -> Iterator[str]:
     if not story.alerts:
         return
-    yield '<h2>Alerts</h2>\n<div class="wide"><table><tr><th>when</th><th></th><th>what</th><th>what to do</th></tr>\n'
+    yield '<h2>Alerts</h2>\n<div class="wide"><table class="told">'
+    yield "<tr><th>when</th><th></th><th>what</th><th>what to do</th></tr>\n"
     for one in story.alerts[:ALERTS_LIMIT]:
         severity = str(one.get("severity"))
         yield f'<tr><td class="t">{_clock(seconds(str(one["ts"])))}</td>'
@@ -214,7 +215,7 @@ def _order(way: Way) -> Iterator[str]:
 def _runs(story: Story) -> Iterator[str]:
     if not story.starts:
         return
-    yield '<h2>Starts</h2>\n<div class="wide"><table><tr><th>when</th><th>what</th></tr>\n'
+    yield '<h2>Starts</h2>\n<div class="wide"><table class="told"><tr><th>when</th><th>what</th></tr>\n'
     for one in story.starts:
         yield f'<tr><td class="t">{_clock(seconds(str(one["ts"])))}</td><td>{_members(one)}</td></tr>\n'
     yield "</table></div>\n"
@@ -224,7 +225,11 @@ def _members(record: Record, *hidden: str) -> str:
     """What a record says beside its place in the chain, as text."""
     own = {"n", "ts", "kind", "prev", "type", "monotonic_ns", *hidden}
     told = {name: value for name, value in record.items() if name not in own and value not in (None, "", [])}
-    return _text(" · ".join(f"{name}: {value}" for name, value in told.items()))
+    return _text(" · ".join(f"{name}: {_listed(value)}" for name, value in told.items()))
+
+
+def _listed(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _clock(at_s: float, *, date: bool = False) -> str:

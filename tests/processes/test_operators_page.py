@@ -8,9 +8,11 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -532,3 +534,42 @@ def test_an_upgrade_a_way_back_and_a_removal_that_leaves_the_state(desk: Desk) -
     assert not (desk.machine.root / "opt/canceld").exists()
     assert (desk.machine.root / "var/lib/canceld/journal").is_dir()
     assert (desk.machine.root / "etc/canceld/credentials/spot.key").is_file()
+
+
+# -------------------------------------------------------------------- Prometheus
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_prometheus_reads_it_as_the_page_says_and_a_kill_fires(armed: Desk) -> None:
+    """The network is this machine's: both ports are free ones."""
+    if shutil.which("prometheus") is None:
+        pytest.skip("prometheus is missing")
+    section = SERVICE.partition("\n## Let Prometheus read it\n")[2].partition("\n## ")[0]
+    [scraping] = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    assert "127.0.0.1:9742" in scraping
+    exporter, served = _free_port(), _free_port()
+    for line in lines_of(SERVICE, "Let Prometheus read it"):
+        armed.good(line.replace("canceld exporter", f"canceld exporter --listen 127.0.0.1:{exporter}"))
+    often = "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
+    (armed.machine.root / "etc/prometheus/canceld.yml").write_text(often + scraping.replace("9742", str(exporter)))
+    where = f"--storage.tsdb.path=/tmp/prometheus --web.listen-address=127.0.0.1:{served}"
+    armed.good(f"systemd-run --unit prometheus-test prometheus --config.file=/etc/prometheus/canceld.yml {where}")
+    try:
+        armed.good('canceld kill --reason "fat finger"', MEMBER)
+        until(lambda: "CanceldKillLatched" in _firing(served), LINE_S, "the alert fires")
+    finally:
+        armed.paste("systemctl stop prometheus-test canceld-exporter")
+
+
+def _firing(port: int) -> set[str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/alerts", timeout=10) as answer:
+            alerts = json.load(answer)["data"]["alerts"]
+    except OSError:
+        return set()
+    return {str(alert["labels"]["alertname"]) for alert in alerts if alert["state"] == "firing"}

@@ -13,7 +13,7 @@ PAGES = HOUSE / "pages"
 
 
 def test_the_command_line_the_list_and_the_folder_have_the_same_topics() -> None:
-    assert set(cli.TOPICS) == set(TOPICS) == {file.stem for file in PAGES.iterdir()}
+    assert set(cli.TOPICS) == set(TOPICS) == {file.stem for file in PAGES.glob("*.md")}
 
 
 @pytest.mark.parametrize("topic", cli.TOPICS)
