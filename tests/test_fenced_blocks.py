@@ -1,9 +1,11 @@
 """Every fenced block of README and of the pages says what it is, and a test takes it."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
+from canceld.cli import _parser
 from tests.test_house import HOUSE
 
 ROOT: Final = HOUSE.parent
@@ -26,6 +28,7 @@ TAKEN: Final[dict[tuple[str, str], dict[str, tuple[str, ...]]]] = {
     ("README.md", "When a strategy or the daemon dies"): {"python": (STRATEGIES,)},
     ("clients.md", "Cancel an order"): {"python": (CLIENTS, CLIENTS, CLIENTS)},
     ("clients.md", "Two daemons for one account"): {"python": (PAIR,)},
+    ("fleet.md", "The record on another host"): {"text": ("test_fenced_blocks.py",)},
     ("kill.md", "What to press"): {"sh": (PASTED, PASTED, PASTED), "json": (PASTED,)},
     ("kill.md", "How to know that it worked"): {"sh": (PASTED, PASTED)},
     ("kill.md", "How to know that it will work"): {"sh": (PASTED,)},
@@ -78,6 +81,15 @@ def test_whoever_takes_a_block_reads_its_page_and_section() -> None:
             # A page's first section has its title for a heading.
             title = READ[page].read_text().splitlines()[0].removeprefix("# ")
             assert heading == title or heading in source or "lines_of(PAGE)" in source, (runner, heading)
+
+
+def test_lines_with_names_to_fill_in_are_understood_by_the_command_line() -> None:
+    """What they do is tested with the bus in tests/fleet; here, that no word of them is misspelt."""
+    [lines] = [content for where, tag, content in blocks() if where[0] == "fleet.md" and tag == "text"]
+    for line in lines.splitlines():
+        words = shlex.split(re.sub(r"\bN\b", "1000", line), comments=True)
+        assert words[0] == "canceld"
+        assert _parser().parse_args(words[1:]).run
 
 
 def test_the_tree_of_tasks_is_drawn_with_names_that_the_sources_have() -> None:
