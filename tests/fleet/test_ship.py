@@ -1,6 +1,7 @@
 """The record shipped to a real JetStream: each line once, whatever is killed; what was forged afterwards is named."""
 
 import asyncio
+import gzip
 import json
 import subprocess
 import sys
@@ -160,6 +161,19 @@ def test_what_the_host_lost_stays_in_the_stream_and_what_comes_after_is_shipped_
     assert stream[:180] + stream[200:] == host.file.read_bytes().split(b"\n")[:-1]
     assert json.loads(host.verb("ship", "--once", "--json").stdout)["shipped"] == 0
     assert "shipped in another form before" in host.verify().stdout
+
+
+def test_a_file_that_was_closed_and_packed_is_shipped_on_from_its_middle(host: Host) -> None:
+    assert host.verb("ship", "--once").returncode == 0
+    host.write(40)
+    lines = host.file.read_bytes().split(b"\n")[:-1]
+    (host.file.parent / "00000001.jsonl.gz").write_bytes(gzip.compress(host.file.read_bytes()))
+    host.file.unlink()
+    host.file = host.file.with_name("00000002.jsonl")
+    host.write(10)
+    assert json.loads(host.verb("ship", "--once", "--json").stdout)["shipped"] == 50
+    assert host.stream() == lines + host.file.read_bytes().split(b"\n")[:-1]
+    assert host.verify().returncode == 0
 
 
 def test_a_file_has_each_line_once_also_where_it_ends_in_half_a_line(bus: Cluster, tmp_path: Path) -> None:
