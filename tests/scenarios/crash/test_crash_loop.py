@@ -9,6 +9,8 @@ from typing import Final
 
 import pytest
 
+from canceld.tasks.rest_exchange import TRIES
+
 from ..world import CONTROL, SEEDS, WS_HOST, settings_for, stage
 
 CRASHES: Final = 95
