@@ -24,9 +24,9 @@ JUMP_GROWTH: Final = 8
 JUMP_LIMIT_NS: Final = 7 * 24 * 3600 * 10**9
 """The jumps that follow each other without a nonce that was taken: the first, by how much each is longer, and up to
 where; a thousand of the longest take twenty of the five hundred years that there are. So three refusals catch up with
-ten minutes: each one more is a pause in which a daemon has no way to the venue. Two programs that overtake each other, and whose
-nonces are taken in between, are a few seconds further ahead each time. A process that has had no nonce taken yet does
-not know how far behind it is, and has no way until it is not: its first jump is the longest at once."""
+ten minutes: each one more is a pause in which a daemon has no way to the venue. Two programs that overtake each other,
+and whose nonces are taken in between, are a few seconds further ahead each time. A process that has had no nonce taken
+yet does not know how far behind it is, and has no way until it is not: its first jump is the longest at once."""
 
 NONCE_LIMIT: Final = 2**64 - 1
 """Largest nonce Kraken takes. Source: Spot REST "Authentication"."""

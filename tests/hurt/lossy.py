@@ -87,6 +87,7 @@ def _stage(seed: int, packets: bool, unified: bool) -> Iterator[tuple[Exchange, 
             yield exchange, between, service.start(environ=between.environ, through=between.through)
         except BaseException:
             print(service.program.err[-SHOWN_CHARS:])
+            print(exchange.program.err[-SHOWN_CHARS:])
             raise
 
 
