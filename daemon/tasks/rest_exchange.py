@@ -98,6 +98,7 @@ class Exchanges:
         self._spent = spent
         self._overtaken = Overtaken(() if spent is None else spent.before("bad nonce", WINDOW_NS))
         self._shared_key = f"{venue}: another program uses this key: our nonces are overtaken"
+        self._key_refused = f"{venue} REST refuses the key"
 
     async def exchange(self, choose: Callable[[], Plan | None], *, pressing: str | None = None) -> RestAnswer | None:
         """Take a turn, then do what `choose` says at that moment; None when it says that there is nothing to do.
@@ -265,13 +266,13 @@ class Exchanges:
         """After a refusal of the key itself ordinary calls stay away for a while: repeating it leads to a lockout."""
         if not isinstance(answer, RestFailed) or answer.fault not in KEY_REFUSED:
             self.eased |= self._gate.answered(answer, pressing)
-            if self._nonces is not None and has_seen_key(answer):
-                self._nonces.taken()
+            if has_seen_key(answer):
+                self._events.clear(self._key_refused)
+                if self._nonces is not None:
+                    self._nonces.taken()
             return
         self._gate.refused(answer, self._world.clock.monotonic_ns(), pressing)
-        self._events.alert(
-            "critical", f"{self.venue} REST refuses the key: {answer.error}", "check the key; sessions are kept"
-        )
+        self._events.alert("critical", self._key_refused, f"{answer.error}: check the key; sessions are kept")
 
     def _raise_if_shut(self, pressing: str | None) -> None:
         why = self._shut(pressing)

@@ -97,9 +97,10 @@ async def test_a_venue_that_cannot_be_reached_at_all(autojump_clock: object, sta
         do = standing(world)[NO_SESSION]
         assert "REST cannot be reached either, so that no cancel can leave" in do
         assert "REST alone" not in do
-        assert "spot REST has not come up" in standing(world)
+        assert "spot REST is not up" in standing(world)
         world.reconnect()
         await world.passed(60.0)
+        assert standing(world) == {}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
