@@ -108,8 +108,10 @@ class Desk:
             self.dispatcher.outages.no_session("; ".join(f"{name}: {why}" for why, name in told.items()) or NO_ANSWER)
         if self.rest is not None and not self.rest.up:
             self.dispatcher.outages.rest_down(self.rest.status().get("why", NO_ANSWER))
-            while not self.rest.up:
+            while True:
                 await trio.sleep(NEXT_LOOK_S)
+                if self.rest.up:
+                    break
             self.dispatcher.outages.rest_is_up()
 
     def take_keys(self, keys: Keys) -> None:
