@@ -44,6 +44,8 @@ from .transport.zeromq import BindFailed
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
+RELOAD_REFUSED: Final = "the last reload was refused"
+
 FIRST_TRY_S: Final = 8.0
 """How long READY waits for each venue's first try: a venue that is down must not keep the kill switch away."""
 
@@ -342,8 +344,9 @@ class Daemon:
             credentials = reload()
         except (BadSettings, BadCredentials) as error:
             log.error("reload refused, nothing changed", error=str(error))
-            self.events.alert("warning", f"reload refused: {error}", "mend the file and reload again")
+            self.events.alert("warning", RELOAD_REFUSED, f"{error}: mend the file and reload again")
         else:
+            self.events.clear(RELOAD_REFUSED)
             self._owner.take(credentials, whatever=True)
             self._owner.tell(self.events)
             self._desks.take_keys(credentials)
