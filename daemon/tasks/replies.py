@@ -102,8 +102,15 @@ class Replies:
 
     def settle(self, asked: Asked, reply: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]) -> None:
         """Give a command in flight its one reply, and remember it; then tell the event socket its outcomes."""
-        payload = encode(reply, asked.encoding)
-        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)
+        self.give(asked, reply)
+        self.given(asked, reply, outcomes)
+
+    def give(self, asked: Asked, reply: Mapping[str, Any]) -> None:
+        """The half of `settle` that its client waits for."""
+        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, encode(reply, asked.encoding))
+
+    def given(self, asked: Asked, reply: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]) -> None:
+        """The other half, in the same step."""
         if asked.slots:
             self._intents.settle(asked.slots)
         self.in_flight -= 1
