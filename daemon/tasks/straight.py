@@ -18,6 +18,7 @@ from msgspec import UNSET
 
 from ..contract.commands import Cancel
 from ..contract.evidence import Evidence
+from ..contract.frames import encode
 from ..contract.ids import Reqid, Target, Venue
 from ..engine.instants import MS
 from ..engine.intents import NOBODY, Intents
@@ -215,7 +216,7 @@ class PlainAcks:
                 "sent_ns": pursuit.first_sent_ns,
                 "answered_ns": now_ns,
             }
-            asked.settler.give(asked, reply)
+            asked.settler.give(asked, encode(reply, asked.encoding))
             given.append((asked, reply))
         for message in messages:
             self._note("frame_in", session=self._name, frame=clipped(message))
