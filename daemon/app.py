@@ -80,7 +80,8 @@ class Daemon:
         """Take the locks, read the state, bind the sockets. Raises StartFailed; the process is then to end.
 
         killed: a kill waits for this daemon already. conceal: told of every secret that is learnt while running, so
-        that no log line shows it. censor: takes known secrets out of what the journal is about to write.
+        that no log line shows it. censor: takes known secrets out of what the journal is about to hand on, and leaves
+        its length.
         """
         self.settings = settings
         self.world = world
@@ -92,7 +93,8 @@ class Daemon:
                 log.warning("state directory made", directory=settings.state.dir)
             self._directory.check()
             self._locks = [self._directory.lock("lock"), *self._socket_locks()]
-            self.journal = Journal(self._directory, world.clock, censor=censor)
+            scribe = world.scribe(settings.state.dir)
+            self.journal = Journal(self._directory, world.clock, censor=censor, scribe=scribe)
             self.events = Events(
                 world.bus.publisher(settings.gateway.events, mode=settings.gateway.mode),
                 world.clock,

@@ -20,7 +20,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "credentials": {"contract", "settings", "transport"},
     "venues": {"contract", "version", *PLAIN},
     "engine": {"contract", *PLAIN},
-    "tasks": {"contract", "engine", "venues", "transport", "venue_table", *PLAIN},
+    # The daemon's child, which writes the record: it starts without an event loop and without the daemon's libraries.
+    "scribe": {"contract", "engine", "transport"},
+    "tasks": {"contract", "engine", "scribe", "venues", "transport", "venue_table", *PLAIN},
     "logs": {"contract", "credentials", "transport"},
     "venue_table": {"contract", "venues"},
     "desks": {"contract", "engine", "venues", "transport", "tasks", "venue_table", *PLAIN},
@@ -63,6 +65,7 @@ OWN_PROCESS = {
     "verbs/watch.py",
     "fleet/against.py", "fleet/bus.py", "fleet/settings.py", "fleet/ship.py", "fleet/sinks.py",
     "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py", "client/async_io.py",
+    "scribe/__main__.py",
     "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/story.py",
 }  # fmt: skip
 
