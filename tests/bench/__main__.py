@@ -13,7 +13,7 @@ from typing import Final
 
 from . import measures, turns
 from .asker import Asker
-from .deadline import deadline_of_a_crowd
+from .deadline import AHEAD_NS, deadline_of_a_crowd
 from .figures import Rounds, Row, machine, table, verdicts
 from .instructions import instructions
 from .isolation import isolation
@@ -63,8 +63,10 @@ def run(effort: Effort, tell: Callable[[str], None]) -> None:
         rows.append(measures.hot_neighbour(askers, {name: crowd[0] for name, crowd in crowds.items()}, effort))
         rows.append(measures.hedge(on, asker, effort))
         rows.append(measures.socket_killed(on, asker, effort))
-        sharing = SHARING // 50 if brief else SHARING
-        rows.append(deadline_of_a_crowd(on, crowds["daemon"], sharing, min(effort.repeats, 3)))
+        if brief:
+            rows.append(deadline_of_a_crowd(on, crowds["daemon"], SHARING // 50, 1, ahead_ns=AHEAD_NS // 4))
+        else:
+            rows.append(deadline_of_a_crowd(on, crowds["daemon"], SHARING, 3))
         rows.append(measures.rest_fallback(on, asker, worker("rivals", "httpx", str(on.port), str(on.ca_file)), effort))
         rows.append(urgent(on, effort))
         rows += isolation(on, effort)
