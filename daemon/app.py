@@ -19,7 +19,7 @@ from .desks import Desks
 from .engine.scope import Own
 from .engine.timer_right import RightToRenew
 from .settings import DRAIN_ON_STOP_S, BadSettings, Settings
-from .tasks import keep_warm, watchdog
+from .tasks import busy_poll, keep_warm, watchdog
 from .tasks.canary import Canary
 from .tasks.events import Events
 from .tasks.garbage import Garbage
@@ -271,6 +271,8 @@ class Daemon:
                     if every_ms and self.world.real_time:
                         walk = keep_warm.Walk(self.world, self.kill, self.leasing, self.scoping)
                         front.start_soon(keep_warm.run, walk, every_ms, self._took_ns, name="keep warm")
+                    if self.settings.gateway.busy_poll and self.world.real_time:
+                        front.start_soon(busy_poll.run, name="busy poll")
                     if "spot" in self.desks and self.settings.spot.canary_s:
                         canary = Canary(
                             self.desks["spot"].dispatcher, self.world.clock, self.world.entropy, self.events
