@@ -48,7 +48,8 @@ class Memory(msgspec.Struct):
 
     pulled: whether the switch as it is latched now was pulled by us. others: somebody else pulled it besides.
     by_hand: what it was pulled for was not ended by two persons, so somebody at this host has to re-arm it.
-    start, pulls: which life of the daemon was seen last, and how often its switch had been pulled in it.
+    written: how far this agent itself has counted. start, pulls: which life of the daemon was seen last, and how often
+    its switch had been pulled in it.
     """
 
     standing: list[Standing] = msgspec.field(default_factory=list)
@@ -59,6 +60,7 @@ class Memory(msgspec.Struct):
     by_hand: bool = False
     start: str = ""
     pulls: int = 0
+    written: int = 0
 
 
 class Pull(NamedTuple):
@@ -234,12 +236,24 @@ class Follower:
         self._own_pulls += 1
         self.local(local, now_ns)
 
+    def left_by_file(self) -> None:
+        """The daemon was not reached, and its kill file was written: it is pulled when the daemon looks."""
+        self.memory.pulled = True
+        self._own_pulls += 1
+        self.effects.append(Remember())
+
     # ---------------------------------------------------------------- how it stands
 
     @property
     def standing(self) -> tuple[Standing, ...]:
         """The kills that keep this daemon latched."""
         return tuple(self.memory.standing)
+
+    @property
+    def reason(self) -> str:
+        """What the switch is pulled for, while a kill stands."""
+        one = self.memory.standing[-1]
+        return f"{OURS}{one.scope} by {one.by}: {one.reason}"
 
     def find(self, scope: str) -> Standing | None:
         """The kill that stands for this scope."""
@@ -313,7 +327,7 @@ class Follower:
             self._syncing_ns = None
         if self.memory.standing:
             if local is None or not local.latched:
-                self._try(Pull(self._reason()), now_ns)
+                self._try(Pull(self.reason), now_ns)
         elif local is not None and local.latched and self._may_rearm:
             self._try(Rearm("the fleet's kill was ended by two persons"), now_ns)
 
@@ -326,7 +340,3 @@ class Follower:
         if self._tried_ns is None or now_ns - self._tried_ns >= PULL_PAUSE_NS:
             self._tried_ns = now_ns
             self.effects.append(effect)
-
-    def _reason(self) -> str:
-        one = self.memory.standing[-1]
-        return f"{OURS}{one.scope} by {one.by}: {one.reason}"
