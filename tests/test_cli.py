@@ -383,6 +383,7 @@ def test_status_is_readable_and_complete_in_json(path: Path, capsys: pytest.Capt
         "  spot   residual     3 canceled  2 still rest",
         "  prime  unreachable  0 canceled                since 2027-01-15T08:05Z by signal  ws: no session is up",
         "  spot still rests: A-1",
+        "never drilled",
         "spot  up  spot-1 live  spot-2 dialling  rest up",
         "leases  1",
         "warning: clock; set it",

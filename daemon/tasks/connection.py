@@ -83,7 +83,7 @@ class Connection(Conversation):
         """Serve until the session ends; how it ended. Whatever else runs meanwhile is opened here."""
         async with trio.open_nursery() as life:
             life.start_soon(self._watch, socket, name=f"{self.name} keepalive")
-            life.start_soon(self._take_lists, socket, name=f"{self.name} long lists")
+            self._life = life
             ended = await self._read(socket)
             life.cancel_scope.cancel()
         return ended

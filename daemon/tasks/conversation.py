@@ -78,7 +78,9 @@ class Conversation:
         self._round_trip_ns: int | None = None
         self._renew_at = inf
         self._lists: deque[tuple[Iterator[Evidence], int | None]] = deque()
-        self._listed = trio.Event()
+        self._taking = False
+        self._life: trio.Nursery | None = None
+        """Where what a live connection has to do beside reading is done."""
 
     # ---------------------------------------------------------------- what differs from venue to venue
 
@@ -168,16 +170,19 @@ class Conversation:
                 self._lists.append((iter(behind), None))
                 evidence = [one for one in evidence if type(one) not in _OF_ORDERS]
             self._take(socket, evidence)
-        self._listed.set()
+        if self._lists and not self._taking:
+            assert self._life is not None
+            self._taking = True
+            self._life.start_soon(self._take_lists, socket, name=f"{self.name} long list")
 
     async def _take_lists(self, socket: WebSocket) -> None:
-        """Take in what was put aside, for as long as the socket is open."""
-        while True:
-            await self._listed.wait()
-            self._listed = trio.Event()
+        """Take in what was put aside; ends with the last of it, or with the connection."""
+        try:
             while self._lists:
                 await self._take_list(socket, *self._lists[0])
                 self._lists.popleft()
+        finally:
+            self._taking = False
 
     async def _take_list(self, socket: WebSocket, pieces: Iterator[Evidence], begun_ns: int | None) -> None:
         """Take in a list that was received then, or (None) what came behind one; others run between any two pieces."""

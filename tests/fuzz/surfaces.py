@@ -120,6 +120,7 @@ _COMMANDS: Final[tuple[dict[str, Any], ...]] = (
     {"type": "what_rests", "id": "w", "scope": [{"symbol": "XBT/USD"}], "fresh": True},
     {"type": "kill_scope", "id": "s", "reason": "mm-1", "scope": [{"cl_ord_id_prefix": "mm1-", "side": "buy"}]},
     {"type": "rearm", "id": "r"},
+    {"type": "timer_right", "id": "t", "token": 7, "for_ms": 12_000, "off": True},
     {"type": "rearm", "id": "r", "confirm": "ABCD2345", "reason": "over", "force": True},
     {
         "type": "lease", "id": "l", "strategy": "s7", "ttl_ms": 5000, "on_expiry": "cancel",

@@ -520,22 +520,6 @@ def test_with_a_list_of_addresses_it_cancels_where_they_are_right_and_panic_wher
         until(armed.latched, WITHIN_S, "it is latched")
 
 
-# -------------------------------------------------------------------- upgrade and removal, at last
-
-
-def test_an_upgrade_a_way_back_and_a_removal_that_leaves_the_state(desk: Desk) -> None:
-    for line in UPGRADE[:3]:
-        done = desk.paste(line, within_s=INSTALL_S)
-        assert done.returncode == 0, (line, done.stdout, done.stderr)
-        desk.await_up()
-    for line in UPGRADE[3:]:
-        desk.good(line)
-    assert desk.paste("command -v canceld").returncode == 1
-    assert not (desk.machine.root / "opt/canceld").exists()
-    assert (desk.machine.root / "var/lib/canceld/journal").is_dir()
-    assert (desk.machine.root / "etc/canceld/credentials/spot.key").is_file()
-
-
 # -------------------------------------------------------------------- Prometheus
 
 
@@ -573,3 +557,19 @@ def _firing(port: int) -> set[str]:
     except OSError:
         return set()
     return {str(alert["labels"]["alertname"]) for alert in alerts if alert["state"] == "firing"}
+
+
+# -------------------------------------------------------------------- upgrade and removal, at last
+
+
+def test_an_upgrade_a_way_back_and_a_removal_that_leaves_the_state(desk: Desk) -> None:
+    for line in UPGRADE[:3]:
+        done = desk.paste(line, within_s=INSTALL_S)
+        assert done.returncode == 0, (line, done.stdout, done.stderr)
+        desk.await_up()
+    for line in UPGRADE[3:]:
+        desk.good(line)
+    assert desk.paste("command -v canceld").returncode == 1
+    assert not (desk.machine.root / "opt/canceld").exists()
+    assert (desk.machine.root / "var/lib/canceld/journal").is_dir()
+    assert (desk.machine.root / "etc/canceld/credentials/spot.key").is_file()

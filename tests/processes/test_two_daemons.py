@@ -59,7 +59,8 @@ def test_the_page_cancels_while_either_is_there(exchange: Exchange, pair: list[S
             [sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S
         )
         assert done.returncode == 0, done.stderr
-        assert set(done.stdout.split()[:1]) <= {"acked", "canceled"}
+        # One of the two finds the order ended by the other's cancel: that is an end all the same.
+        assert set(done.stdout.split()[:1]) <= {"acked", "canceled", "closed"}
         assert exchange.resting() == []
         if lost is pair[0]:
             lost.start()

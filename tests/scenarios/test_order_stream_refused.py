@@ -38,7 +38,9 @@ async def test_our_own_refusal_is_heard_at_once_in_any_form(
         # Two sessions are refused once each, and both are live again long before an admission would have timed out.
         await world.passed(1.0)
         reply = await strategy.cancel(order_id=order_id)
-        assert (reply["outcome"], reply["route"]) == ("acked", "ws")
+        # The other session may tell of the order's end before this one of the acceptance; by REST it would be late.
+        assert (reply["outcome"], reply["route"]) in (("acked", "ws"), ("canceled", "stream"))
+        assert reply["attempts"] == 1
         assert len(world.pursuits.live) == 2
         assert world.resting == []
 

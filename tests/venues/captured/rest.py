@@ -134,7 +134,7 @@ FUTURES: Final = (
             f'{{"result":"success","cancelStatus":{{"status":"cancelled","order_id":"{U}",'
             f'"receivedTime":"2026-11-03T09:20:01.000Z","orderEvents":[{{"uid":"{U}","order":{{{_ORDER}}},"type":"CANCEL"}}]}},'
             '"serverTime":"2026-11-03T09:20:01.000Z"}',
-            RestOrders((_STATE,)),
+            RestOrders((_STATE,), "2026-11-03T09:20:01.000Z"),
         ),
     ),
     (
@@ -145,7 +145,7 @@ FUTURES: Final = (
             '{"result":"success","cancelStatus":{"receivedTime":"2026-11-03T09:20:01.000Z","cancelOnly":"all",'
             f'"status":"cancelled","cancelledOrders":[{{"order_id":"{U}"}},{{"order_id":"{V}"}}],"orderEvents":[{{'
             f'"uid":"{U}","order":{{{_ORDER}}},"type":"CANCEL"}}]}},"serverTime":"2026-11-03T09:20:01.000Z"}}',
-            RestCanceled(2, False, (_STATE, OrderState(V, "canceled"))),
+            RestCanceled(2, False, (_STATE, OrderState(V, "canceled")), "2026-11-03T09:20:01.000Z"),
         ),
     ),
     (
