@@ -3,6 +3,7 @@
 The accounts' orders are judged by the exchange's book, the switches by the daemons.
 """
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -89,6 +90,8 @@ class Fleet:
         for agent in self.agents.values():
             agent.kill()
             agent.wait()
+        for name in self.services:
+            print(f"--- agent of {name}\n{self.agent_said(name)}")
         for service in self.services.values():
             service.end()
 
@@ -96,8 +99,17 @@ class Fleet:
         command = [sys.executable, "-m", "canceld", "fleet", *arguments, "--config", str(self.operators[person])]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
+    def agent_said(self, name: str) -> str:
+        file = self.services[name].home / "agent.err"
+        return file.read_text() if file.exists() else ""
+
     def latched(self, name: str) -> bool:
         return bool(self.services[name].status()["kill"]["latched"])
+
+    def first_told(self, name: str) -> dict[str, Any] | None:
+        with contextlib.suppress(TimeoutError):
+            return self.services[name].status(within_s=0.05)
+        return None
 
     def approve(self, person: str) -> subprocess.CompletedProcess[str]:
         asked = self.verb(person, "rearm")
@@ -161,7 +173,8 @@ def test_one_kill_for_all_two_persons_to_end_it_and_who_was_away_latches_first(
     )
     assert before.returncode == 0, before.stderr
     fleet.services["h3"].launch()
-    until(lambda: fleet.latched("h3"), WITHIN_S, "it starts latched")
+    first_told = until(lambda: fleet.first_told("h3"), WITHIN_S, "it answers")
+    assert first_told["kill"]["latched"], "the first that anybody hears of it"
     fleet.start_agent("h3")
     until(lambda: fleet.verb("bob", "kill", "--wait", "1").returncode == 0, WITHIN_S, "all three are flat")
 
