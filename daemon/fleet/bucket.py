@@ -5,7 +5,6 @@ of two who want the same one gets it.
 """
 
 import asyncio
-import base64
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -15,7 +14,7 @@ import nats.errors
 import nats.js.errors
 from nats.js.kv import KeyValue
 
-from .bus import NOT_FOUND, WRONG_SEQUENCE, Bus, BusFailed, failed, told
+from .bus import REQUEST_S, WRONG_SEQUENCE, Bus, BusFailed, failed, told
 from .orders import LINE_LIMIT
 
 KEPT: Final = 16
@@ -82,11 +81,11 @@ class Bucket:
         except (nats.errors.Error, TimeoutError) as error:
             raise BusFailed(f"{bus.where}: {name}: {told(error)}") from None
 
-    async def put(self, key: str, value: bytes, *, after: int | None = None) -> int:
+    async def put(self, key: str, value: bytes, *, after: int | None = None, timeout_s: float = REQUEST_S) -> int:
         """Put it there; gives its revision. after: only if that is the newest revision, 0 for none. Raises Overtaken
         too."""
         headers = {} if after is None else {"Nats-Expected-Last-Subject-Sequence": str(after)}
-        answer = await self._bus.request(f"$KV.{self._name}.{key}", value, headers=headers)
+        answer = await self._bus.request(f"$KV.{self._name}.{key}", value, headers=headers, timeout_s=timeout_s)
         found = _answer(answer.data)
         if error := found.get("error"):
             if error.get("err_code") == WRONG_SEQUENCE:
@@ -94,23 +93,14 @@ class Bucket:
             raise failed(self._bus.where, error, key)
         return int(found.get("seq", 0))
 
-    async def get(self, key: str) -> Entry | None:
-        """What stands under a key now, as the leader has it."""
-        body = {"last_by_subj": f"$KV.{self._name}.{key}"}
-        try:
-            found = await self._bus.api(f"STREAM.MSG.GET.KV_{self._name}", body)
-        except BusFailed as error:
-            if error.code in NOT_FOUND:
-                return None
-            raise
-        message = found["message"]
-        return Entry(key, int(message["seq"]), _decoded(message.get("data", "")), 0.0)
-
     @contextlib.asynccontextmanager
-    async def watch(self, over: asyncio.Event) -> AsyncIterator[AsyncIterator[Entry | None]]:
-        """Everything that stands, then None, then each change as it comes; ends when `over` is set."""
+    async def watch(
+        self, over: asyncio.Event, keys: str = ">", *, history: bool = False
+    ) -> AsyncIterator[AsyncIterator[Entry | None]]:
+        """Everything that stands, then None, then each change as it comes; ends when `over` is set. history: with what
+        stood under these keys before, as far as the bus keeps it."""
         try:
-            watcher = await self._kv.watchall()
+            watcher = await self._kv.watch(keys, include_history=history)
         except (nats.errors.Error, TimeoutError) as error:
             raise BusFailed(f"{self._bus.where}: {self._name}: {told(error)}") from None
         try:
@@ -131,14 +121,14 @@ class Bucket:
                 created_s = entry.created.timestamp() if hasattr(entry.created, "timestamp") else 0.0
                 yield Entry(entry.key, entry.revision, entry.value, created_s)
 
-    async def entries(self) -> dict[str, Entry]:
-        """All that stands now, by key."""
-        found: dict[str, Entry] = {}
-        async with self.watch(asyncio.Event()) as entries:
+    async def entries(self, keys: str = ">", *, history: bool = False) -> list[Entry]:
+        """All that stands now, as `watch` tells it."""
+        found: list[Entry] = []
+        async with self.watch(asyncio.Event(), keys, history=history) as entries:
             async for entry in entries:
                 if entry is None:
                     break
-                found[entry.key] = entry
+                found.append(entry)
         return found
 
 
@@ -148,10 +138,3 @@ def _answer(data: bytes) -> dict[str, Any]:
     except ValueError:
         return {"error": {"description": "not an answer of JetStream"}}
     return found if isinstance(found, dict) else {"error": {"description": "not an answer of JetStream"}}
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text)
-    except ValueError:
-        return b""

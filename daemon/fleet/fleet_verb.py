@@ -7,53 +7,27 @@ agent of the host where he sits gives him.
 import argparse
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final
 
 from ..contract.texts import REASON_BYTES, cleaned
 from ..settings import BadSettings
 from ..verbs.exit_status import DONE, NOT_DONE, UNREACHABLE, USAGE
 from ..verbs.output import complain, say, say_columns, say_json
 from .agent_verb import with_seed
-from .bucket import Bucket, Entry, bucket_config
+from .bucket import Bucket, bucket_config
 from .bus import BusFailed, connect
 from .door import DoorFailed, ask, door_of
-from .follower import PERSONS, Follower, Memory
-from .orders import Approval, Codes, Keys, KillOrder, Report, Unfit, kill_id, read, write
-from .place import Place
+from .follower import PERSONS
+from .orders import Approval, KillOrder, kill_id, write
 from .settings import FleetSettings
-from .signing import Signer, check, keys_of
+from .signing import Signer
+from .standing import Seen, Standing, flat_everywhere
 
-LOOK_S: Final = 0.25
-FRESH_S: Final = 10.0
-"""A daemon whose agent has told nothing for so long is silent."""
-
-REARM_S: Final = 5.0
+LOOK_S: Final = 0.05
+WATCH_S: Final = 1.0
+REARM_S: Final = 10.0
 """How long a re-arming waits to see the second person's approval and the daemons armed."""
-
-
-class Seen(NamedTuple):
-    """One daemon as its agent told of it last. age_s: how long ago, by the bus's clock."""
-
-    host: str
-    report: Report
-    age_s: float
-
-    @property
-    def silent(self) -> bool:
-        """Whether nobody can say how it stands now."""
-        return self.age_s > FRESH_S or not self.report.reached
-
-    def is_meant(self, scope: str) -> bool:
-        """Whether a kill of this scope reaches it."""
-        report = self.report
-        return scope in ("fleet", f"account.{report.account}", *(f"group.{name}" for name in report.groups))
-
-    def is_flat(self, kill: str) -> bool:
-        """Whether it is latched for this kill and verified flat everywhere."""
-        report = self.report
-        states = set(report.venues.values())
-        return not self.silent and report.latched and kill in report.standing and states == {"flat"}
 
 
 def run(asked: argparse.Namespace) -> int:
@@ -73,183 +47,199 @@ def run(asked: argparse.Namespace) -> int:
                 say(f"the bucket of the fleet {settings.fleet.name} is made")
                 return DONE
             bucket = await Bucket.open(bus, settings.fleet.name)
-            verb = {"kill": _kill, "status": _status, "rearm": _rearm}[asked.what]
-            return await verb(asked, settings, signer, bucket)
+            standing = Standing(bucket, settings, complain)
+            verb = _Verb(asked, settings, signer, bucket, standing)
+            try:
+                async with standing.kept():
+                    return await {"kill": verb.kill, "status": verb.status, "rearm": verb.rearm}[asked.what]()
+            except BusFailed:
+                if asked.what == "kill" and not verb.ordered:
+                    # Nothing is told of who is there; whoever is there may hear the kill all the same.
+                    await verb.order(time.time_ns())
+                    complain("the kill is ordered; who has followed it is not known:")
+                raise
 
     try:
         return asyncio.run(ask_bus())
     except (BusFailed, DoorFailed) as failed:
         complain(str(failed))
+        if asked.what == "status":
+            _show_own_host(settings)
         return UNREACHABLE
+    except KeyboardInterrupt:
+        return DONE
 
 
-# ---------------------------------------------------------------- kill
+def _show_own_host(settings: FleetSettings) -> None:
+    """Without the bus: how the agent of this host is, and what it knows."""
+    try:
+        told = asyncio.run(ask(door_of(settings.daemon.gateway.control), {"what": "status"}))
+    except DoorFailed as failed:
+        complain(str(failed))
+        return
+    state = "silent" if not told["reached"] else "latched" if told["latched"] else "armed"
+    say(f"{told['host']}  {told['account']}  {state}")
+    for alert in told["alerts"]:
+        say(f"{told['host']}  {alert}")
 
 
-async def _kill(asked: argparse.Namespace, settings: FleetSettings, signer: Signer, bucket: Bucket) -> int:
-    scope = _scope(asked)
-    keys = keys_of(settings.fleet.operators, settings.fleet.hosts)
-    stands = _observer(settings, scope, await bucket.entries(), keys).find(scope)
-    if stands is None:
-        now_ns = time.time_ns()
+class _Verb:
+    """One verb of an operator."""
+
+    def __init__(
+        self, asked: argparse.Namespace, settings: FleetSettings, signer: Signer, bucket: Bucket, standing: Standing
+    ) -> None:
+        self._asked = asked
+        self._fleet = settings.fleet
+        self._settings = settings
+        self._signer = signer
+        self._bucket = bucket
+        self._standing = standing
+        self.ordered = False
+
+    # ---------------------------------------------------------------- kill
+
+    async def kill(self) -> int:
+        """Order it, unless it stands already, and wait until every daemon that it means is flat."""
+        asked, scope = self._asked, self._scope()
+        stands = self._standing.of(scope).find(scope)
+        if stands is None:
+            kill = await self.order(await self._standing.counter_after(f"kill.{scope}", self._signer.name))
+        else:
+            kill = stands.kill
+            complain(f"a kill of {scope} stands already, by {stands.by}: {stands.reason}")
+        until_s = time.monotonic() + asked.wait
+        while True:
+            seen = [one for one in self._standing.seen if one.is_meant(scope)]
+            flat, missing = flat_everywhere(seen, scope, kill, self._fleet.hosts)
+            if flat or time.monotonic() >= until_s:
+                break
+            await asyncio.sleep(LOOK_S)
+        _show(asked, seen, kill, missing)
+        return DONE if flat else NOT_DONE
+
+    async def order(self, counter: int) -> str:
+        """Put the kill on the bus; gives its id."""
+        scope = self._scope()
         order = KillOrder(
-            fleet=settings.fleet.name,
-            by=signer.name,
+            fleet=self._fleet.name,
+            by=self._signer.name,
+            at_ns=time.time_ns(),
+            counter=counter,
+            scope=scope,
+            reason=cleaned(self._asked.reason or "no reason was given", REASON_BYTES),
+            from_host=self._settings.host,
+        )
+        await self._bucket.put(f"kill.{scope}", write(order, self._signer.sign))
+        self.ordered = True
+        return kill_id(order)
+
+    # ---------------------------------------------------------------- status
+
+    async def status(self) -> int:
+        """How every daemon stands, once or each second."""
+        await self._standing.live()
+        while True:
+            seen = self._standing.seen
+            _, missing = flat_everywhere(seen, "fleet", "", self._fleet.hosts)
+            _show(self._asked, seen, None, missing)
+            for scope in self._standing.scopes:
+                follower = self._standing.of(scope)
+                if (one := follower.find(scope)) is None:
+                    continue
+                approved = follower.approved_by(one)
+                if self._asked.json:
+                    say_json({"kill": scope, "by": one.by, "reason": one.reason, "approved_by": approved})
+                else:
+                    say(f"{scope} is killed by {one.by}: {one.reason}; approved by {', '.join(approved) or 'nobody'}")
+            if not self._asked.watch:
+                return DONE if seen and not missing and not any(one.silent for one in seen) else NOT_DONE
+            await asyncio.sleep(WATCH_S)
+            say("")
+
+    # ---------------------------------------------------------------- re-arming
+
+    async def rearm(self) -> int:
+        """The first step asks this host's agent for a code; the second approves with it, and tells what came of it."""
+        scope = self._scope()
+        stands = self._standing.of(scope).find(scope)
+        if stands is None:
+            say(f"no kill of {scope} stands")
+            return DONE
+        if self._asked.code is None:
+            question = {"scope": scope, "operator": self._signer.name}
+            given = await ask(door_of(self._settings.daemon.gateway.control), question)
+            where = f"{given['host']}:{given['account']}:{given['code']}"
+            say(f"{scope} is killed by {stands.by}: {stands.reason}")
+            say(f"not re-armed yet; {self._signer.name} goes on with: canceld fleet rearm … --code {where}")
+            return NOT_DONE
+        parts = self._asked.code.split(":")
+        if len(parts) != 3:
+            complain("--code: expected HOST:ACCOUNT:CODE, as the first step has printed it")
+            return USAGE
+        now_ns = time.time_ns()
+        approval = Approval(
+            fleet=self._fleet.name,
+            by=self._signer.name,
             at_ns=now_ns,
             counter=now_ns,
             scope=scope,
-            reason=cleaned(asked.reason or "no reason was given", REASON_BYTES),
-            from_host=settings.host,
+            kill=stands.kill,
+            code_host=parts[0],
+            code_account=parts[1],
+            code=parts[2],
+            reason=cleaned(self._asked.reason or "", REASON_BYTES),
         )
-        await bucket.put(f"kill.{scope}", write(order, signer.sign))
-        kill = kill_id(order)
-    else:
-        kill = stands.kill
-        say(f"a kill of {scope} stands already, by {stands.by}: {stands.reason}")
-    until_s = time.monotonic() + asked.wait
-    while True:
-        seen = [one for one in _seen(settings, keys, await bucket.entries()) if one.is_meant(scope)]
-        flat = bool(seen) and all(one.is_flat(kill) for one in seen)
-        if flat or time.monotonic() >= until_s:
-            break
-        await asyncio.sleep(LOOK_S)
-    _show(asked, seen, kill)
-    missing = sorted(set(settings.fleet.hosts) - {one.host for one in seen}) if scope == "fleet" else []
-    if missing:
-        say(f"never heard of: {', '.join(missing)}")
-    return DONE if flat and not missing else NOT_DONE
+        await self._bucket.put(f"rearm.{scope}.{self._signer.name}", write(approval, self._signer.sign))
+        return await self._approved(scope)
 
-
-# ---------------------------------------------------------------- status
-
-
-async def _status(asked: argparse.Namespace, settings: FleetSettings, signer: Signer, bucket: Bucket) -> int:
-    keys = keys_of(settings.fleet.operators, settings.fleet.hosts)
-    while True:
-        entries = await bucket.entries()
-        seen = _seen(settings, keys, entries)
-        _show(asked, seen, None)
-        for scope in _scopes_in(entries):
-            follower = _observer(settings, scope, entries, keys)
-            if (one := follower.find(scope)) is not None:
-                approved = ", ".join(follower.approved_by(one)) or "nobody"
-                say(f"{scope} is killed by {one.by}: {one.reason}; its end is approved by {approved}")
-        if not asked.watch:
-            return DONE if seen and not any(one.silent for one in seen) else NOT_DONE
-        await asyncio.sleep(1.0)
-        say("")
-
-
-# ---------------------------------------------------------------- re-arming
-
-
-async def _rearm(asked: argparse.Namespace, settings: FleetSettings, signer: Signer, bucket: Bucket) -> int:
-    scope = _scope(asked)
-    keys = keys_of(settings.fleet.operators, settings.fleet.hosts)
-    stands = _observer(settings, scope, await bucket.entries(), keys).find(scope)
-    if stands is None:
-        say(f"no kill of {scope} stands")
-        return DONE
-    if asked.code is None:
-        question = {"scope": scope, "operator": signer.name}
-        given = await ask(door_of(settings.daemon.gateway.control), question)
-        where = f"{given['host']}:{given['account']}:{given['code']}"
-        say(f"{scope} is killed by {stands.by}: {stands.reason}")
-        say(f"not re-armed yet; {signer.name} goes on with: canceld fleet rearm … --code {where}")
-        return NOT_DONE
-    parts = asked.code.split(":")
-    if len(parts) != 3:
-        complain("--code: expected HOST:ACCOUNT:CODE, as the first step has printed it")
-        return USAGE
-    now_ns = time.time_ns()
-    approval = Approval(
-        fleet=settings.fleet.name,
-        by=signer.name,
-        at_ns=now_ns,
-        counter=now_ns,
-        scope=scope,
-        kill=stands.kill,
-        code_host=parts[0],
-        code_account=parts[1],
-        code=parts[2],
-        reason=cleaned(asked.reason or "", REASON_BYTES),
-    )
-    await bucket.put(f"rearm.{scope}.{signer.name}", write(approval, signer.sign))
-    follower = _observer(settings, scope, await bucket.entries(), keys)
-    one = follower.find(scope)
-    if one is not None:
-        approved = follower.approved_by(one)
-        if signer.name not in approved:
-            complain("not approved: the code is not one that this host's agent gave out for this kill and operator")
-            return NOT_DONE
-        say(f"approved by {', '.join(approved)}: {PERSONS} different persons are needed")
-        return NOT_DONE
-    until_s = time.monotonic() + REARM_S
-    while True:
-        seen = [one for one in _seen(settings, keys, await bucket.entries()) if one.is_meant(scope)]
-        armed = not any(one.report.latched for one in seen)
-        if armed or time.monotonic() >= until_s:
-            break
-        await asyncio.sleep(LOOK_S)
-    _show(asked, seen, None)
-    say(f"{scope} is re-armed" if armed else f"{scope} is ended; a host that is latched still has to be re-armed there")
-    return DONE if armed else NOT_DONE
-
-
-# ---------------------------------------------------------------- what stands
-
-
-def _scope(asked: argparse.Namespace) -> str:
-    if asked.group is not None:
-        return f"group.{asked.group}"
-    return "fleet" if asked.account is None else f"account.{asked.account}"
-
-
-def _scopes_in(entries: Mapping[str, Entry]) -> list[str]:
-    return sorted(key.removeprefix("kill.") for key in entries if key.startswith("kill."))
-
-
-def _observer(settings: FleetSettings, scope: str, entries: Mapping[str, Entry], keys: Keys) -> Follower:
-    """Somebody of this scope who has just heard all that stands: what he holds for killed is."""
-    kind, _, name = scope.partition(".")
-    account, groups = (name if kind == "account" else "-"), ((name,) if kind == "group" else ())
-    follower = Follower(Place(settings.fleet.name, "-", account, groups, "none"), Memory())
-    follower.connected(0)
-    for entry in entries.values():
-        what = entry.key.partition(".")[0]
-        if what == "kill":
-            follower.order(entry.key, read(entry.value, KillOrder, keys, settings.fleet.name, check), 0)
-        elif what == "rearm":
-            follower.approval(entry.key, read(entry.value, Approval, keys, settings.fleet.name, check), 0)
-        elif what == "code":
-            follower.codes(entry.key, read(entry.value, Codes, keys, settings.fleet.name, check), 0)
-    return follower
-
-
-def _seen(settings: FleetSettings, keys: Keys, entries: Mapping[str, Entry]) -> list[Seen]:
-    """The daemons of whom the bus tells."""
-    seen = []
-    for entry in entries.values():
-        if entry.key.startswith("report."):
-            report = read(entry.value, Report, keys, settings.fleet.name, check)
-            if isinstance(report, Unfit):
-                complain(f"{entry.key}: {report.why}")
+    async def _approved(self, scope: str) -> int:
+        """What came of our approval: not good, not enough, or the kill is over and the daemons are armed."""
+        name, until_s = self._signer.name, time.monotonic() + REARM_S
+        while True:
+            await asyncio.sleep(LOOK_S)
+            follower = self._standing.of(scope)
+            one = follower.find(scope)
+            approved = [] if one is None else follower.approved_by(one)
+            seen = [daemon for daemon in self._standing.seen if daemon.is_meant(scope)]
+            armed = one is None and not any(daemon.report.latched for daemon in seen)
+            if armed or name in approved or time.monotonic() >= until_s:
+                break
+        if one is not None:
+            if name not in approved:
+                complain("not approved: the code is not one that this host's agent gave out for this kill and operator")
             else:
-                seen.append(Seen(report.by, report, max(0.0, time.time() - report.at_ns / 1e9)))
-    return sorted(seen, key=lambda one: (one.host, one.report.account))
+                say(f"approved by {', '.join(approved)}: {PERSONS} different persons are needed")
+            return NOT_DONE
+        _show(self._asked, seen, None, [])
+        waits = "is ended; a host that is latched still has to be re-armed there"
+        say(f"{scope} is re-armed" if armed else f"{scope} {waits}")
+        return DONE if armed else NOT_DONE
+
+    def _scope(self) -> str:
+        if self._asked.group is not None:
+            return f"group.{self._asked.group}"
+        return "fleet" if self._asked.account is None else f"account.{self._asked.account}"
 
 
-def _show(asked: argparse.Namespace, seen: Sequence[Seen], kill: str | None) -> None:
+# ---------------------------------------------------------------- what is shown
+
+
+def _show(asked: argparse.Namespace, seen: Sequence[Seen], kill: str | None, missing: Sequence[str]) -> None:
     if asked.json:
         for one in seen:
             say_json({"host": one.host, "age_s": round(one.age_s, 1), **_members(one, kill)})
+        for host in missing:
+            say_json({"host": host, "state": "never heard of"})
         return
-    cells: list[list[str]] = []
+    cells = [["HOST", "ACCOUNT", "STATE", "VENUES", "DRILL", "TIMER"]]
     for one in seen:
         told = _members(one, kill)
         venues = "  ".join(f"{name} {state}" for name, state in told["venues"].items())
-        timer = "timer" if one.report.timer_owner else ""
-        cells.append([one.host, one.report.account, str(told["state"]), venues, timer])
+        age_s = told["drill_age_s"]
+        drill = "never" if age_s is None else f"{age_s / 3600:.1f} h ago"
+        cells.append([one.host, one.report.account, told["state"], venues, drill, "owner" if told["timer"] else ""])
+    cells += [[host, "", "never heard of", "", "", ""] for host in missing]
     say_columns(cells)
     for one in seen:
         for alert in one.report.alerts:
@@ -267,5 +257,11 @@ def _members(one: Seen, kill: str | None) -> dict[str, Any]:
     else:
         state = "latched"
     can = {name: "can cancel" if can else "cannot cancel" for name, can in report.can_cancel.items()}
-    venues = report.venues or can
-    return {"account": report.account, "state": state, "venues": venues, "drill_age_s": report.drill_age_s}
+    return {
+        "account": report.account,
+        "state": state,
+        "venues": report.venues or can,
+        "drill_age_s": report.drill_age_s,
+        "timer": report.timer_owner,
+        "alerts": report.alerts,
+    }

@@ -41,12 +41,12 @@ class GiveUp(NamedTuple):
 
 
 class Right(NamedTuple):
-    """Tell the daemon whether it may renew the timer: with this token, for this long from now. off: it has to be
-    switched off, since the bus is silent and nobody can say who keeps it; armed it would fire for that alone."""
+    """Tell the daemon whether it may renew the timer: with this token, until this instant. off: it has to be switched
+    off, since the bus is silent and nobody can say who keeps it; armed it would fire for that alone."""
 
     may_renew: bool
     token: int
-    for_ns: int
+    until_ns: int
     off: bool = False
 
 
@@ -102,10 +102,10 @@ class TimerLease:
         self._seen_ns = now_ns
         self._claimed_ns = sent_ns
         self._next_ns = sent_ns + RENEW_NS
-        left_ns = sent_ns + LEASE_NS - MARGIN_NS - now_ns
-        if left_ns > 0:
+        until_ns = sent_ns + LEASE_NS - MARGIN_NS
+        if now_ns < until_ns:
             self._owner = True
-            self.effects.append(Right(True, revision, left_ns))
+            self.effects.append(Right(True, revision, until_ns))
 
     def lost(self, now_ns: int) -> None:
         """Our claim was not taken, or we do not know: the newest revision is no longer the one that we named."""
@@ -138,6 +138,6 @@ class TimerLease:
     def _stop(self, now_ns: int, *, off: bool = False) -> None:
         if self._owner:
             self._owner = False
-            self.effects.append(Right(False, self._revision, 0, off))
+            self.effects.append(Right(False, self._revision, now_ns, off))
         self._claimed_ns = None
         self._next_ns = max(self._next_ns, now_ns + RETRY_NS)
