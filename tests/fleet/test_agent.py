@@ -1,4 +1,4 @@
-"""An agent on a real bus with a control socket before it: what it follows, what it refuses, and what it says of trouble.
+"""An agent on a real bus with a control socket before it: what it follows, what it refuses, what it says of trouble.
 
 Its daemon is a switch behind a socket, so that a test sees every word that the agent has for it.
 """
@@ -178,7 +178,7 @@ def test_a_daemon_that_does_not_answer_is_killed_by_its_file(play: Callable[...,
         await until(lambda: h1.control.latched, "pulled as soon as it goes on")
         assert h1.control.reason.startswith("fleet: fleet by ann")
         # What was sent to it while it hung arrives too: more pulls than we know of as ours, so a hand has to look.
-        await until(lambda: h1.control.pulls == 2, "both")
+        await until(lambda: h1.control.pulls >= 2, "both")
         await hand.approve(kill, "ann", "h2")
         await hand.approve(kill, "bob", "h2")
         await until(lambda: not h2.control.latched, "armed")
