@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from canceld.fleet.agent import Agent
 from canceld.fleet.bucket import Bucket, bucket_config
-from canceld.fleet.bus import connect
+from canceld.fleet.bus import BusFailed, connect
 from canceld.fleet.orders import Approval, Entry, KillOrder, kill_id, write
 from canceld.fleet.settings import FleetSettings, read_fleet
 from canceld.fleet.signing import Signer
@@ -76,34 +76,43 @@ class Host:
 
 
 class Desk:
-    """Hosts and operators with their keys. members: of every host's [fleet] besides."""
+    """Hosts and operators with their keys. bus_seeds: the seeds of their users on the bus, by name. members: of every
+    host's [fleet] besides."""
 
     def __init__(
         self, root: Path, servers: Mapping[str, Sequence[str]] | Sequence[str], hosts: Sequence[str],
-        *, accounts: Mapping[str, str] | None = None, replicas: int = 1, shared_timer: bool = True, **members: Any,
+        *, accounts: Mapping[str, str] | None = None, replicas: int = 1, shared_timer: bool = True,
+        bus_seeds: Mapping[str, str] | None = None, **members: Any,
     ) -> None:  # fmt: skip
         self.root = root
         self.seeds = {name: seed_and_key() for name in (*hosts, *PERSONS)}
         self.names = tuple(hosts)
         self._servers = servers
         self._accounts = dict(accounts or {})
+        self._bus_seeds = dict(bus_seeds or {})
         self._members = {"name": "desk", "replicas": replicas, **members}
         self._owner = "fleet" if shared_timer else "daemon"
         self.hosts = {name: self._host(name) for name in hosts}
         self.counter = 0
+        self.made = False
 
     def settings(self, name: str, **members: Any) -> FleetSettings:
         """Of a host or an operator."""
         place = self.root / name
         place.mkdir(exist_ok=True)
         servers = self._servers[name] if isinstance(self._servers, Mapping) else self._servers
-        fleet = {
+        fleet: dict[str, Any] = {
             "servers": list(servers),
             "host": name,
             "account": self._accounts.get(name, "main"),
             "operators": {person: self.seeds[person][1] for person in PERSONS},
             "hosts": {host: self.seeds[host][1] for host in self.names},
         }
+        if seed := self._bus_seeds.get(name):
+            file = place / "bus.seed"
+            file.touch(mode=0o600)
+            file.write_text(seed)
+            fleet["nkey"] = str(file)
         control = f"ipc://{place}/control.sock"
         tables = {"state": {"dir": str(place / "state")}, "deadman": {"owner": self._owner}}
         file = configuration(place / "canceld.toml", control, fleet | self._members | members, **tables)
@@ -122,8 +131,11 @@ class Desk:
         """An operator's connection."""
         settings = self.settings(person, **members)
         async with connect(settings, "test") as bus:
-            if await bus.stream_info("KV_canceld-desk") is None:
-                await bus.make_stream(bucket_config("desk", settings.fleet.replicas), "fleet desk")
+            if not self.made:
+                self.made = True
+                with contextlib.suppress(BusFailed):
+                    # A test may have made one of its own.
+                    await bus.make_stream(bucket_config("desk", settings.fleet.replicas), "fleet desk")
             yield Hand(self, await Bucket.open(bus, "desk"))
 
     @asynccontextmanager
