@@ -147,6 +147,7 @@ class Gateway:
                 nursery.start_soon(self._serve, wicket, name=f"gateway {wicket.outlet.door}")
                 nursery.start_soon(self._release_held, wicket, name=f"gateway {wicket.outlet.door} held")
             nursery.start_soon(self._tidy, name="gateway outbox")
+            nursery.start_soon(self.replies.tell_on, name="gateway crowd")
 
     async def drained(self) -> None:
         """Refuse new commands from now on, and return when the last one in flight is answered."""

@@ -14,7 +14,20 @@ from ..contract.ids import Reqid, Target, Venue
 from ..contract.outcomes import Settlement
 from ..engine.budget import CancelBudget
 from ..engine.calls import Form
-from ..engine.effects import Alert, Answer, Bundle, Ended, Late, Look, Opened, Redial, RenewToken, RestReady, Send
+from ..engine.effects import (
+    Alert,
+    Answer,
+    Bundle,
+    Ended,
+    Foreseen,
+    Late,
+    Look,
+    Opened,
+    Redial,
+    RenewToken,
+    RestReady,
+    Send,
+)
 from ..engine.instants import FAR_NS
 from ..engine.lane import REST, Lane
 from ..engine.pursuits.front import Pursuits
@@ -22,6 +35,7 @@ from ..engine.resting import Row
 from ..transport.clock import Clock
 from .events import Events
 from .outages import Outages
+from .tickets import Asked
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -94,7 +108,7 @@ class Presser(Watcher, Protocol):
         ...
 
 
-Telling: TypeAlias = Look | RestReady | Late | Ended | Opened | RenewToken | Redial | Alert
+Telling: TypeAlias = Look | RestReady | Foreseen | Late | Ended | Opened | RenewToken | Redial | Alert
 """Effects that are neither a frame of a cancel nor the one answer to a command."""
 
 
@@ -269,6 +283,9 @@ class Hand:
             case Opened(row=row):
                 for watcher in self._watchers:
                     watcher.order_opened(row.order_id, self._clock.monotonic_ns())
+            case Foreseen(ticket=owner, settlement=settlement):
+                if isinstance(owner, Asked):
+                    owner.foresee(settlement)
             case Late(ticket=owner, settlement=settlement):
                 owner.late(settlement)
             case RenewToken(lane=lane):

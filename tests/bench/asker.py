@@ -113,6 +113,24 @@ class Asker:
                 time.sleep(gap_s)
         return sent
 
+    def crowd(self, due_ns: int, count: int) -> tuple[float, float, list[str]]:
+        """Send `count` cancels that share a deadline; ms after its own of the first and the last reply, and outcomes.
+
+        The first is negative where a reply came before the deadline of its command.
+        """
+        due_at: dict[str, int] = {}
+        sent: dict[int, tuple[str, int]] = {}
+        for _ in range(count):
+            deadline_ms = max((due_ns - time.monotonic_ns()) // 1_000_000, 1)
+            order_id, payload = self._next(deadline_ms)
+            asked_ns = time.monotonic_ns()
+            sent[self._count] = order_id, asked_ns
+            due_at[order_id] = asked_ns + deadline_ms * 1_000_000
+            self._socket.send(payload)
+        asked = self.collect(sent)
+        late_ms = [(one.answered_ns - due_at[one.order_id]) / 1e6 for one in asked]
+        return min(late_ms), max(late_ms), sorted({one.outcome for one in asked})
+
     def collect(self, sent: dict[int, tuple[str, int]]) -> list[Asked]:
         """Wait for the answers to everything that `send` sent."""
         asked = []
@@ -146,7 +164,7 @@ def main() -> None:
             time.sleep(left_ns / 1e9)
         return asker.collect(asker.send(count))
 
-    lines.serve({}, {"burst": burst, "hammer": asker.hammer})
+    lines.serve({}, {"burst": burst, "hammer": asker.hammer, "crowd": asker.crowd})
 
 
 if __name__ == "__main__":
