@@ -293,7 +293,9 @@ class Admission:
         if asked.outlet.door != "control":
             why: str | None = "type: timer_right is taken on the control socket only"
         else:
-            why = self._timer_right.grant(command.token, command.for_ms * MS, now_ns, off=command.off)
+            # It may have waited while this process was stopped; the right ran meanwhile.
+            said_ns = now_ns if command.sent_ns is UNSET else min(command.sent_ns, now_ns)
+            why = self._timer_right.grant(command.token, command.for_ms * MS, said_ns, off=command.off)
         if why is not None:
             self.refuse(asked, None, "invalid", why)
             return
