@@ -394,8 +394,7 @@ class Session(Connection):
 
     async def _keep_token(self) -> None:
         """Have the next token before this one ends, and as soon as can be when the venue refused this one."""
-        refused = False
-        no_token = f"{self.name} gets no new token"
+        refused, no_token = False, f"{self.name} gets no new token"
         while True:
             assert self._freshness is not None
             wait_s = TOKEN_LOOK_S if refused else (self._freshness.due_ns - self._clock.monotonic_ns()) / 1e9
@@ -412,8 +411,7 @@ class Session(Connection):
                     refused = False
                 except TokenFailed as error:
                     failed = error
-                    do = f"{error}: check REST and the key; cancels go on"
-                    self._parts.events.alert("warning", no_token, do)
+                    self._parts.events.alert("warning", no_token, f"{error}: check REST and the key; cancels go on")
                 else:
                     self._parts.events.clear(no_token)
             if wanted:
