@@ -131,8 +131,7 @@ class Admission:
         enveloped = len(message.frames) > 1
         if isinstance(command, Malformed):
             refusal = refusal_map(command.id, command.reason, command.detail)
-            encoding = encoding_of(message.frames[-1])
-            self._replies.refuse(outlet, message.identity, enveloped, encoding, refusal)
+            self._replies.refuse(outlet, message.identity, enveloped, encoding_of(message.frames[-1]), refusal)
             return now_ns
         if isinstance(command, Kill):
             self._kill(AskedKill(self._replies, outlet, message, enveloped, command, now_ns), command, now_ns)
@@ -141,8 +140,7 @@ class Admission:
             ahead_ms = (command.sent_ns - now_ns) // MS
             detail = f"sent_ns: {ahead_ms} ms from now; expected CLOCK_MONOTONIC nanoseconds of this machine"
             refusal = refusal_map(command.id, "invalid", detail)
-            encoding = encoding_of(message.frames[-1])
-            self._replies.refuse(outlet, message.identity, enveloped, encoding, refusal)
+            self._replies.refuse(outlet, message.identity, enveloped, encoding_of(message.frames[-1]), refusal)
             return None
         return self._hand_over(Asked(self._replies, outlet, message, enveloped, command, now_ns), command, now_ns)
 
@@ -293,7 +291,9 @@ class Admission:
         if asked.outlet.door != "control":
             why: str | None = "type: timer_right is taken on the control socket only"
         else:
-            why = self._timer_right.grant(command.token, command.for_ms * MS, now_ns, off=command.off)
+            # It may have waited while this process was stopped; the right ran meanwhile.
+            said_ns = now_ns if command.sent_ns is UNSET else min(command.sent_ns, now_ns)
+            why = self._timer_right.grant(command.token, command.for_ms * MS, said_ns, off=command.off)
         if why is not None:
             self.refuse(asked, None, "invalid", why)
             return

@@ -394,7 +394,7 @@ class Session(Connection):
 
     async def _keep_token(self) -> None:
         """Have the next token before this one ends, and as soon as can be when the venue refused this one."""
-        refused = False
+        refused, no_token = False, f"{self.name} gets no new token"
         while True:
             assert self._freshness is not None
             wait_s = TOKEN_LOOK_S if refused else (self._freshness.due_ns - self._clock.monotonic_ns()) / 1e9
@@ -411,8 +411,9 @@ class Session(Connection):
                     refused = False
                 except TokenFailed as error:
                     failed = error
-                    do = "check REST and the key; cancels go on"
-                    self._parts.events.alert("warning", f"{self.name} gets no new token: {error}", do)
+                    self._parts.events.alert("warning", no_token, f"{error}: check REST and the key; cancels go on")
+                else:
+                    self._parts.events.clear(no_token)
             if wanted:
                 self._parts.dispatcher.token_renewed(self.lane, fresh=not refused)
             if refused or failed is not None or self._freshness.due(self._clock.monotonic_ns()):

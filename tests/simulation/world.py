@@ -254,7 +254,7 @@ class SimulatedWorld:
                     self._credentials,
                     World(self.clock, self._entropy, self.dial, _bus_of(self.bus, life), self.directory),
                     conceal=self._learn_secret,
-                    censor=self.logs.censored,
+                    censor=self.logs.blotted,
                 )
                 for desk in daemon.desks.values():
                     desk.dispatcher.straight.on = self.plan.straight
