@@ -14,7 +14,20 @@ from ..contract.ids import Reqid, Target, Venue
 from ..contract.outcomes import Settlement
 from ..engine.budget import CancelBudget
 from ..engine.calls import Form
-from ..engine.effects import Alert, Answer, Bundle, Ended, Late, Look, Opened, Redial, RenewToken, RestReady, Send
+from ..engine.effects import (
+    Alert,
+    Answer,
+    Bundle,
+    Ended,
+    Foreseen,
+    Late,
+    Look,
+    Opened,
+    Redial,
+    RenewToken,
+    RestReady,
+    Send,
+)
 from ..engine.instants import FAR_NS
 from ..engine.lane import REST, Lane
 from ..engine.pursuits.front import Pursuits
@@ -22,6 +35,7 @@ from ..engine.resting import Row
 from ..transport.clock import Clock
 from .events import Events
 from .outages import Outages
+from .tickets import Asked
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -55,6 +69,26 @@ class SessionPort(Protocol):
 
     def hurry(self) -> None:
         """Dial now instead of waiting out a pause."""
+        ...
+
+
+class Line(Protocol):
+    """What the straight line needs of a session (straight.py)."""
+
+    lane: Lane
+
+    @property
+    def ready(self) -> bool:
+        """Whether a cancel by order id can be written now."""
+        ...
+
+    def write_plain(self, cancels: Sequence[tuple[Reqid, Target]]) -> tuple[Sequence[bytes], bool]:
+        """Write one frame per cancel by order id, all in one write. Gives the frames, for `note_sent` to follow, and
+        False when the session is over: they may have left."""
+        ...
+
+    def note_sent(self, frames: Sequence[bytes], *, left: bool) -> None:
+        """Record what was written. left: False when the session died with it."""
         ...
 
 
@@ -94,7 +128,7 @@ class Presser(Watcher, Protocol):
         ...
 
 
-Telling: TypeAlias = Look | RestReady | Late | Ended | Opened | RenewToken | Redial | Alert
+Telling: TypeAlias = Look | RestReady | Foreseen | Late | Ended | Opened | RenewToken | Redial | Alert
 """Effects that are neither a frame of a cancel nor the one answer to a command."""
 
 
@@ -104,12 +138,14 @@ class Hand:
     def __init__(self, venue: Venue, pursuits: Pursuits, clock: Clock, events: Events, budget: CancelBudget) -> None:
         self.venue = venue
         self.outages = Outages(venue, events)
+        self.straight = pursuits.straight
         self._pursuits = pursuits
         self._budget = budget
         self._clock = clock
         self._events = events
         self._sessions: dict[Lane, SessionPort] = {}
         self._bundlers: dict[Lane, WriteBundles] = {}
+        self._lines: dict[Lane, Line] = {}
         self._wake_rest: Callable[[], None] = _nobody
         self._tell_ceiling: Callable[[float | None], None] = _nobody
         self._alarm: trio.CancelScope | None = None
@@ -129,6 +165,10 @@ class Hand:
     def attach_bundler(self, lane: Lane, write: WriteBundles) -> None:
         """Make known that a session can cancel several orders by one request."""
         self._bundlers[lane] = write
+
+    def attach_line(self, line: Line) -> None:
+        """Make known that plain cancels may take the straight line to a session."""
+        self._lines[line.lane] = line
 
     def attach_rest(
         self,
@@ -222,7 +262,7 @@ class Hand:
                     self._tell(effect)  # type: ignore[arg-type]
         if self._pursuits.decisions:
             self._record_decisions()
-        self._arm()
+        self.arm()
 
     def _write(self, lane: Lane, cancels: Sequence[Send]) -> None:
         now_ns = self._clock.monotonic_ns()
@@ -238,8 +278,12 @@ class Hand:
         for bundle in bundles:
             self._budget.bundled(len(bundle.order_ids), now_ns)
         for cancel in cancels:
-            symbol, age_s = self._price(cancel.target)
-            self._budget.sent(symbol, age_s, now_ns)
+            self.charge(cancel.target, now_ns)
+
+    def charge(self, target: Target, now_ns: int) -> None:
+        """A single cancel of this order was written to a session."""
+        symbol, age_s = self._price(target)
+        self._budget.sent(symbol, age_s, now_ns)
 
     def _record_decisions(self) -> None:
         decisions, self._pursuits.decisions = self._pursuits.decisions, []
@@ -269,6 +313,9 @@ class Hand:
             case Opened(row=row):
                 for watcher in self._watchers:
                     watcher.order_opened(row.order_id, self._clock.monotonic_ns())
+            case Foreseen(ticket=owner, settlement=settlement):
+                if isinstance(owner, Asked):
+                    owner.foresee(settlement)
             case Late(ticket=owner, settlement=settlement):
                 owner.late(settlement)
             case RenewToken(lane=lane):
@@ -284,7 +331,7 @@ class Hand:
             case _:
                 assert_never(effect)
 
-    def _arm(self) -> None:
+    def arm(self) -> None:
         """Make the alarm go off earlier if something is due before it."""
         if self._alarm is not None:
             wake_ns = self._pursuits.next_wake_ns

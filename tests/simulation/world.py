@@ -256,6 +256,8 @@ class SimulatedWorld:
                     conceal=self._learn_secret,
                     censor=self.logs.blotted,
                 )
+                for desk in daemon.desks.values():
+                    desk.dispatcher.straight.on = self.plan.straight
                 if self.latched is not None and daemon.kill.latched != self.latched:
                     self.blame(f"the kill switch came up with latched={daemon.kill.latched}, not {self.latched}")
                 # A trigger file that was put there meanwhile is not looked at yet.

@@ -42,6 +42,7 @@ from .said import ACCEPTED, DENIED
 from .sending import Sending
 from .sessions import Sessions
 from .states import States
+from .straight import Straight
 
 
 class Pursuits(Docket):
@@ -65,6 +66,7 @@ class Pursuits(Docket):
             self, questions, judgement, answers, names, sending, refusals, acceptance, batches, states, rest
         )
         self.batches = batches
+        self.straight = Straight(self)
         self._answers = answers
         self._families = families
         self._judgement = judgement
@@ -72,7 +74,7 @@ class Pursuits(Docket):
         self._refusals = refusals
         self._sending = sending
         self._states = states
-        self._ahead = Ahead(self, answers)
+        self._ahead = Ahead(self, judgement, answers)
         self._struck_ns = 0
         self._struck: set[str] = set()
         """What a kill has gone after in this step."""
@@ -284,7 +286,7 @@ class Pursuits(Docket):
             self.effects.append(RestReady())
         self._ahead.look(now_ns)
         for _ in range(SLICE):
-            if self._ahead.step(now_ns):
+            if self._ahead.step():
                 continue
             if self.next_wake_ns <= now_ns and self._heap and self._heap[0][0] <= now_ns:
                 pursuit = heapq.heappop(self._heap)[2]
