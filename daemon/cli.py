@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from . import __version__
 from .verbs.exit_status import NOT_DONE, UNREACHABLE, USAGE
+from .verbs.fleet import add_fleet
 from .verbs.output import complain, output_lost, prepare, say, say_json, show
 from .verbs.scopes import add_members, add_scope
 from .verbs.topics import TOPICS
@@ -215,17 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_json(report)
     report.set_defaults(run=_report)
 
-    ship = verbs.add_parser("ship", help="copy the record elsewhere, line by line, as it is written")
-    ship.add_argument("--config", required=True, metavar="FILE", help="the daemon's configuration, with its [fleet]")
-    ship.add_argument("--to", metavar="FILE", help="a file of lines instead of the bus; -: the standard output")
-    ship.add_argument("--position", metavar="FILE", help="with --to -: where to keep how far it got")
-    ship.add_argument("--once", action="store_true", help="to the present end of the record, then end")
-    ship.add_argument("--make", action="store_true", help="make the stream of this record, once, and end")
-    ship.add_argument(
-        "--max-bytes", type=int, default=-1, metavar="N", help="of the stream that is made; default: none"
-    )
-    _add_json(ship)
-    ship.set_defaults(run=_ship, acts=True)
+    add_fleet(verbs, _fleet)
 
     exporter = verbs.add_parser("exporter", help="tell Prometheus how the daemon is; a process of its own")
     exporter.add_argument("--listen", default=EXPORTER, metavar="HOST:PORT", help=f"default: {EXPORTER}")
@@ -413,14 +404,15 @@ def _report(asked: argparse.Namespace) -> int:
     return report(asked)
 
 
-def _ship(asked: argparse.Namespace) -> int:
+def _fleet(asked: argparse.Namespace) -> int:
     try:
-        from .fleet import ship
+        module = importlib.import_module(f".fleet.{asked.module}", __package__)
     except ModuleNotFoundError as missing:
-        if missing.name != "nats":
+        if missing.name not in ("nats", "nkeys", "nacl"):
             raise
-        return _complain("ship needs the package nats-py; install kraken-canceld[fleet]")
-    return ship.run(asked)
+        return _complain(f"{asked.verb} needs the package nats-py; install kraken-canceld[fleet]")
+    run: Verb = module.run
+    return run(asked)
 
 
 def _exporter(asked: argparse.Namespace) -> int:

@@ -20,7 +20,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "credentials": {"contract", "settings", "transport"},
     "venues": {"contract", "version", *PLAIN},
     "engine": {"contract", *PLAIN},
-    "tasks": {"contract", "engine", "venues", "transport", "venue_table", *PLAIN},
+    # The daemon's child, which writes the record: it starts without an event loop and without the daemon's libraries.
+    "scribe": {"contract", "engine", "transport"},
+    "tasks": {"contract", "engine", "scribe", "venues", "transport", "venue_table", *PLAIN},
     "logs": {"contract", "credentials", "transport"},
     "venue_table": {"contract", "venues"},
     "desks": {"contract", "engine", "venues", "transport", "tasks", "venue_table", *PLAIN},
@@ -62,8 +64,11 @@ OWN_PROCESS = {
     "panic/door.py", "panic/keys.py", "panic/prime.py", "panic/routes.py", "panic/state_files.py", "panic/sweep.py",
     "panic/verb.py", "verbs/ask.py", "verbs/bench.py", "verbs/exporter.py", "verbs/journal.py", "verbs/output.py",
     "verbs/usage.py", "verbs/watch.py",
-    "fleet/against.py", "fleet/bus.py", "fleet/settings.py", "fleet/ship.py", "fleet/sinks.py",
+    "fleet/against.py", "fleet/agent.py", "fleet/agent_verb.py", "fleet/bucket.py", "fleet/bus.py",
+    "fleet/code_book.py", "fleet/door.py", "fleet/fleet_verb.py", "fleet/local_switch.py", "fleet/outbox.py",
+    "fleet/settings.py", "fleet/ship.py", "fleet/sinks.py", "fleet/standing.py",
     "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py", "client/async_io.py",
+    "scribe/__main__.py",
     "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/stand.py", "demo/story.py",
 }  # fmt: skip
 
