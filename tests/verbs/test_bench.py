@@ -12,7 +12,9 @@ from canceld import cli
 from canceld.demo import stand
 from canceld.verbs import bench
 from canceld.verbs.bench_figures import QUANTILES, STAGES, Timed, durations, figures, maps, quantile, rows
-from canceld.verbs.bench_picture import LEFT, RIGHT, WIDTH, picture, told_us
+from canceld.verbs.bench_picture import LEFT, RIGHT, STYLE, WIDTH, picture, told_us
+from tests.test_house import HOUSE
+from tests.verbs.test_help import PAGES
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -108,6 +110,13 @@ def test_the_picture_is_one_well_formed_image_with_every_stage_where_the_axis_ha
     for path in image.iter(f"{SVG}path"):
         xs = [float(x) for x in re.findall(r"(-?[\d.]+),", path.attrib["d"])]
         assert (min(xs) >= LEFT, max(xs) <= WIDTH - RIGHT) == (True, True)
+
+
+def test_the_picture_of_the_readme_is_one_of_these() -> None:
+    file = PAGES / "bench.svg"
+    image = ElementTree.fromstring(file.read_text())
+    assert image[1].text == f"\n{STYLE}", "drawn by other code: `canceld bench --svg` makes it anew"
+    assert f"(daemon/pages/{file.name})" in (HOUSE.parent / "README.md").read_text()
 
 
 @pytest.mark.parametrize("values", [[0.0], [1.0], [0.2, 5e7], [1000.0] * 3])
