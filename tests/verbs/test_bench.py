@@ -107,7 +107,11 @@ def test_the_picture_is_one_well_formed_image_with_every_stage_where_the_axis_ha
     half_way = (axis["100 µs"] + axis["1 ms"]) / 2
     assert len(middles) == len(STAGES) - 1
     assert all(abs(x - half_way) < 8 for x in middles)
+    assert all(LEFT <= x <= WIDTH - RIGHT for x in axis.values())
     for path in image.iter(f"{SVG}path"):
+        points = [tuple(map(float, point)) for point in re.findall(r"([\d.]+),([\d.]+)", path.attrib["d"])]
+        top, _ = min(points, key=lambda point: point[1])
+        assert abs(top - half_way) < 30, "most of them are where the axis has them"
         xs = [float(x) for x in re.findall(r"(-?[\d.]+),", path.attrib["d"])]
         assert (min(xs) >= LEFT, max(xs) <= WIDTH - RIGHT) == (True, True)
 
