@@ -30,12 +30,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The journal is read with the engine's own reader, and from the disk; no other verb needs those two rooms.
     "verbs": {"client", "contract", "engine", "report", "transport", "version", *PLAIN},
     "report": set(),
+    # The package's own files onto a machine; it knows nothing of the daemon.
+    "setup": {"verbs"},
     "demo": {"client", "contract"},
     # Agents beside the daemon, in processes of their own: the daemon knows nothing of them.
     # They read the record as engine does, and speak to people as the verbs do.
     "fleet": {"client", "contract", "engine", "transport", "verbs", "version", *PLAIN},
     "panic": {"contract", "engine", "transport", "venues", "verbs", *PLAIN},
-    "cli": {"checks", "demo", "fleet", "panic", "process", "settings", "sim", "verbs", "version"},
+    "cli": {"checks", "demo", "fleet", "panic", "process", "settings", "setup", "sim", "verbs", "version"},
     "__main__": {"cli", "transport"},
     "version": set(),
 }
@@ -62,6 +64,7 @@ OWN_PROCESS = {
     "panic/verb.py", "verbs/ask.py", "verbs/exporter.py", "verbs/journal.py", "verbs/output.py", "verbs/usage.py",
     "verbs/watch.py",
     "fleet/against.py", "fleet/bus.py", "fleet/settings.py", "fleet/ship.py", "fleet/sinks.py",
+    "setup/place.py", "setup/verb.py",
     "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py", "client/async_io.py",
     "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/story.py",
 }  # fmt: skip
@@ -150,7 +153,7 @@ def test_panic_shares_with_the_verbs_what_a_command_line_needs_and_no_more(file:
     assert shared <= {f"canceld.verbs.{name}" for name in ("exit_status", "output", "readable")}
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if _room(f) in ("cli", "panic", "verbs")], ids=_name)
+@pytest.mark.parametrize("file", [f for f in FILES if _room(f) in ("cli", "panic", "setup", "verbs")], ids=_name)
 def test_what_verbs_print_goes_through_one_door(file: Path) -> None:
     """It keeps foreign text from commanding a terminal, and a lost output from deciding an exit status."""
     called = {ast.unparse(node.func) for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)}
