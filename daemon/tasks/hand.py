@@ -21,6 +21,7 @@ from ..engine.pursuits.front import Pursuits
 from ..engine.resting import Row
 from ..transport.clock import Clock
 from .events import Events
+from .long_lists import LongLists
 from .outages import Outages
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -104,6 +105,7 @@ class Hand:
     def __init__(self, venue: Venue, pursuits: Pursuits, clock: Clock, events: Events, budget: CancelBudget) -> None:
         self.venue = venue
         self.outages = Outages(venue, events)
+        self.long_lists = LongLists(venue, events, clock)
         self._pursuits = pursuits
         self._budget = budget
         self._clock = clock
