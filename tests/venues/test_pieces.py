@@ -18,7 +18,10 @@ PRIME = Prime("0123456789abcde")
 def v1(ids: list[Any]) -> Any:
     terms = {"pair": "XBT/USD", "type": "buy", "ordertype": "limit", "price": "1.0"}
     return [
-        [{id: {"status": "open", "descr": terms, "vol": "2.0", "userref": 7, "trades": ["}]", {"a": []}]}} for id in ids],
+        [
+            {id: {"status": "open", "descr": terms, "vol": "2.0", "userref": 7, "trades": ["}]", {"a": []}]}}
+            for id in ids
+        ],
         "openOrders",
         {"sequence": 1},
     ]
@@ -194,7 +197,8 @@ def test_nothing_is_taken_in_of_an_answer_that_is_none(answer: Any) -> None:
 
 def test_two_lists_in_one_are_none() -> None:
     told = json.dumps(v2([UUID.format(1)]))
-    (only,) = read(spot_ws_v2.UNIFIED.pieces(told[:-1] + ', "data": [' + json.dumps({"order_id": UUID.format(2)}) + "]}"))
+    second = json.dumps({"order_id": UUID.format(2)})
+    (only,) = read(spot_ws_v2.UNIFIED.pieces(told[:-1] + f', "data": [{second}]}}'))
     assert isinstance(only, Unreadable)
     told = json.dumps(futures([UUID.format(1)]))
     twice = told[:-1] + ', "openOrders": [' + json.dumps({"order_id": UUID.format(2)}) + "]}"
