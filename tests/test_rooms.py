@@ -62,8 +62,8 @@ OWN_PROCESS = {
     "panic/verb.py", "verbs/ask.py", "verbs/exporter.py", "verbs/journal.py", "verbs/output.py", "verbs/usage.py",
     "verbs/watch.py",
     "fleet/against.py", "fleet/agent.py", "fleet/agent_verb.py", "fleet/bucket.py", "fleet/bus.py",
-    "fleet/code_book.py", "fleet/door.py", "fleet/fleet_verb.py", "fleet/local_switch.py", "fleet/outbox.py",
-    "fleet/settings.py", "fleet/ship.py", "fleet/sinks.py", "fleet/standing.py",
+    "fleet/code_book.py", "fleet/door.py", "fleet/fleet_verb.py", "fleet/local_switch.py", "fleet/nearest.py",
+    "fleet/outbox.py", "fleet/settings.py", "fleet/ship.py", "fleet/sinks.py", "fleet/standing.py",
     "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py", "client/async_io.py",
     "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/story.py",
 }  # fmt: skip

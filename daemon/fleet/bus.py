@@ -99,7 +99,9 @@ class Bus:
         """Ask, and wait for one answer. Raises BusFailed."""
         self.refusal = None
         try:
-            return await self.client.request(subject, payload, timeout=timeout_s, headers=dict(headers or {}) or None)
+            answer = await self.client.request(subject, payload, timeout=timeout_s, headers=dict(headers or {}) or None)
+            heed_cancel()
+            return answer
         except nats.errors.NoRespondersError:
             raise BusFailed(f"{self.where}: JetStream is not there; start nats-server with it (-js)") from None
         except (nats.errors.Error, TimeoutError, OSError) as error:
@@ -135,6 +137,14 @@ class Bus:
     async def make_stream(self, config: Mapping[str, Any], what: str) -> None:
         """A stream, or the stream below a bucket, which must not be there yet in another shape. Raises BusFailed."""
         await self.api(f"STREAM.CREATE.{config['name']}", {**config, "description": f"{VERSION}: {what}"})
+
+
+def heed_cancel() -> None:
+    """To be called after whatever waits inside the library: its `wait_for`, in Python 3.11, gives a result that comes
+    together with a cancellation, and the cancellation is lost. Raises CancelledError then."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def failed(where: str, error: Mapping[str, Any], what: str) -> BusFailed:
@@ -249,6 +259,7 @@ async def connect(
         # nkeys tells of a seed that is none by exceptions of its own; they may hold it.
         raise BusFailed(f"{bus.where}: fleet.creds or fleet.nkey: cannot be used ({type(error).__name__})") from None
     try:
+        heed_cancel()
         yield bus
     finally:
         ending = True

@@ -185,7 +185,7 @@ def test_a_daemon_that_does_not_answer_is_killed_by_its_file(play: Callable[...,
         await hand.heard(h1)
         assert h1.control.latched
 
-    play(story)
+    play(story, follow="none")
 
 
 def test_clocks_that_are_a_minute_apart_and_a_second_agent_are_named(
