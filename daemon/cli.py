@@ -17,6 +17,7 @@ from .verbs.exit_status import NOT_DONE, UNREACHABLE, USAGE
 from .verbs.fleet import add_fleet
 from .verbs.output import complain, output_lost, prepare, say, say_json, show
 from .verbs.scopes import add_members, add_scope
+from .verbs.topics import TOPICS
 from .verbs.usage import Parser
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ VENUES: Final = ("spot", "prime", "futures")
 
 OUTCOMES: Final = ("acked", "canceled", "closed", "not_open", "rejected", "unknown", "refused")
 
-TOPICS: Final = ("kill", "outcomes", "venues", "clients", "scopes", "leases", "deadman", "service", "record", "fleet")
-"""The pages that `help` shows, each a file in pages/."""
-
 DEADLINE_MS: Final = (1, 60_000)
 
 TIMEOUT_S: Final = (1, 3600)
@@ -44,7 +42,7 @@ EXPORTER: Final = "127.0.0.1:9742"
 """Where Prometheus finds the exporter unless told otherwise: this host alone, since nobody is asked who he is."""
 
 # These parse their own arguments; here they only need to be known.
-PASSED_ON: Final = {"sim": "canceld.sim.process", "demo": "canceld.demo.play"}
+PASSED_ON: Final = {"sim": "canceld.sim.process", "demo": "canceld.demo.play", "bench": "canceld.verbs.bench"}
 
 Verb = Callable[[argparse.Namespace], int]
 
@@ -111,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verbs.add_parser("sim", help="run the simulated exchange alone", add_help=False)
     verbs.add_parser("demo", help="watch the daemon at work on a simulated exchange", add_help=False)
+    verbs.add_parser("bench", help="measure where the time of a cancel goes, on this machine", add_help=False)
 
     cancel = verbs.add_parser("cancel", help="cancel orders")
     cancel.add_argument("venue", choices=VENUES, metavar="VENUE", help="|".join(VENUES))

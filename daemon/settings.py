@@ -80,6 +80,8 @@ class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline_ms: Milliseconds = 2000
     keep_warm_ms: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1
     """How often a cancel's way is walked while nobody cancels, so that it stays in the caches; 0: never."""
+    busy_poll: bool = False
+    """Never sleep while waiting: for a core that belongs to the daemon."""
 
 
 class Spot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

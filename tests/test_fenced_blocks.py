@@ -15,6 +15,7 @@ CLIENTS: Final = "processes/test_readme_clients.py"
 STRATEGIES: Final = "processes/test_readme_strategies.py"
 PASTED: Final = "processes/test_operators_page.py"
 FLEET: Final = "fleet/test_page.py"
+BENCH: Final = "processes/test_bench.py"
 HOSTS: Final = "fleet/test_three_hosts.py"
 PAIR: Final = "processes/test_two_daemons.py"
 
@@ -26,6 +27,7 @@ TAKEN: Final[dict[tuple[str, str], dict[str, tuple[str, ...]]]] = {
     ("README.md", "Cancel what you mean"): {"python": (STRATEGIES,)},
     ("README.md", "Run it as a service"): {"sh": (PASTED, PASTED)},
     ("README.md", "When a strategy or the daemon dies"): {"python": (STRATEGIES,)},
+    ("bench.md", "Where the time of a cancel goes"): {"sh": (BENCH,)},
     ("clients.md", "Cancel an order"): {"python": (CLIENTS, CLIENTS, CLIENTS)},
     ("clients.md", "Two daemons for one account"): {"python": (PAIR,)},
     ("fleet.md", "The record on another host"): {"sh": (FLEET,)},

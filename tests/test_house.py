@@ -43,6 +43,7 @@ FLOORS: Final = (
     ("states",),
     ("rest",),
     ("sessions",),
+    ("straight",),
     ("front",),
 )
 """The floors of engine/pursuits/, from the ground up. A part calls parts of floors below it."""

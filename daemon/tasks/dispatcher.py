@@ -17,7 +17,7 @@ from ..engine.calls import Call, CallOwner, FireOwner, Form
 from ..engine.lane import Lane
 from ..engine.policy import Policy
 from ..engine.resting import Resting
-from .hand import Hand, Owner
+from .hand import Hand, Line, Owner
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -72,6 +72,24 @@ class Dispatcher(Hand):
     def resume(self, owner: Owner, order_id: str, deadline_ns: int, now_ns: int, symbol: str | None = None) -> None:
         """Go on after an order whose cancel may have left before this process began; leaves with `perform`."""
         self._pursuits.resume(owner, order_id, deadline_ns, now_ns, symbol)
+
+    # ---------------------------------------------------------------- from the straight line
+
+    def line_for(self, target: Target, *, alone: bool) -> Line | None:
+        """The session that the plain cancel of an order may be written to; None where anything is odd.
+
+        alone: no other cancel leaves with it, so that there is no form to be chosen.
+        """
+        lane = self.straight.lane_for(target)
+        if lane is None or (lane in self._bundlers and not alone):
+            return None
+        line = self._lines.get(lane)
+        return line if line is not None and line.ready else None
+
+    def lost(self, lane: Lane) -> None:
+        """What was written to a session died with it, as far as is known; the session itself tells of its end later."""
+        self._pursuits.sessions.down(lane, self._clock.monotonic_ns())
+        self.perform()
 
     # ---------------------------------------------------------------- from the kill, its drill, and who else asks
 

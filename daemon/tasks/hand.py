@@ -72,6 +72,26 @@ class SessionPort(Protocol):
         ...
 
 
+class Line(Protocol):
+    """What the straight line needs of a session (straight.py)."""
+
+    lane: Lane
+
+    @property
+    def ready(self) -> bool:
+        """Whether a cancel by order id can be written now."""
+        ...
+
+    def write_plain(self, cancels: Sequence[tuple[Reqid, Target]]) -> tuple[Sequence[bytes], bool]:
+        """Write one frame per cancel by order id, all in one write. Gives the frames, for `note_sent` to follow, and
+        False when the session is over: they may have left."""
+        ...
+
+    def note_sent(self, frames: Sequence[bytes], *, left: bool) -> None:
+        """Record what was written. left: False when the session died with it."""
+        ...
+
+
 WriteBundles: TypeAlias = Callable[[Sequence[Bundle]], bool]
 """Writes one frame per bundle, all in one write. False when the session is over: the frames may have left."""
 
@@ -118,12 +138,14 @@ class Hand:
     def __init__(self, venue: Venue, pursuits: Pursuits, clock: Clock, events: Events, budget: CancelBudget) -> None:
         self.venue = venue
         self.outages = Outages(venue, events)
+        self.straight = pursuits.straight
         self._pursuits = pursuits
         self._budget = budget
         self._clock = clock
         self._events = events
         self._sessions: dict[Lane, SessionPort] = {}
         self._bundlers: dict[Lane, WriteBundles] = {}
+        self._lines: dict[Lane, Line] = {}
         self._wake_rest: Callable[[], None] = _nobody
         self._tell_ceiling: Callable[[float | None], None] = _nobody
         self._alarm: trio.CancelScope | None = None
@@ -143,6 +165,10 @@ class Hand:
     def attach_bundler(self, lane: Lane, write: WriteBundles) -> None:
         """Make known that a session can cancel several orders by one request."""
         self._bundlers[lane] = write
+
+    def attach_line(self, line: Line) -> None:
+        """Make known that plain cancels may take the straight line to a session."""
+        self._lines[line.lane] = line
 
     def attach_rest(
         self,
@@ -236,7 +262,7 @@ class Hand:
                     self._tell(effect)  # type: ignore[arg-type]
         if self._pursuits.decisions:
             self._record_decisions()
-        self._arm()
+        self.arm()
 
     def _write(self, lane: Lane, cancels: Sequence[Send]) -> None:
         now_ns = self._clock.monotonic_ns()
@@ -252,8 +278,12 @@ class Hand:
         for bundle in bundles:
             self._budget.bundled(len(bundle.order_ids), now_ns)
         for cancel in cancels:
-            symbol, age_s = self._price(cancel.target)
-            self._budget.sent(symbol, age_s, now_ns)
+            self.charge(cancel.target, now_ns)
+
+    def charge(self, target: Target, now_ns: int) -> None:
+        """A single cancel of this order was written to a session."""
+        symbol, age_s = self._price(target)
+        self._budget.sent(symbol, age_s, now_ns)
 
     def _record_decisions(self) -> None:
         decisions, self._pursuits.decisions = self._pursuits.decisions, []
@@ -301,7 +331,7 @@ class Hand:
             case _:
                 assert_never(effect)
 
-    def _arm(self) -> None:
+    def arm(self) -> None:
         """Make the alarm go off earlier if something is due before it."""
         if self._alarm is not None:
             wake_ns = self._pursuits.next_wake_ns

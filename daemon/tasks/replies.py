@@ -144,10 +144,22 @@ class Replies:
 
         payload: the reply, where it was encoded ahead: then it is one of a crowd, whose replies all go first.
         """
-        hurried = payload is not None
-        if payload is None:
-            payload = encode(reply, asked.encoding)
+        self.give(asked, encode(reply, asked.encoding) if payload is None else payload)
+        self.given(asked, reply, outcomes, hurried=payload is not None)
+
+    def give(self, asked: Asked, payload: bytes) -> None:
+        """The half of `settle` that its client waits for."""
         self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)
+
+    def given(
+        self,
+        asked: Asked,
+        reply: Mapping[str, Any],
+        outcomes: Sequence[Mapping[str, Any]],
+        *,
+        hurried: bool = False,
+    ) -> None:
+        """The other half, in the same step."""
         hurried = hurried and self._tells
         if asked.slots and not (hurried and len(self._untold) < SLOTS_TO_SPARE):
             self._intents.settle(asked.slots)

@@ -30,6 +30,14 @@ class Settler(Protocol):
         """Give a command its one reply; outcomes: what the event socket is told of it. payload: the reply, encoded."""
         ...
 
+    def give(self, asked: "Asked", payload: bytes) -> None:
+        """The half of `settle` that its client waits for; `given` follows in the same step."""
+        ...
+
+    def given(self, asked: "Asked", reply: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]) -> None:
+        """The other half."""
+        ...
+
     def late(self, asked: "Asked", settlement: Settlement) -> None:
         """Tell the event socket what the venue said after the reply."""
         ...

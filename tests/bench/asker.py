@@ -89,6 +89,29 @@ class Asker:
                 raise RuntimeError("a cancel of the bench was not acked")
         return (time.monotonic_ns() - begun) / 1e9
 
+    def longest_pause_ms(self, count: int, window: int, pid: int) -> float:
+        """As `windowed`; the longest that no reply came although that process was at work, ms.
+
+        At work as its own processor time has it: where the machine gave its core to others, that is no pause of it.
+        """
+        # The clock of another process, as clock_getcpuclockid(3) makes it.
+        clock = (~pid << 3) | 2
+        send, recv, decode = self._socket.send, self._socket.recv, self._decode
+        for _ in range(window):
+            send(self._next(DEADLINE_MS)[1])
+        longest_ns = 0
+        before_ns, worked_ns = time.monotonic_ns(), time.clock_gettime_ns(clock)
+        for number in range(count):
+            if decode(recv()).outcome != "acked":
+                raise RuntimeError("a cancel of the bench was not acked")
+            now_ns, works_ns = time.monotonic_ns(), time.clock_gettime_ns(clock)
+            pause_ns = min(now_ns - before_ns, works_ns - worked_ns)
+            longest_ns = max(longest_ns, pause_ns)
+            before_ns, worked_ns = now_ns, works_ns
+            if number < count - window:
+                send(self._next(DEADLINE_MS)[1])
+        return longest_ns / 1e6
+
     def hammer(self, duration_s: float, window: int) -> int:
         """As many cancels as go through in that time, `window` in flight; how many that was."""
         until_ns = time.monotonic_ns() + int(duration_s * 1e9)

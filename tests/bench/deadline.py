@@ -16,7 +16,9 @@ AHEAD_NS: Final = 4_000_000_000
 GOAL_MS: Final = 50
 
 
-def deadline_of_a_crowd(stage: Stage, crowd: list[Worker], count: int, repeats: int) -> Row:
+def deadline_of_a_crowd(
+    stage: Stage, crowd: list[Worker], count: int, repeats: int, *, ahead_ns: int = AHEAD_NS
+) -> Row:
     """`count` commands in all, from every process of the crowd; no venue answers any of them.
 
     Raises RuntimeError when a command is answered otherwise than `unknown`, or before its deadline.
@@ -25,7 +27,7 @@ def deadline_of_a_crowd(stage: Stage, crowd: list[Worker], count: int, repeats: 
     for _ in range(repeats):
         stage.venue.ask("behave", answers=False, admits=True, hangs=True)
         try:
-            due_ns = time.monotonic_ns() + AHEAD_NS
+            due_ns = time.monotonic_ns() + ahead_ns
             for member in crowd:
                 member.tell("crowd", due_ns=due_ns, count=count // len(crowd))
             told = [member.hear() for member in crowd]

@@ -70,7 +70,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def verdicts(rows: Iterable[Row]) -> str:
     """The table of goals."""
-    marks = {True: "yes", False: "**no**", None: ""}
+    marks = {True: "met", False: "**missed**", None: ""}
     return table(
         ["measure", "goal", "measured", "met"], [[row.measure, row.goal, row.measured, marks[row.met]] for row in rows]
     )

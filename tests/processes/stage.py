@@ -113,14 +113,23 @@ class Exchange:
         out = self.program.out
         return out if out.endswith("\n") else ""
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def _answer(self, method: str, path: str, body: Any) -> http.client.HTTPResponse:
         if self._door is None:
             where = urlsplit(self.told["control_url"])
             context = ssl.create_default_context(cafile=self.told["ca_file"])
             assert where.hostname is not None
             self._door = http.client.HTTPSConnection(where.hostname, where.port, timeout=CONTROL_S, context=context)
         self._door.request(method, path, None if body is None else json.dumps(body))
-        answer = self._door.getresponse()
+        return self._door.getresponse()
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        try:
+            answer = self._answer(method, path, body)
+        except http.client.RemoteDisconnected:
+            # It was idle for so long that the exchange closed it: nothing was read of what was asked.
+            assert self._door is not None
+            self._door.close()
+            answer = self._answer(method, path, body)
         content = json.loads(answer.read())
         assert answer.status == 200, content
         return content

@@ -17,7 +17,7 @@ DRAWN: Final[dict[str, tuple[int, ...]]] = {
     "canceld.tasks.gateway.DRAIN_LIMIT": (1, 3),
     "canceld.tasks.gateway.LOOK_AHEAD": (1, 8),
     "canceld.tasks.gateway.BACKLOG_LIMIT": (4, 40),
-    "canceld.tasks.journal.SLICE_LIMIT": (1, 16),
+    "canceld.tasks.journal.SLICE": (1, 16),
     "canceld.tasks.fair_use.PEERS_LIMIT": (1, 4),
     "canceld.engine.pursuits.questions.LOOK_LIMIT": (1, 3),
     "canceld.engine.pursuits.sessions.EVENT_LIMIT": (64, 512),

@@ -42,6 +42,7 @@ from .said import ACCEPTED, DENIED
 from .sending import Sending
 from .sessions import Sessions
 from .states import States
+from .straight import Straight
 
 
 class Pursuits(Docket):
@@ -65,6 +66,7 @@ class Pursuits(Docket):
             self, questions, judgement, answers, names, sending, refusals, acceptance, batches, states, rest
         )
         self.batches = batches
+        self.straight = Straight(self)
         self._answers = answers
         self._families = families
         self._judgement = judgement
