@@ -15,9 +15,10 @@ from canceld.settings import DRAIN_ON_STOP_S, Settings
 UNITS = Path(__file__).parent.parent / "systemd"
 SERVICES = ("canceld.service", "canceld-panic.service")
 TEMPLATES = ("canceld@.service", "canceld-panic@.service")
-AGENTS = ("canceld-ship@.service",)
+AGENTS = ("canceld-ship@.service", "canceld-agent@.service")
 """Programs beside the daemon, for several hosts."""
-DROP_INS = ("canceld-addresses.conf", *(f"dedicated-host/{name}.conf" for name in ("nice", "pinned", "fifo")))
+DEDICATED = tuple(f"dedicated-host/{name}.conf" for name in ("nice", "pinned", "fifo"))
+DROP_INS = ("canceld-addresses.conf", "canceld-fleet.conf", *DEDICATED)
 """Beside the unit, for those who want one."""
 EXECUTABLE = "/opt/canceld/bin/canceld"
 SCORE_LIMIT = 14

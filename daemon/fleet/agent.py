@@ -19,7 +19,7 @@ from .bucket import Bucket, Entry, Overtaken
 from .bus import Bus, BusFailed
 from .code_book import CodeBook
 from .daemon_status import can_renew, shown, told_of
-from .door import door_of, opened
+from .door import DoorFailed, check_free, door_of, gone, opened
 from .follower import Announce, Follower, Memory, Pull, Rearm, Refused, Remember
 from .local_switch import LocalSwitch
 from .nearest import connect_nearest
@@ -52,12 +52,13 @@ TWIN_NS: Final = 10 * 10**9
 """For so long nobody else has to have spoken in our name before that is over."""
 
 RETRY_S: Final = 1.0
-START_S: Final = 4.0
+START_S: Final = 2.0
 """How long a start of the daemon waits for the bus to tell what stands."""
 
 MEMORY_FILE: Final = "agent"
 
 BUS: Final = "bus"
+DOOR: Final = "door"
 SILENT: Final = "silent"
 CLOCK: Final = "clock"
 TWIN: Final = "twin"
@@ -98,12 +99,25 @@ class Agent:
     async def run(self) -> None:
         """Until it is stopped. Raises DoorFailed where another agent serves this daemon."""
         door = door_of(self._settings.daemon.gateway.control)
-        async with opened(door, self.asked), asyncio.TaskGroup() as tasks:
+        await check_free(door)
+        async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
+            tasks.create_task(self._keep_door(door), name="door")
             tasks.create_task(self._keep_bus(), name="bus")
             tasks.create_task(self.switch.run(), name="daemon")
             tasks.create_task(self.outbox.run(), name="outbox")
             tasks.create_task(self._tick(), name="tick")
+
+    async def _keep_door(self, path: str) -> None:
+        """Serve at our socket, and anew whenever its directory was made anew: it is the daemon's."""
+        while True:
+            try:
+                async with opened(path, self.asked):
+                    self.troubles.end(DOOR, f"{path}: codes can be had again")
+                    await gone(path)
+            except DoorFailed as failed:
+                self.troubles.begin(DOOR, str(failed), time.monotonic_ns())
+            await asyncio.sleep(RETRY_S)
 
     async def _tick(self) -> None:
         report_s = 0.0

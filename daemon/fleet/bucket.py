@@ -108,8 +108,6 @@ class Bucket:
         finally:
             with contextlib.suppress(Exception):
                 await watcher.stop()  # type: ignore[no-untyped-call]
-                # Its task ends in the loop's next round; dropped before, it is complained of.
-                await asyncio.sleep(0)
 
     async def _entries(self, watcher: Any, over: asyncio.Event) -> AsyncIterator[Entry | None]:
         while not over.is_set():

@@ -17,6 +17,7 @@ from nats.aio.msg import Msg
 from nats.js.errors import APIError
 
 from ..contract.plain_text import plain
+from ..verbs.output import complain
 from .settings import FleetSettings
 
 CONNECT_S: Final = 5.0
@@ -195,6 +196,7 @@ async def connect(
     on_change: called with None at each new connection, and with a line at each loss.
     """
     urls = list(servers or settings.fleet.servers)
+    asyncio.get_running_loop().set_exception_handler(_told_by_loop)
     client = _Client()
     bus = Bus(client, urls[0])
     tries_left = TRIES * len(urls)
@@ -264,6 +266,14 @@ async def connect(
     finally:
         ending = True
         await _close(client)
+
+
+def _told_by_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What the event loop would print as a traceback, in one line."""
+    text = str(context.get("message", ""))
+    if not text.startswith("Task was destroyed"):
+        # Those the library drops after it has cancelled them.
+        complain(f"{text}: {context.get('exception')!r}")
 
 
 def _context(ca_file: str) -> ssl.SSLContext:
