@@ -71,6 +71,7 @@ class Storm:
         self.desk = Desk(root, servers | {"ann": bus.servers, "bob": bus.servers}, names, replicas=NODES)
         # What stands: from when it was ordered until the second approval is on its way.
         self.standing: KillOrder | None = None
+        self.since_ns = 0
         self.over_ns = 0
         self._last_owner = ""
 
@@ -122,7 +123,7 @@ class Storm:
             for host in self.hosts:
                 rearmed = host.control.rearmed_ns
                 for at_ns in rearmed[seen[host.name] :]:
-                    if self.standing is not None or at_ns < self.over_ns:
+                    if at_ns >= self.since_ns and (self.standing is not None or at_ns < self.over_ns):
                         self.judged.faults.append(f"{host.name} was re-armed while a kill stood")
                 seen[host.name] = len(rearmed)
             await asyncio.sleep(0.005)
@@ -132,7 +133,7 @@ class Storm:
         self.judged.kills += 1
         order = hand.order()
         self.standing = order
-        ordered_ns = time.monotonic_ns()
+        self.since_ns = ordered_ns = time.monotonic_ns()
         await self._insist(hand, lambda one: one.put(f"kill.{order.scope}", order, "ann"))
         if reaches:
             await until(lambda: all(host.control.latched for host in self.hosts), "all are latched", RETURN_S)
