@@ -5,13 +5,14 @@ Four leave that to their caller, so that a burst of commands leaves in one write
 `strike`.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
 import structlog
+import trio
 
-from ..contract.evidence import Evidence, Mode, RestAnswer, Subscribed
+from ..contract.evidence import Evidence, Mode, OrderState, RestAnswer, RestPart, Subscribed
 from ..contract.ids import EVERYTHING, Target
 from ..engine.calls import Call, CallOwner, FireOwner, Form
 from ..engine.lane import Lane
@@ -20,6 +21,9 @@ from ..engine.resting import Resting
 from .hand import Hand, Line, Owner
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+LET_GO: Final = 250
+"""Most orders that are let go in one go because a list lacks them."""
 
 
 class Dispatcher(Hand):
@@ -154,10 +158,30 @@ class Dispatcher(Hand):
         self._pursuits.rest.answered(call, answer, self._clock.monotonic_ns())
         self.perform()
 
+    def call_told(self, call: Call, part: RestPart) -> None:
+        """Some of the orders of a long list by REST are here; its answer follows."""
+        self._pursuits.lists.part(part.orders, self._clock.monotonic_ns())
+        self.perform()
+
     def call_failed(self, call: Call, left: bool, why: str) -> None:
         """A REST call came to no answer. left: whether any byte of it may have reached the venue."""
         self._pursuits.rest.failed(call, left, why, self._clock.monotonic_ns())
         self.perform()
+
+    async def let_go(self, orders: Collection[OrderState], asked_ns: int, lane: Lane | None = None) -> None:
+        """Before a list of all that is open is taken in as a whole: let go what it lacks, and others run meanwhile.
+
+        asked_ns: when it was asked for, or received unasked on this lane.
+        """
+        if len(self._pursuits.resting) <= LET_GO:
+            return
+        lists = self._pursuits.lists
+        absent = lists.absent({state.order_id for state in orders}, asked_ns, lane)
+        while absent:
+            await trio.lowlevel.checkpoint()
+            lists.gone(absent[-LET_GO:], asked_ns, self._clock.monotonic_ns())
+            del absent[-LET_GO:]
+            self.perform()
 
     # ---------------------------------------------------------------- from the sessions
 

@@ -34,6 +34,7 @@ from ..engine.pursuits.front import Pursuits
 from ..engine.resting import Row
 from ..transport.clock import Clock
 from .events import Events
+from .long_lists import LongLists
 from .outages import Outages
 from .tickets import Asked
 
@@ -139,6 +140,7 @@ class Hand:
         self.venue = venue
         self.outages = Outages(venue, events)
         self.straight = pursuits.straight
+        self.long_lists = LongLists(venue, events, clock)
         self._pursuits = pursuits
         self._budget = budget
         self._clock = clock

@@ -79,13 +79,13 @@ def durations(cancels: Sequence[Timed]) -> dict[Stage, list[float]]:
 
 def quantile(ordered: Sequence[float], percent: float) -> float:
     """The least of the values, which are in order, that `percent` of them do not exceed."""
-    # Rounded first: 99.9 % of 1,000 is 999.0000000000001 in floating point, and would be the maximum.
-    return ordered[max(math.ceil(round(len(ordered) * percent / 100, 6)) - 1, 0)]
+    return ordered[max(math.ceil(len(ordered) * percent / 100) - 1, 0)]
 
 
 def figures(values: Sequence[float]) -> Figures:
     """The figures of at least one value."""
     ordered = sorted(values)
+    # Rounded: 0.1 % of 1,000 is a little less than one in floating point.
     beyond = {percent: round(len(ordered) * (100 - percent) / 100, 6) for percent in QUANTILES}
     return Figures(
         len(ordered),

@@ -18,7 +18,7 @@ import trustme
 from .asker import Asker
 from .lines import ROOT, Worker
 
-READY_TIMEOUT_S: Final = 15.0
+READY_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 10.0
 LIVE_TIMEOUT_S: Final = 30.0
 """Above the longest pause between two dials of a session that lost its venue for a moment."""
@@ -101,7 +101,7 @@ dir = "{home}/credentials"
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
     def start(self) -> float:
-        """Start it; seconds from the start of the process to READY."""
+        """Start it; seconds from the start of the process to READY. Raises NotReady."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
             self._notify.unlink(missing_ok=True)
             notices.bind(str(self._notify))
@@ -115,8 +115,11 @@ dir = "{home}/credentials"
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-            while b"READY=1" not in notices.recv(4096).splitlines():
-                pass
+            try:
+                while b"READY=1" not in notices.recv(4096).splitlines():
+                    pass
+            except TimeoutError:
+                raise NotReady("the daemon was not ready in time") from None
             return time.monotonic() - begun
 
     def stop(self) -> None:

@@ -12,7 +12,9 @@ from canceld import cli
 from canceld.demo import stand
 from canceld.verbs import bench
 from canceld.verbs.bench_figures import QUANTILES, STAGES, Timed, durations, figures, maps, quantile, rows
-from canceld.verbs.bench_picture import LEFT, RIGHT, WIDTH, picture, told_us
+from canceld.verbs.bench_picture import LEFT, RIGHT, STYLE, WIDTH, picture, told_us
+from tests.test_house import HOUSE
+from tests.verbs.test_help import PAGES
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -105,9 +107,20 @@ def test_the_picture_is_one_well_formed_image_with_every_stage_where_the_axis_ha
     half_way = (axis["100 µs"] + axis["1 ms"]) / 2
     assert len(middles) == len(STAGES) - 1
     assert all(abs(x - half_way) < 8 for x in middles)
+    assert all(LEFT <= x <= WIDTH - RIGHT for x in axis.values())
     for path in image.iter(f"{SVG}path"):
+        points = [tuple(map(float, point)) for point in re.findall(r"([\d.]+),([\d.]+)", path.attrib["d"])]
+        top, _ = min(points, key=lambda point: point[1])
+        assert abs(top - half_way) < 30, "most of them are where the axis has them"
         xs = [float(x) for x in re.findall(r"(-?[\d.]+),", path.attrib["d"])]
         assert (min(xs) >= LEFT, max(xs) <= WIDTH - RIGHT) == (True, True)
+
+
+def test_the_picture_of_the_readme_is_one_of_these() -> None:
+    file = PAGES / "bench.svg"
+    image = ElementTree.fromstring(file.read_text())
+    assert image[1].text == f"\n{STYLE}", "drawn by other code: `canceld bench --svg` makes it anew"
+    assert f"(daemon/pages/{file.name})" in (HOUSE.parent / "README.md").read_text()
 
 
 @pytest.mark.parametrize("values", [[0.0], [1.0], [0.2, 5e7], [1000.0] * 3])
