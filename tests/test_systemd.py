@@ -16,9 +16,10 @@ UNITS = Path(__file__).parent.parent / "systemd"
 SERVICES = ("canceld.service", "canceld-panic.service")
 TEMPLATES = ("canceld@.service", "canceld-panic@.service")
 EXPORTERS = ("canceld-exporter.service", "canceld-exporter@.service")
-AGENTS = ("canceld-ship@.service", *EXPORTERS)
+AGENTS = ("canceld-ship@.service", "canceld-agent@.service", *EXPORTERS)
 """Programs beside the daemon."""
-DROP_INS = ("canceld-addresses.conf", *(f"dedicated-host/{name}.conf" for name in ("nice", "pinned", "fifo")))
+DEDICATED = tuple(f"dedicated-host/{name}.conf" for name in ("nice", "pinned", "fifo"))
+DROP_INS = ("canceld-addresses.conf", "canceld-fleet.conf", *DEDICATED)
 """Beside the unit, for those who want one."""
 EXECUTABLE = "/opt/canceld/bin/canceld"
 SCORE_LIMIT = 14
