@@ -226,7 +226,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     add_setup(verbs)
     help_ = verbs.add_parser("help", help="pages for operators and for those who write strategies")
-    help_.add_argument("topic", nargs="?", choices=TOPICS, metavar="TOPIC", help=", ".join(TOPICS))
+    help_.add_argument("topic", nargs="?", choices=list(TOPICS), metavar="TOPIC", help=", ".join(TOPICS))
     _add_json(help_)
     help_.set_defaults(run=_help)
 

@@ -5,14 +5,13 @@ Four leave that to their caller, so that a burst of commands leaves in one write
 `strike`.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import structlog
-import trio
 
-from ..contract.evidence import Evidence, Mode, OrderState, RestAnswer, RestPart, Subscribed
+from ..contract.evidence import Evidence, Mode, RestAnswer, RestPart, Subscribed
 from ..contract.ids import EVERYTHING, Target
 from ..engine.calls import Call, CallOwner, FireOwner, Form
 from ..engine.lane import Lane
@@ -21,9 +20,6 @@ from ..engine.resting import Resting
 from .hand import Hand, Line, Owner
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-
-LET_GO: Final = 250
-"""Most orders that are let go in one go because a list lacks them."""
 
 
 class Dispatcher(Hand):
@@ -89,11 +85,6 @@ class Dispatcher(Hand):
             return None
         line = self._lines.get(lane)
         return line if line is not None and line.ready else None
-
-    def lost(self, lane: Lane) -> None:
-        """What was written to a session died with it, as far as is known; the session itself tells of its end later."""
-        self._pursuits.sessions.down(lane, self._clock.monotonic_ns())
-        self.perform()
 
     # ---------------------------------------------------------------- from the kill, its drill, and who else asks
 
@@ -167,21 +158,6 @@ class Dispatcher(Hand):
         """A REST call came to no answer. left: whether any byte of it may have reached the venue."""
         self._pursuits.rest.failed(call, left, why, self._clock.monotonic_ns())
         self.perform()
-
-    async def let_go(self, orders: Collection[OrderState], asked_ns: int, lane: Lane | None = None) -> None:
-        """Before a list of all that is open is taken in as a whole: let go what it lacks, and others run meanwhile.
-
-        asked_ns: when it was asked for, or received unasked on this lane.
-        """
-        if len(self._pursuits.resting) <= LET_GO:
-            return
-        lists = self._pursuits.lists
-        absent = lists.absent({state.order_id for state in orders}, asked_ns, lane)
-        while absent:
-            await trio.lowlevel.checkpoint()
-            lists.gone(absent[-LET_GO:], asked_ns, self._clock.monotonic_ns())
-            del absent[-LET_GO:]
-            self.perform()
 
     # ---------------------------------------------------------------- from the sessions
 

@@ -128,10 +128,9 @@ class Session(Connection):
         socket, token = self._socket, self._token
         if socket is None or token is None:
             return False
+        one, everything = self._dialect.cancel_frame, self._dialect.cancel_all_frame
         frames = [
-            self._dialect.cancel_all_frame(token, reqid)
-            if target.kind == "all"
-            else self._dialect.cancel_frame(token, reqid, target)
+            everything(token, reqid) if target.kind == "all" else one(token, reqid, target)
             for _, reqid, target, _ in cancels
         ]
         try:

@@ -21,6 +21,7 @@ from ..contract.evidence import (
     RestOrders,
     RestPart,
     RestUnreadable,
+    Unlisted,
     Unreadable,
 )
 
@@ -179,13 +180,25 @@ def messages_in_pieces(
 ) -> Iterator[Evidence | None] | None:
     """What a message says piece by piece, each as if it were a message of its own; else like `evidence_in_pieces`."""
     several = split(frame, opening)
-    return None if several is None else _messages(several, decode)
+    return None if several is None else _messages(frame, several, decode)
 
 
-def _messages(several: Iterator[Any], decode: Callable[[str | bytes], Iterable[Evidence]]) -> Iterator[Evidence | None]:
+def _messages(
+    frame: str | bytes, several: Iterator[Any], decode: Callable[[str | bytes], Iterable[Evidence]]
+) -> Iterator[Evidence | None]:
+    looked_through = False
     try:
         for text in several:
-            for one in (None,) if text is None else decode(text):
+            if text is None:
+                yield None
+                continue
+            told = decode(text)
+            if not looked_through and not all(isinstance(one, Orders | Unlisted) for one in told):
+                # It is not about orders.
+                yield from decode(frame)
+                return
+            looked_through = True
+            for one in told:
                 yield one
                 if isinstance(one, Unreadable):
                     return

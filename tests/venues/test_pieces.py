@@ -17,11 +17,8 @@ PRIME = Prime("0123456789abcde")
 
 def v1(ids: list[Any]) -> Any:
     terms = {"pair": "XBT/USD", "type": "buy", "ordertype": "limit", "price": "1.0"}
-    return [
-        [{id: {"status": "open", "descr": terms, "vol": "2.0", "userref": 7, "trades": ["}]", {"a": []}]}} for id in ids],
-        "openOrders",
-        {"sequence": 1},
-    ]
+    order = {"status": "open", "descr": terms, "vol": "2.0", "userref": 7, "trades": ["}]", {"a": []}]}
+    return [[{id: order} for id in ids], "openOrders", {"sequence": 1}]
 
 
 def v2(ids: list[Any]) -> Any:
@@ -137,6 +134,8 @@ def test_the_pieces_of_a_message_of_prime_are_messages(written: str) -> None:
     assert {(part.initial, part.total, part.reqid) for part in parts} == {(True, COUNT, 9)}
     *_, last = read(PRIME.pieces(WRITTEN[written](prime([*ids, 7]))))
     assert isinstance(last, Unreadable)
+    user = WRITTEN[written]({"type": "User", "data": [{"Permissions": ["write::orders"]}]})
+    assert tuple(read(PRIME.pieces(user))) == PRIME.decode(user)
 
 
 def test_an_empty_list_is_one(stream: Any) -> None:
@@ -193,12 +192,12 @@ def test_nothing_is_taken_in_of_an_answer_that_is_none(answer: Any) -> None:
 
 
 def test_two_lists_in_one_are_none() -> None:
+    another = f'[{{"order_id": "{UUID.format(2)}"}}]}}'
     told = json.dumps(v2([UUID.format(1)]))
-    (only,) = read(spot_ws_v2.UNIFIED.pieces(told[:-1] + ', "data": [' + json.dumps({"order_id": UUID.format(2)}) + "]}"))
+    (only,) = read(spot_ws_v2.UNIFIED.pieces(f'{told[:-1]}, "data": {another}'))
     assert isinstance(only, Unreadable)
     told = json.dumps(futures([UUID.format(1)]))
-    twice = told[:-1] + ', "openOrders": [' + json.dumps({"order_id": UUID.format(2)}) + "]}"
-    (only,) = read(futures_rest.decode_list(200, twice.encode()))
+    (only,) = read(futures_rest.decode_list(200, f'{told[:-1]}, "openOrders": {another}'.encode()))
     assert isinstance(only, RestUnreadable)
 
 
