@@ -11,7 +11,8 @@ from tests.processes.stage import ROOT
 from tests.test_install import pip
 
 LOCK: Final = ROOT / "config" / "requirements.lock"
-EXTRAS: Final = ("exporter", "watch", "fleet", "sim")
+EXTRAS: Final = ("exporter", "watch", "fleet")
+"""Those of a service; `sim` is for trying."""
 PINNED: Final = re.compile(r"([a-z0-9-]+)==(\S+)((?: \\\n +--hash=sha256:[0-9a-f]{64})+)\n")
 
 

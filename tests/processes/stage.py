@@ -24,6 +24,7 @@ START_S: Final = 15.0
 STOP_S: Final = 8.0
 LOOK_S: Final = 0.01
 CONTROL_S: Final = 10.0
+DOOR_S: Final = 30.0
 
 T = TypeVar("T")
 
@@ -122,6 +123,7 @@ class Exchange:
         arguments = ("sim", "--tier", "unlimited", "--dir", str(home / "sim"), *arguments)
         self.program = Program([*arguments], home, "sim", python=python)
         self._door: http.client.HTTPSConnection | None = None
+        self._asked_s = 0.0
         try:
             line = until(self._line, START_S, "the exchange prints where it listens")
         except BaseException:
@@ -140,6 +142,10 @@ class Exchange:
             context = ssl.create_default_context(cafile=self.told["ca_file"])
             assert where.hostname is not None
             self._door = http.client.HTTPSConnection(where.hostname, where.port, timeout=CONTROL_S, context=context)
+        if time.monotonic() - self._asked_s > DOOR_S:
+            # The exchange hangs up on a connection that is idle for long; the next request opens another one.
+            self._door.close()
+        self._asked_s = time.monotonic()
         self._door.request(method, path, None if body is None else json.dumps(body))
         return self._door.getresponse()
 

@@ -52,9 +52,9 @@ echo "${{COMPREPLY[@]}}"
 
 def test_zsh_finds_it_under_the_name_it_is_laid_with(tmp_path: Path) -> None:
     shutil.copy(MADE / "canceld.zsh", tmp_path / "_canceld")
-    begin = f"fpath=({tmp_path} $fpath); autoload -U compinit; compinit -D -u"
-    load = f"{begin}; echo $_comps[canceld]; autoload +X _canceld"
-    done = subprocess.run([tool("zsh"), "-f", "-c", load], capture_output=True, text=True, timeout=CALL_S)
+    find = f"fpath=({tmp_path} $fpath); autoload -U compinit; compinit -D -u; echo $_comps[canceld]"
+    command = [tool("zsh"), "-f", "-c", f"{find}; autoload +X _canceld"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CALL_S)
     assert (done.returncode, done.stdout, done.stderr) == (0, "_canceld\n", "")
 
 
