@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from . import __version__
+from .setup.parsers import add_setup
 from .verbs.exit_status import NOT_DONE, UNREACHABLE, USAGE
 from .verbs.fleet import add_fleet
 from .verbs.output import complain, output_lost, prepare, say, say_json, show
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments and arguments[0] in PASSED_ON:
             status = _pass_on(arguments[0], arguments[1:])
         else:
-            asked = _parser().parse_args(arguments)
+            asked = make_parser().parse_args(arguments)
             acts = asked.acts
             verb: Verb = asked.run
             status = verb(asked)
@@ -83,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status or NOT_DONE
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="canceld",
         description="A persistent cancel daemon for Kraken: one honest answer per cancel, with a deadline.",
@@ -223,8 +224,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_where(exporter)
     exporter.set_defaults(run=_exporter)
 
+    add_setup(verbs)
     help_ = verbs.add_parser("help", help="pages for operators and for those who write strategies")
-    help_.add_argument("topic", nargs="?", choices=TOPICS, metavar="TOPIC", help=", ".join(TOPICS))
+    help_.add_argument("topic", nargs="?", choices=list(TOPICS), metavar="TOPIC", help=", ".join(TOPICS))
     _add_json(help_)
     help_.set_defaults(run=_help)
 

@@ -27,6 +27,7 @@ from .transport.network import Network
 from .transport.notify import Notifier
 from .transport.origins import origin_of, this_host
 from .transport.scribe import ChildScribe
+from .transport.secrecy import keep_memory_private
 from .transport.signals import Signal, open_signals
 from .transport.tls import client_context
 from .transport.world import World
@@ -70,6 +71,7 @@ def main(path: str) -> int:
 
 def _run(path: str) -> int:
     environ = os.environ
+    keep_memory_private()
     try:
         settings = read(path)
         credentials = load(settings, environ)

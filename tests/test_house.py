@@ -41,6 +41,7 @@ FLOORS: Final = (
     ("refusals", "acceptance"),
     ("batches",),
     ("states",),
+    ("lists",),
     ("rest",),
     ("sessions",),
     ("straight",),

@@ -33,12 +33,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     # and its stand from the demo. No other verb needs those rooms.
     "verbs": {"client", "contract", "demo", "engine", "report", "transport", "version", *PLAIN},
     "report": set(),
+    # The package's own files onto a machine; it knows nothing of the daemon.
+    "setup": {"verbs"},
     "demo": {"client", "contract"},
     # Agents beside the daemon, in processes of their own: the daemon knows nothing of them.
     # They read the record as engine does, and speak to people as the verbs do.
     "fleet": {"client", "contract", "engine", "transport", "verbs", "version", *PLAIN},
     "panic": {"contract", "engine", "transport", "venues", "verbs", *PLAIN},
-    "cli": {"checks", "demo", "fleet", "panic", "process", "settings", "sim", "verbs", "version"},
+    "cli": {"checks", "demo", "fleet", "panic", "process", "settings", "setup", "sim", "verbs", "version"},
     "__main__": {"cli", "transport"},
     "version": set(),
 }
@@ -65,8 +67,9 @@ OWN_PROCESS = {
     "panic/verb.py", "verbs/ask.py", "verbs/bench.py", "verbs/exporter.py", "verbs/journal.py", "verbs/output.py",
     "verbs/usage.py", "verbs/watch.py",
     "fleet/against.py", "fleet/agent.py", "fleet/agent_verb.py", "fleet/bucket.py", "fleet/bus.py",
-    "fleet/code_book.py", "fleet/door.py", "fleet/fleet_verb.py", "fleet/local_switch.py", "fleet/outbox.py",
-    "fleet/settings.py", "fleet/ship.py", "fleet/sinks.py", "fleet/standing.py",
+    "fleet/code_book.py", "fleet/door.py", "fleet/fleet_verb.py", "fleet/local_switch.py", "fleet/nearest.py",
+    "fleet/outbox.py", "fleet/settings.py", "fleet/ship.py", "fleet/sinks.py", "fleet/standing.py",
+    "setup/place.py", "setup/verb.py",
     "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py", "client/async_io.py",
     "scribe/__main__.py",
     "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/stand.py", "demo/story.py",
@@ -156,7 +159,7 @@ def test_panic_shares_with_the_verbs_what_a_command_line_needs_and_no_more(file:
     assert shared <= {f"canceld.verbs.{name}" for name in ("exit_status", "output", "readable")}
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if _room(f) in ("cli", "panic", "verbs")], ids=_name)
+@pytest.mark.parametrize("file", [f for f in FILES if _room(f) in ("cli", "panic", "setup", "verbs")], ids=_name)
 def test_what_verbs_print_goes_through_one_door(file: Path) -> None:
     """It keeps foreign text from commanding a terminal, and a lost output from deciding an exit status."""
     called = {ast.unparse(node.func) for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)}

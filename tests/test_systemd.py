@@ -15,9 +15,11 @@ from canceld.settings import DRAIN_ON_STOP_S, Settings
 UNITS = Path(__file__).parent.parent / "systemd"
 SERVICES = ("canceld.service", "canceld-panic.service")
 TEMPLATES = ("canceld@.service", "canceld-panic@.service")
-AGENTS = ("canceld-ship@.service",)
-"""Programs beside the daemon, for several hosts."""
-DROP_INS = ("canceld-addresses.conf", *(f"dedicated-host/{name}.conf" for name in ("nice", "pinned", "fifo")))
+EXPORTERS = ("canceld-exporter.service", "canceld-exporter@.service")
+AGENTS = ("canceld-ship@.service", "canceld-agent@.service", *EXPORTERS)
+"""Programs beside the daemon."""
+DEDICATED = tuple(f"dedicated-host/{name}.conf" for name in ("nice", "pinned", "fifo"))
+DROP_INS = ("canceld-addresses.conf", "canceld-fleet.conf", *DEDICATED)
 """Beside the unit, for those who want one."""
 EXECUTABLE = "/opt/canceld/bin/canceld"
 SCORE_LIMIT = 14
@@ -188,7 +190,7 @@ def test_panic_runs_as_the_daemon_does_with_its_keys_and_its_state() -> None:
     assert [line for line in lines_of("canceld-panic.service") if line[0] not in OWN] == daemon
 
 
-@pytest.mark.parametrize(("one", "several"), list(zip(SERVICES, TEMPLATES, strict=True)))
+@pytest.mark.parametrize(("one", "several"), [*zip(SERVICES, TEMPLATES, strict=True), EXPORTERS])
 def test_the_unit_for_several_accounts_differs_in_its_names_alone(one: str, several: str) -> None:
     """Each directory bears the account's name: a second daemon that ends takes nothing of the first one's away."""
 
@@ -211,3 +213,12 @@ def test_panic_has_the_time_it_takes_and_waits_for_nothing() -> None:
     assert told is not None
     assert float(panic["TimeoutStartSec"]) >= float(told[1]) + GRACE_S + DISK_TIMEOUT_S
     assert "After" not in panic
+
+
+def test_the_exporter_is_nobody_who_may_ask_the_daemon_and_is_closed_as_the_daemon_is() -> None:
+    exporter = dict(lines_of(EXPORTERS[0]))
+    assert (exporter["DynamicUser"], exporter["SupplementaryGroups"]) == ("yes", "canceld")
+    assert not [key for key in exporter if key.startswith(("LoadCredential", "StateDirectory", "RuntimeDirectory"))]
+    first = lines_of("canceld.service").index(("UMask", "0077"))
+    closed = set(lines_of("canceld.service")[first:])
+    assert closed <= set(lines_of(EXPORTERS[0]))

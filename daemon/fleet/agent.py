@@ -16,12 +16,13 @@ from ..contract.plain_text import plain
 from ..transport.disk import DiskFailed
 from ..verbs.output import complain
 from .bucket import Bucket, Entry, Overtaken
-from .bus import Bus, BusFailed, connect
+from .bus import Bus, BusFailed
 from .code_book import CodeBook
 from .daemon_status import can_renew, shown, told_of
-from .door import door_of, opened
+from .door import DoorFailed, check_free, door_of, gone, opened
 from .follower import Announce, Follower, Memory, Pull, Rearm, Refused, Remember
 from .local_switch import LocalSwitch
+from .nearest import connect_nearest
 from .orders import Approval, Codes, E, KillOrder, LocalKill, Report, TimerClaim, Unfit, read, write
 from .orders import Entry as SignedEntry
 from .outbox import PUT_S, Outbox
@@ -38,6 +39,9 @@ REPORT_S: Final = 1.0
 DEAF_S: Final = 3.0
 """A bus that has told nothing for so long is watched anew: a watch dies silently with the server that kept it."""
 
+LOST_S: Final = 2.0
+"""When a connection that does not come back is given up, and every server tried."""
+
 SILENT_S: Final = 10.0
 """When people hear of a bus that is not there."""
 
@@ -48,12 +52,13 @@ TWIN_NS: Final = 10 * 10**9
 """For so long nobody else has to have spoken in our name before that is over."""
 
 RETRY_S: Final = 1.0
-START_S: Final = 4.0
+START_S: Final = 2.0
 """How long a start of the daemon waits for the bus to tell what stands."""
 
 MEMORY_FILE: Final = "agent"
 
 BUS: Final = "bus"
+DOOR: Final = "door"
 SILENT: Final = "silent"
 CLOCK: Final = "clock"
 TWIN: Final = "twin"
@@ -84,9 +89,9 @@ class Agent:
         self._live = False
         self._twin_ns = 0
         self._unstored = False
-        self._storing: asyncio.Task[None] | None = None
+        self._storing = False
         self._codes = CodeBook(fleet.operators)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: asyncio.TaskGroup | None = None
         self._counter = max(self._memory.written, time.time_ns())
 
     # ---------------------------------------------------------------- the agent's life
@@ -94,11 +99,25 @@ class Agent:
     async def run(self) -> None:
         """Until it is stopped. Raises DoorFailed where another agent serves this daemon."""
         door = door_of(self._settings.daemon.gateway.control)
-        async with opened(door, self.asked), asyncio.TaskGroup() as tasks:
+        await check_free(door)
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            tasks.create_task(self._keep_door(door), name="door")
             tasks.create_task(self._keep_bus(), name="bus")
             tasks.create_task(self.switch.run(), name="daemon")
             tasks.create_task(self.outbox.run(), name="outbox")
             tasks.create_task(self._tick(), name="tick")
+
+    async def _keep_door(self, path: str) -> None:
+        """Serve at our socket, and anew whenever its directory was made anew: it is the daemon's."""
+        while True:
+            try:
+                async with opened(path, self.asked):
+                    self.troubles.end(DOOR, f"{path}: codes can be had again")
+                    await gone(path)
+            except DoorFailed as failed:
+                self.troubles.begin(DOOR, str(failed), time.monotonic_ns())
+            await asyncio.sleep(RETRY_S)
 
     async def _tick(self) -> None:
         report_s = 0.0
@@ -132,9 +151,10 @@ class Agent:
     async def _keep_bus(self) -> None:
         while True:
             try:
-                async with connect(self._settings, "canceld agent", on_change=self._bus_changed) as bus:
-                    bucket = await Bucket.open(bus, self.place.fleet)
-                    self.troubles.end(BUS, "the bus answers")
+                async with connect_nearest(
+                    self._settings, "canceld agent", self._open, on_change=self._bus_changed
+                ) as bus:
+                    bucket = await self._open(bus)
                     while True:
                         await self._follow(bus, bucket)
             except BusFailed as failed:
@@ -143,18 +163,22 @@ class Agent:
                 self.outbox.back(None)
             await asyncio.sleep(RETRY_S)
 
+    async def _open(self, bus: Bus) -> Bucket:
+        return await Bucket.open(bus, self.place.fleet)
+
     def _bus_changed(self, bus: Bus, why: str | None) -> None:
         if why is not None:
             self.troubles.begin(BUS, f"{bus.where}: {why}", time.monotonic_ns())
-        else:
-            self.troubles.end(BUS, "the bus answers")
         # Lost or found again: what stands is told anew, so that nothing that was missed meanwhile is missed for good.
         self._over.set()
 
     async def _follow(self, bus: Bus, bucket: Bucket) -> None:
         """Hear all that stands and each change, until the connection changes or nothing more is heard."""
+        lost_s = time.monotonic()
         while not bus.connected:
             self.outbox.back(None)
+            if time.monotonic() - lost_s >= LOST_S:
+                raise BusFailed(f"{bus.where}: the connection was lost")
             await asyncio.sleep(TICK_S)
         self._over = asyncio.Event()
         self._live = False
@@ -174,6 +198,7 @@ class Agent:
         now_ns = time.monotonic_ns()
         if entry is None:
             self._live = True
+            self.troubles.end(BUS, "the bus answers")
             self.follower.caught_up(now_ns)
             if self._lease is not None and self._lease.holder is None:
                 self._lease.seen(0, None, now_ns)
@@ -259,17 +284,17 @@ class Agent:
                     self._spawn(self.switch.rearm(reason))
                 case _:
                     pass
-        if self._unstored and self._storing is None:
-            self._storing = asyncio.create_task(self._store())
+        if self._unstored and not self._storing:
+            self._storing = True
+            self._spawn(self._store())
         if self._lease is not None:
             wanted, self._lease.effects = self._lease.effects, []
             for one in wanted:
                 self._spawn(self._serve_timer(self._lease, one))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        assert self._tasks is not None
+        self._tasks.create_task(work)
 
     async def _serve_timer(self, lease: TimerLease, effect: Claim | GiveUp | Right) -> None:
         if isinstance(effect, Right):
@@ -295,8 +320,11 @@ class Agent:
     async def before_start(self) -> None:
         """Where a kill stands, have the daemon that is about to start begin latched. Never holds it up for long."""
         try:
-            async with asyncio.timeout(START_S), connect(self._settings, "canceld agent") as bus:
-                for entry in await (await Bucket.open(bus, self.place.fleet)).entries():
+            async with (
+                asyncio.timeout(START_S),
+                connect_nearest(self._settings, "canceld agent", self._open) as bus,
+            ):
+                for entry in await (await self._open(bus)).entries():
                     self.hear(entry)
         except (BusFailed, TimeoutError) as failed:
             why = str(failed) or "the bus does not answer in time"
@@ -362,7 +390,7 @@ class Agent:
                 self.troubles.begin(MEMORY, text, time.monotonic_ns())
             else:
                 self.troubles.end(MEMORY, "what this agent knows is stored again")
-        self._storing = None
+        self._storing = False
 
     def _content(self) -> bytes:
         self._memory.written = self._counter

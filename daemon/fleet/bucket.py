@@ -14,7 +14,7 @@ import nats.errors
 import nats.js.errors
 from nats.js.kv import KeyValue
 
-from .bus import REQUEST_S, WRONG_SEQUENCE, Bus, BusFailed, failed, told
+from .bus import REQUEST_S, WRONG_SEQUENCE, Bus, BusFailed, failed, heed_cancel, told
 from .orders import LINE_LIMIT
 
 KEPT: Final = 16
@@ -108,11 +108,10 @@ class Bucket:
         finally:
             with contextlib.suppress(Exception):
                 await watcher.stop()  # type: ignore[no-untyped-call]
-                # Its task ends in the loop's next round; dropped before, it is complained of.
-                await asyncio.sleep(0)
 
     async def _entries(self, watcher: Any, over: asyncio.Event) -> AsyncIterator[Entry | None]:
         while not over.is_set():
+            heed_cancel()
             try:
                 entry = await watcher.updates(timeout=LOOK_S)
             except (nats.errors.TimeoutError, TimeoutError):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 LINE_BYTES: Final = 4096
+LOOK_S: Final = 1.0
 PATIENCE_S: Final = 3.0
 MODE: Final = 0o660
 BACKLOG: Final = 8
@@ -44,8 +45,7 @@ async def opened(path: str, answer: Answer) -> AsyncIterator[None]:
                 await writer.drain()
         writer.close()
 
-    if await _answers(path):
-        raise DoorFailed(f"{path}: another agent serves this daemon; stop one of the two")
+    await check_free(path)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     try:
@@ -76,6 +76,22 @@ async def ask(path: str, question: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(found, dict) or "error" in found:
         raise DoorFailed(str(found.get("error", found) if isinstance(found, dict) else found))
     return found
+
+
+async def check_free(path: str) -> None:
+    """Raises DoorFailed where another agent serves there."""
+    if await _answers(path):
+        raise DoorFailed(f"{path}: another agent serves this daemon; stop one of the two")
+
+
+async def gone(path: str) -> None:
+    """Wait until nothing is there any more."""
+    while True:
+        try:
+            os.lstat(path)
+        except OSError:
+            return
+        await asyncio.sleep(LOOK_S)
 
 
 async def _answers(path: str) -> bool:

@@ -16,9 +16,10 @@ from ..verbs.exit_status import DONE, NOT_DONE, UNREACHABLE, USAGE
 from ..verbs.output import complain, say, say_columns, say_json
 from .agent_verb import with_seed
 from .bucket import Bucket, bucket_config
-from .bus import BusFailed, connect
+from .bus import Bus, BusFailed
 from .door import DoorFailed, ask, door_of
 from .follower import PERSONS
+from .nearest import connect_nearest
 from .orders import Approval, KillOrder, kill_id, write
 from .settings import FleetSettings
 from .signing import Signer
@@ -39,8 +40,12 @@ def run(asked: argparse.Namespace) -> int:
         complain(str(bad))
         return USAGE
 
+    async def works(bus: Bus) -> None:
+        if asked.what != "make":
+            await Bucket.open(bus, settings.fleet.name)
+
     async def ask_bus() -> int:
-        async with connect(settings, "canceld fleet") as bus:
+        async with connect_nearest(settings, "canceld fleet", works) as bus:
             if asked.what == "make":
                 config = bucket_config(settings.fleet.name, settings.fleet.replicas)
                 await bus.make_stream(config, f"fleet {settings.fleet.name}")

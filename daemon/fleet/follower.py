@@ -122,6 +122,7 @@ class Follower:
         self._local: Local | None = None
         self._tried_ns: int | None = None
         self._told: Announce | None = None
+        self._over = f"{OURS}ended by {PERSONS} persons"
         self._syncing_ns: int | None = None
 
     # ---------------------------------------------------------------- what comes off the bus
@@ -286,7 +287,9 @@ class Follower:
 
     def _settle_approvals(self) -> None:
         for one in list(self.memory.standing):
-            if len(self._good_approvals(one)) >= PERSONS:
+            good = self._good_approvals(one)
+            if len(good) >= PERSONS:
+                self._over = f"{OURS}{one.scope}: its end was approved by {' and '.join(sorted(good))}"
                 self._end(one)
                 self.effects.append(Remember())
 
@@ -328,7 +331,7 @@ class Follower:
             if local is None or not local.latched:
                 self._try(Pull(self.reason), now_ns)
         elif local is not None and local.latched and self._may_rearm:
-            self._try(Rearm("the fleet's kill was ended by two persons"), now_ns)
+            self._try(Rearm(self._over), now_ns)
 
     @property
     def _may_rearm(self) -> bool:

@@ -79,7 +79,7 @@ class Conversation:
         self._ping: tuple[Reqid, int] | None = None
         self._round_trip_ns: int | None = None
         self._renew_at = inf
-        self._lists: deque[tuple[Iterator[Evidence], int | None]] = deque()
+        self._lists: deque[tuple[Iterator[Evidence | None], int | None]] = deque()
         self._taking = False
         self._life: trio.Nursery | None = None
         """Where what a live connection has to do beside reading is done."""
@@ -89,8 +89,8 @@ class Conversation:
     def _decode(self, messages: Sequence[str | bytes]) -> Sequence[Evidence]:
         raise NotImplementedError
 
-    def _pieces(self, message: str | bytes) -> Iterator[Evidence] | None:
-        """A long list of what is open, piece by piece; None for any other message."""
+    def _pieces(self, message: str | bytes) -> Iterator[Evidence | None] | None:
+        """A long list of what is open, piece by piece, None in between; None for any other message."""
         return None
 
     def _ping_frame(self, reqid: Reqid) -> bytes:
@@ -193,12 +193,19 @@ class Conversation:
         finally:
             self._taking = False
 
-    async def _take_list(self, socket: WebSocket, pieces: Iterator[Evidence], begun_ns: int | None) -> None:
+    async def _take_list(self, socket: WebSocket, pieces: Iterator[Evidence | None], begun_ns: int | None) -> None:
         """Take in a list that was received then, or (None) what came behind one; others run between any two pieces."""
+        dispatcher, count = self._parts.dispatcher, 0
         for one in pieces:
-            if type(one) is Orders and one.snapshot and begun_ns is not None:
-                one = structs.replace(one, begun_ns=begun_ns)
-            self._take(socket, (one,))
+            if type(one) is Orders and begun_ns is not None:
+                if one.snapshot:
+                    one = structs.replace(one, begun_ns=begun_ns)
+                    await dispatcher.let_go(one.orders, begun_ns, self.lane)
+                else:
+                    count += len(one.orders)
+                    dispatcher.long_lists.taking(count, begun_ns)
+            if one is not None:
+                self._take(socket, (one,))
             await trio.lowlevel.checkpoint()
 
     def _take(self, socket: WebSocket, evidence: Sequence[Evidence]) -> None:
@@ -215,8 +222,12 @@ class Conversation:
                 self._round_trip_ns = now_ns - self._ping[1]
                 self._parts.round_trips.record(self._round_trip_ns)
                 self._ping = None
-            elif type(one) is Orders and one.orders and (event_ns := one.orders[-1].event_ns) is not None:
-                self._parts.venue_clock.happened(event_ns, self._clock.boottime_ns())
+            elif type(one) is Orders:
+                if one.orders and (event_ns := one.orders[-1].event_ns) is not None:
+                    self._parts.venue_clock.happened(event_ns, self._clock.boottime_ns())
+                if one.snapshot:
+                    begun_ns = now_ns if one.begun_ns is None else one.begun_ns
+                    self._parts.dispatcher.long_lists.took(len(one.orders), begun_ns)
             elif type(one) is Unreadable:
                 self.unreadable += 1
                 # The 1st, 2nd, 4th and so on: a line for each frame of a flood would hold up every venue's cancels.

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from ..contract.evidence import Evidence, Mode, RestAnswer, Subscribed
+from ..contract.evidence import Evidence, Mode, RestAnswer, RestPart, Subscribed
 from ..contract.ids import EVERYTHING, Target
 from ..engine.calls import Call, CallOwner, FireOwner, Form
 from ..engine.lane import Lane
@@ -86,11 +86,6 @@ class Dispatcher(Hand):
         line = self._lines.get(lane)
         return line if line is not None and line.ready else None
 
-    def lost(self, lane: Lane) -> None:
-        """What was written to a session died with it, as far as is known; the session itself tells of its end later."""
-        self._pursuits.sessions.down(lane, self._clock.monotonic_ns())
-        self.perform()
-
     # ---------------------------------------------------------------- from the kill, its drill, and who else asks
 
     def fire(self, lane: Lane, owner: FireOwner) -> None:
@@ -152,6 +147,11 @@ class Dispatcher(Hand):
     def call_answered(self, call: Call, answer: RestAnswer) -> None:
         """A REST call came to an HTTP answer, readable or not."""
         self._pursuits.rest.answered(call, answer, self._clock.monotonic_ns())
+        self.perform()
+
+    def call_told(self, call: Call, part: RestPart) -> None:
+        """Some of the orders of a long list by REST are here; its answer follows."""
+        self._pursuits.lists.part(part.orders, self._clock.monotonic_ns())
         self.perform()
 
     def call_failed(self, call: Call, left: bool, why: str) -> None:

@@ -4,12 +4,13 @@ Between a command and its frame on the socket there is no task, scope, queue or 
 all pursuits hang on one alarm. Nothing here decides what is to be done for an order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, Protocol, TypeAlias, assert_never
 
 import structlog
 import trio
 
+from ..contract.evidence import OrderState
 from ..contract.ids import Reqid, Target, Venue
 from ..contract.outcomes import Settlement
 from ..engine.budget import CancelBudget
@@ -34,6 +35,7 @@ from ..engine.pursuits.front import Pursuits
 from ..engine.resting import Row
 from ..transport.clock import Clock
 from .events import Events
+from .long_lists import LongLists
 from .outages import Outages
 from .tickets import Asked
 
@@ -41,6 +43,9 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 ALARM_SLACK_S: Final = 0.000_05
 """The alarm goes off this much late, so that it never goes off a rounding error early and finds nothing due."""
+
+LET_GO: Final = 250
+"""Most orders that are let go in one go because a list lacks them."""
 
 BEAT_NS: Final = 500_000_000
 """The alarm goes off this often even when nothing is due: the watchdog takes its silence for a hang."""
@@ -139,6 +144,7 @@ class Hand:
         self.venue = venue
         self.outages = Outages(venue, events)
         self.straight = pursuits.straight
+        self.long_lists = LongLists(venue, events, clock)
         self._pursuits = pursuits
         self._budget = budget
         self._clock = clock
@@ -284,6 +290,26 @@ class Hand:
         """A single cancel of this order was written to a session."""
         symbol, age_s = self._price(target)
         self._budget.sent(symbol, age_s, now_ns)
+
+    def lost(self, lane: Lane) -> None:
+        """What was written to a session died with it, as far as is known; the session itself tells of its end later."""
+        self._pursuits.sessions.down(lane, self._clock.monotonic_ns())
+        self.perform()
+
+    async def let_go(self, orders: Collection[OrderState], asked_ns: int, lane: Lane | None = None) -> None:
+        """Before a list of all that is open is taken in as a whole: let go what it lacks, and others run meanwhile.
+
+        asked_ns: when it was asked for, or received unasked on this lane.
+        """
+        if len(self._pursuits.resting) <= LET_GO:
+            return
+        lists = self._pursuits.lists
+        absent = lists.absent({state.order_id for state in orders}, asked_ns, lane)
+        while absent:
+            await trio.lowlevel.checkpoint()
+            lists.gone(absent[-LET_GO:], asked_ns, self._clock.monotonic_ns())
+            del absent[-LET_GO:]
+            self.perform()
 
     def _record_decisions(self) -> None:
         decisions, self._pursuits.decisions = self._pursuits.decisions, []

@@ -47,8 +47,9 @@ BLOCK_S: Final = 0.02
 SLICE: Final = 256
 """Notes in one block: a kill that comes while it is packed waits for some 50 us."""
 
-WINDOW_BYTES: Final = 512 << 10
-"""Blocks handed on and not yet written. It is half of a pipe, so that the pipe takes them at once."""
+WINDOW_BYTES: Final = 8 << 20
+"""Blocks that are kept until they are known to be written: some 50,000 notes, packed a third of what they take as they
+wait. The pipe has the first of them, so that a scribe that waited for a core finds enough to do when it has one."""
 
 HANG_S: Final = 6.0
 """How long a block may take to be written before the disk is said to hang: longer than the disk's own time limit."""

@@ -84,7 +84,7 @@ class Replies:
 
     def at_once(self, asked: Asked, reply: Mapping[str, Any]) -> None:
         """Reply to a command that is not in flight."""
-        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, encode(reply, asked.encoding))
+        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, encode(reply, asked.encoding), asked)
 
     def refuse(
         self, outlet: Outlet, identity: bytes, enveloped: bool, encoding: Encoding, refusal: Mapping[str, Any]
@@ -149,7 +149,7 @@ class Replies:
 
     def give(self, asked: Asked, payload: bytes) -> None:
         """The half of `settle` that its client waits for."""
-        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)
+        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload, asked)
 
     def given(
         self,

@@ -66,7 +66,7 @@ class Dialect(Protocol):
 
     def decode(self, frame: str | bytes) -> Evidence: ...
 
-    def pieces(self, frame: str | bytes) -> Iterator[Evidence] | None: ...
+    def pieces(self, frame: str | bytes) -> Iterator[Evidence | None] | None: ...
 
 
 class TokenSource(Protocol):
@@ -128,10 +128,9 @@ class Session(Connection):
         socket, token = self._socket, self._token
         if socket is None or token is None:
             return False
+        one, everything = self._dialect.cancel_frame, self._dialect.cancel_all_frame
         frames = [
-            self._dialect.cancel_all_frame(token, reqid)
-            if target.kind == "all"
-            else self._dialect.cancel_frame(token, reqid, target)
+            everything(token, reqid) if target.kind == "all" else one(token, reqid, target)
             for _, reqid, target, _ in cancels
         ]
         try:
@@ -205,7 +204,8 @@ class Session(Connection):
     def _relisted(self, orders: Orders) -> None:
         assert self._relisting is not None
         (reqid, asked_ns), self._relisting = self._relisting, None
-        self._parts.dispatcher.heard(self.lane, (Looked(reqid, orders.orders, True, asked_ns),))
+        looked = Looked(reqid, orders.orders, True, asked_ns, taken=orders.begun_ns is not None)
+        self._parts.dispatcher.heard(self.lane, (looked,))
 
     def renew_token(self) -> None:
         """Have a new token fetched now, because the venue refused this one."""
@@ -269,7 +269,7 @@ class Session(Connection):
         decode = self._dialect.decode
         return [decode(message) for message in messages]
 
-    def _pieces(self, message: str | bytes) -> Iterator[Evidence] | None:
+    def _pieces(self, message: str | bytes) -> Iterator[Evidence | None] | None:
         return self._dialect.pieces(message)
 
     def _ping_frame(self, reqid: Reqid) -> bytes:

@@ -148,7 +148,9 @@ class ChildScribe:
                 env={},
                 cwd="/",
                 bufsize=0,
-                start_new_session=True,
+                # Not a session of its own: Linux shares a machine out by sessions first, and where many wait for a core
+                # the scribe would fall behind what this process hands it.
+                process_group=0,
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from canceld.fleet.agent import Agent
 from canceld.fleet.bucket import Bucket, bucket_config
-from canceld.fleet.bus import BusFailed, connect
+from canceld.fleet.bus import Bus, BusFailed
+from canceld.fleet.nearest import connect_nearest
 from canceld.fleet.orders import Approval, Entry, KillOrder, kill_id, write
 from canceld.fleet.settings import FleetSettings, read_fleet
 from canceld.fleet.signing import Signer
@@ -130,7 +131,11 @@ class Desk:
     async def hand(self, person: str = "ann", **members: Any) -> AsyncIterator["Hand"]:
         """An operator's connection."""
         settings = self.settings(person, **members)
-        async with connect(settings, "test") as bus:
+
+        async def works(bus: Bus) -> None:
+            await bus.stream_info("KV_canceld-desk")
+
+        async with connect_nearest(settings, "test", works) as bus:
             if not self.made:
                 self.made = True
                 with contextlib.suppress(BusFailed):

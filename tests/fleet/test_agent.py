@@ -5,6 +5,7 @@ Its daemon is a switch behind a socket, so that a test sees every word that the 
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ import nats  # noqa: E402 - it is there only where the extra is
 
 from canceld.fleet import agent as agent_module  # noqa: E402
 from canceld.fleet import timer_lease  # noqa: E402
-from canceld.fleet.door import DoorFailed  # noqa: E402
+from canceld.fleet.door import DoorFailed, ask, door_of  # noqa: E402
 from canceld.fleet.orders import Approval, KillOrder, LocalKill, kill_id, write  # noqa: E402
 from canceld.fleet.signing import Signer  # noqa: E402
 from tests.fleet.desk import Desk, Hand, until  # noqa: E402
@@ -185,7 +186,7 @@ def test_a_daemon_that_does_not_answer_is_killed_by_its_file(play: Callable[...,
         await hand.heard(h1)
         assert h1.control.latched
 
-    play(story)
+    play(story, follow="none")
 
 
 def test_clocks_that_are_a_minute_apart_and_a_second_agent_are_named(
@@ -327,3 +328,18 @@ def test_the_timer_has_one_owner_which_changes_when_a_host_dies(
         assert two == []
 
     play(story, follow="none")
+
+
+def test_its_socket_is_there_again_when_the_daemon_has_made_its_directory_anew(play: Callable[..., None]) -> None:
+    async def story(desk: Desk, hand: Hand) -> None:
+        h1 = desk.hosts["h1"]
+        path = Path(door_of(h1.settings.daemon.gateway.control))
+        await until(path.exists, "it serves")
+        os.unlink(path)
+        await until(path.exists, "it serves again")
+        told = await ask(str(path), {"what": "status"})
+        assert (told["host"], told["latched"], told["alerts"]) == ("h1", False, [])
+        with pytest.raises(DoorFailed, match="no operator"):
+            await ask(str(path), {"scope": "fleet", "operator": "eve"})
+
+    play(story)

@@ -226,6 +226,10 @@ def test_the_lines_of_the_page_on_three_hosts(fleet: Fleet, exchange: Exchange) 
         assert (done.returncode == 0) is ended, done.stdout + done.stderr
         assert ended or "approved by ann: 2 different persons are needed" in done.stdout
     assert not any(fleet.latched(name) for name in HOSTS)
+    for host in ("H1", "H2", "H3"):
+        recorded = fleet.run(f"canceld journal --config {host} --kind kill --kind rearm").stdout
+        assert "fleet: fleet by ann: fat finger" in recorded
+        assert "approved by ann and bob" in recorded, recorded
     assert {one["state"] for one in fleet.stands().values()} == {"armed"}
 
     # The bus goes: nothing is killed for that, and a local kill works; the others of the account hear of it later.

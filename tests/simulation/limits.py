@@ -28,7 +28,10 @@ DRAWN: Final[dict[str, tuple[int, ...]]] = {
     "canceld.engine.sweep.SHOWN_LIMIT": (2, 10),
     "canceld.desks.RESTING_LIMIT": (64, 512),
     "canceld.venues.pieces.PIECE": (1, 3),
+    "canceld.venues.pieces.PIECE_CHARS": (100, 1000),
+    "canceld.venues.pieces.LONG_CHARS": (200, 2000),
     "canceld.tasks.conversation.LONG_CHARS": (200, 2000),
+    "canceld.tasks.dispatcher.LET_GO": (1, 5),
 }
 """Where each limit is read, and what it may be instead."""
 

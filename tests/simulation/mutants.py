@@ -237,9 +237,9 @@ MUTANTS: Final = (
     Mutant(
         "a reply goes out twice",
         "canceld.tasks.replies",
-        "        self.in_flight -= 1\n        if asked.holder",
-        "        self.in_flight -= 1\n        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)"
-        "\n        if asked.holder",
+        "        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)\n",
+        "        for _ in range(2):\n"
+        "            self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)\n",
     ),
     Mutant(
         "who joins a command in flight is forgotten",

@@ -33,6 +33,7 @@ from .docket import Docket
 from .families import Families
 from .family import Family, StandIn
 from .judgement import Judgement
+from .lists import Lists
 from .names import Names
 from .pursuit import Pursuit, Waiter, ending
 from .questions import Questions
@@ -60,10 +61,11 @@ class Pursuits(Docket):
         acceptance = Acceptance(self, questions, judgement, answers, families, sending)
         batches = Batches(self, questions, names, sending, refusals, acceptance)
         states = States(self, questions, answers, names, families, sending, acceptance)
-        rest = Rest(self, questions, judgement, families, sending, refusals, acceptance, batches, states)
+        self.lists = lists = Lists(self, questions, states)
+        rest = Rest(self, questions, judgement, families, sending, refusals, acceptance, batches, states, lists)
         self.rest = rest
         self.sessions = Sessions(
-            self, questions, judgement, answers, names, sending, refusals, acceptance, batches, states, rest
+            self, questions, judgement, answers, names, sending, refusals, acceptance, batches, states, lists, rest
         )
         self.batches = batches
         self.straight = Straight(self)

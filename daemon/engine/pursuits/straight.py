@@ -5,6 +5,7 @@ only where the long way has no choice, and `left` and `accepted` leave every tab
 ours. tests/tasks/test_straight.py drives both ways with the same histories and compares all that is left behind.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from ...contract.evidence import CancelAck, Evidence
@@ -23,6 +24,8 @@ class Straight:
     def __init__(self, docket: Docket) -> None:
         self.on = True
         """Off, nothing is plain: for tests that compare the two ways."""
+        self.draw: Callable[[], Reqid] = docket.reqids.draw
+        """The id of the request that is about to leave."""
         self._docket = docket
         policy = docket.policy
         # A cancel that has to name a symbol may have to wait for it, and answers told on every session come twice.
@@ -43,10 +46,6 @@ class Straight:
         if (row is not None and row.ended) or not (self._any_name or lanes.knows(order_id)):
             return None
         return lanes.live[0]
-
-    def draw(self) -> Reqid:
-        """The id of the request that is about to leave."""
-        return self._docket.reqids.draw()
 
     def left(
         self,
