@@ -5,14 +5,14 @@ Four leave that to their caller, so that a burst of commands leaves in one write
 `strike`.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Any, Final
 
 import msgspec
 import structlog
 import trio
 
-from ..contract.evidence import Evidence, Mode, OrderState, RestAnswer, RestPart, Subscribed
+from ..contract.evidence import Evidence, Mode, RestAnswer, RestPart, Subscribed
 from ..contract.ids import EVERYTHING, Target
 from ..engine.calls import Call, CallOwner, FireOwner, Form
 from ..engine.lane import Lane
@@ -150,20 +150,21 @@ class Dispatcher(Hand):
         self._pursuits.rest.failed(call, left, why, self._clock.monotonic_ns())
         self.perform()
 
-    async def let_go(self, orders: Collection[OrderState], asked_ns: int, lane: Lane | None = None) -> None:
+    async def let_go(self, listed: Set[str], asked_ns: int, lane: Lane | None = None) -> None:
         """Before a list of all that is open is taken in as a whole: let go what it lacks, and others run meanwhile.
 
-        asked_ns: when it was asked for, or received unasked on this lane.
+        listed: the ids in it. asked_ns: when it was asked for, or received unasked on this lane.
         """
         if len(self._pursuits.resting) <= LET_GO:
             return
         lists = self._pursuits.lists
-        absent = lists.absent({state.order_id for state in orders}, asked_ns, lane)
+        absent = lists.absent(listed, asked_ns, lane)
+        await trio.lowlevel.checkpoint()
         while absent:
-            await trio.lowlevel.checkpoint()
             lists.gone(absent[-LET_GO:], asked_ns, self._clock.monotonic_ns())
             del absent[-LET_GO:]
             self.perform()
+            await trio.lowlevel.checkpoint()
 
     # ---------------------------------------------------------------- from the sessions
 
