@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from . import __version__
 from .setup.parsers import add_setup
 from .verbs.exit_status import NOT_DONE, UNREACHABLE, USAGE
+from .verbs.help import TOPICS
 from .verbs.output import complain, output_lost, prepare, say, say_json, show
 from .verbs.scopes import add_members, add_scope
 from .verbs.usage import Parser
@@ -29,9 +30,6 @@ INTERRUPTED: Final = 130
 VENUES: Final = ("spot", "prime", "futures")
 
 OUTCOMES: Final = ("acked", "canceled", "closed", "not_open", "rejected", "unknown", "refused")
-
-TOPICS: Final = ("kill", "outcomes", "venues", "clients", "scopes", "leases", "deadman", "service", "record", "fleet")
-"""The pages that `help` shows, each a file in pages/."""
 
 DEADLINE_MS: Final = (1, 60_000)
 
@@ -236,7 +234,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     add_setup(verbs)
     help_ = verbs.add_parser("help", help="pages for operators and for those who write strategies")
-    help_.add_argument("topic", nargs="?", choices=TOPICS, metavar="TOPIC", help=", ".join(TOPICS))
+    help_.add_argument("topic", nargs="?", choices=[*TOPICS], metavar="TOPIC", help=", ".join(TOPICS))
     _add_json(help_)
     help_.set_defaults(run=_help)
 

@@ -15,6 +15,7 @@ CLIENTS: Final = "processes/test_readme_clients.py"
 STRATEGIES: Final = "processes/test_readme_strategies.py"
 PASTED: Final = "processes/test_operators_page.py"
 FLEET: Final = "fleet/test_page.py"
+CONTAINER: Final = "processes/test_container.py"
 PAIR: Final = "processes/test_two_daemons.py"
 
 TAKEN: Final[dict[tuple[str, str], dict[str, tuple[str, ...]]]] = {
@@ -27,6 +28,8 @@ TAKEN: Final[dict[tuple[str, str], dict[str, tuple[str, ...]]]] = {
     ("README.md", "When a strategy or the daemon dies"): {"python": (STRATEGIES,)},
     ("clients.md", "Cancel an order"): {"python": (CLIENTS, CLIENTS, CLIENTS)},
     ("clients.md", "Two daemons for one account"): {"python": (PAIR,)},
+    ("container.md", "The image"): {"text": (CONTAINER,)},
+    ("container.md", "Its configuration"): {"toml": (CONTAINER,)},
     ("fleet.md", "The record on another host"): {"sh": (FLEET,)},
     ("kill.md", "What to press"): {"sh": (PASTED, PASTED, PASTED), "json": (PASTED,)},
     ("kill.md", "How to know that it worked"): {"sh": (PASTED, PASTED)},

@@ -54,7 +54,7 @@ _shtab_canceld_kill___venue_choices=(spot prime futures)
 _shtab_canceld_rests_pos_0_choices=(spot prime futures)
 _shtab_canceld_journal___outcome_choices=(acked canceled closed not_open rejected unknown refused)
 _shtab_canceld_journal___venue_choices=(spot prime futures)
-_shtab_canceld_help_pos_0_choices=(kill outcomes venues clients scopes leases deadman service record fleet)
+_shtab_canceld_help_pos_0_choices=(kill scopes outcomes venues clients leases deadman service container record fleet)
 _shtab_canceld_pos_0_choices=(run check sim demo cancel cancel-all kill rests kill-scope rearm status watch panic journal report ship exporter install uninstall help schema)
 
 _shtab_canceld_run__h_nargs=0

@@ -101,7 +101,7 @@ _shtab_canceld_exporter_defaults_added=0
 _shtab_canceld_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print JSON, one message per line]"
-  ":kill, outcomes, venues, clients, scopes, leases, deadman, service, record, fleet:(kill outcomes venues clients scopes leases deadman service record fleet)"
+  ":kill, scopes, outcomes, venues, clients, leases, deadman, service, container, record, fleet:(kill scopes outcomes venues clients leases deadman service container record fleet)"
 )
 
 # guard to ensure default positional specs are added only once per session
