@@ -41,8 +41,10 @@ FLOORS: Final = (
     ("refusals", "acceptance"),
     ("batches",),
     ("states",),
+    ("lists",),
     ("rest",),
     ("sessions",),
+    ("straight",),
     ("front",),
 )
 """The floors of engine/pursuits/, from the ground up. A part calls parts of floors below it."""

@@ -10,7 +10,7 @@ from ..contract.evidence import CancelAck, CancelReject, Evidence, RestAnswer
 from ..contract.ids import Reqid
 from ..settings import Address
 from ..tasks.connection import ADMIT_TIMEOUT_S, HANDSHAKE_TIMEOUT_S
-from ..tasks.rest_dialect import Decode, SignedRequest
+from ..tasks.rest_dialect import Decode, SignedRequest, whole
 from ..tasks.rest_exchange import CALL_TIMEOUT_S
 from ..tasks.rest_pool import DIAL_TIMEOUT_S
 from ..transport.https import AnswerLost, HttpConnection, NotSent
@@ -61,7 +61,7 @@ class Rest:
         except (DialFailed, NotSent, AnswerLost) as error:
             self._lost = str(error) if isinstance(error, DialFailed) else error.detail
             raise NoAnswer(self._lost) from None
-        return Answered(decode(response.status, response.body), sent_utc_ns, clock.monotonic_ns() - sent_ns)
+        return Answered(whole(decode(response.status, response.body)), sent_utc_ns, clock.monotonic_ns() - sent_ns)
 
     async def aclose(self) -> None:
         if self._connection is not None:

@@ -4,6 +4,7 @@ Dialects translate every venue spelling into these values once, at the border; n
 """
 
 import enum
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -139,13 +140,15 @@ class Looked(msgspec.Struct, frozen=True, gc=False):
     """What a session found out about one order, or about all that is open, when it was asked to look.
 
     Of all that is open it may hold orders that have ended too. complete: it is all there is to be seen; else the look
-    failed, and what it found are states and nothing more. asked_ns: when it was asked for, CLOCK_MONOTONIC.
+    failed, and what it found are states and nothing more. asked_ns: when it was asked for, CLOCK_MONOTONIC. taken: the
+    states were all taken in before, piece by piece.
     """
 
     reqid: Reqid
     orders: tuple[OrderState, ...]
     complete: bool
     asked_ns: int
+    taken: bool = False
 
 
 class Subscribed(msgspec.Struct, frozen=True, gc=False):
@@ -289,11 +292,19 @@ class RestToken(msgspec.Struct, frozen=True):
 class RestOrders(msgspec.Struct, frozen=True):
     """The states a query returned; for a list of open orders it is all of them.
 
-    `received_time`: when the venue took a cancel in, where this is the answer to one and it tells that.
+    `received_time`: when the venue took a cancel in, where this is the answer to one and it tells that. `taken`: the
+    states were all taken in before, as parts.
     """
 
     orders: tuple[OrderState, ...]
     received_time: str | None = None
+    taken: bool = False
+
+
+class RestPart(msgspec.Struct, frozen=True):
+    """Some of the orders that a long list shows open. It says nothing of any other: the list's answer is to come."""
+
+    orders: tuple[OrderState, ...]
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -355,3 +366,6 @@ RestAnswer: TypeAlias = (
     | RestUnreadable
 )
 """Everything a REST call can come to once an HTTP answer is here."""
+
+Listing: TypeAlias = Iterator[RestPart | RestAnswer | None]
+"""The answer to a call, piece by piece: parts first, at last what it comes to; None in between is nothing yet."""

@@ -197,11 +197,20 @@ class Resting:
 
         asked_ns: when the list was made or asked for; an order heard of since then is not held to it.
         """
-        absent = [row for row in self._open.values() if row.order_id not in listed]
-        missing = [row for row in absent if asked_ns - row.touched_ns > FRESH_NS]
+        absent = [row for order_id, row in self._open.items() if order_id not in listed]
         # The young ones are believed in until the list would have held them if they had been there.
         self._suspects = {row.order_id: row.touched_ns for row in absent if asked_ns - row.touched_ns <= FRESH_NS}
         self._suspected_ns = asked_ns
+        return self.let_go(absent, asked_ns)
+
+    def absent(self, listed: Set[str], asked_ns: int) -> list[Row]:
+        """The open orders that `vanish` would give for the same list: they can be let go in pieces before it."""
+        rows = self._open.items()
+        return [row for order_id, row in rows if order_id not in listed and asked_ns - row.touched_ns > FRESH_NS]
+
+    def let_go(self, rows: Iterable[Row], asked_ns: int) -> list[Row]:
+        """Those of some orders missing from a list that are open and of which nothing was heard since, now `gone`."""
+        missing = [row for row in rows if row.order_id in self._open and asked_ns - row.touched_ns > FRESH_NS]
         for row in missing:
             self._close(row, "gone")
         return missing

@@ -4,7 +4,8 @@ What a stream or a list told of is believed until an end is told of it, or until
 show it does not. Times are monotonic nanoseconds.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
+from itertools import islice
 from typing import Final
 
 from .instants import MS
@@ -118,12 +119,13 @@ class BelievedOrders:
                 self.single_took |= order.asked
             else:
                 old_ns = max(old_ns, order.told_ns + FRESH_NS)
-        self._beyond = 0
         self._shown(listed, begun_ns)
         return old_ns if old_ns and not listed else None
 
-    def _shown(self, listed: Iterable[str], begun_ns: int) -> None:
-        for order_id in listed:
-            self.believe(order_id, begun_ns, begun_ns)
-            if order_id in self._orders:
-                self._orders[order_id].shown = 1
+    def _shown(self, listed: Collection[str], begun_ns: int) -> None:
+        """They rest, though none of them is known yet."""
+        room = max(KNOWN_LIMIT - len(self._orders), 0)
+        for order_id in islice(listed, room):
+            order = self._orders[order_id] = Believed(begun_ns, begun_ns)
+            order.shown = 1
+        self._beyond = max(len(listed) - room, 0)

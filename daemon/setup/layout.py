@@ -15,6 +15,7 @@ UNITS: Final = (
     "canceld-exporter.service",
     "canceld-exporter@.service",
     "canceld-ship@.service",
+    "canceld-agent@.service",
 )
 
 PAGES: Final = "usr/share/doc/canceld"

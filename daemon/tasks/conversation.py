@@ -26,6 +26,7 @@ from ..transport.world import World
 from ..venues.pieces import LONG_CHARS
 from .dispatcher import Dispatcher
 from .events import Events
+from .straight import PlainAcks
 from .telemetry import Histogram
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -73,11 +74,12 @@ class Conversation:
         self._parts = parts
         self._clock = parts.world.clock
         self._note = parts.events.note
+        self._plain_acks = PlainAcks(parts.dispatcher, lane, name, self._clock, self._note, parts.venue_times)
         self._heard_ns = 0
         self._ping: tuple[Reqid, int] | None = None
         self._round_trip_ns: int | None = None
         self._renew_at = inf
-        self._lists: deque[tuple[Iterator[Evidence], int | None]] = deque()
+        self._lists: deque[tuple[Iterator[Evidence | None], int | None]] = deque()
         self._taking = False
         self._life: trio.Nursery | None = None
         """Where what a live connection has to do beside reading is done."""
@@ -87,8 +89,8 @@ class Conversation:
     def _decode(self, messages: Sequence[str | bytes]) -> Sequence[Evidence]:
         raise NotImplementedError
 
-    def _pieces(self, message: str | bytes) -> Iterator[Evidence] | None:
-        """A long list of what is open, piece by piece; None for any other message."""
+    def _pieces(self, message: str | bytes) -> Iterator[Evidence | None] | None:
+        """A long list of what is open, piece by piece, None in between; None for any other message."""
         return None
 
     def _ping_frame(self, reqid: Reqid) -> bytes:
@@ -111,16 +113,19 @@ class Conversation:
     def _send(self, socket: WebSocket, *frames: bytes) -> None:
         """Write frames, all in one write, then record them. Raises SessionEnded; they may have left all the same."""
         try:
-            if len(frames) == 1:
-                socket.send_now(frames[0])
-            else:
-                socket.send_many_now(frames)
+            write(socket, frames)
         except SessionEnded:
-            for frame in frames:
-                self._note("frame_out", session=self.name, frame=clipped(frame), left="unknown")
+            self.note_sent(frames, left=False)
             raise
+        self.note_sent(frames, left=True)
+
+    def note_sent(self, frames: Sequence[bytes], *, left: bool) -> None:
+        """Record what was written. left: False when the session died with it: it may have left all the same."""
         for frame in frames:
-            self._note("frame_out", session=self.name, frame=clipped(frame))
+            if left:
+                self._note("frame_out", session=self.name, frame=clipped(frame))
+            else:
+                self._note("frame_out", session=self.name, frame=clipped(frame), left="unknown")
 
     def _record_heard(self, messages: Sequence[str | bytes], evidence: Sequence[Evidence]) -> None:
         if len(evidence) == 1 and type(evidence[0]) in _SIGNS_OF_LIFE:
@@ -147,6 +152,10 @@ class Conversation:
             self._take_in_lists(socket, messages)
             return
         evidence = self._decode(messages)
+        heard_ns = self._plain_acks.take(messages, evidence)
+        if heard_ns:
+            self._heard_ns = heard_ns
+            return
         self._record_heard(messages, evidence)
         self._take(socket, evidence)
 
@@ -184,12 +193,19 @@ class Conversation:
         finally:
             self._taking = False
 
-    async def _take_list(self, socket: WebSocket, pieces: Iterator[Evidence], begun_ns: int | None) -> None:
+    async def _take_list(self, socket: WebSocket, pieces: Iterator[Evidence | None], begun_ns: int | None) -> None:
         """Take in a list that was received then, or (None) what came behind one; others run between any two pieces."""
+        dispatcher, count = self._parts.dispatcher, 0
         for one in pieces:
-            if type(one) is Orders and one.snapshot and begun_ns is not None:
-                one = structs.replace(one, begun_ns=begun_ns)
-            self._take(socket, (one,))
+            if type(one) is Orders and begun_ns is not None:
+                if one.snapshot:
+                    one = structs.replace(one, begun_ns=begun_ns)
+                    await dispatcher.let_go(one.orders, begun_ns, self.lane)
+                else:
+                    count += len(one.orders)
+                    dispatcher.long_lists.taking(count, begun_ns)
+            if one is not None:
+                self._take(socket, (one,))
             await trio.lowlevel.checkpoint()
 
     def _take(self, socket: WebSocket, evidence: Sequence[Evidence]) -> None:
@@ -206,8 +222,12 @@ class Conversation:
                 self._round_trip_ns = now_ns - self._ping[1]
                 self._parts.round_trips.record(self._round_trip_ns)
                 self._ping = None
-            elif type(one) is Orders and one.orders and (event_ns := one.orders[-1].event_ns) is not None:
-                self._parts.venue_clock.happened(event_ns, self._clock.boottime_ns())
+            elif type(one) is Orders:
+                if one.orders and (event_ns := one.orders[-1].event_ns) is not None:
+                    self._parts.venue_clock.happened(event_ns, self._clock.boottime_ns())
+                if one.snapshot:
+                    begun_ns = now_ns if one.begun_ns is None else one.begun_ns
+                    self._parts.dispatcher.long_lists.took(len(one.orders), begun_ns)
             elif type(one) is Unreadable:
                 self.unreadable += 1
                 # The 1st, 2nd, 4th and so on: a line for each frame of a flood would hold up every venue's cancels.
@@ -246,3 +266,11 @@ class Conversation:
 
     def _silent(self) -> bool:
         return self._clock.monotonic_ns() - self._heard_ns > self.silence_s * 1e9
+
+
+def write(socket: WebSocket, frames: Sequence[bytes]) -> None:
+    """Write frames, all in one write. Raises SessionEnded; they may have left all the same."""
+    if len(frames) == 1:
+        socket.send_now(frames[0])
+    else:
+        socket.send_many_now(frames)

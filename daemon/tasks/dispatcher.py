@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 import structlog
 
-from ..contract.evidence import Evidence, Mode, RestAnswer, Subscribed
+from ..contract.evidence import Evidence, Mode, RestAnswer, RestPart, Subscribed
 from ..contract.ids import EVERYTHING, Target
 from ..engine.calls import Call, CallOwner, FireOwner, Form
 from ..engine.lane import Lane
 from ..engine.policy import Policy
 from ..engine.resting import Resting
-from .hand import Hand, Owner
+from .hand import Hand, Line, Owner
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -72,6 +72,19 @@ class Dispatcher(Hand):
     def resume(self, owner: Owner, order_id: str, deadline_ns: int, now_ns: int, symbol: str | None = None) -> None:
         """Go on after an order whose cancel may have left before this process began; leaves with `perform`."""
         self._pursuits.resume(owner, order_id, deadline_ns, now_ns, symbol)
+
+    # ---------------------------------------------------------------- from the straight line
+
+    def line_for(self, target: Target, *, alone: bool) -> Line | None:
+        """The session that the plain cancel of an order may be written to; None where anything is odd.
+
+        alone: no other cancel leaves with it, so that there is no form to be chosen.
+        """
+        lane = self.straight.lane_for(target)
+        if lane is None or (lane in self._bundlers and not alone):
+            return None
+        line = self._lines.get(lane)
+        return line if line is not None and line.ready else None
 
     # ---------------------------------------------------------------- from the kill, its drill, and who else asks
 
@@ -134,6 +147,11 @@ class Dispatcher(Hand):
     def call_answered(self, call: Call, answer: RestAnswer) -> None:
         """A REST call came to an HTTP answer, readable or not."""
         self._pursuits.rest.answered(call, answer, self._clock.monotonic_ns())
+        self.perform()
+
+    def call_told(self, call: Call, part: RestPart) -> None:
+        """Some of the orders of a long list by REST are here; its answer follows."""
+        self._pursuits.lists.part(part.orders, self._clock.monotonic_ns())
         self.perform()
 
     def call_failed(self, call: Call, left: bool, why: str) -> None:

@@ -97,7 +97,7 @@ class Feed(Connection):
     def _decode(self, messages: Sequence[str | bytes]) -> Sequence[Evidence]:
         return [futures_feed.decode(message) for message in messages]
 
-    def _pieces(self, message: str | bytes) -> Iterator[Evidence] | None:
+    def _pieces(self, message: str | bytes) -> Iterator[Evidence | None] | None:
         return futures_feed.pieces(message)
 
     def _ping_frame(self, reqid: Reqid) -> bytes:

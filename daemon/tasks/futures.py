@@ -1,10 +1,9 @@
 """Introduces the Futures dialect to the tasks: an engine's call to a signed request and its answer's reader."""
 
 from collections import deque
-from collections.abc import Callable
 from typing import Final
 
-from ..contract.evidence import RestAnswer
+from ..contract.evidence import Listing, RestAnswer
 from ..credentials import Keys
 from ..engine.calls import Call
 from ..transport.clock import Clock, rfc3339
@@ -59,7 +58,7 @@ class FuturesRest:
             case "ended":
                 raise AssertionError("Futures tells by client order id how an order stands")
             case "open_orders":
-                return (lambda _: futures_requests.open_orders_request(self.keys)), futures_rest.decode_open_orders
+                return (lambda _: futures_requests.open_orders_request(self.keys)), futures_rest.decode_list
 
     def token(self) -> Plan:
         """Never asked for: the Unified WebSocket takes Spot's tokens."""
@@ -82,13 +81,13 @@ class FuturesRest:
             return None
         return rfc3339(call.deadline_ns + max(self._ahead_ns) + SLACK_NS)
 
-    def _timed(self, decode: Decode) -> Callable[[int, bytes], RestAnswer]:
+    def _timed(self, decode: Decode) -> Decode:
         """Learn the venue's clock from each answer, as what it is ahead of our monotonic one, which is never set.
 
         It was read before the answer's way to us, so each sample errs towards the past.
         """
 
-        def read(status: int, body: bytes) -> RestAnswer:
+        def read(status: int, body: bytes) -> RestAnswer | Listing:
             served_ns = futures_rest.server_time_ns(body)
             if served_ns is not None:
                 self._ahead_ns.append(served_ns - self._clock.monotonic_ns())

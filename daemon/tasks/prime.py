@@ -4,7 +4,7 @@ Prime has neither REST for orders nor a snapshot with an end. So what is open is
 subscription that lives as long as the question: after its last row comes the answer to a ping sent behind it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import structlog
@@ -89,6 +89,8 @@ class _Looking:
         self.total = 0
         self.answered = trio.Event()
         self.heard_at = trio.current_time()
+        self.begun_ns: int | None = None
+        """When the first of its orders came."""
 
     @property
     def whole(self) -> bool:
@@ -237,6 +239,9 @@ class PrimeSession(Connection):
         decode = self._dialect.decode
         return [one for message in messages for one in decode(message)]
 
+    def _pieces(self, message: str | bytes) -> Iterator[Evidence | None] | None:
+        return self._dialect.pieces(message)
+
     def _ping_frame(self, reqid: Reqid) -> bytes:
         return self._dialect.ping_frame(reqid, self._clock.utc_ns())
 
@@ -260,6 +265,10 @@ class PrimeSession(Connection):
                 return False
             case Orders():
                 self._heed_orders(one)
+            case Unreadable():
+                # Perhaps of rows that a look was to show: without them it is no list of all there is.
+                for looking in self._looking.values():
+                    looking.truncated = True
             case (
                 CancelAck()
                 | CancelReject()
@@ -276,7 +285,6 @@ class PrimeSession(Connection):
                 | Challenge()
                 | Unattributed()
                 | Irrelevant()
-                | Unreadable()
             ):
                 pass
         return True
@@ -288,6 +296,8 @@ class PrimeSession(Connection):
         looking = None if told.reqid is None else self._looking.get(told.reqid)
         if looking is None or not told.initial:
             return
+        if looking.begun_ns is None:
+            looking.begun_ns = self._clock.monotonic_ns()
         looking.orders += told.orders
         looking.truncated = looking.truncated or told.truncated
         looking.total = max(looking.total, told.total or 0)
@@ -323,12 +333,18 @@ class PrimeSession(Connection):
         answered = looking.answered.is_set()
         while answered and looking.reqid in self._looking:
             quiet_at = looking.quiet_at
+            if self._lists:
+                # Received, and not all taken in: the answer to the ping did not wait for it.
+                quiet_at = trio.current_time() + LOOK_QUIET_S
             if trio.current_time() >= quiet_at:
                 break
             # Until a time and not for a while: the remainder can be too small to move the clock.
             await trio.sleep_until(quiet_at)
+        complete = answered and looking.whole and not self._hides(looking)
+        if complete and looking.order_id is None:
+            await self._parts.dispatcher.let_go(looking.orders, looking.asked_ns)
         if looking.reqid in self._looking:
-            self._end_look(looking, complete=answered and looking.whole and not self._hides(looking))
+            self._end_look(looking, complete=complete and looking.whole)
             if looking.reqid not in self._streams:
                 self._unsubscribe(socket, looking)
 
@@ -342,7 +358,10 @@ class PrimeSession(Connection):
     def _end_look(self, looking: _Looking, *, complete: bool) -> None:
         del self._looking[looking.reqid]
         self._pings.pop(looking.ping, None)
-        looked = Looked(looking.reqid, tuple(looking.orders), complete, looking.asked_ns)
+        if complete and looking.order_id is None:
+            begun_ns = self._clock.monotonic_ns() if looking.begun_ns is None else looking.begun_ns
+            self._parts.dispatcher.long_lists.took(len(looking.orders), begun_ns)
+        looked = Looked(looking.reqid, tuple(looking.orders), complete, looking.asked_ns, taken=True)
         self._parts.dispatcher.heard(self.lane, (looked,))
 
     def _unsubscribe(self, socket: WebSocket, looking: _Looking) -> None:

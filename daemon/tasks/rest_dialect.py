@@ -1,9 +1,9 @@
 """What a REST lane needs of a venue: how its requests are built and its answers read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from ..contract.evidence import RestAnswer
+from ..contract.evidence import Listing, RestAnswer, RestPart
 from ..engine.calls import Call
 
 
@@ -24,8 +24,18 @@ class SignedRequest(Protocol):
 
 
 Build = Callable[[int], SignedRequest]
-Decode = Callable[[int, bytes], RestAnswer]
+Decode = Callable[[int, bytes], RestAnswer | Listing]
 Plan = tuple[Build, Decode]
+
+
+def whole(told: RestAnswer | Listing) -> RestAnswer:
+    """What an answer comes to, for who takes nothing in on the way."""
+    if not isinstance(told, Iterator):
+        return told
+    *_, answer = told
+    assert answer is not None, "a list ends with an answer"
+    assert not isinstance(answer, RestPart), "a list ends with an answer"
+    return answer
 
 
 class RestDialect(Protocol):

@@ -5,14 +5,14 @@ with the answer, or when the venue has been silent for so long that waiting for 
 silent request is then still awaited. What must never happen here: a request called unsent that may have left in part.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
 import trio
 from msgspec.structs import replace
 
-from ..contract.evidence import Fault, RestAnswer, RestFailed
+from ..contract.evidence import Fault, RestAnswer, RestFailed, RestPart
 from ..contract.ids import Venue
 from ..engine.gate import KEY_REFUSED, Gate, has_seen_key
 from ..engine.journal import clipped
@@ -98,13 +98,20 @@ class Exchanges:
         self._spent = spent
         self._overtaken = Overtaken(() if spent is None else spent.before("bad nonce", WINDOW_NS))
         self._shared_key = f"{venue}: another program uses this key: our nonces are overtaken"
+        self._key_refused = f"{venue} REST refuses the key"
 
-    async def exchange(self, choose: Callable[[], Plan | None], *, pressing: str | None = None) -> RestAnswer | None:
+    async def exchange(
+        self,
+        choose: Callable[[], Plan | None],
+        *,
+        pressing: str | None = None,
+        told: Callable[[RestPart], None] | None = None,
+    ) -> RestAnswer | None:
         """Take a turn, then do what `choose` says at that moment; None when it says that there is nothing to do.
 
         A nonce that another one overtook is replaced once, and a key that is refused is shown once more on another
-        connection. pressing: the form of a kill's call, which waits for no turn and for no pause but its own. Raises
-        CallFailed.
+        connection. pressing: the form of a kill's call, which waits for no turn and for no pause but its own. told:
+        hears the parts of a long list, before its answer is given. Raises CallFailed.
         """
         plan: Plan | None = None
         refused: RestFailed | None = None
@@ -124,7 +131,7 @@ class Exchanges:
                 self._pool.give_back(connection)
                 return None
             try:
-                answer = await self._ask(plan, connection, turn)
+                answer = await self._ask(plan, connection, turn, told)
             except NotSent as stale:
                 # The venue had closed it while it was idle. The next one may be open, or is dialled.
                 why = stale.detail
@@ -149,7 +156,9 @@ class Exchanges:
             raise
         return _Turn(self._turn)
 
-    async def _ask(self, plan: Plan, connection: HttpConnection, turn: _Turn) -> RestAnswer:
+    async def _ask(
+        self, plan: Plan, connection: HttpConnection, turn: _Turn, told: Callable[[RestPart], None] | None
+    ) -> RestAnswer:
         """The request and what its answer says. Raises NotSent and CallFailed."""
         build, decode = plan
         request = build(0 if self._nonces is None else self._nonces.draw(self._world.clock.utc_ns()))
@@ -157,17 +166,26 @@ class Exchanges:
             response = await self._request(connection, request, turn)
         except AnswerLost as lost:
             raise CallFailed(lost.detail, left=True) from None
-        return decode(response.status, response.body)
+        answer = decode(response.status, response.body)
+        if not isinstance(answer, Iterator):
+            return answer
+        for one in answer:
+            # Whoever else is ready runs between any two pieces: the request's turn is over, and no answer waits.
+            await trio.lowlevel.checkpoint()
+            if isinstance(one, RestPart):
+                if told is not None:
+                    told(one)
+            elif one is not None:
+                return one
+        raise AssertionError("a list ends with an answer")
 
     def _tries_again(
         self, failed: RestFailed, seen: set[Fault], connection: HttpConnection, pressing: str | None
     ) -> bool:
         """Whether the same call is worth a second try. seen: the refusals that it had a second try for already."""
         if failed.fault is Fault.STALE_NONCE and self._nonces is not None:
-            # One that has just started may be far behind whoever used the key before, and has no way until it is not.
-            behind = not self._nonces.proven
-            jumped = self._is_jumped(failed, urgent=behind or pressing is not None)
-            if not jumped or (failed.fault in seen and not behind):
+            jumped = self._is_jumped(failed, urgent=pressing is not None)
+            if not jumped or failed.fault in seen:
                 return False
             # The venue has seen a later one: the next ones are drawn ahead of that.
             self._nonces.overtaken(self._world.clock.utc_ns())
@@ -267,13 +285,13 @@ class Exchanges:
         """After a refusal of the key itself ordinary calls stay away for a while: repeating it leads to a lockout."""
         if not isinstance(answer, RestFailed) or answer.fault not in KEY_REFUSED:
             self.eased |= self._gate.answered(answer, pressing)
-            if self._nonces is not None and has_seen_key(answer):
-                self._nonces.taken()
+            if has_seen_key(answer):
+                self._events.clear(self._key_refused)
+                if self._nonces is not None:
+                    self._nonces.taken()
             return
         self._gate.refused(answer, self._world.clock.monotonic_ns(), pressing)
-        self._events.alert(
-            "critical", f"{self.venue} REST refuses the key: {answer.error}", "check the key; sessions are kept"
-        )
+        self._events.alert("critical", self._key_refused, f"{answer.error}: check the key; sessions are kept")
 
     def _raise_if_shut(self, pressing: str | None) -> None:
         why = self._shut(pressing)

@@ -5,13 +5,14 @@ workers of their own.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import structlog
 import trio
 
-from ..contract.evidence import RestAnswer, RestFailed, RestMode, RestTimer, RestToken, Window
-from ..contract.ids import Venue
+from ..contract.evidence import RestAnswer, RestFailed, RestMode, RestOrders, RestPart, RestTimer, RestToken, Window
+from ..contract.ids import EVERYTHING, Venue
 from ..credentials import Secret
 from ..engine.budget import CallBudget
 from ..engine.calls import Call, Form
@@ -100,6 +101,8 @@ class RestLane:
         self._work_there = trio.Event()
         self._urgent_there = trio.Event()
         self._pulls = 0
+        self._listing: dict[Call, tuple[int, int]] = {}
+        """The long lists that are being taken in: how many orders by now, and since when."""
 
     def told(self, ceiling: float | None) -> None:
         """The venue told the account's rate threshold, and with it the tier of this key."""
@@ -192,7 +195,7 @@ class RestLane:
         if not self._dispatcher.wants_call:
             return False
         try:
-            answer = await self._exchanges.exchange(choose)
+            answer = await self._exchanges.exchange(choose, told=lambda part: self._told(taken[0], part))
         except CallFailed as failed:
             # Nothing was chosen when not even a connection could be had: the call that wanted it has failed, unsent.
             call = taken[0] if taken else self._next_call()
@@ -203,7 +206,7 @@ class RestLane:
             return True
         if answer is None:
             return False
-        self._answered(taken[0], answer)
+        await self._answered(taken[0], answer)
         return True
 
     def _next_call(self) -> Call | None:
@@ -229,19 +232,33 @@ class RestLane:
             return self._dialect.plan(call)
 
         try:
-            answer = await self._exchanges.exchange(choose, pressing=call.form)
+            answer = await self._exchanges.exchange(choose, pressing=call.form, told=partial(self._told, call))
         except CallFailed as failed:
             self._failed(call, failed)
             return
         assert answer is not None
-        self._answered(call, answer)
+        await self._answered(call, answer)
 
     def _failed(self, call: Call, failed: CallFailed) -> None:
         self._pool.last_error = failed.why
         log.warning("REST call failed", venue=self.venue, form=call.form, left=failed.left, why=failed.why)
         self._dispatcher.call_failed(call, failed.left, failed.why)
 
-    def _answered(self, call: Call, answer: RestAnswer) -> None:
+    def _told(self, call: Call, part: RestPart) -> None:
+        """Some of a long list; what it lacks is not known before all of it was taken in."""
+        count, begun_ns = self._listing.get(call, (0, self._world.clock.monotonic_ns()))
+        count += len(part.orders)
+        self._listing[call] = (count, begun_ns)
+        self._dispatcher.call_told(call, part)
+        self._dispatcher.long_lists.taking(count, begun_ns)
+
+    async def _answered(self, call: Call, answer: RestAnswer) -> None:
+        _, begun_ns = self._listing.pop(call, (0, self._world.clock.monotonic_ns()))
+        if isinstance(answer, RestOrders) and call.form == "open_orders":
+            if call.owner is not None:
+                await self._dispatcher.let_go(answer.orders, call.asked_ns)
+            if call.targets == (EVERYTHING,):
+                self._dispatcher.long_lists.took(len(answer.orders), begun_ns)
         if isinstance(answer, RestFailed):
             log.info("REST refused", venue=self.venue, form=call.form, fault=answer.fault.name, error=answer.error)
         self._dispatcher.call_answered(call, answer)
@@ -324,14 +341,16 @@ class RestLane:
 
     async def _keep_mark(self, nonces: Nonces) -> None:
         """Keep the nonce mark on disk ahead of the nonces in use."""
+        unstored = f"the nonce mark of {self.venue} cannot be stored"
         while True:
             mark = nonces.mark_to_store()
             if mark is not None:
                 try:
                     await self._state.replace(self._mark_file, format_mark(mark))
                 except DiskFailed as failed:
-                    self._events.alert("critical", f"the nonce mark cannot be stored: {failed.detail}", "mend the disk")
+                    self._events.alert("critical", unstored, f"mend the disk: {failed.detail}")
                 else:
                     nonces.stored(mark)
+                    self._events.clear(unstored)
             self._exchanges.look_for_others()
             await trio.sleep(MARK_LOOK_S)

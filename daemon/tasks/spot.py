@@ -39,7 +39,7 @@ class SpotRest:
                 ids = call.order_ids
                 return (lambda nonce: spot_rest.query_orders_request(keys, nonce, ids)), spot_rest.decode_orders
             case "open_orders":
-                return self._open_orders(call.targets[0]), spot_rest.decode_orders
+                return self._open_orders(call.targets[0]), spot_rest.decode_list
             case "ended":
                 return self._ended(call.targets[0]), self._ended_since(call.since_ns, call.surely)
 

@@ -32,7 +32,7 @@ from ..contract.evidence import (
 from ..contract.outcomes import ClosedState
 from ..credentials import Keys
 from .faults import futures_fault_of
-from .pieces import in_pieces
+from .pieces import evidence_in_pieces, under
 from .signing import futures_challenge
 from .spot_values import UNREADABLE, is_legible, number_of, terms_of, why
 from .values import NOTHING, decimal_text, error_text, order_id_of, text_of, total
@@ -66,6 +66,7 @@ stop leaves the list and a limit order follows, under an id of which nobody says
 
 _NO_CHANGE: Final = "order_for_edit_not_found"
 _HARMLESS: Final = "already subscribed to feed"
+_LIST: Final = under("orders")
 
 
 class _Order(msgspec.Struct, gc=False):
@@ -100,7 +101,6 @@ class _Message(msgspec.Struct, gc=False):
 
 _decode: Final = msgspec.json.Decoder(_Message).decode
 _decode_order: Final = msgspec.json.Decoder(_Order | None).decode
-_decode_rows: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_orders: Final = msgspec.json.Decoder(list[_Order]).decode
 
 
@@ -193,22 +193,9 @@ def _alert(text: str) -> Evidence:
     return SubscriptionLost(None, fault, text) if fault is Fault.CREDENTIALS else Unattributed(fault, text)
 
 
-def pieces(frame: str | bytes) -> Iterator[Evidence] | None:
-    """A snapshot piece by piece, as pieces.py tells; None for any other message, which `decode` reads."""
-    try:
-        message = _decode(frame)
-        if message.feed not in _SNAPSHOTS or message.event is not None:
-            return None
-        return in_pieces(_decode_rows(message.orders), _read_rows, None)
-    except UNREADABLE:
-        return None
-
-
-def _read_rows(rows: list[msgspec.Raw]) -> list[OrderState] | Unreadable:
-    try:
-        return _states([_decode_order(row) for row in rows])
-    except UNREADABLE as error:
-        return Unreadable(why(error))
+def pieces(frame: str | bytes) -> Iterator[Evidence | None] | None:
+    """A long list piece by piece, as pieces.py tells; None for any other message, which `decode` reads."""
+    return evidence_in_pieces(frame, _LIST, decode)
 
 
 def _snapshot(raw: msgspec.Raw) -> Evidence:

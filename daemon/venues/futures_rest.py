@@ -14,8 +14,10 @@ import msgspec
 
 from ..contract.evidence import (
     Fault,
+    Listing,
     OrderState,
     OrderTerms,
+    RestAnswer,
     RestBatch,
     RestCanceled,
     RestEnded,
@@ -28,6 +30,7 @@ from ..contract.evidence import (
 from ..contract.ids import Target
 from ..contract.outcomes import ClosedState
 from .faults import TEXT_CHARS, futures_fault_of, most_decisive
+from .pieces import LONG_CHARS, answer_in_pieces, under
 from .spot_values import UNREADABLE, instant_s, is_legible, terms_of, why
 from .values import NOTHING, decimal_text, error_text, instant_ns, order_id_of, text_of, total
 
@@ -237,6 +240,14 @@ def decode_timer(status: int, body: bytes) -> RestTimer | RestFailed | RestUnrea
     return RestUnreadable("a timer without its time") if trigger_s is None else RestTimer(trigger_s)
 
 
+def decode_list(status: int, body: bytes) -> RestAnswer | Listing:
+    """The answer to openorders; a long list piece by piece, as pieces.py tells."""
+    return answer_in_pieces(body, _LIST, lambda text: decode_open_orders(status, text))
+
+
+_LIST: Final = under("openOrders")
+
+
 def decode_open_orders(status: int, body: bytes) -> RestOrders | RestFailed | RestUnreadable:
     """The answer to openorders: all that rests. A row is open because it is listed, whatever its own status says."""
     answer = _answer(status, body)
@@ -301,7 +312,9 @@ def decode_instruments(status: int, body: bytes) -> RestMode | RestFailed | Rest
 
 
 def server_time_ns(body: bytes) -> int | None:
-    """The venue's clock as an answer tells it, Unix nanoseconds; None where it does not."""
+    """The venue's clock as an answer tells it, Unix nanoseconds; None where it does not, and of a long list."""
+    if len(body) > LONG_CHARS:
+        return None
     try:
         return instant_ns(_decode_time(body).serverTime)
     except UNREADABLE:

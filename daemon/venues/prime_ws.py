@@ -7,6 +7,7 @@ Source of all shapes: Prime WebSocket pages "Order Cancel Request", "Order", "Ex
 """
 
 import re
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ from ..contract.evidence import (
 from ..contract.ids import Reqid, Target
 from ..contract.outcomes import ClosedState
 from .faults import TEXT_CHARS, prime_error_fault_of, prime_fault_of
+from .pieces import messages_in_pieces, under
 from .spot_values import UNREADABLE, terms_of, why
 from .values import NOTHING, decimal_text, error_text, instant_ns, order_id_of, reqid_of, text_of
 
@@ -43,6 +45,7 @@ _UUID_CHARS: Final = 36
 _LOW_BITS: Final = 48
 
 _EPOCH: Final = datetime(1970, 1, 1)
+_LIST: Final = under("data")
 _to_json: Final = msgspec.json.Encoder().encode
 
 _ENDS: Final[dict[str, ClosedState]] = {
@@ -185,6 +188,10 @@ class Prime:
         return f'{{"reqid":{reqid},"type":"Ping","ts":"{_timestamp(utc_ns)}","data":[{{}}]}}'.encode()
 
     # ---------------------------------------------------------------- answers
+
+    def pieces(self, frame: str | bytes) -> Iterator[Evidence | None] | None:
+        """A long list piece by piece, as pieces.py tells; None for any other message, which `decode` reads."""
+        return messages_in_pieces(frame, _LIST, self.decode)
 
     def decode(self, frame: str | bytes) -> tuple[Evidence, ...]:
         """One text frame to what it says: never nothing, and several things when an order's row answers a cancel too.

@@ -14,7 +14,9 @@ import msgspec
 from .. import __version__
 from ..contract.evidence import (
     Fault,
+    Listing,
     OrderState,
+    RestAnswer,
     RestCanceled,
     RestFailed,
     RestKey,
@@ -29,6 +31,7 @@ from ..contract.evidence import (
 from ..contract.ids import Target
 from ..credentials import Keys
 from .faults import TEXT_CHARS, fault_of, fault_of_all, most_decisive, retry_at_s
+from .pieces import answer_in_pieces, under
 from .signing import spot_signature
 from .spot_values import UNREADABLE, Order, count_of, instant_s, mode_of, number_of, order_state, why
 from .values import refusal_in, unplain
@@ -192,6 +195,14 @@ def decode_orders(status: int, body: bytes) -> RestOrders | RestFailed | RestUnr
     if not result:
         return RestUnreadable("neither a list of open orders nor an order")
     return _orders(result.get("open", result))
+
+
+def decode_list(status: int, body: bytes) -> RestAnswer | Listing:
+    """The answer to OpenOrders; a long list piece by piece, as pieces.py tells."""
+    return answer_in_pieces(body, _LIST, lambda text: decode_orders(status, text))
+
+
+_LIST: Final = under("result", "open")
 
 
 def decode_closed(status: int, body: bytes, since_ns: int | None) -> RestOrders | RestFailed | RestUnreadable:

@@ -31,7 +31,7 @@ from ..contract.evidence import (
 from ..contract.ids import Reqid, Target
 from ..credentials import Secret
 from .faults import fault_of
-from .pieces import in_pieces
+from .pieces import FIRST, evidence_in_pieces
 from .spot_values import UNREADABLE, Order, count_of, instant_s, mode_of, number_of, order_state, why
 from .values import error_text, refusal_in, reqid_of, unplain
 
@@ -157,8 +157,6 @@ _Event: TypeAlias = (
 _ChannelData: TypeAlias = tuple[list[dict[str, Order]], str, _Stream]
 
 _decode: Final = msgspec.json.Decoder(_Event | _ChannelData).decode
-_decode_rows: Final = msgspec.json.Decoder(tuple[list[msgspec.Raw], str, _Stream]).decode
-_decode_record: Final = msgspec.json.Decoder(dict[str, Order]).decode
 _decode_loosely: Final = msgspec.json.Decoder().decode
 _EVENTS: Final = frozenset(event.__struct_config__.tag for event in get_args(_Event))
 
@@ -246,22 +244,9 @@ def _subscription(message: _SubscriptionStatus, error: object) -> Evidence:
     return Subscribed(reqid, number_of(details.get("maxratecount")))
 
 
-def pieces(frame: str | bytes) -> Iterator[Evidence] | None:
-    """A snapshot piece by piece, as pieces.py tells; None for any other message, which `decode` reads."""
-    try:
-        records, channel, stream = _decode_rows(frame)
-    except UNREADABLE:
-        return None
-    if channel != _CHANNEL or stream.sequence != 1:
-        return None
-    return in_pieces(records, _read_rows, 1)
-
-
-def _read_rows(rows: list[msgspec.Raw]) -> list[OrderState] | Unreadable:
-    try:
-        return _states([_decode_record(row) for row in rows])
-    except UNREADABLE as error:
-        return Unreadable(why(error))
+def pieces(frame: str | bytes) -> Iterator[Evidence | None] | None:
+    """A long list piece by piece, as pieces.py tells; None for any other message, which `decode` reads."""
+    return evidence_in_pieces(frame, FIRST, decode)
 
 
 def _orders(message: _ChannelData) -> Evidence:

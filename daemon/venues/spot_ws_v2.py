@@ -32,7 +32,7 @@ from ..contract.ids import Reqid, Target
 from ..contract.outcomes import ClosedState
 from ..credentials import Secret
 from .faults import fault_of, unified_fault_of
-from .pieces import in_pieces
+from .pieces import evidence_in_pieces, under
 from .spot_values import (
     UNREADABLE,
     count_of,
@@ -50,6 +50,7 @@ BATCH_LIMIT: Final = 50
 """Fewest and most ids in a batch. Source: "Batch Cancel"."""
 
 _CHANNEL: Final = "executions"
+_LIST: Final = under("data")
 _to_json: Final = msgspec.json.Encoder().encode
 
 _STATUS: Final[dict[str, Literal["open"] | ClosedState]] = {
@@ -108,8 +109,6 @@ class _System(msgspec.Struct, gc=False):
 
 _decode: Final = msgspec.json.Decoder(_Message).decode
 _decode_executions: Final = msgspec.json.Decoder(list[_Execution]).decode
-_decode_execution: Final = msgspec.json.Decoder(_Execution).decode
-_decode_rows: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_status: Final = msgspec.json.Decoder(list[_System]).decode
 
 
@@ -174,9 +173,9 @@ class V2:
 
     # ---------------------------------------------------------------- answers
 
-    def pieces(self, frame: str | bytes) -> Iterator[Evidence] | None:
-        """A long snapshot piece by piece; None for any other message."""
-        return _pieces(frame)
+    def pieces(self, frame: str | bytes) -> Iterator[Evidence | None] | None:
+        """A long list piece by piece, as pieces.py tells; None for any other message, which `decode` reads."""
+        return evidence_in_pieces(frame, _LIST, self.decode)
 
     def decode(self, frame: str | bytes) -> Evidence:
         """One text frame to one piece of evidence.
@@ -306,17 +305,6 @@ def _timer(reqid: Reqid, trigger: object) -> Evidence:
     return Unreadable("a timer ack without its time") if trigger_s is None else TimerAck(reqid, trigger_s)
 
 
-def _pieces(frame: str | bytes) -> Iterator[Evidence] | None:
-    """A snapshot piece by piece, as pieces.py tells; None for any other message, which `decode` reads."""
-    try:
-        message = _decode(frame)
-        if message.channel != _CHANNEL or message.type != "snapshot":
-            return None
-        return in_pieces(_decode_rows(message.data), _read_rows, _sequence(message))
-    except UNREADABLE:
-        return None
-
-
 def _orders(message: _Message) -> Evidence:
     if message.type not in ("snapshot", "update"):
         return Unreadable("executions that are neither snapshot nor update")
@@ -343,13 +331,6 @@ def _states(rows: Iterable[_Execution]) -> list[OrderState] | Unreadable:
             return Unreadable("an order whose id is no order id")
         states.append(state)
     return states
-
-
-def _read_rows(rows: list[msgspec.Raw]) -> list[OrderState] | Unreadable:
-    try:
-        return _states([_decode_execution(row) for row in rows])
-    except UNREADABLE as error:
-        return Unreadable(why(error))
 
 
 def _state(row: _Execution) -> OrderState | None:

@@ -21,7 +21,7 @@ from canceld.engine.pursuits.refusals import Refusals
 from canceld.engine.pursuits.said import ACCEPTED, ENDED, Said
 from canceld.engine.pursuits.sending import Sending
 from canceld.engine.pursuits.sessions import Sessions
-from canceld.engine.pursuits.states import States
+from canceld.engine.pursuits.states import Named, States
 from canceld.engine.resting import Row
 
 Cells = Counter[tuple[str, str]]
@@ -106,7 +106,7 @@ def counted() -> Iterator[Cells]:
             if (pursuit := part._docket.pursued.get(key)) is not None:
                 note(pursuit, "order opened")
 
-    def queried(part: States, pursuit: Pursuit, named: set[Target], now_ns: int) -> None:
+    def queried(part: States, pursuit: Pursuit, named: Named, now_ns: int) -> None:
         if not pursuit.lists:
             note(pursuit, "query: rests" if pursuit.key in named else "query: absent")
 
@@ -124,7 +124,7 @@ def counted() -> Iterator[Cells]:
             (Sessions, "down", down),
             (States, "_over", over),
             (States, "_opened", opened),
-            (States, "_queried", queried),
+            (States, "queried", queried),
             (Answers, "expire", expire),
         ):
             stack.enter_context(patch.object(owner, name, _first(hears, getattr(owner, name))))

@@ -64,9 +64,9 @@ class Families:
             if family.sent and family.key == Target("userref", row.userref or 0) and row.order_id not in family.meant:
                 family.perhaps.add(row.order_id)
 
-    def queried(self, family: Family, told: Set[Target], now_ns: int) -> None:
-        """A query or a list for this family was answered. told: every name that the answer mentions."""
-        rows = [self._docket.resting.get(str(target.value)) for target in told if target.kind == "order_id"]
+    def queried(self, family: Family, told: Set[str], now_ns: int) -> None:
+        """A query or a list for this family was answered. told: every order id that the answer mentions."""
+        rows = [self._docket.resting.get(order_id) for order_id in told]
         resting = {row.order_id for row in rows if row is not None and not row.ended}
         if family.key.kind == "userref" and family.listed_whole:
             # The list was of everything: only orders under the family's userref count.

@@ -33,6 +33,7 @@ from .docket import Docket
 from .families import Families
 from .family import Family, StandIn
 from .judgement import Judgement
+from .lists import Lists
 from .names import Names
 from .pursuit import Pursuit, Waiter, ending
 from .questions import Questions
@@ -42,6 +43,7 @@ from .said import ACCEPTED, DENIED
 from .sending import Sending
 from .sessions import Sessions
 from .states import States
+from .straight import Straight
 
 
 class Pursuits(Docket):
@@ -59,12 +61,14 @@ class Pursuits(Docket):
         acceptance = Acceptance(self, questions, judgement, answers, families, sending)
         batches = Batches(self, questions, names, sending, refusals, acceptance)
         states = States(self, questions, answers, names, families, sending, acceptance)
-        rest = Rest(self, questions, judgement, families, sending, refusals, acceptance, batches, states)
+        self.lists = lists = Lists(self, questions, states)
+        rest = Rest(self, questions, judgement, families, sending, refusals, acceptance, batches, states, lists)
         self.rest = rest
         self.sessions = Sessions(
-            self, questions, judgement, answers, names, sending, refusals, acceptance, batches, states, rest
+            self, questions, judgement, answers, names, sending, refusals, acceptance, batches, states, lists, rest
         )
         self.batches = batches
+        self.straight = Straight(self)
         self._answers = answers
         self._families = families
         self._judgement = judgement
@@ -72,7 +76,7 @@ class Pursuits(Docket):
         self._refusals = refusals
         self._sending = sending
         self._states = states
-        self._ahead = Ahead(self, answers)
+        self._ahead = Ahead(self, judgement, answers)
         self._struck_ns = 0
         self._struck: set[str] = set()
         """What a kill has gone after in this step."""
@@ -284,7 +288,7 @@ class Pursuits(Docket):
             self.effects.append(RestReady())
         self._ahead.look(now_ns)
         for _ in range(SLICE):
-            if self._ahead.step(now_ns):
+            if self._ahead.step():
                 continue
             if self.next_wake_ns <= now_ns and self._heap and self._heap[0][0] <= now_ns:
                 pursuit = heapq.heappop(self._heap)[2]

@@ -31,6 +31,7 @@ from .docket import Docket
 from .families import Families
 from .family import Family
 from .judgement import Judgement
+from .lists import Lists
 from .pursuit import Pursuit
 from .questions import Questions
 from .refusals import Refusals
@@ -62,6 +63,7 @@ class Rest:
         acceptance: Acceptance,
         batches: Batches,
         states: States,
+        lists: Lists,
     ) -> None:
         self._docket = docket
         self._questions = questions
@@ -72,6 +74,7 @@ class Rest:
         self._acceptance = acceptance
         self._batches = batches
         self._states = states
+        self._lists = lists
         self._urgent: deque[Call] = deque()
         self._requests: deque[Call] = deque()
         self._again = 0
@@ -187,7 +190,7 @@ class Rest:
                 # Made although the lane is closed, perhaps, and answered: it is closed for nobody any more.
                 self._docket.lanes.answered(REST)
             if isinstance(answer, RestOrders):
-                self._states.listed(answer.orders, call.asked_ns, now_ns)
+                self._lists.listed(answer, call.asked_ns, now_ns)
             elif call.form == "open_orders" and self._questions.relist(call):
                 return
             elif isinstance(answer, RestCanceled):

@@ -29,6 +29,7 @@ from .batches import Batches
 from .docket import Docket
 from .family import Family
 from .judgement import Judgement
+from .lists import Lists
 from .names import Names
 from .pursuit import ending
 from .questions import Questions
@@ -60,6 +61,7 @@ class Sessions:
         acceptance: Acceptance,
         batches: Batches,
         states: States,
+        lists: Lists,
         rest: Rest,
     ) -> None:
         self._docket = docket
@@ -72,6 +74,7 @@ class Sessions:
         self._acceptance = acceptance
         self._batches = batches
         self._states = states
+        self._lists = lists
         self._rest = rest
         self._shared = docket.policy.shared
         self._events: dict[str, None] = {}
@@ -94,7 +97,7 @@ class Sessions:
         elif kind is CancelAllAck:
             self._on_all(lane, evidence, now_ns)  # type: ignore[arg-type]
         elif kind is Looked:
-            self._states.looked(evidence, now_ns)  # type: ignore[arg-type]
+            self._lists.looked(evidence, now_ns)  # type: ignore[arg-type]
         elif kind is Unlisted:
             rows = map(self._docket.resting.unlist, evidence.order_ids)  # type: ignore[union-attr]
             self._states.changed([row for row in rows if row is not None], "stream", now_ns)
@@ -151,7 +154,7 @@ class Sessions:
         attempt = self._docket.inflight.find(reject.reqid)
         if attempt is None or (attempt.lane != lane and not self._shared):
             if reject.reqid in self._questions.looks:
-                self._states.look_failed(reject.reqid, now_ns)
+                self._lists.look_failed(reject.reqid, now_ns)
             elif reject.reqid in self._fired:
                 if reject.fault is Fault.STALE_TOKEN:
                     self._docket.effects.append(RenewToken(lane))
@@ -241,7 +244,7 @@ class Sessions:
                     self._questions.ask(pursuit, now_ns)
                 self._docket.schedule(pursuit)
         for reqid in [reqid for reqid, (at, _) in self._questions.looks.items() if at == lane]:
-            self._states.look_failed(reqid, now_ns)
+            self._lists.look_failed(reqid, now_ns)
         for reqid in [reqid for reqid, (at, _) in self._fired.items() if at == lane]:
             # An owner that was told may have fired again, and so have changed the table.
             _, owner = self._fired.pop(reqid, (lane, None))

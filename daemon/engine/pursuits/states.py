@@ -1,9 +1,9 @@
 """What a stream, a list or a query tells of an order, and what follows from it for whoever is after that order."""
 
-from collections.abc import Iterable, Set
+from collections.abc import Collection, Iterable
 
-from ...contract.evidence import Fault, Looked, Orders, OrderState, RestAnswer, RestFailed, RestOrders
-from ...contract.ids import Reqid, Target
+from ...contract.evidence import Fault, Orders, OrderState, RestAnswer, RestFailed, RestOrders
+from ...contract.ids import Target
 from ...contract.outcomes import Route
 from ..calls import Call
 from ..effects import Ended, Opened
@@ -21,6 +21,17 @@ from .pursuit import Pursuit, ending, meant_newer
 from .questions import Questions
 from .said import ACCEPTED, DENIED
 from .sending import Sending
+
+
+class Named:
+    """Every name under which an answer tells of an order, as a set of targets."""
+
+    def __init__(self, orders: Collection[OrderState]) -> None:
+        self.order_ids = {state.order_id for state in orders}
+        self._cl_ord_ids = {state.cl_ord_id for state in orders}
+
+    def __contains__(self, target: Target) -> bool:
+        return target.value in (self.order_ids if target.kind == "order_id" else self._cl_ord_ids)
 
 
 class States:
@@ -55,14 +66,14 @@ class States:
             self.changed(self._docket.resting.replace(orders.orders, now_ns, complete=complete), "stream", now_ns)
             return
         if orders.initial:
-            self.changed(self._recall(orders.orders, now_ns), "stream", now_ns)
+            self.changed(self.recall(orders.orders, now_ns), "stream", now_ns)
             return
         for state in orders.orders:
             row = self._docket.resting.apply(state, now_ns)
             if row is not None:
                 self.changed((row,), "stream", now_ns)
 
-    def _recall(self, states: Iterable[OrderState], now_ns: int, *, by_list: bool = False) -> list[Row]:
+    def recall(self, states: Iterable[OrderState], now_ns: int, *, by_list: bool = False) -> list[Row]:
         """Take in history; the rows that changed, without ends of orders that nobody pursues or knew."""
         changed = []
         for state in states:
@@ -193,16 +204,17 @@ class States:
                 # The key may not see what has ended: it would hear the same again. A stream may still tell.
                 for pursuit in call.pursuits:
                     pursuit.asking = False
-            case RestOrders(orders=orders):
+            case RestOrders(orders=orders, taken=taken):
                 for pursuit in call.pursuits:
                     pursuit.asking = False
-                told_of = [self._docket.resting.apply(state, now_ns, by_list=True) for state in orders]
+                news = () if taken else orders
+                told_of = [self._docket.resting.apply(state, now_ns, by_list=True) for state in news]
                 changed = [row for row in told_of if row is not None]
                 self.changed(changed, "rest", now_ns)
-                told = _named_in(orders)
+                told = Named(orders)
                 for pursuit in call.pursuits:
                     if not pursuit.done:
-                        self._queried(pursuit, told, now_ns)
+                        self.queried(pursuit, told, now_ns)
                         self._docket.schedule(pursuit)
             case RestFailed(fault=Fault.NOT_OPEN | Fault.INVALID) if call.form == "query" and len(call.pursuits) > 1:
                 # The venue knows one of the ids not, without saying which: each is asked for alone.
@@ -215,7 +227,7 @@ class States:
                 (pursuit,) = call.pursuits
                 pursuit.asking = False
                 if not pursuit.done:
-                    self._queried(pursuit, frozenset(), now_ns)
+                    self.queried(pursuit, Named(()), now_ns)
                     self._docket.schedule(pursuit)
             case _:
                 # A failure, or nothing that can be read: absence of an answer says nothing of any order.
@@ -233,16 +245,16 @@ class States:
             if pursuit.acked_by is not None and pursuit.acked_by.sent_ns == call.since_ns
         }
         meant = [state for state in orders if state.cl_ord_id in asked and state.status not in (None, "open")]
-        self.changed(self._recall(meant, now_ns, by_list=True), "rest", now_ns)
+        self.changed(self.recall(meant, now_ns, by_list=True), "rest", now_ns)
         for pursuit in call.pursuits:
             if not pursuit.done:
                 pursuit.asks_at(now_ns + self._docket.policy.hedge_ns)
                 self._docket.schedule(pursuit)
 
-    def _queried(self, pursuit: Pursuit, told: Set[Target], now_ns: int) -> None:
+    def queried(self, pursuit: Pursuit, told: Named, now_ns: int) -> None:
         """A query for this pursuit was answered; rows that ended have settled theirs already."""
         if type(pursuit) is Family:
-            self._families.queried(pursuit, told, now_ns)
+            self._families.queried(pursuit, told.order_ids, now_ns)
             self._looked_up(pursuit, now_ns)
             return
         if pursuit.key not in told:
@@ -288,61 +300,3 @@ class States:
             self._answers.conclude(pursuit, now_ns)
             self._looked_up(pursuit, now_ns)
             self._docket.schedule(pursuit)
-
-    def looked(self, looked: Looked, now_ns: int) -> None:
-        """A look on a session is over, whole or not."""
-        _, asker = self._questions.looks.pop(looked.reqid, (None, None))
-        of_one = type(asker) is Pursuit
-        if looked.complete and not of_one:
-            self.listed(looked.orders, looked.asked_ns, now_ns)
-        else:
-            self.changed(self._recall(looked.orders, now_ns), "stream", now_ns)
-        if isinstance(asker, Call):
-            assert asker.owner is not None
-            if looked.complete:
-                states = tuple(state for state in looked.orders if state.status in (None, "open"))
-                asker.owner.call_answered(asker, RestOrders(states), now_ns)
-            else:
-                asker.owner.call_failed(asker, True, "the look at the open orders was not completed", now_ns)
-        elif isinstance(asker, list):
-            self._questions.crowd = []
-            told = _named_in(looked.orders)
-            for pursuit in asker:
-                if not pursuit.done and pursuit.key in told:
-                    pursuit.asking = False
-                    self._queried(pursuit, told, now_ns)
-                    self._docket.schedule(pursuit)
-                else:
-                    self.query_failed(pursuit, now_ns)
-        elif asker is not None and not looked.complete:
-            self.query_failed(asker, now_ns)
-        elif asker is not None:
-            asker.asking = False
-            if asker.done:
-                return
-            if looked.orders or not of_one:
-                self._queried(asker, _named_in(looked.orders), now_ns)
-                self._docket.schedule(asker)
-            else:
-                # An empty answer: the venue does not know the order, or is slow to tell of it.
-                self.query_failed(asker, now_ns)
-
-    def look_failed(self, reqid: Reqid, now_ns: int) -> None:
-        """A look on a session came to nothing."""
-        self.looked(Looked(reqid, (), False, now_ns), now_ns)
-
-    def listed(self, orders: Iterable[OrderState], asked_ns: int, now_ns: int) -> None:
-        """Take in a list of all that is open, which may tell of ended orders too."""
-        orders = tuple(orders)
-        changed = self._recall(orders, now_ns, by_list=True)
-        self.changed(changed + self._docket.resting.vanish({o.order_id for o in orders}, asked_ns), "rest", now_ns)
-
-
-def _named_in(orders: Iterable[OrderState]) -> set[Target]:
-    """Every name under which an answer tells of an order."""
-    told: set[Target] = set()
-    for state in orders:
-        told.add(Target("order_id", state.order_id))
-        if state.cl_ord_id is not None:
-            told.add(Target("cl_ord_id", state.cl_ord_id))
-    return told

@@ -5,11 +5,14 @@
 
 _shtab_canceld_commands() {
   local _commands=(
+    agent:'this daemon'"'"'s part in a fleet: kills, re-arming, timers; own process'
+    bench:'measure where the time of a cancel goes, on this machine'
     cancel:'cancel orders'
     cancel-all:'cancel everything open on one venue, or on every enabled one'
     check:'say what `run` would do with a configuration; touches no network'
     demo:'watch the daemon at work on a simulated exchange'
     exporter:'tell Prometheus how the daemon is; a process of its own'
+    fleet:'one kill for many daemons; an operator'"'"'s own key signs it'
     help:'pages for operators and for those who write strategies'
     install:'lay this version'"'"'s units, configuration, pages and completion'
     journal:'read, filter and verify the audit record; needs no running daemon'
@@ -30,6 +33,16 @@ _shtab_canceld_commands() {
   _describe 'canceld commands' _commands
 }
 
+_shtab_canceld_fleet_commands() {
+  local _commands=(
+    kill:'kill everything in the fleet, and wait until every daemon is flat'
+    make:'make the fleet'"'"'s bucket, once'
+    rearm:'end a kill: two persons, each with a one-time code from a host'
+    status:'how every daemon stands'
+  )
+  _describe 'canceld fleet commands' _commands
+}
+
 _shtab_canceld_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "(- : *)--version[show program\'s version number and exit]"
@@ -37,6 +50,22 @@ _shtab_canceld_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_canceld_defaults_added=0
+
+_shtab_canceld_agent_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[the daemon\'s configuration, with its \[fleet\]]:FILE:_files"
+  "--before-start[latch a daemon that is to start beside a kill]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_canceld_agent_defaults_added=0
+
+_shtab_canceld_bench_options=(
+  
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_canceld_bench_defaults_added=0
 
 _shtab_canceld_cancel_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -98,10 +127,62 @@ _shtab_canceld_exporter_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_canceld_exporter_defaults_added=0
 
+_shtab_canceld_fleet_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_canceld_fleet_defaults_added=0
+
+_shtab_canceld_fleet_kill_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--reason[goes into every record]:TEXT:"
+  "--wait[for so long (default\: 20.0)]:S:"
+  "--group[the daemons of a group alone]:NAME:"
+  "--account[the daemons of an account alone]:NAME:"
+  "--config[the daemon\'s configuration, with its \[fleet\]]:FILE:_files"
+  "--json[print JSON, one message per line]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_canceld_fleet_kill_defaults_added=0
+
+_shtab_canceld_fleet_make_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--config[the daemon\'s configuration, with its \[fleet\]]:FILE:_files"
+  "--json[print JSON, one message per line]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_canceld_fleet_make_defaults_added=0
+
+_shtab_canceld_fleet_rearm_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--code[what the first step has printed]:HOST:ACCOUNT:CODE:"
+  "--reason[goes into every record]:TEXT:"
+  "--group[the daemons of a group alone]:NAME:"
+  "--account[the daemons of an account alone]:NAME:"
+  "--config[the daemon\'s configuration, with its \[fleet\]]:FILE:_files"
+  "--json[print JSON, one message per line]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_canceld_fleet_rearm_defaults_added=0
+
+_shtab_canceld_fleet_status_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--watch[once a second, until Ctrl-C]"
+  "--config[the daemon\'s configuration, with its \[fleet\]]:FILE:_files"
+  "--json[print JSON, one message per line]"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_canceld_fleet_status_defaults_added=0
+
 _shtab_canceld_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print JSON, one message per line]"
-  ":kill, scopes, outcomes, venues, clients, leases, deadman, service, container, record, fleet:(kill scopes outcomes venues clients leases deadman service container record fleet)"
+  ":kill, scopes, outcomes, venues, clients, leases, deadman, service, container, record, bench, fleet:(kill scopes outcomes venues clients leases deadman service container record bench fleet)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -318,11 +399,14 @@ _shtab_canceld() {
       (( CURRENT += 1 ))
       curcontext="${curcontext%:*:*}:_shtab_canceld-$line[1]:"
       case $line[1] in
+        agent) _arguments -C -s $_shtab_canceld_agent_options ;;
+        bench) _arguments -C -s $_shtab_canceld_bench_options ;;
         cancel) _arguments -C -s $_shtab_canceld_cancel_options ;;
         cancel-all) _arguments -C -s $_shtab_canceld_cancel_all_options ;;
         check) _arguments -C -s $_shtab_canceld_check_options ;;
         demo) _arguments -C -s $_shtab_canceld_demo_options ;;
         exporter) _arguments -C -s $_shtab_canceld_exporter_options ;;
+        fleet) _shtab_canceld_fleet ;;
         help) _arguments -C -s $_shtab_canceld_help_options ;;
         install) _arguments -C -s $_shtab_canceld_install_options ;;
         journal) _arguments -C -s $_shtab_canceld_journal_options ;;
@@ -339,6 +423,32 @@ _shtab_canceld() {
         status) _arguments -C -s $_shtab_canceld_status_options ;;
         uninstall) _arguments -C -s $_shtab_canceld_uninstall_options ;;
         watch) _arguments -C -s $_shtab_canceld_watch_options ;;
+      esac
+  esac
+}
+
+_shtab_canceld_fleet() {
+  local context state line curcontext="$curcontext" one_or_more='(*)' remainder='(-)*:' default='*::: :->fleet'
+
+  # Add default positional/remainder specs only if none exist, and only once per session
+  if (( ! _shtab_canceld_fleet_defaults_added )); then
+    if (( ${_shtab_canceld_fleet_options[(I)${(q)one_or_more}*]} +          ${_shtab_canceld_fleet_options[(I)${(q)remainder}*]} +          ${_shtab_canceld_fleet_options[(I)${(q)default}]} == 0 )); then
+      _shtab_canceld_fleet_options+=(': :_shtab_canceld_fleet_commands' '*::: :->fleet')
+    fi
+    _shtab_canceld_fleet_defaults_added=1
+  fi
+  _arguments -C -s $_shtab_canceld_fleet_options
+
+  case $state in
+    fleet)
+      words=($line[1] "${words[@]}")
+      (( CURRENT += 1 ))
+      curcontext="${curcontext%:*:*}:_shtab_canceld_fleet-$line[1]:"
+      case $line[1] in
+        kill) _arguments -C -s $_shtab_canceld_fleet_kill_options ;;
+        make) _arguments -C -s $_shtab_canceld_fleet_make_options ;;
+        rearm) _arguments -C -s $_shtab_canceld_fleet_rearm_options ;;
+        status) _arguments -C -s $_shtab_canceld_fleet_status_options ;;
       esac
   esac
 }
