@@ -18,6 +18,15 @@ UNITS: Final = (
     "canceld-agent@.service",
 )
 
+DROP_INS: Final = (
+    "canceld-addresses.conf",
+    "canceld-fleet.conf",
+    "dedicated-host/fifo.conf",
+    "dedicated-host/nice.conf",
+    "dedicated-host/pinned.conf",
+)
+"""For whoever wants them: laid beside the pages, where systemd does not look."""
+
 PAGES: Final = "usr/share/doc/canceld"
 """Where the units' Documentation= finds the pages."""
 
@@ -58,7 +67,9 @@ def files(pages: Iterable[str]) -> Iterator[File]:
     yield File("systemd/canceld.tmpfiles.conf", "etc/tmpfiles.d/canceld.conf")
     for page in sorted(pages):
         yield File(f"pages/{page}", f"{PAGES}/{page}")
-    for name in ("systemd/canceld-addresses.conf", "config/canceld.toml", "config/prometheus/alerts.yml"):
+    for name in DROP_INS:
+        yield File(f"systemd/{name}", f"{PAGES}/{name}")
+    for name in ("config/canceld.toml", "config/prometheus/alerts.yml"):
         yield File(name, f"{PAGES}/{name.rpartition('/')[2]}")
     yield File("config/grafana/canceld.json", f"{PAGES}/grafana.json")
     yield File("setup/made/canceld.bash", "usr/local/share/bash-completion/completions/canceld")

@@ -220,10 +220,11 @@ class Place:
             file.unlink(missing_ok=True)
         except OSError as error:
             raise self._refused(path, error) from None
-        if file.parent.name.endswith(".service.d") or file.parent.name == "canceld":
+        for directory in (file.parent, file.parent.parent):
             # Directories that only we have made; an operator's file in one keeps it.
-            with suppress(OSError):
-                file.parent.rmdir()
+            if directory.name.endswith(".service.d") or "canceld" in directory.relative_to(self.root).parts:
+                with suppress(OSError):
+                    directory.rmdir()
 
     def _parents(self, file: Path) -> None:
         missing = [one for one in file.parents if one != self.root and not one.exists()]

@@ -11,6 +11,7 @@ TOPICS: Final = {
     "leases": "cancels for a strategy that has died",
     "deadman": "the venue's own timer, for the day on which the daemon dies",
     "service": "install, first check, several accounts, upgrade, and what the daemon tells of itself",
+    "container": "the image, its configuration, and what the engine has to give it",
     "record": "what is written down, and what becomes of cancels that a dead daemon left in flight",
     "bench": "where the time of a cancel goes on this machine, and what is told of it",
     "fleet": "several hosts: the record elsewhere, its proof, rights and sizes",

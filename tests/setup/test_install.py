@@ -72,7 +72,8 @@ def test_each_file_is_laid_as_it_is_shipped_and_said(root: Path, capsys: pytest.
     laid = everything(root)
     for unit in UNITS:
         assert laid[f"{SYSTEM}/{unit}"] == (ROOT / "systemd" / unit).read_text()
-    assert {f"{SYSTEM}/{file.name}" for file in (ROOT / "systemd").glob("*.service")} <= set(laid)
+    shipped = [file.read_text() for file in (ROOT / "systemd").rglob("*") if file.is_file()]
+    assert set(shipped) <= set(laid.values())
     assert laid["etc/canceld/canceld.toml"] == (ROOT / "config" / "canceld.toml").read_text()
     for page in (HOUSE / "pages").glob("*.md"):
         assert laid[f"usr/share/doc/canceld/{page.name}"] == page.read_text()
@@ -232,6 +233,7 @@ def test_uninstall_takes_everything_of_ours_and_leaves_what_is_the_operators(
         "etc/canceld-second/credentials/prime.key",
         str(mine.relative_to(root)),
     }
+    assert [path for path in root.rglob("*canceld*") if "share" in path.parts] == []
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ _shtab_canceld_rests_pos_0_choices=(spot prime futures)
 _shtab_canceld_journal___outcome_choices=(acked canceled closed not_open rejected unknown refused)
 _shtab_canceld_journal___venue_choices=(spot prime futures)
 _shtab_canceld_fleet_pos_0_choices=(make kill status rearm)
-_shtab_canceld_help_pos_0_choices=(kill scopes outcomes venues clients leases deadman service record bench fleet)
+_shtab_canceld_help_pos_0_choices=(kill scopes outcomes venues clients leases deadman service container record bench fleet)
 _shtab_canceld_pos_0_choices=(run check sim demo bench cancel cancel-all kill rests kill-scope rearm status watch panic journal report ship agent fleet exporter install uninstall help schema)
 
 _shtab_canceld_run__h_nargs=0

@@ -182,7 +182,7 @@ _shtab_canceld_fleet_status_defaults_added=0
 _shtab_canceld_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--json[print JSON, one message per line]"
-  ":kill, scopes, outcomes, venues, clients, leases, deadman, service, record, bench, fleet:(kill scopes outcomes venues clients leases deadman service record bench fleet)"
+  ":kill, scopes, outcomes, venues, clients, leases, deadman, service, container, record, bench, fleet:(kill scopes outcomes venues clients leases deadman service container record bench fleet)"
 )
 
 # guard to ensure default positional specs are added only once per session
