@@ -459,6 +459,18 @@ def test_the_record_tells_who_pulled(armed: Desk) -> None:
     assert "cancelallorders" in armed.good(f"{line} --frames")
 
 
+def test_the_report_is_made_by_root_and_a_member_is_told_why_not(armed: Desk) -> None:
+    """By README's words, with the file that the installation has."""
+    armed.good('canceld kill --reason "who was it"', MEMBER)
+    [words] = re.findall(r"`sudo (canceld report [^`]*)`", README)
+    line = " ".join(words.split()).replace("FILE", "/etc/canceld/canceld.toml").replace("incident", "/tmp/incident")
+    refused = armed.paste(line, MEMBER)
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (3, "", 1), refused
+    assert "Permission denied" in refused.stderr
+    armed.good(f"sudo {line}")
+    assert "who was it" in (armed.machine.root / "tmp/incident.html").read_text()
+
+
 def test_the_latch_of_the_panic_unit_is_the_daemons(armed: Desk) -> None:
     armed.good("sudo systemctl start canceld-panic")
     latch = parse_latch((armed.machine.root / "var/lib/canceld/latch").read_bytes())
