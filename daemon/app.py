@@ -19,7 +19,7 @@ from .desks import Desks
 from .engine.scope import Own
 from .engine.timer_right import RightToRenew
 from .settings import DRAIN_ON_STOP_S, BadSettings, Settings
-from .tasks import keep_warm, watchdog
+from .tasks import busy_poll, keep_warm, watchdog
 from .tasks.canary import Canary
 from .tasks.events import Events
 from .tasks.garbage import Garbage
@@ -43,6 +43,8 @@ from .transport.world import World
 from .transport.zeromq import BindFailed
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+
+RELOAD_REFUSED: Final = "the last reload was refused"
 
 FIRST_TRY_S: Final = 8.0
 """How long READY waits for each venue's first try: a venue that is down must not keep the kill switch away."""
@@ -78,7 +80,8 @@ class Daemon:
         """Take the locks, read the state, bind the sockets. Raises StartFailed; the process is then to end.
 
         killed: a kill waits for this daemon already. conceal: told of every secret that is learnt while running, so
-        that no log line shows it. censor: takes known secrets out of what the journal is about to write.
+        that no log line shows it. censor: takes known secrets out of what the journal is about to hand on, and leaves
+        its length.
         """
         self.settings = settings
         self.world = world
@@ -90,7 +93,8 @@ class Daemon:
                 log.warning("state directory made", directory=settings.state.dir)
             self._directory.check()
             self._locks = [self._directory.lock("lock"), *self._socket_locks()]
-            self.journal = Journal(self._directory, world.clock, censor=censor)
+            scribe = world.scribe(settings.state.dir)
+            self.journal = Journal(self._directory, world.clock, censor=censor, scribe=scribe)
             self.events = Events(
                 world.bus.publisher(settings.gateway.events, mode=settings.gateway.mode),
                 world.clock,
@@ -267,6 +271,8 @@ class Daemon:
                     if every_ms and self.world.real_time:
                         walk = keep_warm.Walk(self.world, self.kill, self.leasing, self.scoping)
                         front.start_soon(keep_warm.run, walk, every_ms, self._took_ns, name="keep warm")
+                    if self.settings.gateway.busy_poll and self.world.real_time:
+                        front.start_soon(busy_poll.run, name="busy poll")
                     if "spot" in self.desks and self.settings.spot.canary_s:
                         canary = Canary(
                             self.desks["spot"].dispatcher, self.world.clock, self.world.entropy, self.events
@@ -342,8 +348,9 @@ class Daemon:
             credentials = reload()
         except (BadSettings, BadCredentials) as error:
             log.error("reload refused, nothing changed", error=str(error))
-            self.events.alert("warning", f"reload refused: {error}", "mend the file and reload again")
+            self.events.alert("warning", RELOAD_REFUSED, f"{error}: mend the file and reload again")
         else:
+            self.events.clear(RELOAD_REFUSED)
             self._owner.take(credentials, whatever=True)
             self._owner.tell(self.events)
             self._desks.take_keys(credentials)

@@ -13,9 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from . import __version__
+from .setup.parsers import add_setup
 from .verbs.exit_status import NOT_DONE, UNREACHABLE, USAGE
+from .verbs.fleet import add_fleet
 from .verbs.output import complain, output_lost, prepare, say, say_json, show
 from .verbs.scopes import add_members, add_scope
+from .verbs.topics import TOPICS
 from .verbs.usage import Parser
 
 if TYPE_CHECKING:
@@ -29,9 +32,6 @@ VENUES: Final = ("spot", "prime", "futures")
 
 OUTCOMES: Final = ("acked", "canceled", "closed", "not_open", "rejected", "unknown", "refused")
 
-TOPICS: Final = ("kill", "outcomes", "venues", "clients", "scopes", "leases", "deadman", "service", "record", "fleet")
-"""The pages that `help` shows, each a file in pages/."""
-
 DEADLINE_MS: Final = (1, 60_000)
 
 TIMEOUT_S: Final = (1, 3600)
@@ -43,7 +43,7 @@ EXPORTER: Final = "127.0.0.1:9742"
 """Where Prometheus finds the exporter unless told otherwise: this host alone, since nobody is asked who he is."""
 
 # These parse their own arguments; here they only need to be known.
-PASSED_ON: Final = {"sim": "canceld.sim.process", "demo": "canceld.demo.play"}
+PASSED_ON: Final = {"sim": "canceld.sim.process", "demo": "canceld.demo.play", "bench": "canceld.verbs.bench"}
 
 Verb = Callable[[argparse.Namespace], int]
 
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments and arguments[0] in PASSED_ON:
             status = _pass_on(arguments[0], arguments[1:])
         else:
-            asked = _parser().parse_args(arguments)
+            asked = make_parser().parse_args(arguments)
             acts = asked.acts
             verb: Verb = asked.run
             status = verb(asked)
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status or NOT_DONE
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="canceld",
         description="A persistent cancel daemon for Kraken: one honest answer per cancel, with a deadline.",
@@ -110,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verbs.add_parser("sim", help="run the simulated exchange alone", add_help=False)
     verbs.add_parser("demo", help="watch the daemon at work on a simulated exchange", add_help=False)
+    verbs.add_parser("bench", help="measure where the time of a cancel goes, on this machine", add_help=False)
 
     cancel = verbs.add_parser("cancel", help="cancel orders")
     cancel.add_argument("venue", choices=VENUES, metavar="VENUE", help="|".join(VENUES))
@@ -216,25 +217,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_json(report)
     report.set_defaults(run=_report)
 
-    ship = verbs.add_parser("ship", help="copy the record elsewhere, line by line, as it is written")
-    ship.add_argument("--config", required=True, metavar="FILE", help="the daemon's configuration, with its [fleet]")
-    ship.add_argument("--to", metavar="FILE", help="a file of lines instead of the bus; -: the standard output")
-    ship.add_argument("--position", metavar="FILE", help="with --to -: where to keep how far it got")
-    ship.add_argument("--once", action="store_true", help="to the present end of the record, then end")
-    ship.add_argument("--make", action="store_true", help="make the stream of this record, once, and end")
-    ship.add_argument(
-        "--max-bytes", type=int, default=-1, metavar="N", help="of the stream that is made; default: none"
-    )
-    _add_json(ship)
-    ship.set_defaults(run=_ship, acts=True)
+    add_fleet(verbs, _fleet)
 
     exporter = verbs.add_parser("exporter", help="tell Prometheus how the daemon is; a process of its own")
     exporter.add_argument("--listen", default=EXPORTER, metavar="HOST:PORT", help=f"default: {EXPORTER}")
     _add_where(exporter)
     exporter.set_defaults(run=_exporter)
 
+    add_setup(verbs)
     help_ = verbs.add_parser("help", help="pages for operators and for those who write strategies")
-    help_.add_argument("topic", nargs="?", choices=TOPICS, metavar="TOPIC", help=", ".join(TOPICS))
+    help_.add_argument("topic", nargs="?", choices=list(TOPICS), metavar="TOPIC", help=", ".join(TOPICS))
     _add_json(help_)
     help_.set_defaults(run=_help)
 
@@ -414,14 +406,15 @@ def _report(asked: argparse.Namespace) -> int:
     return report(asked)
 
 
-def _ship(asked: argparse.Namespace) -> int:
+def _fleet(asked: argparse.Namespace) -> int:
     try:
-        from .fleet import ship
+        module = importlib.import_module(f".fleet.{asked.module}", __package__)
     except ModuleNotFoundError as missing:
-        if missing.name != "nats":
+        if missing.name not in ("nats", "nkeys", "nacl"):
             raise
-        return _complain("ship needs the package nats-py; install kraken-canceld[fleet]")
-    return ship.run(asked)
+        return _complain(f"{asked.verb} needs the package nats-py; install kraken-canceld[fleet]")
+    run: Verb = module.run
+    return run(asked)
 
 
 def _exporter(asked: argparse.Namespace) -> int:

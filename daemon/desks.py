@@ -174,6 +174,7 @@ class Desks:
         sessions = [Session(parts, lane, dialect, tokens) for lane in range(spot.sessions)]
         for session in sessions:
             dispatcher.attach(session.lane, session)
+            dispatcher.attach_line(session)
         return Desk(dispatcher, sessions, rest, signer, parts.round_trips, parts.venue_times)
 
     def _tokens_of(self, rest: RestLane) -> TokenDesk:
@@ -248,6 +249,7 @@ class Desks:
                 dispatcher.attach(session.lane, session)
                 assert isinstance(session, UnifiedSession)
                 dispatcher.attach_bundler(session.lane, session.write_bundles)
+                dispatcher.attach_line(session)
         return desk
 
     def _token_source(self, keys: Keys) -> TokenDesk:

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 import structlog
 
-from .contract.plain_text import plain, plain_json
+from .contract.plain_text import BLOT, plain, plain_json
 from .credentials import Secret
 from .transport.clock import Clock, rfc3339
 
@@ -255,6 +255,18 @@ class Logs:
                 line = line.replace(form, REDACTED.encode())
         return line
 
+    def blotted(self, packed: bytes) -> bytes:
+        """As `censored`, and not a byte shorter: for what holds the lengths of its texts. It costs little."""
+        # Every frame holds the token it was sent with, and nothing else ever held a secret.
+        for form in reversed(self._tokens):
+            if not self._holds_piece(packed):
+                break
+            packed = _blot(packed, form.encode())
+        if self._holds_piece(packed) or any(form in packed for form in self._short_forms):
+            for spelt in self._line_forms:
+                packed = _blot(packed, spelt)
+        return packed
+
 
 def configure(
     level: Level,
@@ -272,6 +284,10 @@ def configure(
     priority, as journald reads it.
     """
     return Logs(level, format, write, clock, secrets, priorities)
+
+
+def _blot(packed: bytes, form: bytes) -> bytes:
+    return packed.replace(form, BLOT.encode() * len(form)) if form in packed else packed
 
 
 class _Sink:

@@ -26,6 +26,8 @@ from .transport.logsink import LogSink, journald_reads
 from .transport.network import Network
 from .transport.notify import Notifier
 from .transport.origins import origin_of, this_host
+from .transport.scribe import ChildScribe
+from .transport.secrecy import keep_memory_private
 from .transport.signals import Signal, open_signals
 from .transport.tls import client_context
 from .transport.world import World
@@ -52,6 +54,7 @@ def real_world(settings: Settings) -> World:
         claim=claim,
         origin=origin_of,
         host=this_host,
+        scribe=lambda directory: ChildScribe("canceld.scribe", [os.path.abspath(directory)]),
         real_time=True,
         collector=Collector(),
     )
@@ -68,6 +71,7 @@ def main(path: str) -> int:
 
 def _run(path: str) -> int:
     environ = os.environ
+    keep_memory_private()
     try:
         settings = read(path)
         credentials = load(settings, environ)
@@ -102,7 +106,7 @@ def _run(path: str) -> int:
     async def run() -> None:
         async with open_signals() as signals:
             killed = Signal.USER1.value in signals.first
-            daemon = Daemon(settings, credentials, world, killed=killed, conceal=logs.conceal, censor=logs.censored)
+            daemon = Daemon(settings, credentials, world, killed=killed, conceal=logs.conceal, censor=logs.blotted)
             await daemon.serve(signals, Notifier(environ), ready=spare_the_collector, reload=reload)
 
     try:

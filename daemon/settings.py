@@ -31,8 +31,9 @@ OUTBOX_REPLIES = 10_000
 OUTBOX_BYTES = 4 * 1024 * 1024
 """What is kept for one client that does not read; past either, further replies are counted and left to a replay."""
 
-OUTBOX_TOTAL_BYTES = 64 * 1024 * 1024
-"""What is kept for all such clients together, so that many silent clients cannot take the daemon's memory."""
+OUTBOX_TOTAL_BYTES = 8 * 1024 * 1024
+"""What is kept for all such clients together, objects included, so that many of them cannot take the daemon's memory:
+past it all that is kept for whoever took nothing for the longest time goes."""
 
 DRAIN_LIMIT = 64
 """Messages taken from the gateway before other tasks run, so that one flooding client cannot starve a session."""
@@ -80,6 +81,8 @@ class Gateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline_ms: Milliseconds = 2000
     keep_warm_ms: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1
     """How often a cancel's way is walked while nobody cancels, so that it stays in the caches; 0: never."""
+    busy_poll: bool = False
+    """Never sleep while waiting: for a core that belongs to the daemon."""
 
 
 class Spot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,6 +15,9 @@ CLIENTS: Final = "processes/test_readme_clients.py"
 STRATEGIES: Final = "processes/test_readme_strategies.py"
 PASTED: Final = "processes/test_operators_page.py"
 FLEET: Final = "fleet/test_page.py"
+CONTAINER: Final = "processes/test_container.py"
+BENCH: Final = "processes/test_bench.py"
+HOSTS: Final = "fleet/test_three_hosts.py"
 PAIR: Final = "processes/test_two_daemons.py"
 
 TAKEN: Final[dict[tuple[str, str], dict[str, tuple[str, ...]]]] = {
@@ -25,9 +28,13 @@ TAKEN: Final[dict[tuple[str, str], dict[str, tuple[str, ...]]]] = {
     ("README.md", "Cancel what you mean"): {"python": (STRATEGIES,)},
     ("README.md", "Run it as a service"): {"sh": (PASTED, PASTED)},
     ("README.md", "When a strategy or the daemon dies"): {"python": (STRATEGIES,)},
+    ("bench.md", "Where the time of a cancel goes"): {"sh": (BENCH,)},
     ("clients.md", "Cancel an order"): {"python": (CLIENTS, CLIENTS, CLIENTS)},
     ("clients.md", "Two daemons for one account"): {"python": (PAIR,)},
+    ("container.md", "The image"): {"text": (CONTAINER,)},
+    ("container.md", "Its configuration"): {"toml": (CONTAINER,)},
     ("fleet.md", "The record on another host"): {"sh": (FLEET,)},
+    ("fleet.md", "One kill for several hosts"): {"sh": (HOSTS,)},
     ("kill.md", "What to press"): {"sh": (PASTED, PASTED, PASTED), "json": (PASTED,)},
     ("kill.md", "How to know that it worked"): {"sh": (PASTED, PASTED)},
     ("kill.md", "How to know that it will work"): {"sh": (PASTED,)},

@@ -44,6 +44,7 @@ FLOORS: Final = (
     ("lists",),
     ("rest",),
     ("sessions",),
+    ("straight",),
     ("front",),
 )
 """The floors of engine/pursuits/, from the ground up. A part calls parts of floors below it."""

@@ -21,6 +21,9 @@ from tests.processes.stage import ROOT, Exchange, Service
 PIP_S: Final = 150.0
 VERB_S: Final = 30.0
 SOURCES: Final = ("pyproject.toml", "README.md", "LICENSE")
+FOLDERS: Final = {"daemon": "canceld", "config": "canceld/config", "systemd": "canceld/systemd"}
+"""Of the sources, and where the wheel holds them."""
+
 RIVAL: Final = ("python-daemon", "lockfile")
 NO_REGISTRY: Final = ("No matching distribution", "Could not find a version", "Could not fetch", "ConnectionError")
 """How pip says that the package registry cannot be reached, or has not what is asked of it."""
@@ -43,7 +46,8 @@ def pip(*arguments: str) -> None:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of these sources, built from a copy: building leaves files behind."""
     copy, out = tmp_path_factory.mktemp("sources"), tmp_path_factory.mktemp("wheel")
-    shutil.copytree(ROOT / "daemon", copy / "daemon", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in FOLDERS:
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name in SOURCES:
         shutil.copy(ROOT / name, copy)
     pip("wheel", "--no-deps", "--wheel-dir", str(out), str(copy))
@@ -64,6 +68,15 @@ class Environment:
 
     def install(self, *what: str) -> None:
         pip("--python", self.python, "install", "--no-deps", *what)
+
+    def lays_its_files(self) -> None:
+        """`canceld install` finds what it lays inside this environment, and no clone."""
+        (self.root / "machine").mkdir()
+        command = [str(self.root / "bin" / "canceld"), "install", "--root", str(self.root / "machine")]
+        done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=VERB_S)
+        assert (done.returncode, done.stderr) == (0, "")
+        laid = self.root / "machine/etc/systemd/system/canceld.service"
+        assert laid.read_text() == (ROOT / "systemd" / "canceld.service").read_text()
 
     def run(self, program: str, *arguments: str) -> str:
         """What a Python program prints; run where no folder of ours is in sight."""
@@ -114,8 +127,13 @@ print(daemon.__file__, type(context).__module__)
 
 def test_every_file_of_the_house_is_in_the_wheel_and_nothing_called_daemon(wheel: Path) -> None:
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    house = [file for file in (ROOT / "daemon").rglob("*") if file.is_file() and "__pycache__" not in file.parts]
-    assert held == {f"canceld/{file.relative_to(ROOT / 'daemon')}" for file in house if file.name != "README.md"}
+    house = {
+        f"{inside}/{file.relative_to(ROOT / folder)}"
+        for folder, inside in FOLDERS.items()
+        for file in (ROOT / folder).rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    assert held == house - {"canceld/README.md"}
 
 
 def test_both_work_in_one_environment_whichever_came_first(
@@ -129,6 +147,7 @@ def test_both_work_in_one_environment_whichever_came_first(
         [str(environment.root / "bin" / "canceld"), "--version"], capture_output=True, text=True, timeout=VERB_S
     )
     assert version.stdout.startswith("canceld "), version.stderr
+    environment.lays_its_files()
 
     daemonized = environment.run(DAEMONIZE)
     assert daemonized.startswith(inside)

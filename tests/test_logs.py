@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import canceld
+from canceld.contract.plain_text import BLOT
 from canceld.credentials import Secret
 from canceld.logs import FIELDS, REDACTED, TOKENS_LIMIT, VALUE_CHARS, Logs, configure
 from canceld.transport.clock import Clock
@@ -315,3 +316,15 @@ def test_for_journald_only_alerts_stand_out(level: str, event: str, priority: in
     [line] = lines
     assert line.startswith(b"<%d>{" % priority)
     assert json.loads(line[3:])["level"] == level
+
+
+def test_what_must_keep_its_length_is_blotted_however_a_secret_is_spelt(logs: Logs) -> None:
+    logs.conceal(Secret("an-older-token-of-these"))
+    logs.conceal(Secret(TOKEN))
+    spelt = [TOKEN, KEY, base64.b64encode(RAW).decode().rstrip("="), RAW.hex(), "an-older-token-of-these"]
+    packed = b"".join(b"\xd9%c%s" % (len(one), one.encode()) for one in spelt)
+    blotted = logs.blotted(packed)
+    assert len(blotted) == len(packed)
+    assert not [one for one in spelt if one.encode() in blotted]
+    assert blotted.startswith(b"\xd9%c" % len(TOKEN) + BLOT.encode() * len(TOKEN))
+    assert logs.blotted(b"nothing of the kind") == b"nothing of the kind"

@@ -20,22 +20,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     "credentials": {"contract", "settings", "transport"},
     "venues": {"contract", "version", *PLAIN},
     "engine": {"contract", *PLAIN},
-    "tasks": {"contract", "engine", "venues", "transport", "venue_table", *PLAIN},
+    # The daemon's child, which writes the record: it starts without an event loop and without the daemon's libraries.
+    "scribe": {"contract", "engine", "transport"},
+    "tasks": {"contract", "engine", "scribe", "venues", "transport", "venue_table", *PLAIN},
     "logs": {"contract", "credentials", "transport"},
     "venue_table": {"contract", "venues"},
     "desks": {"contract", "engine", "venues", "transport", "tasks", "venue_table", *PLAIN},
     "app": {"contract", "desks", "engine", "transport", "tasks", "version", *PLAIN},
     "process": {"app", "logs", "tasks", "transport", *PLAIN},
     "checks": {"contract", "engine", "venues", "transport", "tasks", *PLAIN},
-    # The journal is read with the engine's own reader, and from the disk; no other verb needs those two rooms.
-    "verbs": {"client", "contract", "engine", "report", "transport", "version", *PLAIN},
+    # The journal is read with the engine's own reader, and from the disk; bench has an order of nobody from the engine,
+    # and its stand from the demo. No other verb needs those rooms.
+    "verbs": {"client", "contract", "demo", "engine", "report", "transport", "version", *PLAIN},
     "report": set(),
+    # The package's own files onto a machine; it knows nothing of the daemon.
+    "setup": {"verbs"},
     "demo": {"client", "contract"},
     # Agents beside the daemon, in processes of their own: the daemon knows nothing of them.
     # They read the record as engine does, and speak to people as the verbs do.
     "fleet": {"client", "contract", "engine", "transport", "verbs", "version", *PLAIN},
     "panic": {"contract", "engine", "transport", "venues", "verbs", *PLAIN},
-    "cli": {"checks", "demo", "fleet", "panic", "process", "settings", "sim", "verbs", "version"},
+    "cli": {"checks", "demo", "fleet", "panic", "process", "settings", "setup", "sim", "verbs", "version"},
     "__main__": {"cli", "transport"},
     "version": set(),
 }
@@ -59,11 +64,15 @@ DOOR_CALLS = {
 OWN_PROCESS = {
     "__main__.py", "process.py", "cli.py",
     "panic/door.py", "panic/keys.py", "panic/prime.py", "panic/routes.py", "panic/state_files.py", "panic/sweep.py",
-    "panic/verb.py", "verbs/ask.py", "verbs/exporter.py", "verbs/journal.py", "verbs/output.py", "verbs/usage.py",
-    "verbs/watch.py",
-    "fleet/against.py", "fleet/bus.py", "fleet/settings.py", "fleet/ship.py", "fleet/sinks.py",
+    "panic/verb.py", "verbs/ask.py", "verbs/bench.py", "verbs/exporter.py", "verbs/journal.py", "verbs/output.py",
+    "verbs/usage.py", "verbs/watch.py",
+    "fleet/against.py", "fleet/agent.py", "fleet/agent_verb.py", "fleet/bucket.py", "fleet/bus.py",
+    "fleet/code_book.py", "fleet/door.py", "fleet/fleet_verb.py", "fleet/local_switch.py", "fleet/nearest.py",
+    "fleet/outbox.py", "fleet/settings.py", "fleet/ship.py", "fleet/sinks.py", "fleet/standing.py",
+    "setup/place.py", "setup/verb.py",
     "sim/process.py", "client/blocking.py", "client/blocking_lease.py", "client/link.py", "client/async_io.py",
-    "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/story.py",
+    "scribe/__main__.py",
+    "demo/chapters.py", "demo/exchange.py", "demo/play.py", "demo/stand.py", "demo/story.py",
 }  # fmt: skip
 
 # What the simulator is handed (a seeded generator) or names (a socket option) without reaching out for it.
@@ -140,8 +149,8 @@ def test_verbs_start_without_the_daemons_own_libraries(file: Path) -> None:
     """An operator who kills waits for the process to start. Only who reads the record reads as engine and disk do."""
     imported = set(_imports(file))
     assert not {"trio", "structlog"} & imported
-    if file.stem not in ("journal", "report"):
-        assert not [name for name in imported if name.split(".")[1:2] in (["engine"], ["transport"])]
+    if file.stem not in ("bench", "journal", "report"):
+        assert not [name for name in imported if name.split(".")[1:2] in (["demo"], ["engine"], ["transport"])]
 
 
 @pytest.mark.parametrize("file", [f for f in FILES if _room(f) == "panic"], ids=_name)
@@ -150,7 +159,7 @@ def test_panic_shares_with_the_verbs_what_a_command_line_needs_and_no_more(file:
     assert shared <= {f"canceld.verbs.{name}" for name in ("exit_status", "output", "readable")}
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if _room(f) in ("cli", "panic", "verbs")], ids=_name)
+@pytest.mark.parametrize("file", [f for f in FILES if _room(f) in ("cli", "panic", "setup", "verbs")], ids=_name)
 def test_what_verbs_print_goes_through_one_door(file: Path) -> None:
     """It keeps foreign text from commanding a terminal, and a lost output from deciding an exit status."""
     called = {ast.unparse(node.func) for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)}

@@ -1,5 +1,6 @@
 """The unit and its snippets: what systemd itself says of them, and the promises the daemon's code relies on."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,8 +15,12 @@ from canceld.settings import DRAIN_ON_STOP_S, Settings
 UNITS = Path(__file__).parent.parent / "systemd"
 SERVICES = ("canceld.service", "canceld-panic.service")
 TEMPLATES = ("canceld@.service", "canceld-panic@.service")
-AGENTS = ("canceld-ship@.service",)
-"""Programs beside the daemon, for several hosts."""
+EXPORTERS = ("canceld-exporter.service", "canceld-exporter@.service")
+AGENTS = ("canceld-ship@.service", "canceld-agent@.service", *EXPORTERS)
+"""Programs beside the daemon."""
+DEDICATED = tuple(f"dedicated-host/{name}.conf" for name in ("nice", "pinned", "fifo"))
+DROP_INS = ("canceld-addresses.conf", "canceld-fleet.conf", *DEDICATED)
+"""Beside the unit, for those who want one."""
 EXECUTABLE = "/opt/canceld/bin/canceld"
 SCORE_LIMIT = 14
 """In tenths, on systemd 252. Left are: networking and local sockets (0.9), the host's root (0.1), a clock device that
@@ -55,6 +60,32 @@ def test_systemd_finds_nothing_to_say_about_the_unit(name: str, tmp_path: Path) 
     ended = subprocess.run([tool("systemd-analyze"), "verify", str(copy)], capture_output=True, text=True, timeout=60)
     told = [line for line in ended.stderr.splitlines() if copy.name in line or str(copy) in line]
     assert (ended.returncode, told, ended.stdout) == (0, [], "")
+
+
+def test_every_file_for_systemd_is_looked_at() -> None:
+    known = {*SERVICES, *TEMPLATES, *AGENTS, *DROP_INS, "canceld.sysusers.conf", "canceld.tmpfiles.conf"}
+    assert known == {str(file.relative_to(UNITS)) for file in UNITS.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize("name", DROP_INS)
+def test_systemd_finds_nothing_to_say_about_the_unit_with_a_drop_in(name: str, tmp_path: Path) -> None:
+    drop_in = (UNITS / name).read_text()
+    assert verified_with(drop_in, tmp_path) == (0, "")
+    wrong = drop_in.replace("[Service]\n", "[Service]\nNiceness=1\n")
+    assert "Niceness" in verified_with(wrong, tmp_path)[1], "a drop-in that is not read is not judged"
+
+
+def verified_with(drop_in: str, place: Path) -> tuple[int, str]:
+    """Exit status of `systemd-analyze verify` of the unit with this drop-in, and what it said of either."""
+    unit = place / "canceld.service"
+    unit.write_text((UNITS / "canceld.service").read_text().replace(EXECUTABLE, "/bin/sh"))
+    (place / "canceld.service.d").mkdir(exist_ok=True)
+    (place / "canceld.service.d" / "one.conf").write_text(drop_in)
+    ended = subprocess.run(
+        [tool("systemd-analyze"), "verify", str(unit)], capture_output=True, text=True, timeout=60,
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{place}:"},
+    )  # fmt: skip
+    return ended.returncode, "\n".join(line for line in ended.stderr.splitlines() if str(place) in line)
 
 
 @pytest.mark.parametrize("name", SERVICES + TEMPLATES + AGENTS)
@@ -159,7 +190,7 @@ def test_panic_runs_as_the_daemon_does_with_its_keys_and_its_state() -> None:
     assert [line for line in lines_of("canceld-panic.service") if line[0] not in OWN] == daemon
 
 
-@pytest.mark.parametrize(("one", "several"), list(zip(SERVICES, TEMPLATES, strict=True)))
+@pytest.mark.parametrize(("one", "several"), [*zip(SERVICES, TEMPLATES, strict=True), EXPORTERS])
 def test_the_unit_for_several_accounts_differs_in_its_names_alone(one: str, several: str) -> None:
     """Each directory bears the account's name: a second daemon that ends takes nothing of the first one's away."""
 
@@ -182,3 +213,12 @@ def test_panic_has_the_time_it_takes_and_waits_for_nothing() -> None:
     assert told is not None
     assert float(panic["TimeoutStartSec"]) >= float(told[1]) + GRACE_S + DISK_TIMEOUT_S
     assert "After" not in panic
+
+
+def test_the_exporter_is_nobody_who_may_ask_the_daemon_and_is_closed_as_the_daemon_is() -> None:
+    exporter = dict(lines_of(EXPORTERS[0]))
+    assert (exporter["DynamicUser"], exporter["SupplementaryGroups"]) == ("yes", "canceld")
+    assert not [key for key in exporter if key.startswith(("LoadCredential", "StateDirectory", "RuntimeDirectory"))]
+    first = lines_of("canceld.service").index(("UMask", "0077"))
+    closed = set(lines_of("canceld.service")[first:])
+    assert closed <= set(lines_of(EXPORTERS[0]))

@@ -73,6 +73,7 @@ class AsyncClient(ABC):
     what_rests = asks(Commands.what_rests)
     drill = asks(Commands.drill)
     rearm = asks(Commands.rearm)
+    timer_right = asks(Commands.timer_right)
     lease = asks(Commands.lease)
     status = asks(Commands.status)
     ping = asks(Commands.ping)

@@ -133,9 +133,7 @@ class Client:
         """
         orders = tuple(orders)
         if self._pair is not None:
-            calls = many(
-                self._pair.commands, venue, orders, until=until, deadline_ms=deadline_ms, strategy=strategy
-            )
+            calls = many(self._pair.commands, venue, orders, until=until, deadline_ms=deadline_ms, strategy=strategy)
             self._converse_with(self._pair, calls)
             return results_of_many(calls, self._pair.endpoints)
         requests = self._commands.cancel_many(venue, orders, until=until, deadline_ms=deadline_ms, strategy=strategy)
@@ -164,9 +162,7 @@ class Client:
         pulls the kill. pulse_ms: renew only while `pulse()` was called within this time, so that a strategy that hangs
         is noticed although its thread goes on. Entering raises DaemonUnreachable, CommandRefused.
         """
-        return HeldLease(
-            Client(self._endpoint), strategy, ttl_ms, on_expiry=on_expiry, scope=scope, pulse_ms=pulse_ms
-        )
+        return HeldLease(Client(self._endpoint), strategy, ttl_ms, on_expiry=on_expiry, scope=scope, pulse_ms=pulse_ms)
 
     def events(self, topics: Iterable[str] = (), *, endpoint: str | None = None) -> Events:
         """Listen to what the daemon tells everybody: all of it, or these topics (`late.spot`, `late`, `kill`, `alert`).

@@ -286,6 +286,17 @@ class Commands:
             deadline_ms=deadline_ms,
         )
 
+    def timer_right(
+        self, token: int, for_ms: int, sent_ns: int, *, off: bool = False, deadline_ms: int | None = None
+    ) -> Request[ReplyMap]:
+        """Tell the daemon, as its fleet's agent, whether it may renew the account's timers; see the command.
+
+        sent_ns: CLOCK_MONOTONIC nanoseconds from which for_ms counts.
+        Only on the control socket. Raises DaemonUnreachable, and CommandRefused for a token that is too old.
+        """
+        fields = {"token": token, "for_ms": for_ms, "off": off or None, "sent_ns": sent_ns}
+        return self._build("timer_right", fields, lambda request, reply: reply, id=None, deadline_ms=deadline_ms)
+
     def lease(
         self,
         strategy: str,

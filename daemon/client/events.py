@@ -123,6 +123,24 @@ _MADE: Final[dict[str, Callable[[ReplyMap], Any]]] = {"outcome": read_outcome, "
 """Members that are made of the whole body; any other is the member of the same name, None where there is none."""
 
 
+class Gaps:
+    """Counts what is missing between the events of one subscription, topic by topic."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[int, int]] = {}
+
+    def before(self, topic: str, body: ReplyMap) -> int | None:
+        """How many events of the topic are missing before this one; None when that cannot be told."""
+        seq, started_ns = body.get("seq"), body.get("started_ns")
+        if not isinstance(seq, int) or not isinstance(started_ns, int):
+            return None
+        before = self._last.get(topic)
+        self._last[topic] = (started_ns, seq)
+        if before is None:
+            return 0
+        return max(0, seq - before[1] - 1) if before[0] == started_ns else None
+
+
 class EventReader:
     """Reads the messages of one subscription, and counts what is missing between them.
 
@@ -131,7 +149,7 @@ class EventReader:
 
     def __init__(self) -> None:
         self.unreadable = 0
-        self._last: dict[str, tuple[int, int]] = {}
+        self._gaps = Gaps()
 
     def read(self, frames: Sequence[bytes]) -> Event | None:
         """One message, frames `[topic, body]`; None when it is no event. A topic that is not known comes as `Event`."""
@@ -141,7 +159,7 @@ class EventReader:
         except (LookupError, TypeError, ValueError, RecursionError, msgspec.DecodeError):
             self.unreadable += 1
             return None
-        missed = self._missed(topic, body)
+        missed = self._gaps.before(topic, body)
         kind = _TYPES.get(topic.partition(".")[0], Event)
         own = kind.__struct_fields__[len(Event.__struct_fields__) :]
         try:
@@ -149,13 +167,3 @@ class EventReader:
         except (UnreadableReply, TypeError):
             kind, read = Event, {}
         return kind(topic=topic, ts=ts, monotonic_ns=monotonic_ns, missed=missed, body=body, **read)
-
-    def _missed(self, topic: str, body: ReplyMap) -> int | None:
-        seq, started_ns = body.get("seq"), body.get("started_ns")
-        if not isinstance(seq, int) or not isinstance(started_ns, int):
-            return None
-        before = self._last.get(topic)
-        self._last[topic] = (started_ns, seq)
-        if before is None:
-            return 0
-        return max(0, seq - before[1] - 1) if before[0] == started_ns else None

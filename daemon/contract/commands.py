@@ -138,8 +138,8 @@ class Rearm(_Command, frozen=True, tag="rearm"):
 class TimerRight(_Command, frozen=True, tag="timer_right"):
     """A fleet's agent says whether this daemon may renew the account's dead man's timers. Control socket only.
 
-    token: of the agent's claim; an older one than was seen is refused. for_ms: how long the right holds, 0 for none.
-    off: nobody keeps the timers now, so switch them off before they fire.
+    token: of the agent's claim; an older one than was seen is refused. for_ms: how long the right holds, from `sent_ns`
+    on where it is given; 0 for none. off: nobody keeps the timers now, so switch them off before they fire.
     """
 
     token: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]

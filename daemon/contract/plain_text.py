@@ -5,6 +5,11 @@ rings, or turns the direction of writing so that `flat` is read where `residual`
 line that only shows.
 """
 
+from typing import Final
+
+BLOT: Final = "\x7f"
+"""What stands for each byte of a secret where a text must keep its length. Both JSON and msgpack leave it as it is."""
+
 
 def plain(text: str) -> str:
     """The text as one line of printable characters: every other character is shown by its escape, as `\\x1b`.

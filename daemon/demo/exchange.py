@@ -43,6 +43,10 @@ class Exchange:
             time.sleep(LOOK_S)
         return resting
 
+    def received(self) -> list[dict[str, Any]]:
+        """Every message and request that it got, in wire order: `at_s` in Unix seconds, `body`, and more."""
+        return list(self._ask("GET", "/sim/log")["received"])
+
     def inject(self, *faults: Mapping[str, Any]) -> None:
         """Make things go wrong."""
         self._ask("POST", "/sim/faults", list(faults))

@@ -58,6 +58,13 @@ class Answer(NamedTuple):
     settlement: Settlement
 
 
+class Foreseen(NamedTuple):
+    """What a ticket will be told at its deadline if nothing is heard until then: this very settlement."""
+
+    ticket: Any
+    settlement: Settlement
+
+
 class Late(NamedTuple):
     """The venue settled a pursuit after its ticket had been answered `unknown`."""
 
@@ -97,7 +104,7 @@ class Alert(NamedTuple):
     do: str
 
 
-Effect: TypeAlias = Send | Look | RestReady | Answer | Late | Ended | Opened | RenewToken | Redial | Alert
+Effect: TypeAlias = Send | Look | RestReady | Answer | Foreseen | Late | Ended | Opened | RenewToken | Redial | Alert
 
 
 class Counts(msgspec.Struct):

@@ -56,12 +56,15 @@ class Inflight(Generic[P]):
 
     def open(self, of: P, lane: Lane, now_ns: int) -> Attempt[P]:
         """Enter a request that is about to leave."""
-        attempt = Attempt(self._reqids.draw(), of, lane, now_ns)
-        self._by_reqid[attempt.reqid] = attempt
+        return self.enter(self._reqids.draw(), of, lane, now_ns)
+
+    def enter(self, reqid: Reqid, of: P, lane: Lane, now_ns: int) -> Attempt[P]:
+        """Enter a request under an id that was drawn for it."""
+        attempt = self._by_reqid[reqid] = Attempt(reqid, of, lane, now_ns)
         on_lane = self._by_lane.get(lane)
         if on_lane is None:
             on_lane = self._by_lane[lane] = {}
-        on_lane[attempt.reqid] = attempt
+        on_lane[reqid] = attempt
         return attempt
 
     def find(self, reqid: Reqid) -> Attempt[P] | None:

@@ -15,7 +15,6 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
-from msgspec.structs import astuple
 
 from ..contract.commands import Cancel
 
@@ -77,7 +76,7 @@ _OWN: Final = frozenset({*_HEAD, "prev"})
 """The line's own members: no field can take their place."""
 
 _DIGITS: Final = tuple(f"{number:03d}" for number in range(1000))
-_UNENCODABLE: Final = (TypeError, ValueError, OverflowError, RecursionError)
+_UNENCODABLE: Final = (TypeError, ValueError, KeyError, OverflowError, RecursionError)
 
 
 def _shape(name: str, members: Sequence[str]) -> Any:
@@ -137,7 +136,7 @@ class Chain:
     def lines(self, entries: Sequence[Entry]) -> bytes:
         """The next lines of the record, each with its line end. A field that is None is left out.
 
-        A `frame` loses its secrets, a `command` of the contract is told member by member.
+        A `frame` loses its secrets, a `command` of the contract, or the map of one, is told member by member.
         """
         first = self.link.n + 1
         bodies = [self._body(n, entry) for n, entry in enumerate(entries, first)]
@@ -164,9 +163,11 @@ class Chain:
                 if "frame" in fields:
                     shaped.frame = _frame(shaped.frame)
                 body = _encode(shaped)
-            elif kind == "command" and type(fields.get("command")) is Cancel and fields.keys() == _ASKED:
-                command, door, uid, pid = fields["command"], fields["door"], fields["uid"], fields["pid"]
-                body = _encode(_CancelLine(*head, "cancel", *astuple(command), door, uid, pid))
+            elif kind == "command" and fields.keys() == _ASKED:
+                command = msgspec.to_builtins(fields["command"])
+                if command["type"] == "cancel":
+                    who = {name: told for name, told in fields.items() if name != "command"}
+                    body = _encode(_CancelLine(*head, **command, **who))
             if 0 < len(body) <= LINE_BYTES:
                 return body
         except _UNENCODABLE:
@@ -176,10 +177,7 @@ class Chain:
 
     def _mapped(self, head: tuple[int, str, int, str], fields: dict[str, Any]) -> bytes:
         n, ts, _, kind = head
-        if isinstance(command := fields.get("command"), msgspec.Struct):
-            fields = {**_spoken(command), **fields}
-            del fields["command"]
-        fields = {name: value for name, value in fields.items() if value is not None and name not in _OWN}
+        fields = {name: value for name, value in spoken(fields).items() if value is not None and name not in _OWN}
         if "frame" in fields:
             fields["frame"] = _frame(fields["frame"])
         if kind == "kill":
@@ -224,13 +222,21 @@ _FLAGS: Final = ("everything", "dry_run", "fresh")
 """Members that say nothing where they are false, which is what most clients leave out."""
 
 
-def _spoken(command: msgspec.Struct) -> dict[str, Any]:
-    """A command as its client wrote it: without what it left out, and without the code that re-arms."""
+def spoken(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a note, with a command of the contract, or the map of one, told as its client wrote it.
+
+    That is without what it left out, and without the code that re-arms.
+    """
+    command = fields.get("command")
+    if not isinstance(command, msgspec.Struct | dict):
+        return fields
     told: dict[str, Any] = _without_none(msgspec.to_builtins(command))
     told.pop("confirm", None)
     for flag in _FLAGS:
         if told.get(flag) is False:
             del told[flag]
+    told |= fields
+    del told["command"]
     return told
 
 

@@ -22,14 +22,15 @@ class RightToRenew:
         self._until_ns = 0
         self._off = False
 
-    def grant(self, token: int, for_ns: int, now_ns: int, *, off: bool = False) -> str | None:
-        """May renew for so long (0: not at all; off: and the timer has to be off). Why not taken, or None."""
+    def grant(self, token: int, for_ns: int, said_ns: int, *, off: bool = False) -> str | None:
+        """May renew for so long from when it was said (0: not at all; off: and the timer has to be off). Why not taken,
+        or None."""
         if not self.shared:
             return 'deadman.owner: this daemon keeps its timers by itself; set it to "fleet" where an agent decides'
         if token < self.token:
             return f"token: {token} is older than {self.token}, which another claim has brought"
         self.token = token
-        self._until_ns = now_ns + for_ns
+        self._until_ns = said_ns + for_ns
         self._off = off
         return None
 

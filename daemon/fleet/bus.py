@@ -17,6 +17,7 @@ from nats.aio.msg import Msg
 from nats.js.errors import APIError
 
 from ..contract.plain_text import plain
+from ..verbs.output import complain
 from .settings import FleetSettings
 
 CONNECT_S: Final = 5.0
@@ -99,7 +100,9 @@ class Bus:
         """Ask, and wait for one answer. Raises BusFailed."""
         self.refusal = None
         try:
-            return await self.client.request(subject, payload, timeout=timeout_s, headers=dict(headers or {}) or None)
+            answer = await self.client.request(subject, payload, timeout=timeout_s, headers=dict(headers or {}) or None)
+            heed_cancel()
+            return answer
         except nats.errors.NoRespondersError:
             raise BusFailed(f"{self.where}: JetStream is not there; start nats-server with it (-js)") from None
         except (nats.errors.Error, TimeoutError, OSError) as error:
@@ -135,6 +138,14 @@ class Bus:
     async def make_stream(self, config: Mapping[str, Any], what: str) -> None:
         """A stream, or the stream below a bucket, which must not be there yet in another shape. Raises BusFailed."""
         await self.api(f"STREAM.CREATE.{config['name']}", {**config, "description": f"{VERSION}: {what}"})
+
+
+def heed_cancel() -> None:
+    """To be called after whatever waits inside the library: its `wait_for`, in Python 3.11, gives a result that comes
+    together with a cancellation, and the cancellation is lost. Raises CancelledError then."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def failed(where: str, error: Mapping[str, Any], what: str) -> BusFailed:
@@ -185,6 +196,7 @@ async def connect(
     on_change: called with None at each new connection, and with a line at each loss.
     """
     urls = list(servers or settings.fleet.servers)
+    asyncio.get_running_loop().set_exception_handler(_told_by_loop)
     client = _Client()
     bus = Bus(client, urls[0])
     tries_left = TRIES * len(urls)
@@ -249,10 +261,19 @@ async def connect(
         # nkeys tells of a seed that is none by exceptions of its own; they may hold it.
         raise BusFailed(f"{bus.where}: fleet.creds or fleet.nkey: cannot be used ({type(error).__name__})") from None
     try:
+        heed_cancel()
         yield bus
     finally:
         ending = True
         await _close(client)
+
+
+def _told_by_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What the event loop would print as a traceback, in one line."""
+    text = str(context.get("message", ""))
+    if not text.startswith("Task was destroyed"):
+        # Those the library drops after it has cancelled them.
+        complain(f"{text}: {context.get('exception')!r}")
 
 
 def _context(ca_file: str) -> ssl.SSLContext:

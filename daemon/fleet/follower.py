@@ -48,7 +48,9 @@ class Memory(msgspec.Struct):
 
     pulled: whether the switch as it is latched now was pulled by us. others: somebody else pulled it besides.
     by_hand: what it was pulled for was not ended by two persons, so somebody at this host has to re-arm it.
-    start, pulls: which life of the daemon was seen last, and how often its switch had been pulled in it.
+    asked: pulls that we asked for, also by the kill file of a daemon that was not there, and have not seen counted.
+    written: how far this agent itself has counted. start, pulls: which life of the daemon was seen last, and how often
+    its switch had been pulled in it.
     """
 
     standing: list[Standing] = msgspec.field(default_factory=list)
@@ -57,8 +59,10 @@ class Memory(msgspec.Struct):
     pulled: bool = False
     others: bool = False
     by_hand: bool = False
+    asked: int = 0
     start: str = ""
     pulls: int = 0
+    written: int = 0
 
 
 class Pull(NamedTuple):
@@ -116,9 +120,9 @@ class Follower:
         self._approvals: dict[tuple[str, str], Approval] = {}
         self._marks: dict[tuple[str, str], frozenset[str]] = {}
         self._local: Local | None = None
-        self._own_pulls = 0
         self._tried_ns: int | None = None
         self._told: Announce | None = None
+        self._over = f"{OURS}ended by {PERSONS} persons"
         self._syncing_ns: int | None = None
 
     # ---------------------------------------------------------------- what comes off the bus
@@ -228,11 +232,13 @@ class Follower:
 
     def pulled(self, local: Local, now_ns: int) -> None:
         """Our own pull was answered, and the switch stands so."""
-        if not self.memory.pulled:
-            self.memory.pulled = True
-            self.effects.append(Remember())
-        self._own_pulls += 1
+        self.memory.asked += 1
         self.local(local, now_ns)
+
+    def left_by_file(self) -> None:
+        """The daemon was not reached, and its kill file was written: it is pulled when the daemon looks."""
+        self.memory.asked += 1
+        self.effects.append(Remember())
 
     # ---------------------------------------------------------------- how it stands
 
@@ -240,6 +246,12 @@ class Follower:
     def standing(self) -> tuple[Standing, ...]:
         """The kills that keep this daemon latched."""
         return tuple(self.memory.standing)
+
+    @property
+    def reason(self) -> str:
+        """What the switch is pulled for, while a kill stands."""
+        one = self.memory.standing[-1]
+        return f"{OURS}{one.scope} by {one.by}: {one.reason}"
 
     def find(self, scope: str) -> Standing | None:
         """The kill that stands for this scope."""
@@ -275,7 +287,9 @@ class Follower:
 
     def _settle_approvals(self) -> None:
         for one in list(self.memory.standing):
-            if len(self._good_approvals(one)) >= PERSONS:
+            good = self._good_approvals(one)
+            if len(good) >= PERSONS:
+                self._over = f"{OURS}{one.scope}: its end was approved by {' and '.join(sorted(good))}"
                 self._end(one)
                 self.effects.append(Remember())
 
@@ -288,13 +302,15 @@ class Follower:
         """Whether somebody else pulled the switch while it is latched: then no order of the fleet re-arms it."""
         memory = self.memory
         grown = local.pulls - (memory.pulls if local.start == memory.start else 0)
-        own, self._own_pulls = min(self._own_pulls, grown), 0
-        pulled = local.latched and memory.pulled and local.reason.startswith(OURS)
+        own = min(memory.asked, grown)
+        pulled = local.latched and (memory.pulled or own > 0) and local.reason.startswith(OURS)
         others = local.latched and (memory.others or grown > own or not pulled)
         by_hand = local.latched and memory.by_hand
-        seen = (local.start, local.pulls, pulled, others, by_hand)
-        if seen != (memory.start, memory.pulls, memory.pulled, memory.others, memory.by_hand):
-            memory.start, memory.pulls, memory.pulled, memory.others, memory.by_hand = seen
+        # A kill file is pulled only when its daemon looks.
+        asked = 0 if local.latched else memory.asked - own
+        seen = (local.start, local.pulls, pulled, others, by_hand, asked)
+        if seen != (memory.start, memory.pulls, memory.pulled, memory.others, memory.by_hand, memory.asked):
+            memory.start, memory.pulls, memory.pulled, memory.others, memory.by_hand, memory.asked = seen
             self.effects.append(Remember())
 
     def _announce(self, local: Local) -> None:
@@ -313,9 +329,9 @@ class Follower:
             self._syncing_ns = None
         if self.memory.standing:
             if local is None or not local.latched:
-                self._try(Pull(self._reason()), now_ns)
+                self._try(Pull(self.reason), now_ns)
         elif local is not None and local.latched and self._may_rearm:
-            self._try(Rearm("the fleet's kill was ended by two persons"), now_ns)
+            self._try(Rearm(self._over), now_ns)
 
     @property
     def _may_rearm(self) -> bool:
@@ -326,7 +342,3 @@ class Follower:
         if self._tried_ns is None or now_ns - self._tried_ns >= PULL_PAUSE_NS:
             self._tried_ns = now_ns
             self.effects.append(effect)
-
-    def _reason(self) -> str:
-        one = self.memory.standing[-1]
-        return f"{OURS}{one.scope} by {one.by}: {one.reason}"

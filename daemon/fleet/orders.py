@@ -74,11 +74,13 @@ class LocalKill(_Signed, frozen=True, tag_field="type", tag="local"):
 
 
 class Report(_Signed, frozen=True, tag_field="type", tag="report"):
-    """How one daemon stands. venues: the state of each under the kill, or whether it can cancel."""
+    """How one daemon stands. standing: the ids of the kills that keep it latched. venues: how each stands under the
+    kill. can_cancel: whether a cancel could leave for it."""
 
     account: Name
     reached: bool
     latched: bool
+    groups: tuple[Name, ...] = ()
     standing: tuple[str, ...] = ()
     venues: dict[str, str] = {}
     can_cancel: dict[str, bool] = {}

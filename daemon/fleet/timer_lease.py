@@ -41,11 +41,13 @@ class GiveUp(NamedTuple):
 
 
 class Right(NamedTuple):
-    """Tell the daemon whether it may renew the timer: with this token, for this long from now."""
+    """Tell the daemon whether it may renew the timer: with this token, until this instant. off: it has to be switched
+    off, since the bus is silent and nobody can say who keeps it; armed it would fire for that alone."""
 
     may_renew: bool
     token: int
-    for_ns: int
+    until_ns: int
+    off: bool = False
 
 
 Effect: TypeAlias = Claim | GiveUp | Right
@@ -100,10 +102,10 @@ class TimerLease:
         self._seen_ns = now_ns
         self._claimed_ns = sent_ns
         self._next_ns = sent_ns + RENEW_NS
-        left_ns = sent_ns + LEASE_NS - MARGIN_NS - now_ns
-        if left_ns > 0:
+        until_ns = sent_ns + LEASE_NS - MARGIN_NS
+        if now_ns < until_ns:
             self._owner = True
-            self.effects.append(Right(True, revision, left_ns))
+            self.effects.append(Right(True, revision, until_ns))
 
     def lost(self, now_ns: int) -> None:
         """Our claim was not taken, or we do not know: the newest revision is no longer the one that we named."""
@@ -120,7 +122,7 @@ class TimerLease:
     def on_time(self, now_ns: int) -> None:
         """To be called a few times a second."""
         if self._owner and self._claimed_ns is not None and now_ns >= self._claimed_ns + LEASE_NS - MARGIN_NS:
-            self._stop(now_ns)
+            self._stop(now_ns, off=True)
         if self._claiming_ns is not None:
             if now_ns < self._claiming_ns + ANSWER_NS:
                 return
@@ -133,9 +135,9 @@ class TimerLease:
             self._next_ns = now_ns + RETRY_NS
             self.effects.append(Claim(self._revision))
 
-    def _stop(self, now_ns: int) -> None:
+    def _stop(self, now_ns: int, *, off: bool = False) -> None:
         if self._owner:
             self._owner = False
-            self.effects.append(Right(False, self._revision, 0))
+            self.effects.append(Right(False, self._revision, now_ns, off))
         self._claimed_ns = None
         self._next_ns = max(self._next_ns, now_ns + RETRY_NS)

@@ -63,12 +63,18 @@ class UnifiedRoute:
         self._hang_up()
         with session_of("Unified WebSocket", self._hang_up):
             session, token = self._connected(by_s)
-            session.send(UNIFIED.subscribe_frame(token, self._next()), by_s)
+            reqid = self._next()
+            session.send(UNIFIED.subscribe_frame(token, reqid), by_s)
             while True:
                 match UNIFIED.decode(heard(session, by_s)):
                     case Orders(snapshot=True, orders=orders):
                         return open_among(orders)
-                    case SubscriptionLost(fault=fault, error=error) | Unattributed(fault=fault, error=error):
+                    case Unattributed(fault=Fault.ROUTE_BUSY):
+                        # The rate of the whole address is meant; what was asked for here may come all the same.
+                        pass
+                    case SubscriptionLost(reqid=answered, fault=fault, error=error) if answered in (None, reqid):
+                        raise self._refused(fault, error)
+                    case Unattributed(fault=fault, error=error):
                         raise self._refused(fault, error)
                     case Unreadable(why=why):
                         raise Failed(why)

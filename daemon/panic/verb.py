@@ -18,6 +18,7 @@ from ..contract.texts import REASON_BYTES, cleaned
 from ..credentials import BadCredentials
 from ..transport.plain import threads
 from ..transport.plain.line import Dialler
+from ..transport.secrecy import keep_memory_private
 from ..verbs.exit_status import USAGE
 from ..verbs.output import complain, say, say_json
 from ..verbs.readable import Readable, read_what_can_be
@@ -43,6 +44,7 @@ def main(config: str, reason: str, timeout_s: int, as_json: bool) -> int:
     timeout_s: how long each venue is swept at most.
     """
     by_s = time.monotonic() + timeout_s
+    keep_memory_private()
     found = read_what_can_be(config)
     keys = KeyFiles(found, config, os.environ)
     settings, venues = found.settings, keys.venues()

@@ -13,6 +13,7 @@ from ..contract.commands import (
     Cancel,
     CancelAll,
     CancelBatch,
+    Command,
     Drill,
     Kill,
     KillScope,
@@ -119,25 +120,18 @@ class Admission:
 
     # ---------------------------------------------------------------- from the sockets
 
-    def take(self, outlet: Outlet, message: Message) -> int | None:
+    def take(self, outlet: Outlet, message: Message, command: Command | Malformed | None, now_ns: int) -> int | None:
         """Answer a message, refuse it, or hand its command over.
 
-        Returns since when our time is to be charged to its sender, on the monotonic clock; None for what cancels.
+        command: what `read` made of the message. Returns since when our time is to be charged to its sender, on the
+        monotonic clock; None for what cancels.
         """
-        now_ns = self._clock.monotonic_ns()
-        frames = message.frames
-        # One frame from a DEALER, an empty one before it from a REQ. Anything else is no message of ours.
-        if len(frames) == 1:
-            enveloped = False
-        elif len(frames) == 2 and not frames[0]:
-            enveloped = True
-        else:
+        if command is None:
             return self._odd_frames(outlet, message, now_ns)
-        payload = frames[-1]
-        command = decode_command(payload)
+        enveloped = len(message.frames) > 1
         if isinstance(command, Malformed):
             refusal = refusal_map(command.id, command.reason, command.detail)
-            self._replies.refuse(outlet, message.identity, enveloped, encoding_of(payload), refusal)
+            self._replies.refuse(outlet, message.identity, enveloped, encoding_of(message.frames[-1]), refusal)
             return now_ns
         if isinstance(command, Kill):
             self._kill(AskedKill(self._replies, outlet, message, enveloped, command, now_ns), command, now_ns)
@@ -146,7 +140,7 @@ class Admission:
             ahead_ms = (command.sent_ns - now_ns) // MS
             detail = f"sent_ns: {ahead_ms} ms from now; expected CLOCK_MONOTONIC nanoseconds of this machine"
             refusal = refusal_map(command.id, "invalid", detail)
-            self._replies.refuse(outlet, message.identity, enveloped, encoding_of(payload), refusal)
+            self._replies.refuse(outlet, message.identity, enveloped, encoding_of(message.frames[-1]), refusal)
             return None
         return self._hand_over(Asked(self._replies, outlet, message, enveloped, command, now_ns), command, now_ns)
 
@@ -297,7 +291,9 @@ class Admission:
         if asked.outlet.door != "control":
             why: str | None = "type: timer_right is taken on the control socket only"
         else:
-            why = self._timer_right.grant(command.token, command.for_ms * MS, now_ns, off=command.off)
+            # It may have waited while this process was stopped; the right ran meanwhile.
+            said_ns = now_ns if command.sent_ns is UNSET else min(command.sent_ns, now_ns)
+            why = self._timer_right.grant(command.token, command.for_ms * MS, said_ns, off=command.off)
         if why is not None:
             self.refuse(asked, None, "invalid", why)
             return
@@ -362,12 +358,16 @@ class Admission:
         elif 2 * self._replies.in_flight >= IN_FLIGHT_LIMIT and self._is_greedy(asked):
             self._refuse_greedy(asked, target)
         else:
-            self._replies.owe(asked, now_ns)
-            asked.holder = asked.peer or asked.identity
-            self._replies.shares.take(asked.holder)
-            self.admitted_ns = now_ns
+            self.let_ahead(asked, now_ns)
             return deadline_ns
         return None
+
+    def let_ahead(self, asked: Asked, now_ns: int) -> None:
+        """A command goes ahead, whose sender is recorded: it is in flight from here on."""
+        self._replies.owe(asked, now_ns)
+        asked.holder = asked.peer or asked.identity
+        self._replies.shares.take(asked.holder)
+        self.admitted_ns = now_ns
 
     def _begin(self, asked: Asked, deadline_ns: int) -> bool:
         """Record an admitted cancel before anything leaves for it; False when nothing is to leave for it."""
@@ -380,13 +380,17 @@ class Admission:
             payload = asked.message.frames[-1]
             asked.slots = intents.enter(payload, asked.identity, uid, pid, asked.received_ns, self._clock.utc_ns())
             if not asked.slots:
-                do = "cancels go on; those that found no slot would not be resumed after a crash"
-                self._events.alert("warning", "the record of commands in flight is full", do)
+                self.tell_unrecorded()
         return True
+
+    def tell_unrecorded(self) -> None:
+        """A command goes ahead that found no slot in the record of what is in flight."""
+        do = "cancels go on; those that found no slot would not be resumed after a crash"
+        self._events.alert("warning", "the record of commands in flight is full", do)
 
     def record(self, asked: Asked) -> None:
         """Put into the record who asks for what. Who it is the kernel says; what a peer calls itself proves nothing."""
-        peer = asked.peer = asked.message.peer
+        peer = asked.peer = asked.peer or asked.message.peer
         uid, pid = (None, None) if peer is None else (peer.uid, peer.pid)
         self._events.note("command", command=asked.command, door=asked.outlet.door, uid=uid, pid=pid)
 

@@ -58,6 +58,7 @@ class Connection(Conversation):
         """What to do about it, where the venue's words tell."""
         self._backoff = Backoff()
         self._stream_refused = False
+        self._not_let_in = f"{self.name} is turned away"
         self._dialled: WebSocket | None = None
         self._socket: WebSocket | None = None
         self._asked_ns = 0
@@ -185,7 +186,7 @@ class Connection(Conversation):
             if is_alarming(cause):
                 # The clock, as it is in what Prime has us sign.
                 do = "check key, permissions, address allow-list, and whether this machine's clock is right"
-                self._parts.events.alert("critical", f"{self.name} is turned away: {why}", do)
+                self._parts.events.alert("critical", self._not_let_in, f"{why}: {do}")
             now_ns = self._clock.monotonic_ns()
             delay_s = self._backoff.delay_s(
                 now_ns,
@@ -280,3 +281,5 @@ class Connection(Conversation):
         if before is not self.state:
             log.info("session", session=self.name, state=self.state.value, was=before.value, why=why)
             self._parts.events.session(self._parts.venue, self.name, self.state.value, why)
+            if self.live:
+                self._parts.events.clear(self._not_let_in)

@@ -26,6 +26,7 @@ from ..transport.world import World
 from ..venues.pieces import LONG_CHARS
 from .dispatcher import Dispatcher
 from .events import Events
+from .straight import PlainAcks
 from .telemetry import Histogram
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -73,6 +74,7 @@ class Conversation:
         self._parts = parts
         self._clock = parts.world.clock
         self._note = parts.events.note
+        self._plain_acks = PlainAcks(parts.dispatcher, lane, name, self._clock, self._note, parts.venue_times)
         self._heard_ns = 0
         self._ping: tuple[Reqid, int] | None = None
         self._round_trip_ns: int | None = None
@@ -111,16 +113,19 @@ class Conversation:
     def _send(self, socket: WebSocket, *frames: bytes) -> None:
         """Write frames, all in one write, then record them. Raises SessionEnded; they may have left all the same."""
         try:
-            if len(frames) == 1:
-                socket.send_now(frames[0])
-            else:
-                socket.send_many_now(frames)
+            write(socket, frames)
         except SessionEnded:
-            for frame in frames:
-                self._note("frame_out", session=self.name, frame=clipped(frame), left="unknown")
+            self.note_sent(frames, left=False)
             raise
+        self.note_sent(frames, left=True)
+
+    def note_sent(self, frames: Sequence[bytes], *, left: bool) -> None:
+        """Record what was written. left: False when the session died with it: it may have left all the same."""
         for frame in frames:
-            self._note("frame_out", session=self.name, frame=clipped(frame))
+            if left:
+                self._note("frame_out", session=self.name, frame=clipped(frame))
+            else:
+                self._note("frame_out", session=self.name, frame=clipped(frame), left="unknown")
 
     def _record_heard(self, messages: Sequence[str | bytes], evidence: Sequence[Evidence]) -> None:
         if len(evidence) == 1 and type(evidence[0]) in _SIGNS_OF_LIFE:
@@ -147,6 +152,10 @@ class Conversation:
             self._take_in_lists(socket, messages)
             return
         evidence = self._decode(messages)
+        heard_ns = self._plain_acks.take(messages, evidence)
+        if heard_ns:
+            self._heard_ns = heard_ns
+            return
         self._record_heard(messages, evidence)
         self._take(socket, evidence)
 
@@ -257,3 +266,11 @@ class Conversation:
 
     def _silent(self) -> bool:
         return self._clock.monotonic_ns() - self._heard_ns > self.silence_s * 1e9
+
+
+def write(socket: WebSocket, frames: Sequence[bytes]) -> None:
+    """Write frames, all in one write. Raises SessionEnded; they may have left all the same."""
+    if len(frames) == 1:
+        socket.send_now(frames[0])
+    else:
+        socket.send_many_now(frames)

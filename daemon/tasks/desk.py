@@ -22,6 +22,9 @@ from .telemetry import Histogram
 FIRST_LOOK_S: Final = 5.0
 """After the start. A session takes a second to come up; ten are promised until an alert about one that does not."""
 
+NEXT_LOOK_S: Final = 1.0
+"""From then on, until what was told of is over."""
+
 NO_ANSWER: Final = "nothing has had an answer yet: check network, firewall and URL, and the venue's status page"
 
 KEY_STAGGER_S: Final = 5.0
@@ -105,6 +108,11 @@ class Desk:
             self.dispatcher.outages.no_session("; ".join(f"{name}: {why}" for why, name in told.items()) or NO_ANSWER)
         if self.rest is not None and not self.rest.up:
             self.dispatcher.outages.rest_down(self.rest.status().get("why", NO_ANSWER))
+            while True:
+                await trio.sleep(NEXT_LOOK_S)
+                if self.rest.up:
+                    break
+            self.dispatcher.outages.rest_is_up()
 
     def take_keys(self, keys: Keys) -> None:
         """Another key from here on; what can go on with what it has goes on until it needs the new one."""

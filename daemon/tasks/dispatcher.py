@@ -5,12 +5,11 @@ Four leave that to their caller, so that a burst of commands leaves in one write
 `strike`.
 """
 
-from collections.abc import Iterable, Sequence, Set
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 import structlog
-import trio
 
 from ..contract.evidence import Evidence, Mode, RestAnswer, RestPart, Subscribed
 from ..contract.ids import EVERYTHING, Target
@@ -18,12 +17,9 @@ from ..engine.calls import Call, CallOwner, FireOwner, Form
 from ..engine.lane import Lane
 from ..engine.policy import Policy
 from ..engine.resting import Resting
-from .hand import Hand, Owner
+from .hand import Hand, Line, Owner
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-
-LET_GO: Final = 250
-"""Most orders that are let go in one go because a list lacks them."""
 
 
 class Dispatcher(Hand):
@@ -76,6 +72,19 @@ class Dispatcher(Hand):
     def resume(self, owner: Owner, order_id: str, deadline_ns: int, now_ns: int, symbol: str | None = None) -> None:
         """Go on after an order whose cancel may have left before this process began; leaves with `perform`."""
         self._pursuits.resume(owner, order_id, deadline_ns, now_ns, symbol)
+
+    # ---------------------------------------------------------------- from the straight line
+
+    def line_for(self, target: Target, *, alone: bool) -> Line | None:
+        """The session that the plain cancel of an order may be written to; None where anything is odd.
+
+        alone: no other cancel leaves with it, so that there is no form to be chosen.
+        """
+        lane = self.straight.lane_for(target)
+        if lane is None or (lane in self._bundlers and not alone):
+            return None
+        line = self._lines.get(lane)
+        return line if line is not None and line.ready else None
 
     # ---------------------------------------------------------------- from the kill, its drill, and who else asks
 
@@ -149,22 +158,6 @@ class Dispatcher(Hand):
         """A REST call came to no answer. left: whether any byte of it may have reached the venue."""
         self._pursuits.rest.failed(call, left, why, self._clock.monotonic_ns())
         self.perform()
-
-    async def let_go(self, listed: Set[str], asked_ns: int, lane: Lane | None = None) -> None:
-        """Before a list of all that is open is taken in as a whole: let go what it lacks, and others run meanwhile.
-
-        listed: the ids in it. asked_ns: when it was asked for, or received unasked on this lane.
-        """
-        if len(self._pursuits.resting) <= LET_GO:
-            return
-        lists = self._pursuits.lists
-        absent = lists.absent(listed, asked_ns, lane)
-        await trio.lowlevel.checkpoint()
-        while absent:
-            lists.gone(absent[-LET_GO:], asked_ns, self._clock.monotonic_ns())
-            del absent[-LET_GO:]
-            self.perform()
-            await trio.lowlevel.checkpoint()
 
     # ---------------------------------------------------------------- from the sessions
 

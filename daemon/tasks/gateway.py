@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import trio
 
-from ..contract.commands import Cancel, CancelAll, CancelBatch, Kill, KillScope, Lease
-from ..contract.frames import decode_command
+from ..contract.commands import Cancel, CancelAll, CancelBatch, Command, Kill, KillScope, Lease
+from ..contract.frames import Malformed, decode_command
 from ..contract.ids import Venue
 from ..contract.kills import may_be_kill, read_kill
 from ..engine.intents import Intents
@@ -37,6 +37,7 @@ from .origins import Origins
 from .outbox import Door, Outbox, Outlet
 from .replies import Replies
 from .scoping import Scoping
+from .straight import StraightLine
 from .tickets import Successor, who_sent
 
 FORGET_LOOK_S: Final = 5.0
@@ -114,6 +115,11 @@ class Gateway:
             timer_right=timer_right,
             deadline_ms=deadline_ms,
         )
+        self._straight = StraightLine(
+            self.admission, self.replies, desks, intents, successor, clock, deadline_ms=deadline_ms
+        )
+        # Whether a message took the long way since the dispatchers performed last.
+        self._took_long_way = False
 
     @property
     def in_flight(self) -> int:
@@ -147,6 +153,7 @@ class Gateway:
                 nursery.start_soon(self._serve, wicket, name=f"gateway {wicket.outlet.door}")
                 nursery.start_soon(self._release_held, wicket, name=f"gateway {wicket.outlet.door} held")
             nursery.start_soon(self._tidy, name="gateway outbox")
+            nursery.start_soon(self.replies.tell_on, name="gateway crowd")
 
     async def drained(self) -> None:
         """Refuse new commands from now on, and return when the last one in flight is answered."""
@@ -246,9 +253,10 @@ class Gateway:
             if not waited and backlog.lags(message.identity) and _can_wait(message):
                 backlog.put_aside(message)
                 continue
-            self._take(wicket, message)
-            if not taken and not wicket.burst:
-                # Commands come singly: this one does not wait for the look that finds no second.
+            # Where commands come singly, this one does not wait for the look that finds no second.
+            alone = not taken and not wicket.burst
+            self._take(wicket, message, alone=alone)
+            if alone:
                 self._perform()
         return limit
 
@@ -259,8 +267,18 @@ class Gateway:
         # What is held back fills the backlog: no more is read, so that nobody's message is read past its bounds.
         return (None if wicket.backlog.full else wicket.router.receive_nowait()), False
 
-    def _take(self, wicket: Wicket, message: Message) -> None:
-        began_ns = self.admission.take(wicket.outlet, message)
+    def _take(self, wicket: Wicket, message: Message, *, alone: bool = False) -> None:
+        """By the straight line, or by the long way where anything is odd. alone: it leaves at once, without others."""
+        now_ns = self._clock.monotonic_ns()
+        command = read(message)
+        if type(command) is Cancel:
+            enveloped = len(message.frames) > 1
+            if self._straight.take(wicket.outlet, message, enveloped, command, now_ns, alone=alone):
+                return
+        # What was asked before goes before.
+        self._straight.join_long_way()
+        self._took_long_way = True
+        began_ns = self.admission.take(wicket.outlet, message, command, now_ns)
         if began_ns is not None:
             self._charge(wicket, message, began_ns)
 
@@ -276,8 +294,20 @@ class Gateway:
             self._events.alert("warning", what, do)
 
     def _perform(self) -> None:
-        for desk in self._desks.values():
-            desk.perform()
+        self._straight.leave()
+        if self._took_long_way:
+            self._took_long_way = False
+            for desk in self._desks.values():
+                desk.perform()
+
+
+def read(message: Message) -> Command | Malformed | None:
+    """The one command of a message; None where its frames are not those of a message of ours."""
+    frames = message.frames
+    # One frame from a DEALER, an empty one before it from a REQ.
+    if len(frames) == 1 or (len(frames) == 2 and not frames[0]):
+        return decode_command(frames[-1])
+    return None
 
 
 def _is_kill(message: Message) -> bool:

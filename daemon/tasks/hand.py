@@ -4,7 +4,7 @@ Between a command and its frame on the socket there is no task, scope, queue or 
 all pursuits hang on one alarm. Nothing here decides what is to be done for an order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Final, Protocol, TypeAlias, assert_never
 
 import structlog
@@ -14,7 +14,20 @@ from ..contract.ids import Reqid, Target, Venue
 from ..contract.outcomes import Settlement
 from ..engine.budget import CancelBudget
 from ..engine.calls import Form
-from ..engine.effects import Alert, Answer, Bundle, Ended, Late, Look, Opened, Redial, RenewToken, RestReady, Send
+from ..engine.effects import (
+    Alert,
+    Answer,
+    Bundle,
+    Ended,
+    Foreseen,
+    Late,
+    Look,
+    Opened,
+    Redial,
+    RenewToken,
+    RestReady,
+    Send,
+)
 from ..engine.instants import FAR_NS
 from ..engine.lane import REST, Lane
 from ..engine.pursuits.front import Pursuits
@@ -23,11 +36,15 @@ from ..transport.clock import Clock
 from .events import Events
 from .long_lists import LongLists
 from .outages import Outages
+from .tickets import Asked
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
 ALARM_SLACK_S: Final = 0.000_05
 """The alarm goes off this much late, so that it never goes off a rounding error early and finds nothing due."""
+
+LET_GO: Final = 250
+"""Most orders that are let go in one go because a list lacks them."""
 
 BEAT_NS: Final = 500_000_000
 """The alarm goes off this often even when nothing is due: the watchdog takes its silence for a hang."""
@@ -56,6 +73,26 @@ class SessionPort(Protocol):
 
     def hurry(self) -> None:
         """Dial now instead of waiting out a pause."""
+        ...
+
+
+class Line(Protocol):
+    """What the straight line needs of a session (straight.py)."""
+
+    lane: Lane
+
+    @property
+    def ready(self) -> bool:
+        """Whether a cancel by order id can be written now."""
+        ...
+
+    def write_plain(self, cancels: Sequence[tuple[Reqid, Target]]) -> tuple[Sequence[bytes], bool]:
+        """Write one frame per cancel by order id, all in one write. Gives the frames, for `note_sent` to follow, and
+        False when the session is over: they may have left."""
+        ...
+
+    def note_sent(self, frames: Sequence[bytes], *, left: bool) -> None:
+        """Record what was written. left: False when the session died with it."""
         ...
 
 
@@ -95,7 +132,7 @@ class Presser(Watcher, Protocol):
         ...
 
 
-Telling: TypeAlias = Look | RestReady | Late | Ended | Opened | RenewToken | Redial | Alert
+Telling: TypeAlias = Look | RestReady | Foreseen | Late | Ended | Opened | RenewToken | Redial | Alert
 """Effects that are neither a frame of a cancel nor the one answer to a command."""
 
 
@@ -105,6 +142,7 @@ class Hand:
     def __init__(self, venue: Venue, pursuits: Pursuits, clock: Clock, events: Events, budget: CancelBudget) -> None:
         self.venue = venue
         self.outages = Outages(venue, events)
+        self.straight = pursuits.straight
         self.long_lists = LongLists(venue, events, clock)
         self._pursuits = pursuits
         self._budget = budget
@@ -112,6 +150,7 @@ class Hand:
         self._events = events
         self._sessions: dict[Lane, SessionPort] = {}
         self._bundlers: dict[Lane, WriteBundles] = {}
+        self._lines: dict[Lane, Line] = {}
         self._wake_rest: Callable[[], None] = _nobody
         self._tell_ceiling: Callable[[float | None], None] = _nobody
         self._alarm: trio.CancelScope | None = None
@@ -131,6 +170,10 @@ class Hand:
     def attach_bundler(self, lane: Lane, write: WriteBundles) -> None:
         """Make known that a session can cancel several orders by one request."""
         self._bundlers[lane] = write
+
+    def attach_line(self, line: Line) -> None:
+        """Make known that plain cancels may take the straight line to a session."""
+        self._lines[line.lane] = line
 
     def attach_rest(
         self,
@@ -224,7 +267,7 @@ class Hand:
                     self._tell(effect)  # type: ignore[arg-type]
         if self._pursuits.decisions:
             self._record_decisions()
-        self._arm()
+        self.arm()
 
     def _write(self, lane: Lane, cancels: Sequence[Send]) -> None:
         now_ns = self._clock.monotonic_ns()
@@ -240,8 +283,33 @@ class Hand:
         for bundle in bundles:
             self._budget.bundled(len(bundle.order_ids), now_ns)
         for cancel in cancels:
-            symbol, age_s = self._price(cancel.target)
-            self._budget.sent(symbol, age_s, now_ns)
+            self.charge(cancel.target, now_ns)
+
+    def charge(self, target: Target, now_ns: int) -> None:
+        """A single cancel of this order was written to a session."""
+        symbol, age_s = self._price(target)
+        self._budget.sent(symbol, age_s, now_ns)
+
+    def lost(self, lane: Lane) -> None:
+        """What was written to a session died with it, as far as is known; the session itself tells of its end later."""
+        self._pursuits.sessions.down(lane, self._clock.monotonic_ns())
+        self.perform()
+
+    async def let_go(self, listed: Set[str], asked_ns: int, lane: Lane | None = None) -> None:
+        """Before a list of all that is open is taken in as a whole: let go what it lacks, and others run meanwhile.
+
+        listed: the ids in it. asked_ns: when it was asked for, or received unasked on this lane.
+        """
+        if len(self._pursuits.resting) <= LET_GO:
+            return
+        lists = self._pursuits.lists
+        absent = lists.absent(listed, asked_ns, lane)
+        await trio.lowlevel.checkpoint()
+        while absent:
+            lists.gone(absent[-LET_GO:], asked_ns, self._clock.monotonic_ns())
+            del absent[-LET_GO:]
+            self.perform()
+            await trio.lowlevel.checkpoint()
 
     def _record_decisions(self) -> None:
         decisions, self._pursuits.decisions = self._pursuits.decisions, []
@@ -271,6 +339,9 @@ class Hand:
             case Opened(row=row):
                 for watcher in self._watchers:
                     watcher.order_opened(row.order_id, self._clock.monotonic_ns())
+            case Foreseen(ticket=owner, settlement=settlement):
+                if isinstance(owner, Asked):
+                    owner.foresee(settlement)
             case Late(ticket=owner, settlement=settlement):
                 owner.late(settlement)
             case RenewToken(lane=lane):
@@ -286,7 +357,7 @@ class Hand:
             case _:
                 assert_never(effect)
 
-    def _arm(self) -> None:
+    def arm(self) -> None:
         """Make the alarm go off earlier if something is due before it."""
         if self._alarm is not None:
             wake_ns = self._pursuits.next_wake_ns

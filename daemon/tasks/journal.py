@@ -1,344 +1,265 @@
-"""The audit record's writer: takes notes in a plain call, and makes them durable without anybody waiting for it.
+"""The audit record's near end: takes notes in a plain call, and has them written down without anybody waiting for it.
 
-Encoding, hashing and the disk are the writer's alone. It writes within 50 ms of a note and syncs within a second. A
-disk that is full, fails or hangs stops the record and nothing else: notes wait in memory, all but the frames go to the
-log as well, an alert says so, what found no room is counted, and the record tells of the gap when it goes on.
+Every 20 ms what was noted goes to the scribe as one block, without the secrets that are known: `scribe/` makes lines
+of it, chains and syncs them, in a process of its own. It writes within 50 ms of a note and syncs within a second. A
+disk that is full, fails or hangs, and a scribe that ends, stop the record and nothing else: notes wait in memory, all
+but the frames go to the log as well, an alert says so, what found no room is counted, and the record tells of the gap
+when it goes on. A block is kept until the scribe tells that it is written; another scribe is handed it again.
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, Final
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 import structlog
 import trio
 
-from ..engine.journal import (
-    FILE_BYTES,
-    HEAD,
-    RECORD_BYTES,
-    ROOT,
-    Chain,
-    Head,
-    files_among,
-    format_head,
-    next_file,
-    parse_head,
-    surplus,
-    unpacked_among,
+from ..engine.journal import Entry, spoken
+from ..scribe.in_place import InPlace
+from ..scribe.messages import (
+    Alert,
+    Begin,
+    Block,
+    Failed,
+    Healed,
+    News,
+    Stream,
+    Told,
+    Written,
+    framed,
+    news_in,
+    order_in,
+    pack,
+    packed_block,
 )
-from ..engine.journal_check import Resumed, first_of, record_in, resume
 from ..transport.clock import Clock
-from ..transport.disk import Directory, DiskFailed, Diverged
-from ..transport.packed import packed_name
+from ..transport.disk import Directory
+from ..transport.scribe import Scribe, ScribeFailed
 from .notes import Alarm, Notes
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
-DIRECTORY: Final = "journal"
-"""Where the files are, inside state.dir."""
-
 FRAMES: Final = frozenset({"frame_out", "frame_in"})
-UNLOGGED: Final = frozenset({"event", "n", "ts", "monotonic_ns", "prev"})
-"""Members of a line that mean nothing in the log, or have their own place there."""
+BLOCK_S: Final = 0.02
+"""How long notes are gathered before they are handed on: with the write it stays below 50 ms."""
 
-FLUSH_S: Final = 0.035
-"""How long notes are gathered before they are written: together with the write it stays below 50 ms. Each write costs
-a thread its start, which a cancel in the same millisecond feels."""
+SLICE: Final = 256
+"""Notes in one block: a kill that comes while it is packed waits for some 50 us."""
 
-SYNC_S: Final = 0.5
-"""From the first write to the sync: with a disk that takes its time it is still within the second."""
+WINDOW_BYTES: Final = 8 << 20
+"""Blocks that are kept until they are known to be written: some 50,000 notes, packed a third of what they take as they
+wait. The pipe has the first of them, so that a scribe that waited for a core finds enough to do when it has one."""
 
-HEAD_S: Final = 5.0
-"""How old the head may be: each costs three syncs, and a start reads what came after it."""
-
-GATHER_S: Final = 0.004
-"""How long notes wait to become lines while more of them come. All that one write takes, made into lines at its time,
-would be a millisecond's work in the way of whatever cancel comes then; and notes that are still in the processor's
-cache cost less to read and to free."""
-
-HEAD_BYTES: Final = 64 << 10
-SLICE: Final = 16
-"""Notes encoded before other tasks get their turn: some 40 us."""
-
-TELL_SLICE: Final = 8
-"""Lines told to the log before other tasks get their turn."""
-
-SLICES: Final = 16
-"""In so many slices a queue is worked off, as long as they stay short."""
-
-SLICE_LIMIT: Final = 256
-"""Notes in the longest slice: about a millisecond, in which a kill would wait. As many as a full round of the gateway
-makes, four for each of its cancels, so that the writer keeps up."""
-
-BATCH_BYTES: Final = 256 << 10
-"""So many bytes of lines are enough for one write."""
-
-MANY: Final = 512
-"""With so many waiting the next write follows at once; fewer are gathered first, since each write costs a thread."""
+HANG_S: Final = 6.0
+"""How long a block may take to be written before the disk is said to hang: longer than the disk's own time limit."""
 
 RETRY_S: Final = 1.0
+TELL_SLICE: Final = 8
+"""Notes told to the log before other tasks get their turn."""
+
 CLOSE_S: Final = 2.0
 """How long the last lines may take at the end."""
 
 CANNOT_WRITE: Final = "the audit journal cannot be written"
-CHANGED: Final = "the audit journal was changed by somebody else"
+
+
+class _Sent(NamedTuple):
+    """A block that is not known to be written."""
+
+    number: int
+    message: bytes
+    notes: int
+    at_s: float
 
 
 class Journal(Notes):
-    """One record. `note` may be called at any time; `run` writes until it is cancelled, `close` writes the rest."""
+    """One record. `note` may be called at any time; `run` has notes written until it is cancelled, `close` the rest."""
 
     def __init__(
-        self, state: Directory, clock: Clock, *, censor: Callable[[bytes], bytes] = lambda encoded: encoded
+        self,
+        state: Directory,
+        clock: Clock,
+        *,
+        censor: Callable[[bytes], bytes] = lambda packed: packed,
+        scribe: Scribe | None = None,
     ) -> None:
-        """state: the directory that `journal/` lies in, which nobody else writes to. censor: as Chain takes it."""
+        """state: the directory that `journal/` lies in, which nobody else writes to. censor: takes known secrets out
+        of a block and leaves its length. scribe: who writes; without one it is done in this process.
+        """
         super().__init__(clock)
-        self._state = state
-        self._directory = state
         self._censor = censor
+        self._scribe: Scribe = InPlace(state, clock) if scribe is None else scribe
         self._alarm: Alarm | None = None
-        # Set by the first look at the disk.
-        self._chain: Chain | None = None
-        self._file = ""
-        self._offset = 0
-        self._unwritten = bytearray()
-        # How many lines that is, and how many of them and of the notes behind them the log has.
-        self._lines = 0
+        self._number = 0
+        self._sent: deque[_Sent] = deque()
+        self._sent_bytes = 0
+        # How many of the notes in them and of those that wait the log has.
         self._logged = 0
-        self._shed_due = True
-        self._written = Head("", 0, *ROOT)
-        self._unsynced = trio.Event()
-        self._syncing = trio.Lock()
-        self._packable = trio.Event()
-        self._head_due_ns = 0
+        self._heard = Stream()
+        self._at: Written | None = None
+        # Whether there is a scribe that was handed all of `_sent`.
+        self._is_served = False
+        self._room = trio.Event()
+        self._busy = trio.Event()
         self._failing: dict[str, str] = {}
         self._failing_since_ns = 0
 
     def status(self) -> dict[str, Any]:
         """The record for a detailed `status`."""
+        at = self._at
         shown: dict[str, Any] = {
-            "state": "failing" if self._failing else "opening" if self._chain is None else "written",
-            "file": self._file,
-            "lines": self._written.n,
-            "waiting": self._lines + len(self._waiting),
+            "state": "failing" if self._failing else "opening" if at is None else "written",
+            "file": "" if at is None else at.file,
+            "lines": 0 if at is None else at.n,
+            "waiting": self._count() + len(self._waiting),
             "dropped": self.dropped,
         }
         if self._failing:
             shown["why"] = next(iter(self._failing.values()))
         return shown
 
-    # ---------------------------------------------------------------- the task
+    # ---------------------------------------------------------------- the tasks
 
     async def run(self, alarm: Alarm) -> None:
-        """Write until cancelled."""
+        """Have notes written until cancelled."""
         self._alarm = alarm
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._sync_on, name="journal sync")
-            nursery.start_soon(self._pack_on, name="journal packing")
+            nursery.start_soon(self._feed, name="journal notes")
+            nursery.start_soon(self._look, name="journal patience")
             while True:
-                if not self._waiting and not self._unwritten and self._chain is not None:
-                    self._asleep = trio.Event()
-                    await self._asleep.wait()
-                try:
-                    await self._gather()
-                    await self._write_batch()
-                    while len(self._waiting) >= MANY:
-                        await self._write_batch()
-                except DiskFailed as failed:
-                    self._fail("write", failed)
-                    await self._tell_log()
-                    await trio.sleep(RETRY_S)
-                else:
-                    self._heal("write")
+                if await self._start():
+                    async with trio.open_nursery() as life:
+                        life.start_soon(self._scribe.pump, name="journal scribe")
+                        await self._hear()
+                        life.cancel_scope.cancel()
+                    self._is_served = False
+                    self._fail("scribe", self._scribe.why, self._scribe.why)
+                await trio.sleep(RETRY_S)
+
+    async def _start(self) -> bool:
+        """Start a scribe and hand it again what the last one has not told of; whether that went well."""
+        self._heard = Stream()
+        try:
+            await self._scribe.start(framed(pack(Begin(self._at))))
+        except ScribeFailed as failed:
+            self._fail("scribe", str(failed), str(failed))
+            return False
+        for sent in self._sent:
+            self._scribe.put(sent.message)
+        self._is_served = True
+        return True
 
     async def close(self) -> None:
-        """Write and sync what is left, within CLOSE_S. `run` must have ended, and nobody is alerted any more."""
+        """Have what is left written and synced, within CLOSE_S. `run` must have ended; nobody is alerted any more."""
         self._alarm = None
-        with trio.move_on_after(CLOSE_S, shield=True) as patience:
-            try:
-                await self._write_batch()
-                while self._waiting:
-                    await self._write_batch()
-                self._head_due_ns = 0
-                await self._sync()
-            except DiskFailed as failed:
-                self._fail("write", failed)
-        if self._waiting or self._unwritten or patience.cancelled_caught:
+        with trio.move_on_after(CLOSE_S, shield=True):
+            if self._is_served or await self._start():
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._scribe.pump, name="journal scribe")
+                    nursery.start_soon(self._feed_last, name="journal notes")
+                    await self._hear()
+                    nursery.cancel_scope.cancel()
+        if left := self._count() + len(self._waiting):
             with trio.CancelScope(shield=True):
                 await self._tell_log()
-            left = self._lines + len(self._waiting)
             log.error("the last lines of the audit journal are not on the disk", left=left)
 
-    async def _gather(self) -> None:
-        """Make lines of the notes as they come, until the write is due. Raises DiskFailed."""
-        due = trio.current_time() + FLUSH_S
-        pause_s = GATHER_S
-        while len(self._unwritten) < BATCH_BYTES and (left_s := due - trio.current_time()) > 0:
-            await trio.sleep(min(pause_s, left_s))
+    async def _feed(self) -> None:
+        while True:
             if not self._waiting:
-                # They come singly: the few there may be by then are made at once.
-                pause_s = FLUSH_S
-            else:
-                await self._encode()
+                self._asleep = trio.Event()
+                await self._asleep.wait()
+            await trio.sleep(BLOCK_S)
+            await self._hand_on()
 
-    async def _write_batch(self) -> None:
-        """What waits, as much as one write takes. Raises DiskFailed; then all of it waits on."""
-        await self._encode()
-        await self._flush()
-        if self._shed_due:
-            await self._shed()
-        if not self._waiting:
-            self._tell_lost()
+    async def _feed_last(self) -> None:
+        await self._hand_on()
+        self._scribe.finish()
 
-    async def _open(self) -> None:
-        """Find out where the record goes on."""
+    async def _hand_on(self) -> None:
+        """All that waits, a few at a time."""
+        while self._waiting:
+            if self._sent_bytes >= WINDOW_BYTES:
+                self._room = trio.Event()
+                await self._room.wait()
+            waiting = self._waiting
+            entries = [waiting.popleft() for _ in range(min(SLICE, len(waiting)))]
+            self._number += 1
+            message = framed(self._censor(packed_block(self._number, entries)))
+            self._sent.append(_Sent(self._number, message, len(entries), trio.current_time()))
+            self._sent_bytes += len(message)
+            if self._is_served:
+                self._scribe.put(message)
+            self._busy.set()
+            if not waiting:
+                self._tell_lost()
+            await trio.lowlevel.checkpoint()
 
-        def look() -> tuple[Directory, Resumed]:
-            directory = self._state.subdirectory(DIRECTORY)
-            head = parse_head(directory.read_part(HEAD, 0, HEAD_BYTES) or None)
-            return directory, resume(files_among(directory.names()), directory.read_part_packed, head)
-
-        self._directory, resumed = await self._state.apart(look)
-        self._chain = Chain(resumed.link, resumed.kill, self._censor)
-        self._file, self._offset = resumed.file or next_file(None), resumed.size
-        if resumed.broken:
-            self._unwritten += b"\n"
-        if resumed.recovery is not None:
-            log.warning("audit journal recovered", path=self._file, count=resumed.recovery.get("lost", 0))
-            self._add("recovery", resumed.recovery)
-            if self._alarm is not None and resumed.recovery.get("lost"):
-                what = f"{resumed.recovery['lost']} lines of the audit journal are gone"
-                self._alarm.alert("critical", what, "find out who or what removed them; canceld journal --verify")
-
-    async def _encode(self) -> None:
-        """Make lines of what waits, as many as one write takes, a few at a time. Raises DiskFailed."""
-        if self._chain is None:
-            await self._open()
-        assert self._chain is not None
-        if not self._unwritten and self._offset >= FILE_BYTES:
-            await self._rotate()
-        waiting = self._waiting
-        while waiting and len(self._unwritten) < BATCH_BYTES:
-            # A flood notes more in a round of the tasks than a slice takes: the longer the queue, the longer the slice.
-            count = min(max(SLICE, len(waiting) // SLICES), SLICE_LIMIT, len(waiting))
-            self._unwritten += self._chain.lines([waiting.popleft() for _ in range(count)])
-            self._lines += count
-            if waiting:
-                await trio.lowlevel.checkpoint()
-
-    def _add(self, kind: str, fields: dict[str, Any]) -> None:
-        """A line of the writer's own, ahead of everything that waits."""
-        assert self._chain is not None
-        self._unwritten += self._chain.lines([(self._utc_ns(), self._monotonic_ns(), kind, fields)])
-        if self._logged > self._lines:
-            # It comes before notes that the log has.
-            self._logged += 1
-        self._lines += 1
-
-    async def _flush(self) -> None:
-        assert self._chain is not None
-        if not self._unwritten:
-            return
-        try:
-            await self._directory.extend(self._file, self._offset, bytes(self._unwritten))
-        except Diverged as diverged:
-            # The lines in hand go to a file that nobody has touched; `--verify` finds the damage in this one.
-            if self._alarm is not None:
-                self._alarm.alert("critical", CHANGED, f"{diverged}; find out who did it; canceld journal --verify")
-            self._file, self._offset = next_file(self._file), 0
-            raise
-        self._offset += len(self._unwritten)
-        self._unwritten.clear()
-        self._logged = max(0, self._logged - self._lines)
-        self._lines = 0
-        self._written = Head(self._file, self._offset, *self._chain.link, self._chain.kill)
-        self._unsynced.set()
-
-    async def _rotate(self) -> None:
-        """Go on in the next file. Its first line tells of a kill that stands, so that no removal loses it."""
-        assert self._chain is not None
-        self._head_due_ns = 0
-        await self._sync()
-        before, self._file, self._offset = self._file, next_file(self._file), 0
-        self._add("file", {"after": before, "kill": self._chain.kill})
-        self._shed_due = True
-
-    async def _shed(self) -> None:
-        """Remove the oldest files where there are too many, each after the record durably says what goes."""
-        directory = self._directory
-        stored = await directory.apart(
-            lambda: [(file, directory.stored_bytes(file)) for file in files_among(directory.names())]
-        )
-        files = [file for file, _ in stored]
-        for file, following in zip(surplus(stored, RECORD_BYTES), files[1:], strict=False):
-            first = await directory.apart(partial(first_of, directory.read_part_packed, file))
-            next_first = await directory.apart(partial(first_of, directory.read_part_packed, following))
-            if next_first is not None:
-                told = {"file": file, "through": next_first["n"] - 1, "hash": next_first["prev"]}
-                if first is not None:
-                    told |= {"from": first["n"], "from_ts": first["ts"], "kill": first.get("kill")}
-                self._add("removed", told)
-                await self._flush()
-                await directory.sync(self._file)
-            await directory.remove(file)
-            await directory.remove(packed_name(file))
-        self._shed_due = False
-        self._packable.set()
-
-    async def _pack_on(self) -> None:
-        """Pack the files that are closed, one at a time. One that cannot be packed stays as it is, and is told."""
+    async def _hear(self) -> None:
+        """Take in what the scribe tells until it ends."""
+        data = b""
         while True:
-            await self._packable.wait()
-            self._packable = trio.Event()
-            try:
-                for file in unpacked_among(await self._directory.apart(self._directory.names)):
-                    await self._directory.pack(file)
-            except DiskFailed as failed:
-                # The next file that is closed is the next occasion.
-                log.warning("a closed file of the audit journal is not packed", error=str(failed))
-
-    # ---------------------------------------------------------------- durability
-
-    async def _sync_on(self) -> None:
-        while True:
-            await self._unsynced.wait()
-            await trio.sleep(SYNC_S)
-            try:
-                await self._sync()
-            except DiskFailed as failed:
-                self._fail("sync", failed)
-                await trio.sleep(RETRY_S)
-            else:
-                self._heal("sync")
-
-    async def _sync(self) -> None:
-        """Make what is written durable, and now and then the head. Raises DiskFailed; it is then still due."""
-        async with self._syncing:
-            written = self._written
-            if not written.n:
+            for message in self._heard.take(data):
+                await self._take(news_in(message))
+            data = await self._scribe.news()
+            if not data:
                 return
-            self._unsynced = trio.Event()
-            try:
-                await self._directory.sync(written.file)
-                now_ns = self._monotonic_ns()
-                if now_ns >= self._head_due_ns:
-                    await self._directory.replace(HEAD, format_head(written))
-                    self._head_due_ns = now_ns + int(HEAD_S * 1e9)
-            except BaseException:
-                self._unsynced.set()
-                raise
 
-    # ---------------------------------------------------------------- when the disk fails
+    async def _take(self, news: News) -> None:
+        match news:
+            case Written():
+                self._written(news)
+            case Failed(part, text, detail):
+                self._fail(part, text, detail)
+                await self._tell_log()
+            case Healed(part):
+                self._heal(part)
+            case Alert(severity, what, do):
+                if self._alarm is not None:
+                    self._alarm.alert(severity, what, do)
+            case Told(event, fields):
+                log.warning(event, **fields)
+
+    def _written(self, at: Written) -> None:
+        self._at = at
+        was_sent = len(self._sent)
+        while self._sent and self._sent[0].number <= at.number:
+            sent = self._sent.popleft()
+            self._sent_bytes -= len(sent.message)
+            self._logged = max(0, self._logged - sent.notes)
+        if self._sent_bytes < WINDOW_BYTES:
+            self._room.set()
+        if not self._sent or len(self._sent) < was_sent:
+            for part in ("scribe", "open", "write"):
+                self._heal(part)
+
+    # ---------------------------------------------------------------- when the disk or the scribe fails
+
+    async def _look(self) -> None:
+        """See, while something is under way, whether it takes too long."""
+        while True:
+            if not self._sent and not self._failing:
+                self._busy = trio.Event()
+                await self._busy.wait()
+            await trio.sleep(RETRY_S)
+            if self._sent and not self._failing and trio.current_time() - self._sent[0].at_s > HANG_S:
+                why = f"nothing was written for {HANG_S:.0f} s"
+                self._fail("write", why, why)
+            if self._failing:
+                await self._tell_log()
 
     def _why_lost(self) -> str:
         return next(iter(self._failing.values()), super()._why_lost())
 
-    def _fail(self, part: str, failed: DiskFailed) -> None:
+    def _fail(self, part: str, text: str, detail: str) -> None:
         if not self._failing:
             self._failing_since_ns = self._monotonic_ns()
-            log.error(CANNOT_WRITE, error=str(failed))
-        self._failing[part] = failed.detail
+            log.error(CANNOT_WRITE, error=text)
+        self._failing[part] = detail
+        self._busy.set()
         if self._alarm is not None:
-            do = f"{failed}; mend the disk; cancels go on, the record is kept in memory and in the log"
+            do = f"{text}; mend the disk; cancels go on, the record is kept in memory and in the log"
             self._alarm.alert("critical", CANNOT_WRITE, do)
 
     def _heal(self, part: str) -> None:
@@ -347,7 +268,6 @@ class Journal(Notes):
         why = self._failing.pop(part)
         if self._failing:
             return
-        self._logged = 0
         lasted_s = (self._monotonic_ns() - self._failing_since_ns) / 1e9
         log.warning("the audit journal is written again", waited_s=lasted_s, dropped=self.dropped)
         self.note("gap", dropped=0, why=f"{part} failed: {why}", lasted_s=lasted_s)
@@ -356,15 +276,26 @@ class Journal(Notes):
 
     async def _tell_log(self) -> None:
         """Put what is not on the disk and no frame into the log too, each once: memory is lost with the process."""
-        lines = [line for line in bytes(self._unwritten).split(b"\n") if line]
-        while self._logged < len(lines) + len(self._waiting):
-            if self._logged < len(lines):
-                fields = record_in(lines[self._logged]) or {}
-                kind = fields.pop("kind", "line")
-            else:
-                _, _, kind, fields = self._waiting[self._logged - len(lines)]
-            if kind not in FRAMES:
-                log.warning(f"journal {kind}", **{name: told for name, told in fields.items() if name not in UNLOGGED})
-            self._logged += 1
-            if self._logged % TELL_SLICE == 0:
-                await trio.lowlevel.checkpoint()
+        while entries := self._unlogged():
+            for _, _, kind, fields in entries:
+                if kind not in FRAMES:
+                    shown = {name: value for name, value in spoken(fields).items() if name != "event"}
+                    log.warning(f"journal {kind}", **shown)
+            self._logged += len(entries)
+            await trio.lowlevel.checkpoint()
+
+    def _unlogged(self) -> Sequence[Entry]:
+        """The next notes that the log is to have, a few."""
+        at = self._logged
+        for sent in self._sent:
+            if at < sent.notes:
+                [message] = Stream().take(sent.message)
+                block = order_in(message)
+                assert isinstance(block, Block)
+                return block.entries[at : at + TELL_SLICE]
+            at -= sent.notes
+        return list(islice(self._waiting, at, at + TELL_SLICE))
+
+    def _count(self) -> int:
+        """Notes handed on and not known to be written."""
+        return sum(sent.notes for sent in self._sent)

@@ -8,10 +8,12 @@ request ids, or at a venue.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Final
 
 import trio
 
+from ..contract.commands import Cancel
 from ..contract.ids import Reqid
 from ..credentials import Secret
 from ..engine.backoff import ConnectBudget
@@ -34,6 +36,7 @@ from .admission import Admission
 from .conversation import Parts
 from .dispatcher import Dispatcher
 from .events import Events
+from .gateway import read
 from .killswitch import KillSwitch
 from .leasing import Leasing
 from .origins import Origins
@@ -41,11 +44,15 @@ from .outbox import Outbox, Outlet
 from .replies import Replies
 from .scoping import Scoping
 from .session import Session
+from .straight import StraightLine
 from .telemetry import Histogram
 from .tickets import Asked
 
 FORGET_AFTER: Final = 64
 """After so many walks the miniature's memory of their ids is thrown away: it is to stay small."""
+
+LONG_WAY_EVERY: Final = 4
+"""One walk in so many goes the long way: what is not plain goes there, and shares most of the code."""
 
 IDENTITY: Final = b"\0walk"
 COMMAND: Final = b'{"type":"cancel","id":"walk-%d","venue":"spot","order_id":"OWALKS-NOWHE-RELEAD"}'
@@ -110,6 +117,7 @@ class Walk:
         )
         self._session = _Nowhere(parts)
         self._desk.attach(0, self._session)
+        self._desk.attach_line(self._session)
         self._desk.session_up(0)
         self._outlet = Outlet("commands", nobody)  # type: ignore[arg-type]  # nobody receives by it
         # One slot beside the head: each walk gives back the one it took.
@@ -130,6 +138,10 @@ class Walk:
             timer_right=RightToRenew(shared=False),
             deadline_ms=1000,
         )
+        self._straight = StraightLine(
+            self._admission, self._replies, {"spot": self._desk}, intents, nobody, world.clock, deadline_ms=1000
+        )
+        self._clock = world.clock
         self._walks = 0
 
     @property
@@ -138,22 +150,34 @@ class Walk:
         return self._replies.answer_times.count
 
     def step(self) -> None:
-        """From a message to the bytes for the wire, and from the venue's answer to the reply."""
+        """By the straight line: from a message to the bytes for the wire, and from the venue's answer to the reply."""
         self._walks += 1
-        self._admission.take(self._outlet, Message(IDENTITY, [COMMAND % self._walks]))
-        self._desk.perform()
+        message, now_ns = Message(IDENTITY, [COMMAND % self._walks]), self._clock.monotonic_ns()
+        command = read(message)
+        plain = type(command) is Cancel and self._straight.take(
+            self._outlet, message, False, command, now_ns, alone=True
+        )
+        if not plain:
+            self._admission.take(self._outlet, message, command, now_ns)
+            self._desk.perform()
         # The miniature draws a request id a walk, from 1 on.
         self._session.wire.answer(ANSWER % Reqid(self._walks))
         if not self._walks % FORGET_AFTER:
             self._replies.replays = Replays()
 
+    def step_long_way(self) -> None:
+        """The same by the way of whatever is odd: a cancel by its client order id, say."""
+        self._desk.straight.on = False
+        self.step()
+        self._desk.straight.on = True
+
 
 async def run(walk: Walk, every_ms: int, took_ns: Callable[[], int]) -> None:
     """Walk so often, but not where a cancel came since the last time; ends by cancellation. took_ns: when one did."""
     last_ns = took_ns()
-    while True:
+    for number in count(1):
         await trio.sleep(every_ms / 1000)
         now_ns = took_ns()
         if now_ns == last_ns:
-            walk.step()
+            (walk.step if number % LONG_WAY_EVERY else walk.step_long_way)()
         last_ns = now_ns

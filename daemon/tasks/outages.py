@@ -15,6 +15,7 @@ class Outages:
         self._events = events
         self._no_session = f"{venue} has no live WebSocket session"
         self._no_feed = f"{venue} has no live order feed"
+        self._no_rest = f"{venue} REST is not up"
 
     def session_up(self) -> None:
         """A session can take cancels."""
@@ -31,9 +32,13 @@ class Outages:
         self._events.alert("critical", self._no_session, f"{what_now}; {why}")
 
     def rest_down(self, why: str) -> None:
-        """REST, which is behind the sessions or the only way, has not come up since the start."""
+        """REST, which is behind the sessions or the only way, is not up some time after the start."""
         do = f"{why}; cancels have no second way until it answers, and `canceld check --online` says what to mend"
-        self._events.alert("warning", f"{self._venue} REST has not come up", do)
+        self._events.alert("warning", self._no_rest, do)
+
+    def rest_is_up(self) -> None:
+        """A call by REST could leave now."""
+        self._events.clear(self._no_rest)
 
     def feed_up(self) -> None:
         """The stream that only tells of orders is on."""

@@ -98,6 +98,7 @@ class Exchanges:
         self._spent = spent
         self._overtaken = Overtaken(() if spent is None else spent.before("bad nonce", WINDOW_NS))
         self._shared_key = f"{venue}: another program uses this key: our nonces are overtaken"
+        self._key_refused = f"{venue} REST refuses the key"
 
     async def exchange(
         self,
@@ -183,10 +184,8 @@ class Exchanges:
     ) -> bool:
         """Whether the same call is worth a second try. seen: the refusals that it had a second try for already."""
         if failed.fault is Fault.STALE_NONCE and self._nonces is not None:
-            # One that has just started may be far behind whoever used the key before, and has no way until it is not.
-            behind = not self._nonces.proven
-            jumped = self._is_jumped(failed, urgent=behind or pressing is not None)
-            if not jumped or (failed.fault in seen and not behind):
+            jumped = self._is_jumped(failed, urgent=pressing is not None)
+            if not jumped or failed.fault in seen:
                 return False
             # The venue has seen a later one: the next ones are drawn ahead of that.
             self._nonces.overtaken(self._world.clock.utc_ns())
@@ -286,13 +285,13 @@ class Exchanges:
         """After a refusal of the key itself ordinary calls stay away for a while: repeating it leads to a lockout."""
         if not isinstance(answer, RestFailed) or answer.fault not in KEY_REFUSED:
             self.eased |= self._gate.answered(answer, pressing)
-            if self._nonces is not None and has_seen_key(answer):
-                self._nonces.taken()
+            if has_seen_key(answer):
+                self._events.clear(self._key_refused)
+                if self._nonces is not None:
+                    self._nonces.taken()
             return
         self._gate.refused(answer, self._world.clock.monotonic_ns(), pressing)
-        self._events.alert(
-            "critical", f"{self.venue} REST refuses the key: {answer.error}", "check the key; sessions are kept"
-        )
+        self._events.alert("critical", self._key_refused, f"{answer.error}: check the key; sessions are kept")
 
     def _raise_if_shut(self, pressing: str | None) -> None:
         why = self._shut(pressing)

@@ -343,14 +343,16 @@ class RestLane:
 
     async def _keep_mark(self, nonces: Nonces) -> None:
         """Keep the nonce mark on disk ahead of the nonces in use."""
+        unstored = f"the nonce mark of {self.venue} cannot be stored"
         while True:
             mark = nonces.mark_to_store()
             if mark is not None:
                 try:
                     await self._state.replace(self._mark_file, format_mark(mark))
                 except DiskFailed as failed:
-                    self._events.alert("critical", f"the nonce mark cannot be stored: {failed.detail}", "mend the disk")
+                    self._events.alert("critical", unstored, f"mend the disk: {failed.detail}")
                 else:
                     nonces.stored(mark)
+                    self._events.clear(unstored)
             self._exchanges.look_for_others()
             await trio.sleep(MARK_LOOK_S)

@@ -40,7 +40,7 @@ from ..engine.lane import Lane
 from ..engine.tokens import Freshness
 from ..transport.websocket import SessionEnded, WebSocket
 from .connection import ADMIT_TIMEOUT_S, Connection, TokenFailed
-from .conversation import Parts
+from .conversation import Parts, write
 from .token_desk import Token
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -128,25 +128,32 @@ class Session(Connection):
         socket, token = self._socket, self._token
         if socket is None or token is None:
             return False
-        cancel_frame = self._dialect.cancel_frame
+        one, everything = self._dialect.cancel_frame, self._dialect.cancel_all_frame
+        frames = [
+            everything(token, reqid) if target.kind == "all" else one(token, reqid, target)
+            for _, reqid, target, _ in cancels
+        ]
         try:
-            if len(cancels) == 1:
-                _, reqid, target, _ = cancels[0]
-                if target.kind == "all":
-                    self._send(socket, self._dialect.cancel_all_frame(token, reqid))
-                else:
-                    self._send(socket, cancel_frame(token, reqid, target))
-            else:
-                frames = [
-                    self._dialect.cancel_all_frame(token, reqid)
-                    if target.kind == "all"
-                    else cancel_frame(token, reqid, target)
-                    for _, reqid, target, _ in cancels
-                ]
-                self._send(socket, *frames)
+            self._send(socket, *frames)
         except SessionEnded:
             return False
         return True
+
+    @property
+    def ready(self) -> bool:
+        """Whether a cancel can be written now."""
+        return self._socket is not None and self._token is not None
+
+    def write_plain(self, cancels: Sequence[tuple[Reqid, Target]]) -> tuple[Sequence[bytes], bool]:
+        """As hand.Line has it."""
+        socket, token, cancel_frame = self._socket, self._token, self._dialect.cancel_frame
+        assert socket is not None and token is not None, f"{self.name} was not ready"  # noqa: PT018
+        frames = [cancel_frame(token, reqid, target) for reqid, target in cancels]
+        try:
+            write(socket, frames)
+        except SessionEnded:
+            return frames, False
+        return frames, True
 
     def write_timer(self, timeout_s: int, asker: TimerAsker) -> bool:
         """Arm or renew the account's cancel-all timer, or with 0 switch it off; False when the session is over.
@@ -387,7 +394,7 @@ class Session(Connection):
 
     async def _keep_token(self) -> None:
         """Have the next token before this one ends, and as soon as can be when the venue refused this one."""
-        refused = False
+        refused, no_token = False, f"{self.name} gets no new token"
         while True:
             assert self._freshness is not None
             wait_s = TOKEN_LOOK_S if refused else (self._freshness.due_ns - self._clock.monotonic_ns()) / 1e9
@@ -404,8 +411,9 @@ class Session(Connection):
                     refused = False
                 except TokenFailed as error:
                     failed = error
-                    do = "check REST and the key; cancels go on"
-                    self._parts.events.alert("warning", f"{self.name} gets no new token: {error}", do)
+                    self._parts.events.alert("warning", no_token, f"{error}: check REST and the key; cancels go on")
+                else:
+                    self._parts.events.clear(no_token)
             if wanted:
                 self._parts.dispatcher.token_renewed(self.lane, fresh=not refused)
             if refused or failed is not None or self._freshness.due(self._clock.monotonic_ns()):

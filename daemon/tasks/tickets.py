@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, assert_never
 
 from ..contract.commands import Cancel, CancelAll, CancelBatch, Command, Kill
-from ..contract.frames import Encoding, encoding_of, outcome_map
+from ..contract.frames import Encoding, encode, encoding_of, outcome_map
 from ..contract.ids import CommandID, Venue
 from ..contract.outcomes import Settlement
 from ..engine.intents import Intended, Slots
@@ -20,8 +20,22 @@ from .outbox import Outlet
 class Settler(Protocol):
     """Who replies to admitted commands: replies.py."""
 
-    def settle(self, asked: "Asked", reply: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]) -> None:
-        """Give a command its one reply; outcomes: what the event socket is told of it."""
+    def settle(
+        self,
+        asked: "Asked",
+        reply: Mapping[str, Any],
+        outcomes: Sequence[Mapping[str, Any]],
+        payload: bytes | None = None,
+    ) -> None:
+        """Give a command its one reply; outcomes: what the event socket is told of it. payload: the reply, encoded."""
+        ...
+
+    def give(self, asked: "Asked", payload: bytes) -> None:
+        """The half of `settle` that its client waits for; `given` follows in the same step."""
+        ...
+
+    def given(self, asked: "Asked", reply: Mapping[str, Any], outcomes: Sequence[Mapping[str, Any]]) -> None:
+        """The other half."""
         ...
 
     def late(self, asked: "Asked", settlement: Settlement) -> None:
@@ -44,6 +58,7 @@ class Asked:
     __slots__ = (
         "command",
         "enveloped",
+        "foreseen",
         "holder",
         "identity",
         "joined",
@@ -77,6 +92,8 @@ class Asked:
         self.slots: Slots = ()
         # Later askings of the same command while it is in flight: each gets its own reply when this one does.
         self.joined: list[Place] | None = None
+        # What it will be told at its deadline if nothing comes before, and the reply that says so.
+        self.foreseen: tuple[Settlement, dict[str, Any], bytes] | None = None
 
     @property
     def id(self) -> CommandID | None:
@@ -103,8 +120,17 @@ class Asked:
 
     def answered(self, settlement: Settlement) -> None:
         """The one outcome of a cancel."""
+        if self.foreseen is not None and self.foreseen[0] is settlement:
+            _, reply, payload = self.foreseen
+            self.settler.settle(self, reply, (reply,), payload)
+            return
         reply = outcome_map(self.command.id, self.received_ns, settlement)
         self.settler.settle(self, reply, (reply,))
+
+    def foresee(self, settlement: Settlement) -> None:
+        """Make the reply ready that says this, for the deadline: `answered` may come with the very same or another."""
+        reply = outcome_map(self.command.id, self.received_ns, settlement)
+        self.foreseen = settlement, reply, encode(reply, self.encoding)
 
     def late(self, settlement: Settlement) -> None:
         """What the venue said after an `unknown`."""

@@ -20,6 +20,7 @@ from .files import FILE_MODE, NEW, failed, read_regular, replace, sync_directory
 from .files import DiskFailed as DiskFailed  # what every caller of Directory must catch
 from .files import Diverged as Diverged
 from .mapped import Memory, map_file
+from .owners import fault_of
 from .packed import DAMAGED, PackingFailed, Unpacker, pack, packed_name
 
 DISK_TIMEOUT_S: Final = 5.0  # real disks take 1 to 50 ms; past this the disk hangs and the caller must know
@@ -109,7 +110,7 @@ class Directory:
         return True
 
     def check(self) -> None:
-        """Raises DiskFailed unless `root` is a directory that we may write to and strangers may not.
+        """Raises DiskFailed unless `root` is a directory that we may write to and nobody else can change or replace.
 
         Also removes the unfinished files that crashed processes left behind.
         """
@@ -117,8 +118,8 @@ class Directory:
             found = self.root.stat()
             if not stat.S_ISDIR(found.st_mode):
                 raise DiskFailed(self.root, "is not a directory")
-            if found.st_mode & stat.S_IWOTH:
-                raise DiskFailed(self.root, f"mode {stat.S_IMODE(found.st_mode):04o} lets everybody write")
+            if (fault := fault_of(self.root)) is not None:
+                raise DiskFailed(self.root, fault)
             if not os.access(self.root, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
                 raise DiskFailed(self.root, "this user may not read and write there")
             for leftover in self.root.glob(f".*{NEW}"):
@@ -134,8 +135,10 @@ class Directory:
         try:
             path.mkdir(_DIRECTORY_MODE)
         except FileExistsError:
-            if not path.is_dir():
-                raise DiskFailed(path, "is not a directory") from None
+            if not stat.S_ISDIR(path.lstat().st_mode):
+                raise DiskFailed(path, "is not a directory: move it away") from None
+            if (fault := fault_of(path)) is not None:
+                raise DiskFailed(path, fault) from None
         except OSError as error:
             raise failed(path, error) from error
         else:

@@ -12,6 +12,7 @@ from .disk import Directory
 from .entropy import Entropy
 from .messages import MessageBus
 from .origins import Origin, nobody_knows
+from .scribe import Scribe
 from .wire import Wire
 
 Dial: TypeAlias = Callable[[str, int], Awaitable[Wire]]
@@ -38,6 +39,9 @@ class World:
 
     host: Callable[[], Mapping[str, Any]] = dict
     """What is known of the host."""
+
+    scribe: Callable[[str], Scribe | None] = lambda _: None
+    """The directory of the state to who writes the record there, in a process of its own; None: nobody does."""
 
     real_time: bool = False
     """Whether time goes by itself: what is done to be fast is then worth doing."""

@@ -2,23 +2,10 @@
 
 import argparse
 from importlib.resources import files
-from typing import Final
 
 from .exit_status import DONE
 from .output import say, say_columns, say_json, show
-
-TOPICS: Final = {
-    "kill": "the kill switch: what to press, how to know that it worked, how to re-arm",
-    "scopes": "cancel what you mean: selectors, what rests, a kill of a scope",
-    "outcomes": "what a strategy may believe of each answer",
-    "venues": "how cancels travel at Spot, Prime and Futures, and what is not promised there",
-    "clients": "canceling orders from Python, from any other language, and from a shell",
-    "leases": "cancels for a strategy that has died",
-    "deadman": "the venue's own timer, for the day on which the daemon dies",
-    "service": "install, first check, several accounts, upgrade, and what the daemon tells of itself",
-    "record": "what is written down, and what becomes of cancels that a dead daemon left in flight",
-    "fleet": "several hosts: the record elsewhere, its proof, rights and sizes",
-}
+from .topics import TOPICS
 
 
 def help_(asked: argparse.Namespace) -> int:

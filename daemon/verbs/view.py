@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from math import log10
 from typing import Any, Final, Literal, NamedTuple
 
+from ..client.events import Gaps
 from ..contract.outcomes import NAMES
 from ..contract.plain_text import plain
 from .fold import columns, folded, joined
@@ -37,7 +38,7 @@ Style = Literal["plain", "bold", "dim", "good", "warn", "bad", "title"]
 
 KEYS: Final = ("q  end", "?  these lines, or none")
 
-_UNSHOWN: Final = frozenset({"type", "ts", "monotonic_ns", "id"})
+_UNSHOWN: Final = frozenset({"type", "ts", "monotonic_ns", "id", "seq", "started_ns"})
 """Members of an event that are not in its line, or not a second time."""
 
 _TARGETS: Final = ("order_id", "cl_ord_id", "userref")
@@ -66,6 +67,9 @@ class View:
         self._events: deque[Line] = deque(maxlen=EVENTS_KEPT)
         self._minute = Minute()
         self._seen: Counter[str] = Counter()
+        self._gaps = Gaps()
+        self._missed = 0
+        self._life_ns: int | None = None
 
     def answered(self, status: dict[str, Any], now_s: float) -> None:
         """The daemon's reply to a `status`."""
@@ -78,7 +82,8 @@ class View:
         self._why = why
 
     def heard(self, topic: str, event: dict[str, Any], now_s: float) -> None:
-        """An event of the event socket."""
+        """An event of the event socket, after what is missing before it."""
+        self._count_gap(topic, event)
         kind = topic.partition(".")[0]
         if kind == "order":
             return  # every cancel that works is told of twice: the outcome says more
@@ -87,6 +92,19 @@ class View:
             self._seen[name] += 1
             self._minute.count(name, _took_us(event), now_s)
         self._events.append(_event_line(topic, event))
+
+    def _count_gap(self, topic: str, event: dict[str, Any]) -> None:
+        missed = self._gaps.before(topic, event)
+        life_ns = event.get("started_ns")
+        when = str(event.get("ts", ""))[11:23]
+        if missed:
+            self._missed += missed
+            self._events.append(Line("warn", f"{when}  events missed here, of {topic}: {missed:,}"))
+        if life_ns is not None and life_ns != self._life_ns:
+            if self._life_ns is not None:
+                told = "the daemon was started anew: what it told in between, nobody can say"
+                self._events.append(Line("warn", f"{when}  {told}"))
+            self._life_ns = life_ns
 
     def picture(self, width: int, height: int | None, now_s: float, clock: str) -> list[Line]:
         """The whole picture: at most `height` lines of at most `width` columns. clock: the time of day.
@@ -183,6 +201,9 @@ class View:
         times = self._minute.times(now_s)
         if times is not None:
             yield from self._bars({"p50": times.p50_us, "p99": times.p99_us, "max": times.max_us}, width)
+        if self._missed:
+            told = f"events missed since this view began: {self._missed:,}; counts are too low"
+            yield from _lines("warn", told, width)
         before = [f"{name} {self._seen[name]:,}" for name in _OUTCOME_STYLES if self._seen[name] > total[name]]
         if before:
             yield from _joined("warn", ["since this view began", *before], width)

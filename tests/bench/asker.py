@@ -89,6 +89,29 @@ class Asker:
                 raise RuntimeError("a cancel of the bench was not acked")
         return (time.monotonic_ns() - begun) / 1e9
 
+    def longest_pause_ms(self, count: int, window: int, pid: int) -> float:
+        """As `windowed`; the longest that no reply came although that process was at work, ms.
+
+        At work as its own processor time has it: where the machine gave its core to others, that is no pause of it.
+        """
+        # The clock of another process, as clock_getcpuclockid(3) makes it.
+        clock = (~pid << 3) | 2
+        send, recv, decode = self._socket.send, self._socket.recv, self._decode
+        for _ in range(window):
+            send(self._next(DEADLINE_MS)[1])
+        longest_ns = 0
+        before_ns, worked_ns = time.monotonic_ns(), time.clock_gettime_ns(clock)
+        for number in range(count):
+            if decode(recv()).outcome != "acked":
+                raise RuntimeError("a cancel of the bench was not acked")
+            now_ns, works_ns = time.monotonic_ns(), time.clock_gettime_ns(clock)
+            pause_ns = min(now_ns - before_ns, works_ns - worked_ns)
+            longest_ns = max(longest_ns, pause_ns)
+            before_ns, worked_ns = now_ns, works_ns
+            if number < count - window:
+                send(self._next(DEADLINE_MS)[1])
+        return longest_ns / 1e6
+
     def hammer(self, duration_s: float, window: int) -> int:
         """As many cancels as go through in that time, `window` in flight; how many that was."""
         until_ns = time.monotonic_ns() + int(duration_s * 1e9)
@@ -112,6 +135,24 @@ class Asker:
             if gap_s:
                 time.sleep(gap_s)
         return sent
+
+    def crowd(self, due_ns: int, count: int) -> tuple[float, float, list[str]]:
+        """Send `count` cancels that share a deadline; ms after its own of the first and the last reply, and outcomes.
+
+        The first is negative where a reply came before the deadline of its command.
+        """
+        due_at: dict[str, int] = {}
+        sent: dict[int, tuple[str, int]] = {}
+        for _ in range(count):
+            deadline_ms = max((due_ns - time.monotonic_ns()) // 1_000_000, 1)
+            order_id, payload = self._next(deadline_ms)
+            asked_ns = time.monotonic_ns()
+            sent[self._count] = order_id, asked_ns
+            due_at[order_id] = asked_ns + deadline_ms * 1_000_000
+            self._socket.send(payload)
+        asked = self.collect(sent)
+        late_ms = [(one.answered_ns - due_at[one.order_id]) / 1e6 for one in asked]
+        return min(late_ms), max(late_ms), sorted({one.outcome for one in asked})
 
     def collect(self, sent: dict[int, tuple[str, int]]) -> list[Asked]:
         """Wait for the answers to everything that `send` sent."""
@@ -146,7 +187,7 @@ def main() -> None:
             time.sleep(left_ns / 1e9)
         return asker.collect(asker.send(count))
 
-    lines.serve({}, {"burst": burst, "hammer": asker.hammer})
+    lines.serve({}, {"burst": burst, "hammer": asker.hammer, "crowd": asker.crowd})
 
 
 if __name__ == "__main__":

@@ -70,10 +70,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def verdicts(rows: Iterable[Row]) -> str:
     """The table of goals."""
-    marks = {True: "yes", False: "**no**", None: ""}
-    return table(
-        ["measure", "goal", "measured", "met"], [[row.measure, row.goal, row.measured, marks[row.met]] for row in rows]
-    )
+    return f"{table(['measure', 'goal', 'measured', 'met'], [])}\n{lines_of(rows)}"
+
+
+def lines_of(rows: Iterable[Row]) -> str:
+    """More lines of that table."""
+    marks = {True: "met", False: "**missed**", None: ""}
+    return "\n".join(f"| {row.measure} | {row.goal} | {row.measured} | {marks[row.met]} |" for row in rows)
 
 
 def machine() -> str:

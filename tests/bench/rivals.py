@@ -9,13 +9,19 @@ import importlib.util
 import json
 import sys
 import time
-from typing import Any, Final
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
 
 from . import lines
 
 NAMES: Final = ("ccxt", "httpx")
 NUMBERS: Final = {"ccxt": 90_001, "httpx": 90_002}
 """Order ids of a rival, kept apart from those of the askers."""
+
+IDLE_S: Final = 1.0
+"""Well below the time after which the library misses a ping."""
+
+T = TypeVar("T")
 
 
 class _Orders:
@@ -54,6 +60,8 @@ class Ccxt:
         # Markets that are there already, so that a cancel does not fetch them.
         self._exchange.markets = {"-": {}}
         self._exchange.markets_by_id = {"-": []}
+        self._gone = ccxt.NetworkError
+        self._idle_since_s = 0.0
         self._loop.run_until_complete(self._cancel())
 
     def paced(self, count: int, gap_s: float) -> list[tuple[str, int, int]]:
@@ -66,7 +74,7 @@ class Ccxt:
                 await asyncio.sleep(gap_s)
             return asked
 
-        return self._loop.run_until_complete(run())
+        return self._run(run())
 
     def windowed(self, count: int, window: int) -> float:
         """`count` cancels, `window` in flight; seconds."""
@@ -83,7 +91,7 @@ class Ccxt:
             await asyncio.gather(*(one_of_many() for _ in range(window)))
             return time.monotonic() - begun
 
-        return self._loop.run_until_complete(run())
+        return self._run(run())
 
     def burst(self, count: int) -> int:
         """Ask for `count` cancels at once by gather; the moment of the asking, in CLOCK_MONOTONIC ns."""
@@ -93,7 +101,18 @@ class Ccxt:
             await asyncio.gather(*(self._cancel() for _ in range(count)))
             return begun_ns
 
-        return self._loop.run_until_complete(run())
+        return self._run(run())
+
+    def _run(self, turn: Coroutine[Any, Any, T]) -> T:
+        """One turn. Its loop stands still between them, and it takes a pause for a dead connection: it dials anew."""
+        if time.monotonic() - self._idle_since_s > IDLE_S:
+            try:
+                self._loop.run_until_complete(self._cancel())
+            except self._gone:
+                self._loop.run_until_complete(self._cancel())
+        told = self._loop.run_until_complete(turn)
+        self._idle_since_s = time.monotonic()
+        return told
 
     async def _cancel(self) -> tuple[str, int, int]:
         order_id = self._orders.next()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -18,12 +18,14 @@ import trustme
 from .asker import Asker
 from .lines import ROOT, Worker
 
-READY_TIMEOUT_S: Final = 15.0
+READY_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 10.0
 LIVE_TIMEOUT_S: Final = 30.0
 """Above the longest pause between two dials of a session that lost its venue for a moment."""
 
 LOOK_S: Final = 0.02
+SLOWED: Final = 6
+"""By how much a program takes longer to start and to stop that is run through another."""
 
 
 class NotReady(Exception):
@@ -33,11 +35,22 @@ class NotReady(Exception):
 class Daemon:
     """`canceld run` as a service manager starts it: its own process, configuration, credentials and notify socket."""
 
-    def __init__(self, home: Path, port: int, ca_file: Path, *, ws_port: int | None = None, more: str = "") -> None:
+    def __init__(
+        self,
+        home: Path,
+        port: int,
+        ca_file: Path,
+        *,
+        ws_port: int | None = None,
+        gateway: str = "",
+        more: str = "",
+        through: Sequence[str] = (),
+    ) -> None:
         """port, ca_file: of the bare venue, which is its Spot. ws_port: where it looks for sockets instead.
 
-        more: further sections of its configuration.
+        gateway: further lines of that section. more: further sections. through: a command that runs the program.
         """
+        self._through = through
         self.commands = f"ipc://{home}/commands.sock"
         self.control = f"ipc://{home}/control.sock"
         self.config = home / "canceld.toml"
@@ -54,6 +67,7 @@ class Daemon:
 commands = "{self.commands}"
 control = "{self.control}"
 events = "ipc://{home}/events.sock"
+{gateway}
 
 [spot]
 ws_url = "wss://localhost:{port if ws_port is None else ws_port}"
@@ -87,22 +101,25 @@ dir = "{home}/credentials"
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
 
     def start(self) -> float:
-        """Start it; seconds from the start of the process to READY."""
+        """Start it; seconds from the start of the process to READY. Raises NotReady."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
             self._notify.unlink(missing_ok=True)
             notices.bind(str(self._notify))
-            notices.settimeout(READY_TIMEOUT_S)
+            notices.settimeout(READY_TIMEOUT_S * (SLOWED if self._through else 1))
             begun = time.monotonic()
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "canceld", "run", "--config", str(self.config)],
+                [*self._through, sys.executable, "-m", "canceld", "run", "--config", str(self.config)],
                 cwd=ROOT,
                 env={**os.environ, "NOTIFY_SOCKET": str(self._notify)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
-            while b"READY=1" not in notices.recv(4096).splitlines():
-                pass
+            try:
+                while b"READY=1" not in notices.recv(4096).splitlines():
+                    pass
+            except TimeoutError:
+                raise NotReady("the daemon was not ready in time") from None
             return time.monotonic() - begun
 
     def stop(self) -> None:
@@ -110,7 +127,7 @@ dir = "{home}/credentials"
         if self._process is not None:
             self._process.terminate()
             try:
-                self._process.wait(STOP_TIMEOUT_S)
+                self._process.wait(STOP_TIMEOUT_S * (SLOWED if self._through else 1))
             finally:
                 self._process.kill()
             self._process = None
@@ -156,7 +173,7 @@ def stage() -> Iterator[Stage]:
         venue = Worker("venue", [str(certificate), str(key)])
         ending.callback(venue.kill)
         floors = {}
-        for name, kind in (("floor", "plain"), ("lean floor", "lean")):
+        for name, kind in (("floor", "plain"), ("lean floor", "lean"), ("serial floor", "serial")):
             endpoint = f"ipc://{home}/{kind}.sock"
             relay = Worker("relay", [kind, endpoint, str(venue.hello["port"]), str(ca_file)])
             ending.callback(relay.kill)

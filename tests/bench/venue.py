@@ -22,6 +22,8 @@ from . import lines
 HEARTBEAT_S: Final = 1
 """After this long without a request each WebSocket gets a heartbeat, as the exchange sends them."""
 
+HANG_LOOK_S: Final = 0.05
+
 READ_SIZE: Final = 64 * 1024
 ORDER_ID: Final = re.compile(rb"OBENCH-\d{5}-\d{7}")
 _CANCEL: Final = re.compile(rb'\{"(?:event|method)": ?"cancel_?[oO]rder"')
@@ -100,6 +102,7 @@ class Venue:
         self._late_s = 0.0
         self._answers = True
         self._admits = True
+        self._hangs = False
         self._records = False
         self._arrivals: list[tuple[int, bytes]] = []
         self._sockets: set[Wire] = set()
@@ -114,9 +117,12 @@ class Venue:
 
     # ---------------------------------------------------------------- orders of the bench
 
-    def behave(self, *, answers: bool, admits: bool, late_s: float = 0.0) -> int:
-        """answers: WebSocket cancels are acked, so much later. admits: WebSocket upgrades are accepted."""
-        self._answers, self._admits, self._late_s = answers, admits, late_s
+    def behave(self, *, answers: bool, admits: bool, late_s: float = 0.0, hangs: bool = False) -> int:
+        """answers: WebSocket cancels are acked, so much later. admits: WebSocket upgrades are accepted.
+
+        hangs: REST calls about orders have no answer while it lasts.
+        """
+        self._answers, self._admits, self._late_s, self._hangs = answers, admits, late_s, hangs
         return time.monotonic_ns()
 
     def record(self) -> None:
@@ -202,7 +208,10 @@ class Venue:
             )
 
     def _rest(self, path: bytes, body: bytes, now_ns: int) -> bytes:
-        match path.rpartition(b"/")[2]:
+        name = path.rpartition(b"/")[2]
+        while self._hangs and b"Order" in name:
+            time.sleep(HANG_LOOK_S)
+        match name:
             case b"GetWebSocketsToken":
                 return b'{"error":[],"result":{"token":"%b","expires":900}}' % TOKEN.encode()
             case b"CancelOrder" | b"CancelOrderBatch":

@@ -1,6 +1,6 @@
-"""Ten thousand replies that are due at once: the first ones begin so early that the last one is in time."""
+"""Ten thousand replies that are due at once: the first are foreseen so early that the last one is in time."""
 
-from canceld.engine.crowd import CROWD, EACH_NS, LOOK_NS, to_begin
+from canceld.engine.crowd import CROWD, EACH_NS, LOOK_NS, may_begin, to_begin
 from canceld.engine.instants import MS
 
 S = 1000 * MS
@@ -16,6 +16,8 @@ def test_a_crowd_begins_when_its_last_would_be_late_otherwise() -> None:
     begins_ns = 2 * S - 10_000 * EACH_NS - LOOK_NS
     assert to_begin(crowd, begins_ns) == 0
     assert to_begin(crowd, begins_ns + 1) == 10_000
+    assert may_begin(2 * S, 10_000, begins_ns + 1)
+    assert not may_begin(2 * S, 10_000, begins_ns - 1)
 
 
 def test_who_has_more_time_is_left_out() -> None:

@@ -97,8 +97,8 @@ MISTAKES: Final = (
     Mutant(
         "a kill after a re-arm waits for the pause of the one before",
         "canceld.engine.gate",
-        "the next one is another, and goes at once.\"\"\"\n        self._pauses.clear()\n",
-        "the next one is another, and goes at once.\"\"\"\n",
+        'the next one is another, and goes at once."""\n        self._pauses.clear()\n',
+        'the next one is another, and goes at once."""\n',
     ),
     Mutant(
         "a latch that is there is not swept at a start",

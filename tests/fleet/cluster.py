@@ -112,11 +112,17 @@ class Cluster:
 
 @contextlib.contextmanager
 def cluster(
-    directory: Path, nodes: int = 1, *, accounts: str = "", tls: str = "", storage_mib: int = 1024
+    directory: Path,
+    nodes: int = 1,
+    *,
+    accounts: str = "",
+    tls: str = "",
+    storage_mib: int = 1024,
+    route: Callable[[int, int, int], int] = lambda a, b, port: port,
 ) -> Iterator[Cluster]:
-    """A running JetStream. accounts, tls: text for the configuration of every node."""
+    """A running JetStream. accounts, tls: text for the configuration of every node. route: the port by which the first
+    of two nodes reaches the second, which listens at the third number."""
     ports = free_ports(2 * nodes)
-    routes = ", ".join(f"nats-route://127.0.0.1:{port}" for port in ports[nodes:])
     made = []
     for number in range(nodes):
         home = directory / f"n{number + 1}"
@@ -128,7 +134,12 @@ def cluster(
             f"tls {{ {tls} }}" if tls else "",
         ]
         if nodes > 1:
-            config.append(f"cluster {{ name: c, listen: 127.0.0.1:{ports[nodes + number]}, routes: [{routes}] }}")
+            listens = ports[nodes:]
+            others = [route(number, other, port) for other, port in enumerate(listens) if other != number]
+            routes = ", ".join(f"nats-route://127.0.0.1:{port}" for port in others)
+            # Nobody may learn of a way past those that he was given.
+            hidden = 'no_advertise: true, advertise: "127.0.0.1:1"'
+            config.append(f"cluster {{ name: c, listen: 127.0.0.1:{listens[number]}, {hidden}, routes: [{routes}] }}")
         made.append(Node(home, f"n{number + 1}", ports[number], "tls" if tls else "nats", "\n".join(config) + "\n"))
     started = Cluster(made)
     try:

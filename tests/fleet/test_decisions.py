@@ -1,14 +1,17 @@
 """Three hosts, a bus that is cut and healed, agents that die, orders that are put back, hands on the local switch."""
 
+import random
 from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
 
+from canceld.engine.journal import Link
 from canceld.fleet import follower, timer_lease
 from canceld.fleet.follower import Follower, Standing
 from canceld.fleet.orders import Approval
 from canceld.fleet.place import Place
+from canceld.fleet.shipping import ASTRAY_NS, Shipped, Shipping
 from tests.fleet.world import World
 
 SEEDS: Final = 80
@@ -60,3 +63,48 @@ def test_a_planted_mistake_is_found(mistake: str, monkeypatch: pytest.MonkeyPatc
     place, name, wrong = MISTAKES[mistake]
     monkeypatch.setattr(place, name, wrong)
     assert any(World(seed).play(SECONDS).faults for seed in range(SEEDS))
+
+
+def _shipped(seed: int) -> list[str]:
+    """A record whose writer and shipper die at random, and of which lines are lost; what is wrong with what went."""
+    rng, faults = random.Random(seed), list[str]()
+    link, now_ns = Link(0, "root"), 0
+    shipping, last = Shipping(None), None
+    for step in range(200):
+        now_ns += rng.randrange(ASTRAY_NS)
+        new, prev = Link(link.n + 1, f"{link.n + 1}-{step}"), link.hash
+        roll = rng.random()
+        if roll < 0.1:
+            # Torn by a crash, or ahead of what the disk has: nothing that follows names it.
+            astray = Link(link.n + rng.randint(2, 4), f"torn-{step}")
+            shipping.take(Shipped(astray, b"", "f", step), f"lost-{step}", now_ns)
+            now_ns += rng.randrange(2) * ASTRAY_NS
+        elif roll < 0.15:
+            shipping = Shipping(last)
+        elif roll < 0.2:
+            # A line that is lost for good: what was written behind it names one that nobody has.
+            link = new
+            continue
+        shipping.take(Shipped(new, b"", "f", step), prev, now_ns)
+        link = new
+        shipping.on_time(now_ns)
+        told = {one.line for one in shipping.breaks}
+        for one in shipping.ready:
+            if last is not None and one.link.n != last.n + 1 and one.line not in told:
+                faults.append(f"{one.link.n} went behind {last.n}, and nobody was told")
+            last = one.link
+        shipping.ready.clear()
+        shipping.breaks.clear()
+    return faults
+
+
+def test_no_line_goes_past_a_gap_that_is_not_told() -> None:
+    assert [fault for seed in range(SEEDS) for fault in _shipped(seed)] == []
+
+
+def test_a_shipper_that_goes_past_a_gap_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ahead(self: Shipping, link: Link, prev: str) -> bool:
+        return self.last is None or link.n > self.last.n
+
+    monkeypatch.setattr(Shipping, "_follows", ahead)
+    assert any(_shipped(seed) for seed in range(SEEDS))

@@ -176,10 +176,10 @@ class Host:
 
     def _act_on_timer(self, effect: Claim | GiveUp | Right, lease: TimerLease, now_ns: int) -> None:
         match effect:
-            case Right(may_renew=may, token=token, for_ns=for_ns):
+            case Right(may_renew=may, token=token, until_ns=until_ns):
                 if token >= self.right:
                     self.right = token
-                    self.may_renew_until_ns = now_ns + for_ns if may else -1
+                    self.may_renew_until_ns = until_ns if may else -1
             case Claim(after=after) | GiveUp(after=after):
                 value = self.name if isinstance(effect, Claim) else None
                 lands_ns = now_ns + self.world.delay()

@@ -33,6 +33,7 @@ class Figures:
     cancels: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    packets: dict[str, int] = field(default_factory=dict)
     false_claims: list[dict[str, Any]] = field(default_factory=list)
     doubles: list[Any] = field(default_factory=list)
     unanswered: list[Any] = field(default_factory=list)
@@ -53,6 +54,8 @@ class Figures:
         yield f"{self.cancels} cancels and {self.faults.total()} faults in {self.lasted_s:.0f} s"
         yield f"outcomes: {dict(self.outcomes)}"
         yield f"faults: {dict(self.faults)}"
+        if self.packets:
+            yield f"packets: {self.packets}"
         yield f"false claims {len(self.false_claims)}, double replies {len(self.doubles)}, none {len(self.unanswered)}"
         yield f"latest reply {self.latest_ms:+.1f} ms of its deadline"
         yield "without a session: " + ", ".join(f"{venue} {share:.1%}" for venue, share in self.without.items())
@@ -60,11 +63,11 @@ class Figures:
 
 
 @contextmanager
-def _stage(seed: int) -> Iterator[tuple[Exchange, Between, Service]]:
+def _stage(seed: int, packets: bool, unified: bool) -> Iterator[tuple[Exchange, Between, Service]]:
     with tempfile.TemporaryDirectory(prefix="canceld-hurt-") as name, ExitStack() as ending:
         exchange = Exchange(Path(name))
         ending.callback(exchange.end)
-        between = Between(Path(name), exchange, seed)
+        between = Between(Path(name), exchange, seed, packets=packets)
         ending.callback(between.end)
         urls = between.told
         service = Service(
@@ -72,20 +75,30 @@ def _stage(seed: int) -> Iterator[tuple[Exchange, Between, Service]]:
             exchange.told,
             spot={"ws_url": urls["spot_ws_url"], "rest_url": urls["spot_rest_url"]},
             prime={"enabled": True, "ws_url": urls["prime_ws_url"]},
-            futures={"enabled": True, "rest_url": urls["futures_rest_url"], "ws_url": urls["futures_ws_url"]},
+            futures={
+                "enabled": True,
+                "rest_url": urls["futures_rest_url"],
+                "ws_url": urls["futures_ws_url"],
+                **({"uws_url": urls["uws_url"]} if unified else {}),
+            },
         )
         ending.callback(service.end)
         try:
-            yield exchange, between, service.start()
+            yield exchange, between, service.start(environ=between.environ, through=between.through)
         except BaseException:
             print(service.program.err[-SHOWN_CHARS:])
+            print(exchange.program.err[-SHOWN_CHARS:])
             raise
 
 
-def run(for_s: float, gap_s: float, seed: int) -> Figures:
-    """Cancel for so long, with a fault every `gap_s` on average, and count."""
+def run(for_s: float, gap_s: float, seed: int, *, packets: bool = False, unified: bool = False) -> Figures:
+    """Cancel for so long, with a fault every `gap_s` on average, and count.
+
+    packets: over a line that loses some as well, for which this process must have a network of its own. unified:
+    Futures cancels over its WebSocket too.
+    """
     figures = Figures()
-    with _stage(seed) as (exchange, between, service):
+    with _stage(seed, packets, unified) as (exchange, between, service):
         until(lambda: _up(service), START_S, "every venue is up")
         metronome = Metronome(service.program.pid)
         metronome.start()
@@ -96,7 +109,8 @@ def run(for_s: float, gap_s: float, seed: int) -> Figures:
         between.storm(gap_s)
         began_s = time.monotonic()
         figures.without = _drive(exchange, service, strategies, figures, began_s + for_s, random.Random(seed))
-        figures.faults = Counter(between.calm())
+        struck, figures.packets = between.calm()
+        figures.faults = Counter(struck)
         figures.lasted_s = time.monotonic() - began_s
         figures.tokens = len(exchange.received("GetWebSocketsToken")) - tokens
         figures.dials = _dials(service) - dials

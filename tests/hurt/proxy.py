@@ -1,8 +1,9 @@
 """A proxy on loopback that hurts the connections it carries: below TLS, so that both ends meet what a network does.
 
-As a process of its own, `python -m tests.hurt.proxy TARGET_PORT SEED ROUTE…`: it prints one JSON line with a port for
-each route, carries every connection to the target, and strikes at random from the line `storm GAP_S` on stdin until
-the line `calm`, upon which it prints how often each kind of fault struck. It ends at the end of stdin.
+As a process of its own, `python -m tests.hurt.proxy HOST TARGET_PORT SEED ROUTE…`: it listens at that host, prints one
+JSON line with a port for each route, carries every connection to the target, and strikes at random from the line
+`storm GAP_S` on stdin until the line `calm`, upon which it prints how often each kind of fault struck. It ends at the
+end of stdin.
 """
 
 import json
@@ -294,10 +295,11 @@ ON_NEW: Final[Mapping[str, Strike]] = {
 class Proxy:
     """Carries connections; keeps those that are up, by their age, and what awaits new ones."""
 
-    def __init__(self, target_port: int, rng: random.Random) -> None:
+    def __init__(self, target_port: int, rng: random.Random, host: str = HOST) -> None:
         self.links: list[Link] = []
         self.struck: Counter[str] = Counter()
         self._target_port = target_port
+        self._host = host
         self._rng = rng
         self._awaiting: dict[str, deque[str]] = {}
         self._lifting: trio.Nursery | None = None
@@ -309,7 +311,7 @@ class Proxy:
         async with trio.open_nursery() as self._lifting:
             ports = {}
             for route in routes:
-                listeners = await trio.open_tcp_listeners(0, host=HOST)
+                listeners = await trio.open_tcp_listeners(0, host=self._host)
                 ports[route] = listeners[0].socket.getsockname()[1]
                 self._lifting.start_soon(trio.serve_listeners, partial(self._carry, route), listeners)
             task_status.started(ports)
@@ -398,8 +400,8 @@ async def _lines(stream: trio.lowlevel.FdStream) -> AsyncIterator[str]:
             yield line.decode()
 
 
-async def _main(target_port: int, seed: int, routes: list[str]) -> None:
-    proxy = Proxy(target_port, random.Random(seed))
+async def _main(host: str, target_port: int, seed: int, routes: list[str]) -> None:
+    proxy = Proxy(target_port, random.Random(seed), host)
     async with trio.open_nursery() as nursery:
         ports = await nursery.start(proxy.run, routes)
         print(json.dumps(ports), flush=True)
@@ -408,4 +410,4 @@ async def _main(target_port: int, seed: int, routes: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    trio.run(_main, int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    trio.run(_main, sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])

@@ -119,7 +119,7 @@ def test_a_crash_while_the_disk_is_full_is_followed_by_a_start(
         exchange.inject({"kind": "swallow_ack_before_effect"})
         cancels(exchange, service)
         exchange.clear()
-    assert "the nonce mark cannot be stored" in alerts(service)
+    assert "the nonce mark of spot cannot be stored" in alerts(service)
     nonces = [int(one["body"]["nonce"]) for one in exchange.log() if "nonce" in (one["body"] or {})]
     assert nonces == sorted(set(nonces))
     (state / "filler").unlink()

@@ -141,7 +141,7 @@ def test_through_hundreds_of_faults_every_command_has_one_true_answer_in_time(
         assert not wrong, f"they rest: {wrong}"
         most_mib, most_fds = max(most_mib, rss_mib(service)), max(most_fds, descriptors(service))
         time.sleep(max(0.0, now_s + ROUND_S - time.monotonic()))
-    struck = between.calm()
+    struck = between.calm()[0]
     for strategy in strategies:
         strategy.orders.put(None)
     for strategy in strategies:

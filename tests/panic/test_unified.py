@@ -70,3 +70,30 @@ def test_a_dead_token_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
             route.look(soon())
         assert not failed.value.hopeless
     assert used == ["t1", "t2"]
+
+
+def test_what_is_said_to_others_does_not_end_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address is over its rate, which the venue says on every connection: the list still comes."""
+
+    def answer(frame: Frame) -> list[Frame]:
+        foreign = {"method": "subscribe", "req_id": frame["req_id"] + 7, "success": False, "error": "EGeneral:Denied"}
+        rows = [{"order_id": IDS[0], "order_status": "new"}]
+        return [
+            {"Error": "Exceeded msg rate"},
+            foreign,
+            {"channel": "executions", "type": "snapshot", "data": rows, "sequence": 1},
+        ]
+
+    route, _ = unified(monkeypatch, answer)
+    assert [order.order_id for order in route.look(soon())] == [IDS[0]]
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["by number", "unnamed"])
+def test_a_refusal_of_its_own_ends_a_look(monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
+    def answer(frame: Frame) -> list[Frame]:
+        error = {"method": "subscribe", "success": False, "error": "EGeneral:Permission denied"}
+        return [error | ({"req_id": frame["req_id"]} if named else {})]
+
+    route, _ = unified(monkeypatch, answer)
+    with pytest.raises(Failed, match="EGeneral:Permission denied"):
+        route.look(soon())

@@ -28,9 +28,7 @@ async def trade(told: dict[str, Any], commands: str, count: int) -> dict[str, An
     async with ccxt_exchange(ccxt.pro.kraken, told) as exchange:
         exchange.urls["api"]["ws"].update(private=told["spot_ws_url"], privateV2=told["spot_ws_v2_url"])
         watching = asyncio.create_task(watch(exchange))
-        placed = [
-            (await exchange.create_order_ws(SYMBOL, "limit", "buy", 0.01, 30000))["id"] for _ in range(count)
-        ]
+        placed = [(await exchange.create_order_ws(SYMBOL, "limit", "buy", 0.01, 30000))["id"] for _ in range(count)]
         print("placed", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         async with connect(commands, strategy="ccxt", deadline_ms=5000) as canceld:

@@ -43,9 +43,7 @@ def start(home: Path, exchange: Exchange) -> Iterator[Callable[..., Service]]:
     """
     with ExitStack() as ending:
 
-        def start(
-            *, environ: Mapping[str, str] | None = None, through: Sequence[str] = (), **sections: Any
-        ) -> Service:
+        def start(*, environ: Mapping[str, str] | None = None, through: Sequence[str] = (), **sections: Any) -> Service:
             service = Service(home, exchange.told, **sections)
             ending.callback(lambda: _show(service.program))
             ending.callback(service.end)

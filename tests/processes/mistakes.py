@@ -88,7 +88,7 @@ MISTAKES: Final = (
     Mistake(
         "status does not say who pulled, and since when",
         "verbs/status.py",
-        '    return f"since {since or \'?\'} by {by or \'?\'}"\n',
+        "    return f\"since {since or '?'} by {by or '?'}\"\n",
         '    return "once" if by else "once"\n',
         (PAGE, "-k", "ends_with_1_when_it_latched"),
     ),

@@ -3,6 +3,7 @@
 Every process writes to files, never to a pipe that somebody would have to empty, and every wait here has a bound.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -23,6 +24,7 @@ START_S: Final = 15.0
 STOP_S: Final = 8.0
 LOOK_S: Final = 0.01
 CONTROL_S: Final = 10.0
+DOOR_S: Final = 30.0
 
 T = TypeVar("T")
 
@@ -88,9 +90,29 @@ class Program:
 
     def kill(self) -> None:
         """End it at once, whatever it does; an ended one is left alone."""
+        # What a daemon leaves behind writes its record to the end, into a directory that is about to go.
+        left = [] if self.process.poll() is not None else children_of(self.pid)
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait(STOP_S)
+        until(lambda: not any(map(lives, left)), STOP_S, "its children have ended")
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that this one has started and that live."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += [int(child) for child in task.read_text().split()]
+    return found
+
+
+def lives(pid: int) -> bool:
+    """Whether a process has not ended; nobody may have fetched its status yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 class Exchange:
@@ -101,6 +123,7 @@ class Exchange:
         arguments = ("sim", "--tier", "unlimited", "--dir", str(home / "sim"), *arguments)
         self.program = Program([*arguments], home, "sim", python=python)
         self._door: http.client.HTTPSConnection | None = None
+        self._asked_s = 0.0
         try:
             line = until(self._line, START_S, "the exchange prints where it listens")
         except BaseException:
@@ -113,14 +136,27 @@ class Exchange:
         out = self.program.out
         return out if out.endswith("\n") else ""
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def _answer(self, method: str, path: str, body: Any) -> http.client.HTTPResponse:
         if self._door is None:
             where = urlsplit(self.told["control_url"])
             context = ssl.create_default_context(cafile=self.told["ca_file"])
             assert where.hostname is not None
             self._door = http.client.HTTPSConnection(where.hostname, where.port, timeout=CONTROL_S, context=context)
+        if time.monotonic() - self._asked_s > DOOR_S:
+            # The exchange hangs up on a connection that is idle for long; the next request opens another one.
+            self._door.close()
+        self._asked_s = time.monotonic()
         self._door.request(method, path, None if body is None else json.dumps(body))
-        answer = self._door.getresponse()
+        return self._door.getresponse()
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        try:
+            answer = self._answer(method, path, body)
+        except http.client.RemoteDisconnected:
+            # It was idle for so long that the exchange closed it: nothing was read of what was asked.
+            assert self._door is not None
+            self._door.close()
+            answer = self._answer(method, path, body)
         content = json.loads(answer.read())
         assert answer.status == 200, content
         return content

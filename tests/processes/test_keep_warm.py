@@ -14,9 +14,7 @@ def cpu_ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
-def test_walks_leave_no_trace_but_the_time_that_they_take(
-    exchange: Exchange, start: Callable[..., Service]
-) -> None:
+def test_walks_leave_no_trace_but_the_time_that_they_take(exchange: Exchange, start: Callable[..., Service]) -> None:
     service = start(gateway={"keep_warm_ms": 1})
     asked, ticks = len(exchange.log()), cpu_ticks(service.program.pid)
     inflight = (service.state / "inflight").read_bytes()

@@ -79,9 +79,7 @@ def test_three_hundred_orders_at_three_venues_are_gone_and_the_switch_can_be_re_
     assert "Traceback" not in service.program.err
 
 
-def test_killed_in_the_middle_it_starts_latched_and_finishes_the_sweep(
-    exchange: Exchange, service: Service
-) -> None:
+def test_killed_in_the_middle_it_starts_latched_and_finishes_the_sweep(exchange: Exchange, service: Service) -> None:
     place(exchange, service)
     exchange.inject({"kind": "swallow_ack_before_effect", "match": "cancelAll"})
     exchange.inject({"kind": "rest_close_before_answer", "match": "CancelAll"})

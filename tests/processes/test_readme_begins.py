@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(400)
 
 PASTED_S: Final = 240.0
 NO_REGISTRY: Final = ("No matching distribution", "Could not find a version", "Could not fetch", "ConnectionError")
-COPIED: Final = ("daemon", "config", "pyproject.toml", "README.md", "LICENSE")
+COPIED: Final = ("daemon", "config", "systemd", "pyproject.toml", "README.md", "LICENSE")
 PORT: Final = "9443"
 README: Final = (ROOT / "README.md").read_text()
 

@@ -86,9 +86,7 @@ def test_bare(shared: Shared, encoding: Encoding) -> None:
     assert exchange.resting() == []
 
 
-def test_a_scope_is_killed_from_a_shell_and_the_rest_goes_on(
-    exchange: Exchange, start: Callable[..., Service]
-) -> None:
+def test_a_scope_is_killed_from_a_shell_and_the_rest_goes_on(exchange: Exchange, start: Callable[..., Service]) -> None:
     service = start()
     at = ("--endpoint", service.control, "--json")
     mine, others = placed(exchange)

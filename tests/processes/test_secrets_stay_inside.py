@@ -151,3 +151,9 @@ def tokens_of(exchange: Exchange) -> Iterator[str]:
             for place in (body, body.get("subscription") or {}):
                 if place.get("token"):
                     yield place["token"]
+
+
+def test_its_memory_is_left_to_no_dump(service: Service) -> None:
+    limits = Path(f"/proc/{service.program.pid}/limits").read_text().splitlines()
+    [line] = [line for line in limits if "core file" in line]
+    assert line.split()[-3:-1] == ["0", "0"]

@@ -1,6 +1,8 @@
 """The unit as it is in systemd/, started by a real systemd: sandbox, credentials, watchdog, restart and stop."""
 
 import json
+import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ import pytest
 
 from tests.processes.machine import INSTALLED, CannotBoot, Machine
 from tests.processes.peers import Dealer
-from tests.processes.stage import Exchange, until
+from tests.processes.stage import ROOT, Exchange, until
 
 Booted = tuple[Exchange, Machine]
 
@@ -195,6 +197,27 @@ def test_a_kill_by_signal_while_it_starts_is_not_lost(booted: Booted, delay_s: f
     (state / "kill").unlink(missing_ok=True)
     machine.systemctl("start", UNIT)
     cancels(exchange, machine)
+
+
+def test_a_host_of_its_own_gives_what_the_drop_ins_say(booted: Booted) -> None:
+    exchange, machine = booted
+    place = machine.root / "etc/systemd/system/canceld.service.d"
+    shutil.copytree(ROOT / "systemd" / "dedicated-host", place)
+    try:
+        machine.systemctl("daemon-reload")
+        machine.run("systemctl", "restart", UNIT)
+        process = machine.root / "proc" / active(machine)["MainPID"]
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+        # Fields 19 and 41 of proc(5), counted from the third.
+        assert (int(fields[16]), int(fields[38])) == (-10, os.SCHED_FIFO)
+        status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines())
+        # A core that is not there is not given.
+        assert status["Cpus_allowed_list"] == {1: "0", 2: "1"}.get(os.cpu_count() or 1, "1-2")
+        cancels(exchange, machine)
+    finally:
+        shutil.rmtree(place)
+        machine.systemctl("daemon-reload")
+        machine.run("systemctl", "restart", UNIT)
 
 
 def test_a_stop_is_clean(booted: Booted) -> None:

@@ -10,7 +10,8 @@ import trio
 
 from canceld.engine.journal import HEAD, REDACTED, files_among, parse_head
 from canceld.engine.journal_check import Check, lines_of
-from canceld.tasks.journal import CANNOT_WRITE, DIRECTORY
+from canceld.scribe.writer import DIRECTORY
+from canceld.tasks.journal import CANNOT_WRITE
 from canceld.transport.memory.disk import MemoryDirectory
 
 from .world import SEEDS, Stage, stage

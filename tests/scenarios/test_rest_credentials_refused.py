@@ -37,7 +37,7 @@ async def test_sockets_go_on_without_a_storm_of_tries(autojump_clock: object, se
             await world.passed(1.0)
         minutes = len(orders) / 60 * 2
         assert _private_calls(world) - before <= 3 * (minutes + 1)
-        assert any(alert["severity"] == "critical" and error in alert["what"] for alert in alerts.events)
+        assert any(alert["severity"] == "critical" and error in alert["do"] for alert in alerts.events)
         assert len(alerts.events) <= 10
         told_live = [heard.reply["order_id"] for heard in strategy.heard if heard.reply["outcome"] == "unknown"]
         assert set(world.resting) <= set(told_live)

@@ -6,7 +6,10 @@ REST, and nothing is concluded from the silence itself.
 
 import pytest
 
+from canceld.engine.crowd import CROWD
+
 from .world import REST_HOST, SEEDS, Staging
+from .world import stage as play
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -54,3 +57,16 @@ async def test_with_rest_cut_off_two_silent_sockets_are_all_there_is(autojump_cl
         assert (reply["outcome"], reply["tried"]) == ("unknown", ["ws"])
         assert len(world.asked_of_venue(order_id)) == 2
         assert world.resting == [order_id]
+
+
+async def test_a_crowd_that_shares_a_deadline_is_answered_at_it_and_not_before(autojump_clock: object) -> None:
+    async with play() as world:
+        strategy = world.strategy()
+        world.inject("swallow_ack_before_effect", route="spot_ws", match="cancelOrder")
+        world.inject("rest_delay", route="spot_rest", seconds=30.0, request=True, for_s=20.0)
+        ids = [strategy.ask(order_id=f"OAAAAA-BBBBB-{number:06d}", deadline_ms=3000) for number in range(2 * CROWD)]
+        replies = await strategy.hear_all(len(ids))
+        assert {replies[id]["outcome"] for id in ids} == {"unknown"}
+        took_s = [strategy.took(id) for id in ids]
+        assert 3.0 <= min(took_s) <= max(took_s) < 3.05
+        await world.passed(40.0)

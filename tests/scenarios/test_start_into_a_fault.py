@@ -5,6 +5,7 @@ by which way, why, and what to mend; and it is gone once that is mended. A stop 
 """
 
 from contextlib import AbstractAsyncContextManager
+from itertools import pairwise
 from typing import Any, Protocol
 
 import pytest
@@ -44,15 +45,62 @@ async def test_a_key_that_may_not_have_a_token(autojump_clock: object, stage: St
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+async def test_nonces_that_are_refused_whatever_they_are(autojump_clock: object, stage: Staging, seed: int) -> None:
+    """Another program has used the key on a finer scale, so that no jump reaches it. One jump and one retry a call, and
+    calls ever further apart: refused nonces bring a key nearer to a lockout."""
+
+    def refuse(world: Stage) -> None:
+        world.inject("rest_error", route="spot_rest", error="EAPI:Invalid nonce", for_s=60.0)
+
+    async with stage(seed, up=False, before=refuse) as world:
+        refused = [len(world.frames("GetWebSocketsToken"))]
+        for _ in range(4):
+            await world.passed(PROMISED_S / 2)
+            refused.append(len(world.frames("GetWebSocketsToken")))
+        assert "Invalid nonce" in standing(world)[NO_SESSION]
+        assert "spot: another program uses this key: our nonces are overtaken" in standing(world)
+        # Each session asks at the start, and then after 1, 2, 4, 8 s; each time there are two tries.
+        assert 4 <= refused[1] <= 8
+        assert [later - before for before, later in pairwise(refused[1:])] == [2, 0, 2]
+        world.clear()
+        await world.passed(60.0)
+        assert NO_SESSION not in standing(world)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_sockets_that_are_unavailable_while_rest_is_well(
+    autojump_clock: object, stage: Staging, seed: int
+) -> None:
+    """Each upgrade ends with 503: cancels go by REST, and the operator reads it."""
+
+    def close(world: Stage) -> None:
+        world.inject("refuse_upgrade", route="spot_ws", status=503, for_s=60.0)
+
+    async with stage(seed, up=False, before=close) as world:
+        await world.passed(PROMISED_S)
+        do = standing(world)[NO_SESSION]
+        assert "cancels go by REST alone" in do
+        assert "503" in do
+        [order_id] = world.place(1)
+        reply = await world.strategy().cancel(order_id=order_id)
+        assert (reply["outcome"], reply["route"]) == ("acked", "rest")
+        assert world.resting == []
+        world.clear()
+        await world.passed(60.0)
+        assert NO_SESSION not in standing(world)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 async def test_a_venue_that_cannot_be_reached_at_all(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed, up=False, before=lambda world: world.cut_off(WS_HOST, REST_HOST)) as world:
         await world.passed(PROMISED_S)
         do = standing(world)[NO_SESSION]
         assert "REST cannot be reached either, so that no cancel can leave" in do
         assert "REST alone" not in do
-        assert "spot REST has not come up" in standing(world)
+        assert "spot REST is not up" in standing(world)
         world.reconnect()
         await world.passed(60.0)
+        assert standing(world) == {}
 
 
 @pytest.mark.parametrize("seed", SEEDS)

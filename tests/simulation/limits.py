@@ -17,7 +17,7 @@ DRAWN: Final[dict[str, tuple[int, ...]]] = {
     "canceld.tasks.gateway.DRAIN_LIMIT": (1, 3),
     "canceld.tasks.gateway.LOOK_AHEAD": (1, 8),
     "canceld.tasks.gateway.BACKLOG_LIMIT": (4, 40),
-    "canceld.tasks.journal.SLICE_LIMIT": (1, 16),
+    "canceld.tasks.journal.SLICE": (1, 16),
     "canceld.tasks.fair_use.PEERS_LIMIT": (1, 4),
     "canceld.engine.pursuits.questions.LOOK_LIMIT": (1, 3),
     "canceld.engine.pursuits.sessions.EVENT_LIMIT": (64, 512),
@@ -31,7 +31,7 @@ DRAWN: Final[dict[str, tuple[int, ...]]] = {
     "canceld.venues.pieces.PIECE_CHARS": (100, 1000),
     "canceld.venues.pieces.LONG_CHARS": (200, 2000),
     "canceld.tasks.conversation.LONG_CHARS": (200, 2000),
-    "canceld.tasks.dispatcher.LET_GO": (1, 5),
+    "canceld.tasks.hand.LET_GO": (1, 5),
 }
 """Where each limit is read, and what it may be instead."""
 

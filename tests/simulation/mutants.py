@@ -52,6 +52,9 @@ FILE: Final = "tests/tasks/test_trigger_file.py"
 LISTS: Final = "tests/scenarios/test_long_list.py"
 """Stories of the kill."""
 
+STRAIGHT: Final = "tests/tasks/test_straight.py"
+"""Stories of the straight line, where the long way has to be left in one step."""
+
 MUTANTS: Final = (
     Mutant(
         "silence is called not open",
@@ -197,8 +200,34 @@ MUTANTS: Final = (
     Mutant(
         "each frame of several leaves twice",
         "canceld.tasks.session",
-        "                self._send(socket, *frames)",
-        "                self._send(socket, *frames, *frames)",
+        "            self._send(socket, *frames)",
+        "            self._send(socket, *frames, *(frames if len(frames) > 1 else ()))",
+    ),
+    Mutant(
+        "the straight line forgets that somebody else is after the order",
+        "canceld.engine.pursuits.straight",
+        "if target in docket.pursued or docket.effects",
+        "if docket.effects",
+    ),
+    Mutant(
+        "the straight line forgets a cancel whose write failed",
+        "canceld.tasks.straight",
+        "            self._enter(asked, desk, line, reqid, target, start_ns + allowed_ns)\n            _account",
+        "            _account",
+        f"{STRAIGHT}::test_a_cancel_whose_write_fails_is_entered_before_its_session_is_down",
+    ),
+    Mutant(
+        "the straight line answers whoever waits for proof",
+        "canceld.engine.pursuits.straight",
+        "if waiter.proof or key.kind",
+        "if key.kind",
+    ),
+    Mutant(
+        "the straight line sends the same order's cancel twice in a burst",
+        "canceld.tasks.straight",
+        "            self._taken.add((command.venue, order_id))\n",
+        "",
+        f"{STRAIGHT}::test_of_one_burst_an_order_is_cancelled_once",
     ),
     Mutant(
         "lost connections are dialled without a pause or a budget",
@@ -209,9 +238,9 @@ MUTANTS: Final = (
     Mutant(
         "a reply goes out twice",
         "canceld.tasks.replies",
-        "        self.in_flight -= 1\n        if asked.holder",
-        "        self.in_flight -= 1\n        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)"
-        "\n        if asked.holder",
+        "        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)\n",
+        "        for _ in range(2):\n"
+        "            self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)\n",
     ),
     Mutant(
         "who joins a command in flight is forgotten",

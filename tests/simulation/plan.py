@@ -38,6 +38,9 @@ PLACED: Final = (0, 10, 30)
 BRIEF_PLACED: Final = (0, 30, 60)
 """Orders that rest when it begins, as chance has it."""
 
+STRAIGHT: Final = 0.6
+"""How many of the runs let plain cancels take the straight line."""
+
 BRIEFLY: Final = 0.5
 """How much of its time a brief run has. More happens in each second of it."""
 
@@ -48,7 +51,7 @@ class Plan:
 
     kinds: which troubles may happen; empty for a run without any. frozen: hosts that are lost for good at the end,
     liveness only. late_window: whether the end waits for the tables to be empty. brief: whether it is of the cheaper
-    kind that each commit is tried with.
+    kind that each commit is tried with. straight: whether plain cancels take the straight line, or all the long way.
     """
 
     seed: int
@@ -73,6 +76,7 @@ class Plan:
     placed: tuple[int, ...] = PLACED
     batch_sizes: tuple[int, ...] = BATCH_SIZES
     brief: bool = False
+    straight: bool = True
 
     @property
     def venues(self) -> tuple[Venue, ...]:
@@ -126,6 +130,7 @@ def plan_for(seed: int, kinds: tuple[str, ...]) -> Plan:
         lives=rng.choice((1, 1, 2, 4)),
         late_window=rng.randrange(LATE_WINDOWS) == 0,
         logs=rng.random() < 0.15,
+        straight=rng.random() < STRAIGHT,
     )
 
 

@@ -76,9 +76,9 @@ _WS_HOSTS: Final = {host for hosts in WS_HOSTS.values() for host in hosts}
 class Result:
     """What became of a seed.
 
-    brief: whether it ran by the cheaper plan. digest: of everything that must be the same whenever it is run; empty
-    unless asked for. coverage: how often each row of the fault catalogue struck in each state of the daemon. pairs:
-    rows that were felt at once. cells: of the pursuit's table, how often each was visited.
+    brief: whether it ran by the cheaper plan. digest: which way plain cancels took, and of everything that must be the
+    same whenever it is run; empty unless asked for. coverage: how often each row of the fault catalogue struck in each
+    state of the daemon. pairs: rows that were felt at once. cells: of the pursuit's table, how often each was visited.
     """
 
     seed: int
@@ -531,7 +531,8 @@ def simulate(
     world = run.world
     digest = ""
     if digested:
-        digest = world.trace.digest([*world.journal(), *world.log_lines, repr(world.exchange.received).encode()])
+        told = world.trace.digest([*world.journal(), *world.log_lines, repr(world.exchange.received).encode()])
+        digest = f"{'straight' if plan.straight else 'long-way'}-{told}"
     about = world.trace.about([name for _, names in world.blamed[:2] for name in names]) if world.blamed else []
     return Result(
         seed=seed,

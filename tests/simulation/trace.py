@@ -34,7 +34,5 @@ class Trace:
             return self.lines[-SHOWN:]
         kinds = (" fault ", " crash ", " stop ", " start ", " pause ", " down ")
         return [
-            line
-            for line in self.lines
-            if any(name in line for name in wanted) or any(kind in line for kind in kinds)
+            line for line in self.lines if any(name in line for name in wanted) or any(kind in line for kind in kinds)
         ][-SHOWN:]

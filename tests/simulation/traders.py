@@ -98,7 +98,6 @@ class Asking:
         self.replied: dict[str, Any] | None = None
         self.replied_s = 0.0
 
-
     @property
     def forgotten(self) -> bool:
         """Whether it was refused: then the id is free, so that it may be sent again."""

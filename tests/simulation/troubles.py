@@ -100,7 +100,7 @@ STRANGE: Final = (
     '{"event":"cancelOrderStatus","reqid":1.0,"status":"ok"}',
     "null",
     "[]",
-    "[[],\"openOrders\",{\"sequence\":\"x\"}]",
+    '[[],"openOrders",{"sequence":"x"}]',
     '{"method":"cancel_order","req_id":null,"success":"yes","result":[]}',
     '{"type":"ExecutionReport","data":[{"OrderID":7}]}',
     '{"feed":"open_orders","is_cancel":1}',
@@ -171,9 +171,7 @@ def _on_acks(world: SimulatedWorld, rng: random.Random, venue: Venue, kind: str,
 
 def _on_rest(world: SimulatedWorld, rng: random.Random, venue: Venue, kind: str, **members: Any) -> float:
     lasts_s = _while(rng)
-    _inject(
-        world, kind, {"route": REST_ROUTES[venue], "fraction": rng.uniform(0.2, 1.0), "for_s": lasts_s, **members}
-    )
+    _inject(world, kind, {"route": REST_ROUTES[venue], "fraction": rng.uniform(0.2, 1.0), "for_s": lasts_s, **members})
     return lasts_s
 
 

@@ -254,8 +254,10 @@ class SimulatedWorld:
                     self._credentials,
                     World(self.clock, self._entropy, self.dial, _bus_of(self.bus, life), self.directory),
                     conceal=self._learn_secret,
-                    censor=self.logs.censored,
+                    censor=self.logs.blotted,
                 )
+                for desk in daemon.desks.values():
+                    desk.dispatcher.straight.on = self.plan.straight
                 if self.latched is not None and daemon.kill.latched != self.latched:
                     self.blame(f"the kill switch came up with latched={daemon.kill.latched}, not {self.latched}")
                 # A trigger file that was put there meanwhile is not looked at yet.

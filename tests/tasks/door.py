@@ -58,6 +58,9 @@ class Venue:
         for owner, target, symbol in owners:
             self.submit(owner, target, proof, deadline_ns, now_ns, symbol)
 
+    def line_for(self, target: Target, *, alone: bool) -> None:
+        """No session, no straight line."""
+
     def perform(self) -> None:
         self.performed += 1
 

@@ -8,6 +8,7 @@ from canceld import settings
 from canceld.contract.outcomes import Acked, Canceled, Refused, Unknown
 from canceld.engine import replays
 from canceld.tasks.admission import PING_NS
+from canceld.tasks.gateway import read
 from canceld.transport.messages import Message
 
 from .door import CANCEL, EVENTS, Door
@@ -181,6 +182,6 @@ async def test_a_machine_that_is_busy_with_others_accuses_nobody_who_pings(autoj
         door.clock.spent_ns += 50_000_000
 
     admission._replies.at_once = busy  # type: ignore[method-assign]
-    began_ns = admission.take(outlet, ping)
+    began_ns = admission.take(outlet, ping, read(ping), door.clock.monotonic_ns())
     assert began_ns is not None
     assert door.clock.monotonic_ns() - began_ns == PING_NS

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,14 @@ import pytest
 import trio
 import trio.testing
 
-from canceld.engine.journal import HEAD, Chain, Entry, files_among, parse_head, unpacked_among
+from canceld.engine.journal import HEAD, Entry, files_among, parse_head, unpacked_among
 from canceld.engine.journal_check import Check, lines_of
+from canceld.scribe import in_place
+from canceld.scribe import writer as writing
+from canceld.scribe.writer import DIRECTORY
 from canceld.tasks import journal as writer
 from canceld.tasks import notes as queue
-from canceld.tasks.journal import DIRECTORY, Journal
+from canceld.tasks.journal import Journal
 from canceld.transport.clock import Clock, VirtualClock
 from canceld.transport.disk import Directory, DiskFailed
 from canceld.transport.memory.disk import MemoryDirectory
@@ -100,24 +103,27 @@ async def test_a_note_is_written_within_50_ms_with_the_time_it_was_made(autojump
         assert record["monotonic_ns"] == 1_001_000_000_000
 
 
-async def test_a_long_queue_is_worked_off_in_short_slices(
-    autojump_clock: object, stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_long_queue_is_worked_off_in_short_slices(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two slices others run: a kill that comes behind a flood's notes waits for one of them."""
     slices: list[int] = []
-    lines = Chain.lines
+    packed_block = writer.packed_block
 
-    def counted(chain: Chain, entries: Any) -> bytes:
+    def counted(number: int, entries: list[Entry]) -> bytes:
         slices.append(len(entries))
-        return lines(chain, entries)
+        return packed_block(number, entries)
 
-    monkeypatch.setattr(Chain, "lines", counted)
+    monkeypatch.setattr(writer, "packed_block", counted)
+    turns = 0
     async with stage.writing() as journal:
         for number in range(20_000):
             journal.note("outcome", id=number)
-        await trio.sleep(1.0)
-    assert max(slices) == writer.SLICE_LIMIT
-    assert len(stage.records("outcome")) == 20_000
+        with trio.fail_after(60.0):
+            while journal.status()["lines"] < 20_000:
+                turns += 1
+                await trio.lowlevel.checkpoint()
+    assert max(slices) == writer.SLICE
+    assert turns >= len(slices)
+    assert [record["id"] for record in stage.records("outcome")] == list(range(20_000))
 
 
 async def test_a_note_is_durable_within_a_second(autojump_clock: object, stage: Stage) -> None:
@@ -221,8 +227,8 @@ KEPT_BYTES = 6_000 + 2_500
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "FILE_BYTES", 2_000)
-    monkeypatch.setattr(writer, "RECORD_BYTES", 6_000)
+    monkeypatch.setattr(writing, "FILE_BYTES", 2_000)
+    monkeypatch.setattr(writing, "RECORD_BYTES", 6_000)
 
 
 async def notes(journal: Journal, count: int, kind: str = "outcome") -> None:
@@ -246,7 +252,7 @@ async def test_a_full_file_is_followed_by_the_next_and_the_chain_is_carried_over
 
 
 async def test_closed_files_are_packed_and_are_read_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "FILE_BYTES", 2_000)
+    monkeypatch.setattr(writing, "FILE_BYTES", 2_000)
     stage = Stage(Directory(tmp_path), Clock())
     with trio.fail_after(60.0):
         async with stage.writing() as journal:
@@ -467,7 +473,7 @@ async def test_what_the_log_has_is_not_told_again_when_the_disk_can_be_read_but_
         journal.note("outcome", id=2)
         await trio.sleep(2.0)
         assert told == [("journal outcome", 0), ("journal outcome", 1), ("journal outcome", 2)]
-        assert journal.status()["waiting"] == 4
+        assert journal.status()["waiting"] == 3
         faults(stage).detail = None
         await trio.sleep(2.0)
     assert stage.check().faults == []
@@ -485,7 +491,7 @@ async def test_a_journal_that_somebody_changed_goes_on_in_a_new_file_and_is_aler
         await trio.sleep(3.0)
         assert stage.files == ["00000002.jsonl"]
     assert [record["id"] for record in stage.records("outcome")] == list(range(5))
-    assert writer.CHANGED in stage.alarms.standing
+    assert writing.CHANGED in stage.alarms.standing
     assert stage.check().faults
 
 
@@ -513,50 +519,9 @@ async def test_while_nothing_happens_nothing_is_done(
             await sleep(seconds)
 
         with monkeypatch.context() as patch:
-            patch.setattr(writer.trio, "sleep", count)
+            patch.setattr(trio, "sleep", count)
             await sleep(60.0)
         assert naps == 0
-
-
-async def test_a_busy_record_lets_others_have_their_turn(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    slices: list[int] = []
-    encode = Chain.lines
-
-    def count(chain: Chain, entries: Sequence[Entry]) -> bytes:
-        slices.append(len(entries))
-        return encode(chain, entries)
-
-    monkeypatch.setattr(Chain, "lines", count)
-    turns = 0
-    async with stage.writing() as journal:
-        for number in range(2_000):
-            journal.note("outcome", id=number)
-        with trio.fail_after(20.0):
-            while journal.status()["lines"] < 2_000:
-                turns += 1
-                await trio.lowlevel.checkpoint()
-    assert max(slices) <= max(writer.SLICE, 2_000 // writer.SLICES)
-    assert turns >= len(slices)
-
-
-async def test_notes_that_come_steadily_become_lines_a_few_at_a_time(
-    autojump_clock: object, stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slices: list[int] = []
-    encode = Chain.lines
-
-    def count(chain: Chain, entries: Sequence[Entry]) -> bytes:
-        slices.append(len(entries))
-        return encode(chain, entries)
-
-    monkeypatch.setattr(Chain, "lines", count)
-    async with stage.writing() as journal:
-        for number in range(200):
-            journal.note("outcome", id=number)
-            await trio.sleep(0.001)
-    assert sum(slices) == 200
-    assert max(slices) <= 1 + writer.GATHER_S / 0.001
-    assert [record["id"] for record in stage.records("outcome")] == list(range(200))
 
 
 # Real disks
@@ -584,7 +549,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 async def test_a_real_disk_that_fills_up_and_is_emptied(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "RETRY_S", 0.05)
+    monkeypatch.setattr(in_place, "RETRY_S", 0.05)
     stage = Stage(Directory(small_disk), Clock())
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(24 << 10))

@@ -56,9 +56,7 @@ def test_who_may_be_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Holder(1000, 1).is_peer
 
 
-def test_a_kernel_without_such_sockets_keeps_nothing_from_anybody(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kernel_without_such_sockets_keeps_nothing_from_anybody(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object) -> socket.socket:
         raise PermissionError(1, "Operation not permitted")
 
@@ -67,9 +65,7 @@ def test_a_kernel_without_such_sockets_keeps_nothing_from_anybody(
     UNCLAIMED.release()
 
 
-def test_a_holder_that_is_gone_before_it_is_asked_for_is_nobody(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_holder_that_is_gone_before_it_is_asked_for_is_nobody(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = claim(name)
     ask: Callable[[bytes], Holder | None] = claims._holder
 

@@ -330,7 +330,7 @@ def test_check_names_what_is_wrong(tmp_path: Path) -> None:
         Directory(tmp_path / "file").check()
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
-    with pytest.raises(DiskFailed, match="0777 lets everybody write"):
+    with pytest.raises(DiskFailed, match="0777 lets everybody write: chmod go-w"):
         Directory(tmp_path / "open").check()
 
 

@@ -379,7 +379,7 @@ async def test_a_trickle_does_not_stretch_the_timeout(autojump_clock: MockClock)
     [
         (b"", None),
         (b"HTTP/1.1 200 O", None),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"result\"", 200),
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{"result"', 200),
         (b"HTTP/1.1 502 Bad\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", 502),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", 200),
     ],

@@ -980,8 +980,9 @@ one_frame = st.one_of(
     st.binary(max_size=125).map(lambda payload: frame(PING, payload)),
     st.binary(max_size=125).map(lambda payload: frame(PONG, payload)),
     st.tuples(texts, texts, texts).map(
-        lambda parts: frame(TEXT, parts[0], final=False) + frame(PING, b"") + frame(0, parts[1], final=False)
-        + frame(0, parts[2])
+        lambda parts: (
+            frame(TEXT, parts[0], final=False) + frame(PING, b"") + frame(0, parts[1], final=False) + frame(0, parts[2])
+        )
     ),
 )
 odd_frame = st.one_of(

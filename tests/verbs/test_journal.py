@@ -16,7 +16,8 @@ import trio
 from canceld import cli
 from canceld.contract.outcomes import NAMES
 from canceld.engine.journal import HEAD, ROOT, Chain, Entry, Head, format_head
-from canceld.tasks import journal as writer
+from canceld.scribe import writer
+from canceld.tasks import journal as journal_task
 from canceld.tasks.journal import Journal
 from canceld.transport.clock import Clock
 from canceld.transport.disk import Directory
@@ -348,7 +349,7 @@ def test_a_journal_that_is_being_written_and_rotated_verifies_at_any_moment(
 ) -> None:
     monkeypatch.setattr(writer, "FILE_BYTES", 20_000)
     monkeypatch.setattr(writer, "RECORD_BYTES", 25_000)
-    monkeypatch.setattr(writer, "FLUSH_S", 0.001)
+    monkeypatch.setattr(journal_task, "BLOCK_S", 0.001)
     enough = threading.Event()
 
     class Alarms:

@@ -277,6 +277,25 @@ def test_an_event_is_a_line_with_what_matters() -> None:
     assert style_of(view, "session spot-0  state live") == "good"
 
 
+def test_what_was_missed_is_told_where_it_is_missing_and_as_long_as_counts_are_too_low() -> None:
+    """By the numbers that each event bears in its topic. A daemon that was started anew counts from one again."""
+    view = view_of()
+    for seq in (7, 8, 12):
+        view.heard("outcome.spot", outcome("acked", seq=seq, started_ns=5), 100.0)
+    for seq in (1, 3):
+        view.heard("order.spot", {"type": "order", "seq": seq, "started_ns": 5}, 100.0)
+    told = shown(view)
+    assert "events missed here, of outcome.spot: 3" in told
+    assert "events missed here, of order.spot: 1" in told
+    assert style_of(view, "events missed since this view began: 4; counts are too low") == "warn"
+    assert "started anew" not in told
+    for topic in ("outcome.spot", "outcome.prime"):
+        view.heard(topic, outcome("acked", seq=1, started_ns=6), 100.0)
+    assert shown(view).count("the daemon was started anew: what it told in between, nobody can say") == 1
+    assert "began: 4; counts" in shown(view)
+    assert "started_ns" not in told
+
+
 def test_the_latest_alerts_are_shown() -> None:
     alerts = [
         {"severity": "warning", "what": f"alert {number}", "do": "mend", "ts": "2027-01-15T08:00:00Z"}

@@ -1,23 +1,32 @@
-"""A crowd that shares a deadline is answered slice by slice, begun early enough for its last to be in time."""
+"""What a crowd that shares a deadline will be told at it, made ready slice by slice while there is time.
+
+Nothing is answered here, and nothing changes for a pursuit: at its deadline the foreseen answer is given if nothing has
+happened to the pursuit since, and else the answer is made as for anybody.
+"""
 
 from operator import attrgetter
 
-from ..crowd import CROWD, LOOK_NS, to_begin
+from ...contract.outcomes import Unknown
+from ..crowd import CROWD, LOOK_NS, may_begin, to_begin
+from ..effects import Foreseen
 from .answers import Answers
 from .docket import Docket
-from .pursuit import Pursuit
+from .family import Child, StandIn
+from .judgement import Judgement
+from .pursuit import Foresight, Pursuit
+from .said import NOTHING
 
 _deadline_ns = attrgetter("deadline_ns")
 
 
 class Ahead:
-    """Those of a crowd whose answers are begun; see ../crowd.py for when."""
+    """Those of a crowd whose answers are being foreseen; see ../crowd.py for when."""
 
-    def __init__(self, docket: Docket, answers: Answers) -> None:
+    def __init__(self, docket: Docket, judgement: Judgement, answers: Answers) -> None:
         self._docket = docket
+        self._judgement = judgement
         self._answers = answers
         self._begun: list[Pursuit] = []
-        self._until_ns = 0
 
     def look(self, now_ns: int) -> None:
         """Begin, where the last could not be answered in time otherwise."""
@@ -26,24 +35,29 @@ class Ahead:
             return
         docket.looks_ahead_ns = now_ns + LOOK_NS
         if not self._begun:
-            crowd = sorted(docket.pursued.values(), key=_deadline_ns)
-            begun = to_begin(list(map(_deadline_ns, crowd)), now_ns)
-            if begun:
-                self._begun = crowd[:begun][::-1]
-                self._until_ns = crowd[begun - 1].deadline_ns
+            crowd = [one for one in docket.pursued.values() if not one.looked_ahead]
+            if len(crowd) < CROWD or not may_begin(min(map(_deadline_ns, crowd)), len(crowd), now_ns):
+                return
+            crowd.sort(key=_deadline_ns)
+            self._begun = crowd[: to_begin(list(map(_deadline_ns, crowd)), now_ns)][::-1]
         if self._begun:
             docket.looks_ahead_ns = now_ns
 
-    def step(self, now_ns: int) -> bool:
-        """Answer those who wait for one pursuit with what can honestly be said before their deadline; False for none
-        left."""
+    def step(self) -> bool:
+        """Foresee what one pursuit will come to; False for none left."""
         if not self._begun:
             return False
         pursuit = self._begun.pop()
-        for waiter in pursuit.waiters:
-            if waiter.deadline_ns <= self._until_ns:
-                waiter.deadline_ns = min(waiter.deadline_ns, now_ns)
-        if not pursuit.done:
-            self._answers.expire(pursuit, now_ns)
-            self._docket.schedule(pursuit)
+        pursuit.looked_ahead = True
+        if pursuit.done:
+            return True
+        # What is not foreseen now is made at the deadline: more than one waiter, an order that is about to be denied.
+        plain = type(pursuit) is Pursuit and pursuit.sent and pursuit.said is NOTHING and pursuit.denied_ns is None
+        if plain and len(pursuit.waiters) == 1 and not self._docket.policy.symbols:
+            [waiter] = pursuit.waiters
+            outcome = self._judgement.verdict(pursuit, waiter)
+            if type(outcome) is Unknown and type(waiter.ticket) not in (Child, StandIn):
+                settlement = self._answers.settlement(pursuit, waiter, outcome, "none", None)
+                pursuit.foreseen = Foresight(settlement, waiter, pursuit.key, pursuit.sent)
+                self._docket.effects.append(Foreseen(waiter.ticket, settlement))
         return True

@@ -1,5 +1,7 @@
 """The one answer of each ticket, news that comes after it, and the end of a pursuit."""
 
+from collections import OrderedDict
+
 from ...contract.ids import Target
 from ...contract.outcomes import Acked, Canceled, Closed, Outcome, Refused, Route, Settlement, Unknown
 from ..effects import Answer, Late
@@ -8,9 +10,9 @@ from .docket import Docket
 from .family import Child, Family, StandIn
 from .judgement import Judgement
 from .ports import Parent
-from .pursuit import Pursuit, Waiter, ending
+from .pursuit import Foresight, Pursuit, Waiter, ending
 from .questions import Questions
-from .said import DENIED
+from .said import DENIED, NOTHING
 
 
 class Answers:
@@ -21,7 +23,8 @@ class Answers:
         self._questions = questions
         self._judgement = judgement
         self.parent: Parent
-        self.doubtful: dict[Target, Pursuit] = {}
+        # Ordered, since the oldest is dropped again and again: a plain dict looks for its first past all that went.
+        self.doubtful: OrderedDict[Target, Pursuit] = OrderedDict()
 
     def settlement(
         self, pursuit: Pursuit, waiter: Waiter, outcome: Outcome, route: Route, answered_ns: int | None
@@ -54,7 +57,7 @@ class Answers:
             child = self._docket.pursued.get(Target("order_id", order_id))
             if child is not None:
                 self.expire(child, now_ns)
-        if pursuit.done:
+        if pursuit.done or (pursuit.foreseen is not None and self._give_foreseen(pursuit, pursuit.foreseen, now_ns)):
             return
         due = [waiter for waiter in pursuit.waiters if waiter.deadline_ns <= now_ns]
         pursuit.waiters = [waiter for waiter in pursuit.waiters if waiter.deadline_ns > now_ns]
@@ -64,6 +67,27 @@ class Answers:
             self.answer(pursuit, waiter, outcome, "none", None, now_ns)
         # Even when no waiter was due: a deadline in the past would be due again and again.
         self.go_on_or_finish(pursuit, now_ns)
+
+    def _give_foreseen(self, pursuit: Pursuit, foreseen: Foresight, now_ns: int) -> bool:
+        """Give the answer that was made ahead, if it is due and the same would be said now; whether it was given."""
+        waiter, settlement = foreseen.waiter, foreseen.settlement
+        same = (
+            waiter.deadline_ns <= now_ns
+            and pursuit.sent is foreseen.sent
+            and pursuit.said is NOTHING
+            and pursuit.denied_ns is None
+            and pursuit.error is settlement.error
+            and pursuit.key is foreseen.key
+            and bool(pursuit.pending or pursuit.ambiguous or pursuit.reject_class is None)
+            and len(pursuit.waiters) == 1
+        )
+        if not same or pursuit.waiters[0] is not waiter:
+            return False
+        pursuit.waiters = []
+        pursuit.answered_unknown += (waiter,)
+        self._docket.effects.append(Answer(waiter.ticket, settlement))
+        self.finish(pursuit, now_ns)
+        return True
 
     def settle(self, pursuit: Pursuit, outcome: Outcome, route: Route, now_ns: int) -> None:
         """Answer every waiter: the pursuit is over."""
@@ -115,7 +139,7 @@ class Answers:
         pursuit.finished_ns = now_ns
         self.doubtful[pursuit.key] = pursuit
         if len(self.doubtful) > self._docket.policy.late_limit:
-            self.doubtful.pop(next(iter(self.doubtful))).answered_unknown = ()
+            self.doubtful.popitem(last=False)[1].answered_unknown = ()
 
     def answer(
         self, pursuit: Pursuit, waiter: Waiter, outcome: Outcome, route: Route, answered_ns: int | None, now_ns: int
@@ -155,4 +179,4 @@ class Answers:
         """Waiters answered `unknown` longer than `late_ns` ago hear nothing more."""
         doubtful = self.doubtful
         while doubtful and next(iter(doubtful.values())).finished_ns + self._docket.policy.late_ns <= now_ns:
-            doubtful.pop(next(iter(doubtful))).answered_unknown = ()
+            doubtful.popitem(last=False)[1].answered_unknown = ()

@@ -127,9 +127,7 @@ class Batches:
                     self._sending.doubt(pursuit, answer, now_ns)
             self._docket.schedule(pursuit)
 
-    def _answered_by_name(
-        self, pursuit: Pursuit, attempt: Attempt[Pursuit], answer: RestAnswer, now_ns: int
-    ) -> None:
+    def _answered_by_name(self, pursuit: Pursuit, attempt: Attempt[Pursuit], answer: RestAnswer, now_ns: int) -> None:
         """One answer for several userrefs: which of them it met, a list of what is open tells, and no count does."""
         if pursuit.done or pursuit.said is ACCEPTED:
             return

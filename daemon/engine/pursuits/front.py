@@ -43,6 +43,7 @@ from .said import ACCEPTED, DENIED
 from .sending import Sending
 from .sessions import Sessions
 from .states import States
+from .straight import Straight
 
 
 class Pursuits(Docket):
@@ -67,6 +68,7 @@ class Pursuits(Docket):
             self, questions, judgement, answers, names, sending, refusals, acceptance, batches, states, lists, rest
         )
         self.batches = batches
+        self.straight = Straight(self)
         self._answers = answers
         self._families = families
         self._judgement = judgement
@@ -74,7 +76,7 @@ class Pursuits(Docket):
         self._refusals = refusals
         self._sending = sending
         self._states = states
-        self._ahead = Ahead(self, answers)
+        self._ahead = Ahead(self, judgement, answers)
         self._struck_ns = 0
         self._struck: set[str] = set()
         """What a kill has gone after in this step."""
@@ -286,7 +288,7 @@ class Pursuits(Docket):
             self.effects.append(RestReady())
         self._ahead.look(now_ns)
         for _ in range(SLICE):
-            if self._ahead.step(now_ns):
+            if self._ahead.step():
                 continue
             if self.next_wake_ns <= now_ns and self._heap and self._heap[0][0] <= now_ns:
                 pursuit = heapq.heappop(self._heap)[2]

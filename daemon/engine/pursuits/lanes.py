@@ -143,9 +143,11 @@ class Lanes:
 
     def fits(self, pursuit: Pursuit, lane: Lane) -> bool:
         """Whether the lane knows such a name: on some sessions an order id that is no UUID could be anybody's."""
-        if not self._uuids or lane == REST or pursuit.key.kind != "order_id":
-            return True
-        return _UUID.match(str(pursuit.key.value)) is not None
+        return lane == REST or pursuit.key.kind != "order_id" or self.knows(str(pursuit.key.value))
+
+    def knows(self, order_id: str) -> bool:
+        """Whether the sessions take such an order id."""
+        return not self._uuids or _UUID.match(order_id) is not None
 
     def free_for(self, pursuit: Pursuit, now_ns: int) -> Iterator[Lane]:
         """The routes of the plan that could take a request for it now: active session, other sessions, REST."""

@@ -1,7 +1,7 @@
 """What is known of one pursuit: the order or the family of orders it is after, who waits for it, and what was tried."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...contract.ids import Reqid, Target
 from ...contract.outcomes import Canceled, Closed, ClosedState, Outcome, RejectClass, Route, Settlement
@@ -26,6 +26,15 @@ class Waiter:
         self.proof = proof
         self.deadline_ns = deadline_ns
         self.asked_ns = asked_ns
+
+
+class Foresight(NamedTuple):
+    """What a waiter would be told at the deadline, made ahead of it; `Answers.expire` sees whether that still holds."""
+
+    settlement: Settlement
+    waiter: Waiter
+    key: Target
+    sent: tuple[Lane, ...]
 
 
 class Pursuit:
@@ -136,6 +145,8 @@ class Pursuit:
     # How it ended.
     done = False
     finished_ns = 0
+    looked_ahead = False
+    foreseen: Foresight | None = None
     answered_unknown: tuple[Waiter, ...] = ()
     answered_acked: tuple[Waiter, ...] = ()
     """Kept only where the venue can take an acceptance back."""

@@ -17,6 +17,7 @@ from canceld.contract.ids import Venue
 from canceld.engine.intents import Intent, read
 from canceld.settings import Settings
 from canceld.sim.rates import UNLIMITED
+from canceld.tasks.session import Session
 from canceld.transport.network import DialFailed
 from canceld.transport.notify import Notifier
 from canceld.transport.signals import Signal
@@ -108,21 +109,21 @@ class Lives:
             case "decoded":
                 for name in ("_cancel", "_batch", "_all"):
                     self._instead(admission, name)
+                # The way of a plain cancel, which no other step of these is on.
+                self._instead(self.daemon.gateway._straight, "take")
             case "recorded":
                 self._after(intents, "enter")
             case "frame":
                 for session in desk.sessions:
                     self._after(session, "write_cancels")
+                    if isinstance(session, Session):
+                        self._after(session, "write_plain")
             case "ack":
-                heard = desk.dispatcher.heard
-
-                def told(lane: int, evidence: Any) -> None:
-                    # Whichever comes first: Spot tells of the order's end on its stream too.
-                    if any(isinstance(one, CancelAck | CancelAllAck | Orders) for one in evidence):
-                        self.die()
-                    heard(lane, evidence)
-
-                desk.dispatcher.heard = told  # type: ignore[method-assign]
+                for part, name in [
+                    (desk.dispatcher, "heard"),
+                    *[(session._plain_acks, "take") for session in desk.sessions],
+                ]:
+                    self._hearing(part, name)
             case "reply":
                 self._after(self.daemon.gateway.outbox, "send")
             case "settling":
@@ -135,16 +136,27 @@ class Lives:
                 raise ValueError(other)
 
     def _instead(self, part: Any, name: str) -> None:
-        setattr(part, name, lambda *_: self.die())
+        setattr(part, name, lambda *_, **__: self.die())
 
     def _after(self, part: Any, name: str) -> None:
         does: Callable[..., Any] = getattr(part, name)
 
-        def dies(*args: Any) -> None:
-            does(*args)
+        def dies(*args: Any, **options: Any) -> None:
+            does(*args, **options)
             self.die()
 
         setattr(part, name, dies)
+
+    def _hearing(self, part: Any, name: str) -> None:
+        hears: Callable[..., Any] = getattr(part, name)
+
+        def heard(of: Any, evidence: Any) -> Any:
+            # Whichever comes first: Spot tells of the order's end on its stream too.
+            if any(isinstance(one, CancelAck | CancelAllAck | Orders) for one in evidence):
+                self.die()
+            return hears(of, evidence)
+
+        setattr(part, name, heard)
 
     async def reborn(self, *, up: bool = True, down_s: float = DOWN_S) -> None:
         """Wait for the death, then start the next process, whose events are heard from its first on."""

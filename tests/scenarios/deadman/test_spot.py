@@ -51,9 +51,7 @@ async def test_by_rest_while_the_sockets_are_down(autojump_clock: object, stage:
         assert len(by_socket(world)) > before[1]
 
 
-async def test_a_socket_that_swallows_the_command_does_not_let_it_fire(
-    autojump_clock: object, stage: Staging
-) -> None:
+async def test_a_socket_that_swallows_the_command_does_not_let_it_fire(autojump_clock: object, stage: Staging) -> None:
     async with stage(settings=SPOT) as world:
         orders = await world.place_seen(2)
         await world.passed(10.0)
@@ -64,9 +62,7 @@ async def test_a_socket_that_swallows_the_command_does_not_let_it_fire(
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_cut_off_for_good_the_venue_cancels_by_itself(
-    autojump_clock: object, stage: Staging, seed: int
-) -> None:
+async def test_cut_off_for_good_the_venue_cancels_by_itself(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed, SPOT) as world:
         strategy, orders = world.strategy(), await world.place_seen(5)
         await world.passed(30.0)
@@ -117,9 +113,7 @@ async def test_latched_it_is_left_to_run_out(autojump_clock: object, stage: Stag
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_a_clean_stop_switches_it_off_and_then_closes(
-    autojump_clock: object, stage: Staging, seed: int
-) -> None:
+async def test_a_clean_stop_switches_it_off_and_then_closes(autojump_clock: object, stage: Staging, seed: int) -> None:
     async with stage(seed, SPOT) as world:
         orders = await world.place_seen(3)
         await world.passed(20.0)

@@ -93,7 +93,7 @@ async def test_a_wrong_key_on_the_feed_is_no_storm_and_stops_no_cancel(autojump_
         world.inject("reset_sockets", route="futures_feed")
         await world.passed(60.0)
         assert 2 <= len(world.frames("challenge")) <= 16
-        assert any(alert["severity"] == "critical" and "refuses the key" in alert["what"] for alert in alerts.events)
+        assert any(alert["severity"] == "critical" and "refuses the key" in alert["do"] for alert in alerts.events)
         reply = await strategy.cancel(order_id=order_id)
         assert (reply["outcome"], reply["route"]) == ("canceled", "rest")
         assert world.resting == []

@@ -1,5 +1,4 @@
-"""The feed says that we send too much. It has one budget with REST: the survey of open orders pauses, no cancel does.
-"""
+"""The feed says that we send too much. It has one budget with REST: the survey of open orders pauses, cancels go on."""
 
 import pytest
 

@@ -35,7 +35,7 @@ async def test_one_try_and_the_refusal_is_told(
         assert refusal["error"] in reply["error"]
         # A key counts as refused once the API said so on two connections.
         assert len(world.received("cancelorder")) == (2 if reject_class == "auth" else 1)
-        critical = [alert["what"] for alert in alerts.events if alert["severity"] == "critical"]
+        critical = [alert["do"] for alert in alerts.events if alert["severity"] == "critical"]
         assert any(refusal["error"] in what for what in critical) == (reject_class == "auth")
         if reject_class == "auth":
             assert rest_state(world)["state"] == "closed"

@@ -28,7 +28,7 @@ async def test_no_storm_of_tries(autojump_clock: object, seed: int, error: str) 
         calls = [one for one in world.exchange.received[before:] if one.operation not in ("ping", "instruments")]
         if error != "insufficientPrivileges":
             assert len(calls) <= 12
-            assert any(alert["severity"] == "critical" and error in alert["what"] for alert in alerts.events)
+            assert any(alert["severity"] == "critical" and error in alert["do"] for alert in alerts.events)
         assert world.resting == orders
 
 

@@ -96,9 +96,7 @@ async def test_a_clean_stop_leaves_live_leases_to_the_next_start(autojump_clock:
         assert stored(world) == (["mm-1"], [])
 
 
-async def test_one_given_back_right_before_a_clean_stop_is_not_missed(
-    autojump_clock: object, stage: Staging
-) -> None:
+async def test_one_given_back_right_before_a_clean_stop_is_not_missed(autojump_clock: object, stage: Staging) -> None:
     async with stage() as world:
         strategy = world.strategy()
         await take(strategy, "mm-1", ASKED)

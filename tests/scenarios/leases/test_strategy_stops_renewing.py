@@ -132,9 +132,7 @@ async def test_five_hundred_orders_of_one_strategy(autojump_clock: object, stage
         assert world.resting == []
 
 
-async def test_a_renewal_that_came_too_late_to_mean_anything_is_refused(
-    autojump_clock: object, stage: Staging
-) -> None:
+async def test_a_renewal_that_came_too_late_to_mean_anything_is_refused(autojump_clock: object, stage: Staging) -> None:
     async with stage() as world:
         strategy = world.strategy()
         await world.place_seen(1, userref=7)
@@ -149,9 +147,7 @@ async def test_a_renewal_that_came_too_late_to_mean_anything_is_refused(
         assert world.resting == []
 
 
-async def test_what_cannot_be_held_is_refused_and_what_was_held_goes_on(
-    autojump_clock: object, stage: Staging
-) -> None:
+async def test_what_cannot_be_held_is_refused_and_what_was_held_goes_on(autojump_clock: object, stage: Staging) -> None:
     async with stage() as world:
         strategy = world.strategy()
         [order_id] = await world.place_seen(1)

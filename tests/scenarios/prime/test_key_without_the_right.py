@@ -28,7 +28,7 @@ async def test_it_is_never_live_and_says_why(autojump_clock: object, stage: Stag
         status = await strategy.do("status")
         assert status["venues"]["prime"]["state"] == "down"
         assert all("write::orders" in session["why"] for session in status["venues"]["prime"]["sessions"])
-        assert any("write::orders" in alert["what"] for alert in status["alerts"])
+        assert any("write::orders" in alert["do"] for alert in status["alerts"])
         assert len(world.dials_to(PRIME_HOST)) <= 4
         assert world.resting == [order_id]
 

@@ -45,7 +45,7 @@ async def test_refused_for_good_it_is_tried_slowly_and_with_an_alert(
         await world.passed(least_s - 1.0)
         assert len(world.dials_to(PRIME_HOST)) - dialled == 2
         [alert] = alerts.events
-        assert (alert["severity"], str(status) in alert["what"]) == ("critical", True)
+        assert (alert["severity"], str(status) in alert["do"]) == ("critical", True)
         reply = await strategy.cancel(order_id=orders[0])
         assert reply["outcome"] in ("acked", "canceled")
         world.clear("refuse_upgrade")

@@ -47,9 +47,7 @@ async def test_a_reply_reaches_the_dealer_that_asked(bus: MemoryBus) -> None:
     assert await second.receive() == [b"", b"to second"]
 
 
-async def test_a_message_wakes_the_waiting_router(
-    bus: MemoryBus, autojump_clock: trio.testing.MockClock
-) -> None:
+async def test_a_message_wakes_the_waiting_router(bus: MemoryBus, autojump_clock: trio.testing.MockClock) -> None:
     router, dealer = bus.router(ENDPOINT, mode=0o600), bus.connect(ENDPOINT)
     got: list[tuple[bytes, float]] = []
 

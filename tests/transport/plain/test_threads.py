@@ -33,8 +33,7 @@ def test_it_returns_in_time_when_one_hangs() -> None:
 
 def test_a_job_that_hangs_does_not_keep_the_process() -> None:
     script = (
-        "import threading; from canceld.transport.plain import threads;"
-        "threads.start(threading.Event().wait, 'hangs')"
+        "import threading; from canceld.transport.plain import threads;threads.start(threading.Event().wait, 'hangs')"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
 

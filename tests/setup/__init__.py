@@ -1,0 +1,1 @@
+"""Tests of what lays the program into a machine."""
