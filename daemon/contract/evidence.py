@@ -4,7 +4,7 @@ Dialects translate every venue spelling into these values once, at the border; n
 """
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -113,7 +113,7 @@ class Orders(msgspec.Struct, frozen=True, gc=False):
     A venue may tell what was open in several messages without marking the last: each is `initial` and none of them is a
     `snapshot`. `truncated` when it says that it left some out, `total` how many all of them have together, where it
     says so. `reqid` is the subscription's, where the venue tells it. `begun_ns`: of a snapshot whose states were all
-    taken in before, piece by piece, when it was received, on the monotonic clock.
+    taken in before, piece by piece, when it was received, on the monotonic clock, with `taken`, the ids of them all.
     """
 
     orders: tuple[OrderState, ...]
@@ -124,6 +124,7 @@ class Orders(msgspec.Struct, frozen=True, gc=False):
     truncated: bool = False
     total: int | None = None
     begun_ns: int | None = None
+    taken: Set[str] | None = None
 
 
 class Unlisted(msgspec.Struct, frozen=True, gc=False):
@@ -141,14 +142,14 @@ class Looked(msgspec.Struct, frozen=True, gc=False):
 
     Of all that is open it may hold orders that have ended too. complete: it is all there is to be seen; else the look
     failed, and what it found are states and nothing more. asked_ns: when it was asked for, CLOCK_MONOTONIC. taken: the
-    states were all taken in before, piece by piece.
+    ids of the states, where they were all taken in before.
     """
 
     reqid: Reqid
     orders: tuple[OrderState, ...]
     complete: bool
     asked_ns: int
-    taken: bool = False
+    taken: Set[str] | None = None
 
 
 class Subscribed(msgspec.Struct, frozen=True, gc=False):
@@ -293,12 +294,12 @@ class RestOrders(msgspec.Struct, frozen=True):
     """The states a query returned; for a list of open orders it is all of them.
 
     `received_time`: when the venue took a cancel in, where this is the answer to one and it tells that. `taken`: the
-    states were all taken in before, as parts.
+    ids of the states, where they were all taken in before, as parts.
     """
 
     orders: tuple[OrderState, ...]
     received_time: str | None = None
-    taken: bool = False
+    taken: Set[str] | None = None
 
 
 class RestPart(msgspec.Struct, frozen=True):

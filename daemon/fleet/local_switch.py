@@ -80,7 +80,10 @@ class LocalSwitch:
         try:
             assert self._client is not None
             complain(f"pulling the local kill switch: {plain(reason)}")
-            await self._client.kill(reason, deadline_ms=PULL_MS)
+            if self.status is None:
+                await self._pull_unseen(self._client, reason)
+            else:
+                await self._client.kill(reason, deadline_ms=PULL_MS)
             status = await self._client.status()
         except (DaemonUnreachable, CommandRefused) as failed:
             # The disk may take its time; the watch of the bus must not wait for it.
@@ -92,6 +95,20 @@ class LocalSwitch:
         finally:
             self.acting = False
         self._news()
+
+    async def _pull_unseen(self, client: AsyncioClient, reason: str) -> None:
+        """Pull a switch that this agent has not seen yet. How it stood is asked right before, by the same socket.
+
+        The kill waits for no answer to that. But pulls that the memory does not know of, since an agent died before it
+        was on disk, would be taken for somebody else's, and the switch would then be left to a hand.
+        """
+        before, pulled = await asyncio.gather(
+            client.status(), client.kill(reason, deadline_ms=PULL_MS), return_exceptions=True
+        )
+        if isinstance(pulled, BaseException):
+            raise pulled
+        if not isinstance(before, BaseException):
+            self._follower.local(local_of(before), time.monotonic_ns())
 
     def leave_file(self, reason: str) -> str | None:
         """Leave the daemon's kill file, which is pulled as soon as it looks: at its start, or when it goes on. Gives

@@ -198,9 +198,9 @@ class Conversation:
         dispatcher, count = self._parts.dispatcher, 0
         for one in pieces:
             if type(one) is Orders and begun_ns is not None:
-                if one.snapshot:
+                if (taken := one.taken) is not None:
                     one = structs.replace(one, begun_ns=begun_ns)
-                    await dispatcher.let_go(one.orders, begun_ns, self.lane)
+                    await dispatcher.let_go(taken, begun_ns, self.lane)
                 else:
                     count += len(one.orders)
                     dispatcher.long_lists.taking(count, begun_ns)

@@ -4,13 +4,12 @@ Between a command and its frame on the socket there is no task, scope, queue or 
 all pursuits hang on one alarm. Nothing here decides what is to be done for an order.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Final, Protocol, TypeAlias, assert_never
 
 import structlog
 import trio
 
-from ..contract.evidence import OrderState
 from ..contract.ids import Reqid, Target, Venue
 from ..contract.outcomes import Settlement
 from ..engine.budget import CancelBudget
@@ -296,20 +295,21 @@ class Hand:
         self._pursuits.sessions.down(lane, self._clock.monotonic_ns())
         self.perform()
 
-    async def let_go(self, orders: Collection[OrderState], asked_ns: int, lane: Lane | None = None) -> None:
+    async def let_go(self, listed: Set[str], asked_ns: int, lane: Lane | None = None) -> None:
         """Before a list of all that is open is taken in as a whole: let go what it lacks, and others run meanwhile.
 
-        asked_ns: when it was asked for, or received unasked on this lane.
+        listed: the ids in it. asked_ns: when it was asked for, or received unasked on this lane.
         """
         if len(self._pursuits.resting) <= LET_GO:
             return
         lists = self._pursuits.lists
-        absent = lists.absent({state.order_id for state in orders}, asked_ns, lane)
+        absent = lists.absent(listed, asked_ns, lane)
+        await trio.lowlevel.checkpoint()
         while absent:
-            await trio.lowlevel.checkpoint()
             lists.gone(absent[-LET_GO:], asked_ns, self._clock.monotonic_ns())
             del absent[-LET_GO:]
             self.perform()
+            await trio.lowlevel.checkpoint()
 
     def _record_decisions(self) -> None:
         decisions, self._pursuits.decisions = self._pursuits.decisions, []

@@ -85,6 +85,7 @@ class _Looking:
         self.order_id = order_id
         self.asked_ns = asked_ns
         self.orders: list[OrderState] = []
+        self.ids: set[str] = set()
         self.truncated = False
         self.total = 0
         self.answered = trio.Event()
@@ -299,6 +300,7 @@ class PrimeSession(Connection):
         if looking.begun_ns is None:
             looking.begun_ns = self._clock.monotonic_ns()
         looking.orders += told.orders
+        looking.ids.update([state.order_id for state in told.orders])
         looking.truncated = looking.truncated or told.truncated
         looking.total = max(looking.total, told.total or 0)
         looking.heard_at = trio.current_time()
@@ -342,7 +344,7 @@ class PrimeSession(Connection):
             await trio.sleep_until(quiet_at)
         complete = answered and looking.whole and not self._hides(looking)
         if complete and looking.order_id is None:
-            await self._parts.dispatcher.let_go(looking.orders, looking.asked_ns)
+            await self._parts.dispatcher.let_go(looking.ids, looking.asked_ns)
         if looking.reqid in self._looking:
             self._end_look(looking, complete=complete and looking.whole)
             if looking.reqid not in self._streams:
@@ -361,7 +363,7 @@ class PrimeSession(Connection):
         if complete and looking.order_id is None:
             begun_ns = self._clock.monotonic_ns() if looking.begun_ns is None else looking.begun_ns
             self._parts.dispatcher.long_lists.took(len(looking.orders), begun_ns)
-        looked = Looked(looking.reqid, tuple(looking.orders), complete, looking.asked_ns, taken=True)
+        looked = Looked(looking.reqid, tuple(looking.orders), complete, looking.asked_ns, looking.ids)
         self._parts.dispatcher.heard(self.lane, (looked,))
 
     def _unsubscribe(self, socket: WebSocket, looking: _Looking) -> None:

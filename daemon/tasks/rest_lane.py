@@ -256,7 +256,9 @@ class RestLane:
         _, begun_ns = self._listing.pop(call, (0, self._world.clock.monotonic_ns()))
         if isinstance(answer, RestOrders) and call.form == "open_orders":
             if call.owner is not None:
-                await self._dispatcher.let_go(answer.orders, call.asked_ns)
+                taken = answer.taken
+                listed = {state.order_id for state in answer.orders} if taken is None else taken
+                await self._dispatcher.let_go(listed, call.asked_ns)
             if call.targets == (EVERYTHING,):
                 self._dispatcher.long_lists.took(len(answer.orders), begun_ns)
         if isinstance(answer, RestFailed):

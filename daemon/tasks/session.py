@@ -204,7 +204,7 @@ class Session(Connection):
     def _relisted(self, orders: Orders) -> None:
         assert self._relisting is not None
         (reqid, asked_ns), self._relisting = self._relisting, None
-        looked = Looked(reqid, orders.orders, True, asked_ns, taken=orders.begun_ns is not None)
+        looked = Looked(reqid, orders.orders, True, asked_ns, taken=orders.taken)
         self._parts.dispatcher.heard(self.lane, (looked,))
 
     def renew_token(self) -> None:

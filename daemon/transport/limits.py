@@ -23,8 +23,12 @@ USER_TIMEOUT_MS: Final = 5_000
 RECEIVE_SIZE: Final = 64 * 1024
 """What one read asks for. Large reads mean few system calls and few wake-ups in a burst of answers."""
 
-RESPONSE_LIMIT: Final = 64 * 1024 * 1024
-"""Body bytes of one HTTP answer. The largest honest ones are lists of open orders: 27 MB for 50,000 on Spot."""
+LIST_LIMIT: Final = 256 * 1024 * 1024
+"""Bytes of one list of open orders, the largest thing that a venue sends: 27 MB for 50,000 on Spot. A bound against
+mistakes; what it holds is read in pieces, and let go when the last of them is."""
+
+RESPONSE_LIMIT: Final = LIST_LIMIT
+"""Body bytes of one HTTP answer. The largest honest ones are lists of open orders."""
 
 HEAD_LIMIT: Final = 64 * 1024
 """Head bytes of one HTTP answer: four times what edges send with all their cookies and reports."""

@@ -11,21 +11,21 @@ import h11
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from .limits import RECEIVE_SIZE
+from .limits import LIST_LIMIT, RECEIVE_SIZE
 from .text_frames import TextSieve
 from .wire import Wire
 
-# A list of 50,000 open orders is one message of 27 MB on Spot, and whoever refuses it has no session at all. The usual
-# two sessions of a venue may each hold one of this size, which makes 256 MiB.
-MAX_MESSAGE_SIZE: Final = 128 * 1024 * 1024
+# A list of 50,000 open orders is one message of 27 MB on Spot, and whoever refuses it has no session at all.
+MAX_MESSAGE_SIZE: Final = LIST_LIMIT
 
 # Messages that have arrived and are not taken. The shortest frame has two bytes, so this is more than one read can
 # bring, and a consumer that keeps up never meets it. One that far behind has stopped, and what it would read is old:
 # ending the session is the only honest answer.
 RECEIVE_QUEUE_LIMIT: Final = RECEIVE_SIZE
 
-# The same in size (bytes or characters), where it is more than one message.
-RECEIVE_BACKLOG_LIMIT: Final = 64 * 1024 * 1024
+# The same in size (bytes or characters), where it is more than one message: the longest list, and what comes behind it
+# before it is taken.
+RECEIVE_BACKLOG_LIMIT: Final = MAX_MESSAGE_SIZE + 64 * 1024 * 1024
 
 # How long a refusal's body is waited for once its head is there: it only explains, and some never end.
 REFUSAL_BODY_WAIT_S: Final = 0.25

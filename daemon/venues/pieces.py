@@ -34,8 +34,8 @@ PIECE_CHARS: Final = 64 * 1024
 ROW_CHARS: Final = 64 * 1024
 """Longest order that is read, and the most that may stand before the list, and behind it. An order has 300 to 600."""
 
-LONG_CHARS: Final = 256 * 1024
-"""A text shorter than this is read at once: it holds no more than about a thousand orders."""
+LONG_CHARS: Final = 64 * 1024
+"""A text shorter than this is read at once: it holds no more than about three hundred orders."""
 
 DEPTH: Final = 5
 """How deep objects and lists may lie within each other in one order; the deepest seen is 3."""
@@ -48,12 +48,13 @@ _PLAIN: Final = r'[^"\[\]{}]*+'
 
 
 def _inside(depth: int) -> str:
-    nested = "" if depth == 1 else rf"|\{{{_inside(depth - 1)}\}}|\[{_inside(depth - 1)}\]"
+    # Which bracket closes which is the reader's to judge: told apart here, the pattern would double with each level.
+    nested = "" if depth == 1 else rf"|[\[{{]{_inside(depth - 1)}[\]}}]"
     return rf"{_PLAIN}(?:(?:{_STRING}{nested}){_PLAIN})*+"
 
 
 _OBJECT: Final = rf"\{{{_inside(DEPTH)}\}}"
-_VALUE: Final = rf'(?:{_STRING}|{_OBJECT}|\[{_inside(DEPTH)}\]|[^\s",\[\]{{}}]++)'
+_VALUE: Final = rf'(?:{_STRING}|[\[{{]{_inside(DEPTH)}[\]}}]|[^\s",\[\]{{}}]++)'
 _MEMBERS: Final = rf"(?:{_STRING}\s*+:\s*+{_VALUE}\s*+,\s*+)*?"
 
 _ORDER: Final = {"[": rf"\s*+{_OBJECT}", "{": rf"\s*+{_STRING}\s*+:\s*+{_OBJECT}"}
@@ -148,6 +149,7 @@ def _evidence(
 ) -> Iterator[Evidence | None]:
     whole: Orders | None = None
     every: list[OrderState] = []
+    ids: set[str] = set()
     try:
         for text in several:
             if text is None:
@@ -167,12 +169,13 @@ def _evidence(
                 whole = told
             else:
                 every += told.orders
+                ids.update([state.order_id for state in told.orders])
                 yield Orders(told.orders, snapshot=False)
     except NoList as no_list:
         yield Unreadable(str(no_list))
         return
     assert whole is not None, "the first text is without orders"
-    yield structs.replace(whole, orders=tuple(every))
+    yield structs.replace(whole, orders=tuple(every), taken=ids)
 
 
 def messages_in_pieces(
@@ -218,6 +221,7 @@ def answer_in_pieces(body: bytes, opening: str, decode: Callable[[bytes], RestAn
 def _answer(several: Iterator[Any], decode: Callable[[bytes], RestAnswer]) -> Listing:
     whole: RestOrders | None = None
     every: list[OrderState] = []
+    ids: set[str] = set()
     try:
         for text in several:
             if text is None:
@@ -233,9 +237,10 @@ def _answer(several: Iterator[Any], decode: Callable[[bytes], RestAnswer]) -> Li
                 whole = told
             else:
                 every += told.orders
+                ids.update([state.order_id for state in told.orders])
                 yield RestPart(told.orders)
     except NoList as no_list:
         yield RestUnreadable(str(no_list))
         return
     assert whole is not None, "the first text is without orders"
-    yield structs.replace(whole, orders=tuple(every), taken=True)
+    yield structs.replace(whole, orders=tuple(every), taken=ids)

@@ -33,6 +33,8 @@ DROP_INS: Final = {
     # Not bound to a core: of two, the second is needed by libzmq and by everybody else.
     "pinned.conf, busy_poll": DropIn(("env",), "busy_poll = true"),
     "fifo.conf": DropIn(("chrt", "-f", "-R", "10")),
+    # No drop-in, and there to be compared with them: what the walks bring.
+    "keep_warm_ms = 0": DropIn(("env",), "keep_warm_ms = 0"),
 }
 
 

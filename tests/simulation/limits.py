@@ -31,7 +31,7 @@ DRAWN: Final[dict[str, tuple[int, ...]]] = {
     "canceld.venues.pieces.PIECE_CHARS": (100, 1000),
     "canceld.venues.pieces.LONG_CHARS": (200, 2000),
     "canceld.tasks.conversation.LONG_CHARS": (200, 2000),
-    "canceld.tasks.dispatcher.LET_GO": (1, 5),
+    "canceld.tasks.hand.LET_GO": (1, 5),
 }
 """Where each limit is read, and what it may be instead."""
 

@@ -49,6 +49,7 @@ class Mutant:
 ODD: Final = "tests/scenarios/kill/test_after_one_odd_answer.py"
 BUSY: Final = "tests/scenarios/kill/test_nothing_stands_before_it.py"
 FILE: Final = "tests/tasks/test_trigger_file.py"
+LISTS: Final = "tests/scenarios/test_long_list.py"
 """Stories of the kill."""
 
 STRAIGHT: Final = "tests/tasks/test_straight.py"
@@ -237,9 +238,9 @@ MUTANTS: Final = (
     Mutant(
         "a reply goes out twice",
         "canceld.tasks.replies",
-        "        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)\n",
+        "        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload, asked)\n",
         "        for _ in range(2):\n"
-        "            self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)\n",
+        "            self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload, asked)\n",
     ),
     Mutant(
         "who joins a command in flight is forgotten",
@@ -514,6 +515,20 @@ MUTANTS: Final = (
         "            self._events.clear(self._rearmed)",
         "            pass",
         f"{FILE}::test_the_alert_about_a_rearm_goes_when_the_next_kill_latches",
+    ),
+    Mutant(
+        "an unfinished list on a session counts as whole",
+        "canceld.venues.pieces",
+        "yield Orders(told.orders, snapshot=False)",
+        "yield Orders(told.orders, snapshot=True)",
+        f"{LISTS}::test_a_long_list_leaves_the_book_as_the_venue_has_it",
+    ),
+    Mutant(
+        "an unfinished list by REST counts as whole",
+        "canceld.venues.pieces",
+        "yield RestPart(told.orders)",
+        "yield told",
+        f"{LISTS}::test_a_long_list_that_is_asked_for_leaves_the_book_as_the_venue_has_it",
     ),
 )  # fmt: skip
 

@@ -31,9 +31,12 @@ class Lists:
 
     def listed(self, told: RestOrders | Looked, asked_ns: int, now_ns: int) -> None:
         """Take in a list of all that is open, which may tell of ended orders too."""
-        changed = [] if told.taken else self._states.recall(told.orders, now_ns, by_list=True)
-        gone = self._docket.resting.vanish({order.order_id for order in told.orders}, asked_ns)
-        self._states.changed(changed + gone, "rest", now_ns)
+        changed: list[Row] = []
+        listed = told.taken
+        if listed is None:
+            changed = self._states.recall(told.orders, now_ns, by_list=True)
+            listed = {order.order_id for order in told.orders}
+        self._states.changed(changed + self._docket.resting.vanish(listed, asked_ns), "rest", now_ns)
 
     def absent(self, listed: Set[str], asked_ns: int, lane: Lane | None = None) -> list[Row]:
         """What a whole list lacks and what is gone by it, to be told to `gone` in pieces before the list itself.
@@ -55,7 +58,7 @@ class Lists:
         of_one = type(asker) is Pursuit
         if looked.complete and not of_one:
             self.listed(looked, looked.asked_ns, now_ns)
-        elif not looked.taken:
+        elif looked.taken is None:
             states.changed(states.recall(looked.orders, now_ns), "stream", now_ns)
         if isinstance(asker, Call):
             assert asker.owner is not None
@@ -66,7 +69,7 @@ class Lists:
                 asker.owner.call_failed(asker, True, "the look at the open orders was not completed", now_ns)
         elif isinstance(asker, list):
             self._questions.crowd = []
-            told = Named(looked.orders)
+            told = Named(looked.orders, looked.taken)
             for pursuit in asker:
                 if not pursuit.done and pursuit.key in told:
                     pursuit.asking = False
@@ -81,7 +84,7 @@ class Lists:
             if asker.done:
                 return
             if looked.orders or not of_one:
-                states.queried(asker, Named(looked.orders), now_ns)
+                states.queried(asker, Named(looked.orders, looked.taken), now_ns)
                 self._docket.schedule(asker)
             else:
                 # An empty answer: the venue does not know the order, or is slow to tell of it.

@@ -1,6 +1,6 @@
 """What a stream, a list or a query tells of an order, and what follows from it for whoever is after that order."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Set
 
 from ...contract.evidence import Fault, Orders, OrderState, RestAnswer, RestFailed, RestOrders
 from ...contract.ids import Target
@@ -26,8 +26,9 @@ from .sending import Sending
 class Named:
     """Every name under which an answer tells of an order, as a set of targets."""
 
-    def __init__(self, orders: Collection[OrderState]) -> None:
-        self.order_ids = {state.order_id for state in orders}
+    def __init__(self, orders: Collection[OrderState], order_ids: Set[str] | None = None) -> None:
+        """order_ids: theirs, where those are known already."""
+        self.order_ids = {state.order_id for state in orders} if order_ids is None else order_ids
         self._cl_ord_ids = {state.cl_ord_id for state in orders}
 
     def __contains__(self, target: Target) -> bool:
@@ -59,8 +60,8 @@ class States:
         """Take in order states from a stream. `complete`: no other stream would have told what a snapshot lacks."""
         if orders.snapshot and orders.begun_ns is not None:
             if complete:
-                listed = {state.order_id for state in orders.orders}
-                self.changed(self._docket.resting.vanish(listed, orders.begun_ns), "stream", now_ns)
+                assert orders.taken is not None, "a list that was taken in without its ids"
+                self.changed(self._docket.resting.vanish(orders.taken, orders.begun_ns), "stream", now_ns)
             return
         if orders.snapshot:
             self.changed(self._docket.resting.replace(orders.orders, now_ns, complete=complete), "stream", now_ns)
@@ -207,11 +208,11 @@ class States:
             case RestOrders(orders=orders, taken=taken):
                 for pursuit in call.pursuits:
                     pursuit.asking = False
-                news = () if taken else orders
+                news = orders if taken is None else ()
                 told_of = [self._docket.resting.apply(state, now_ns, by_list=True) for state in news]
                 changed = [row for row in told_of if row is not None]
                 self.changed(changed, "rest", now_ns)
-                told = Named(orders)
+                told = Named(orders, taken)
                 for pursuit in call.pursuits:
                     if not pursuit.done:
                         self.queried(pursuit, told, now_ns)

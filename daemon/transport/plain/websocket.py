@@ -18,10 +18,11 @@ from wsproto.events import (
 )
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
+from ..limits import LIST_LIMIT
 from .line import Dialler, Line, LineLost
 
-# Characters of one message: a snapshot of every open order comes in one piece, its size is nowhere bounded.
-MESSAGE_LIMIT: Final = 16 * 1024 * 1024
+# Characters of one message: a list of every open order comes in one piece, its size is nowhere bounded.
+MESSAGE_LIMIT: Final = LIST_LIMIT
 
 
 class UpgradeRefused(LineLost):
