@@ -48,9 +48,9 @@ async def test_a_key_that_may_not_have_a_token(autojump_clock: object, stage: St
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_nonces_that_are_refused_whatever_they_are(autojump_clock: object, stage: Staging, seed: int) -> None:
-    """Another program has used the key on a finer scale, so that no jump reaches it. The daemon has had no nonce taken, so
-    each call jumps for as often as one is tried; calls come ever further apart, since refused nonces bring a key nearer
-    to a lockout."""
+    """Another program has used the key on a finer scale, so that no jump reaches it. The daemon has had no nonce taken,
+    so each call jumps for as often as one is tried; calls come ever further apart, since refused nonces bring a key
+    nearer to a lockout."""
 
     def refuse(world: Stage) -> None:
         world.inject("rest_error", route="spot_rest", error="EAPI:Invalid nonce", for_s=60.0)
