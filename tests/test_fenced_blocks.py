@@ -28,6 +28,7 @@ TAKEN: Final[dict[tuple[str, str], dict[str, tuple[str, ...]]]] = {
     ("README.md", "Cancel what you mean"): {"python": (STRATEGIES,)},
     ("README.md", "Run it as a service"): {"sh": (PASTED, PASTED)},
     ("README.md", "When a strategy or the daemon dies"): {"python": (STRATEGIES,)},
+    ("README.md", "Several hosts"): {"sh": (HOSTS,)},
     ("bench.md", "Where the time of a cancel goes"): {"sh": (BENCH,)},
     ("clients.md", "Cancel an order"): {"python": (CLIENTS, CLIENTS, CLIENTS)},
     ("clients.md", "Two daemons for one account"): {"python": (PAIR,)},

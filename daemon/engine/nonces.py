@@ -23,10 +23,9 @@ FIRST_JUMP_NS: Final = 8 * 10**9
 JUMP_GROWTH: Final = 8
 JUMP_LIMIT_NS: Final = 7 * 24 * 3600 * 10**9
 """The jumps that follow each other without a nonce that was taken: the first, by how much each is longer, and up to
-where; a thousand of the longest take twenty of the five hundred years that there are. So three refusals catch up with
-ten minutes: each one more is a pause in which a daemon has no way to the venue. Two programs that overtake each other,
-and whose nonces are taken in between, are a few seconds further ahead each time. A process that has had no nonce taken
-yet does not know how far behind it is, and has no way until it is not: its first jump is the longest at once."""
+where; a thousand of them take twenty of the five hundred years that there are. So three refusals catch up with ten
+minutes: each one more is a pause in which a daemon that starts has no way to the venue. Two programs that overtake
+each other, and whose nonces are taken in between, are a few seconds further ahead each time."""
 
 NONCE_LIMIT: Final = 2**64 - 1
 """Largest nonce Kraken takes. Source: Spot REST "Authentication"."""
@@ -43,15 +42,14 @@ class Nonces:
     """
 
     def __init__(self, stored: int | None, now_ns: int, *, growth: int = JUMP_GROWTH) -> None:
-        """growth: by how much each jump is longer than the one before; the first one with it."""
+        """growth: by how much each jump is longer than the one before."""
         self._growth = growth
         self._now_ns = now_ns
         self._last = now_ns + MARGIN_NS if stored is None else stored
         self._mark = self._last
-        self._short = FIRST_JUMP_NS * growth // JUMP_GROWTH
-        self._jump = self._short
-        self._first = True
-        """Whether this process has met nobody's nonces yet, so that it cannot know how far behind it is."""
+        self._jump = FIRST_JUMP_NS
+        self.proven = False
+        """Whether the venue has taken a nonce of this process."""
 
     def draw(self, now_ns: int) -> int:
         """The next nonce, above every earlier one of this key.
@@ -91,17 +89,13 @@ class Nonces:
         process before us that had jumped as well: each jump is longer than the last, so that it is caught up with.
         """
         self._now_ns = now_ns
-        jump = self._jump
-        if self._first:
-            jump, self._first = JUMP_LIMIT_NS, False
-        else:
-            self._jump = min(self._growth * self._jump, JUMP_LIMIT_NS)
-        self._last = max(now_ns + MARGIN_NS, max(self._last, self._mark) + jump)
+        self._last = max(now_ns + MARGIN_NS, max(self._last, self._mark) + self._jump)
+        self._jump = min(self._growth * self._jump, JUMP_LIMIT_NS)
 
     def taken(self) -> None:
         """The venue took a nonce: whoever was ahead is caught up with, and the next jump is short again."""
-        self._jump = self._short
-        self._first = False
+        self._jump = FIRST_JUMP_NS
+        self.proven = True
 
     def adopt(self, mark: int) -> None:
         """Another program has stored this mark: nonces up to it may have been used."""

@@ -184,8 +184,10 @@ class Exchanges:
     ) -> bool:
         """Whether the same call is worth a second try. seen: the refusals that it had a second try for already."""
         if failed.fault is Fault.STALE_NONCE and self._nonces is not None:
-            jumped = self._is_jumped(failed, urgent=pressing is not None)
-            if not jumped or failed.fault in seen:
+            # One that has just started may be far behind whoever used the key before, and has no way until it is not.
+            behind = not self._nonces.proven
+            jumped = self._is_jumped(failed, urgent=behind or pressing is not None)
+            if not jumped or (failed.fault in seen and not behind):
                 return False
             # The venue has seen a later one: the next ones are drawn ahead of that.
             self._nonces.overtaken(self._world.clock.utc_ns())

@@ -34,6 +34,7 @@ from tests.fleet.keys import seed_and_key  # noqa: E402 - it is there only where
 __all__ = ["exchange", "home"]
 
 PAGE: Final = (Path(house).parent / "pages" / "fleet.md").read_text()
+README: Final = (ROOT / "README.md").read_text()
 WITHIN_S: Final = 30.0
 HOSTS: Final = ("h1", "h2", "h3")
 PERSONS: Final = ("ann", "bob")
@@ -176,8 +177,10 @@ def fleet(home: Path, exchange: Exchange) -> Iterator[Fleet]:
 
 
 def test_the_lines_of_the_page_on_three_hosts(fleet: Fleet, exchange: Exchange) -> None:
+    """README shows the same lines as the page."""
     section = PAGE.partition("## One kill for several hosts\n")[2].partition("\n## ")[0]
     [block] = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    assert re.findall(r"```sh\n(.*?)```", README.partition("\n## Several hosts\n")[2], re.DOTALL)[0] == block
     make, make_stream, status, kill, before_start, ask_ann, ann, ask_bob, bob, verify = block.splitlines()
     for line in (make, make_stream):
         done = fleet.run(line)

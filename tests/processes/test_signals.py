@@ -121,7 +121,7 @@ def test_sighup_with_a_bad_file_changes_nothing_and_is_told(exchange: Exchange, 
         service.program.signal(signal.SIGHUP)
         [alert] = subscriber.await_count("alert", 1)
         assert alert["severity"] == "warning"
-        assert "log.level" in alert["what"]
+        assert "log.level" in alert["do"]
         # Lines leave by a thread of their own, so that an event may be there first.
         until(lambda: service.logged("reload refused, nothing changed"), 3.0, "it is logged")
         [reply] = dealer.hear_all([dealer.cancel(exchange.place(1)[0])], 5.0)
