@@ -69,7 +69,7 @@ def _carried_out(what: Callable[[Place, argparse.Namespace], int], asked: argpar
 
     os.umask(UMASK)
     try:
-        return what(Place(Path(asked.root).absolute(), tell, dry=asked.dry_run), asked)
+        return what(Place(Path(os.path.realpath(asked.root)), tell, dry=asked.dry_run), asked)
     except CannotPlace as why:
         complain(why)
     except OSError as error:

@@ -283,12 +283,21 @@ def test_a_name_that_systemd_would_not_take(root: Path, capsys: pytest.CaptureFi
     assert everything(root) == {}
 
 
-def test_on_the_machine_itself_the_environment_must_be_where_the_units_look(capsys: pytest.CaptureFixture[str]) -> None:
-    """Also with --dry-run, which would otherwise promise an installation that starts nothing."""
-    status, lines, err = run(capsys, "install", "--dry-run")
+@pytest.mark.parametrize("root", ["/", "//", "/tmp/.."])
+def test_on_the_machine_itself_the_environment_must_be_where_the_units_look(
+    root: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also with --dry-run, which would promise an installation that starts nothing, and however it is spelt."""
+    status, lines, err = run(capsys, "install", "--dry-run", "--root", root)
     assert (status, lines) == (2, [])
     assert err.endswith("make its environment in /opt/canceld-VERSION\n")
     assert err.count("\n") == 1
+
+
+def test_a_root_that_leads_round_in_a_circle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    status, _, err = run(capsys, "install", "--root", str(tmp_path / "loop"))
+    assert (status, err) == (2, f"canceld: --root {tmp_path / 'loop'}: no such directory\n")
 
 
 def test_nothing_to_take_away(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
