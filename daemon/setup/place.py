@@ -10,7 +10,6 @@ from typing import Final
 from .layout import LAID
 
 FILE_MODE: Final = 0o644
-DIRECTORY_MODE: Final = 0o755
 BEFORE: Final = ".before"
 """What the name of a file ends with that was changed by hand, and gave way to ours."""
 
@@ -202,7 +201,6 @@ class Place:
                 unfinished.unlink()
             descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
             with open(descriptor, "wb") as out:
-                os.fchmod(out.fileno(), FILE_MODE)
                 out.write(content)
                 out.flush()
                 os.fsync(out.fileno())
@@ -230,8 +228,6 @@ class Place:
         missing = [one for one in file.parents if one != self.root and not one.exists()]
         for directory in reversed(missing):
             directory.mkdir()
-            # Whatever the caller's umask: the service's user and every reader must get in.
-            directory.chmod(DIRECTORY_MODE)
 
     def _refused(self, path: str, error: OSError) -> CannotPlace:
         mend = "; run this as root" if isinstance(error, PermissionError) and os.geteuid() else ""

@@ -35,6 +35,7 @@ PARTS: Final = ("systemd", "config")
 
 CREDENTIALS_MODE: Final = 0o700
 UMASK: Final = 0o022
+"""Whatever the caller's: the service's user, and every reader, must get in."""
 
 MANAGER: Final = Path("/run/systemd/system")
 """There while systemd is what runs this machine."""

@@ -67,7 +67,7 @@ def told_off_s(service: Service) -> float:
 def turned_away(service: Service) -> bool:
     """Whether an alert says that Prime turns us away, and that the clock may be why."""
     alerts = service.status()["alerts"]
-    return any("prime" in one["what"] and "401" in one["what"] and "clock" in one["do"] for one in alerts)
+    return any("prime" in one["what"] and "401" in one["do"] and "clock" in one["do"] for one in alerts)
 
 
 def cancels(exchange: Exchange, service: Service, venue: str) -> None:

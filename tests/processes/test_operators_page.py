@@ -34,9 +34,10 @@ INSTALL_S: Final = 180.0
 LINE_S: Final = 60.0
 WITHIN_S: Final = 15.0
 NO_REGISTRY: Final = ("No matching distribution", "Could not find a version", "Could not fetch", "ConnectionError")
-FLOWING: Final = 800
+FLOWING: Final = 400
 """Orders for the strategy that cancels during an upgrade: more than it comes to."""
 IN_FLIGHT: Final = 4
+DEADLINE_MS: Final = 2_000
 EVERY_S: Final = 0.01
 ROOT_USER, MEMBER, STRANGER = "root", "trader", "stranger"
 README: Final = (ROOT / "README.md").read_text()
@@ -109,6 +110,7 @@ class Desk:
 
     def __init__(self, machine: Machine, exchange: Exchange) -> None:
         self.machine, self.exchange = machine, exchange
+        self.installed_s = 0.0
 
     def paste(self, line: str, user: str = ROOT_USER, within_s: float = LINE_S) -> subprocess.CompletedProcess[str]:
         """A line in a user's shell."""
@@ -185,12 +187,14 @@ def desk() -> Iterator[Desk]:
             pytest.skip(f"no systemd can be booted here: {why}")
         ending.callback(machine.end)
         desk = Desk(machine, exchange)
+        begun = time.monotonic()
         for line in BEGIN:
             done = desk.paste(line, within_s=INSTALL_S)
             if "/pip install" in line and any(sign in done.stderr for sign in NO_REGISTRY):
                 pytest.skip("pip found no package registry")
             assert done.returncode == 0, (line, done.stdout, done.stderr, desk.told())
         desk.await_up()
+        desk.installed_s = time.monotonic() - begun
         yield desk
 
 
@@ -596,6 +600,7 @@ class Flow(threading.Thread):
         self._end = threading.Event()
         self.begun = threading.Event()
         self.outcomes: list[str] = []
+        self.again = 0
         self.failed: BaseException | None = None
 
     def run(self) -> None:
@@ -609,15 +614,20 @@ class Flow(threading.Thread):
         ids: list[Any] = []
         while not self._end.is_set() and len(ids) < FLOWING:
             if len(ids) < len(dealer.replies) + IN_FLIGHT:
-                ids.append(dealer.cancel(self._order_ids[len(ids)], deadline_ms=5_000))
+                ids.append(dealer.cancel(self._order_ids[len(ids)], deadline_ms=DEADLINE_MS))
             with suppress(TimeoutError):
                 dealer.hear(EVERY_S)
                 self.begun.set()
                 time.sleep(EVERY_S)
         until(lambda: dealer.ask("status")["state"] == "serving", WITHIN_S, "it serves")
-        # What the daemon before had taken and could not answer: asked again, under the same id.
+        # What this daemon has taken it answers within the deadline. What is unheard then died with the one before, and
+        # is asked again under the same id.
+        with suppress(TimeoutError):
+            while set(ids) - dealer.replies.keys():
+                dealer.hear(DEADLINE_MS / 1000 + 1)
         for id in [id for id in ids if id not in dealer.replies]:
-            dealer.cancel(self._order_ids[ids.index(id)], id=id, deadline_ms=5_000)
+            self.again += 1
+            dealer.cancel(self._order_ids[ids.index(id)], id=id, deadline_ms=DEADLINE_MS)
         return dealer.hear_all(ids, WITHIN_S)
 
     def finish(self) -> Counter[str]:
@@ -636,20 +646,26 @@ def test_an_upgrade_and_a_way_back_under_load_and_a_removal_that_leaves_the_stat
 ) -> None:
     """By README's lines. Each command that flows meanwhile is answered once; a refusal says that nothing was sent."""
     *prepare, upgrade, back, disable, remove = UPGRADE
+    begun = time.monotonic()
     for line in prepare:
         done = desk.paste(line, within_s=INSTALL_S)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
+    prepared_s = time.monotonic() - begun
+    tell(f"a service by {len(BEGIN)} lines in {desk.installed_s:.0f} s, the next version ready in {prepared_s:.0f} s")
     for line, version in ((upgrade, "0.2.0"), (back, "0.1.0")):
         flow = Flow(desk)
         flow.start()
         assert flow.begun.wait(WITHIN_S)
         pid = desk.machine.shown("canceld")["MainPID"]
+        begun = time.monotonic()
         desk.good(line)
         desk.await_up()
+        took_s = time.monotonic() - begun
         assert desk.machine.shown("canceld")["MainPID"] != pid
         outcomes = flow.finish()
         assert set(outcomes) <= {"acked", "canceled", "closed", "refused"}
-        tell(f"to {version} with commands flowing: {dict(outcomes)}, each answered once")
+        told = f"{dict(outcomes)}, each answered once, {flow.again} asked again"
+        tell(f"to {version} in {took_s:.1f} s with commands flowing: {told}")
         assert desk.good("readlink /opt/canceld") == f"canceld-{version}\n"
         assert f"/opt/canceld-{version}/bin/python" in desk.good(
             "tr '\\0' ' ' </proc/$(systemctl show -P MainPID canceld)/cmdline"

@@ -238,9 +238,9 @@ MUTANTS: Final = (
     Mutant(
         "a reply goes out twice",
         "canceld.tasks.replies",
-        "        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)\n",
+        "        self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload, asked)\n",
         "        for _ in range(2):\n"
-        "            self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload)\n",
+        "            self._outbox.send(asked.outlet, asked.identity, asked.enveloped, payload, asked)\n",
     ),
     Mutant(
         "who joins a command in flight is forgotten",

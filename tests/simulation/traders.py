@@ -204,8 +204,11 @@ class Client:
         """The daemon has gone: what was under way is owed no more."""
         for waiting in self.open.values():
             for asking in waiting:
-                # A clean stop answers everything it read; what came in its very last moments it may not have read.
-                if life.dead or (life.ended_s is not None and asking.asked_s > life.ended_s - 0.01):
+                if life.dead:
+                    # What was asked after it died waits for the next one.
+                    asking.excused |= asking.asked_s <= life.died_s
+                elif life.ended_s is not None and asking.asked_s > life.ended_s - 0.01:
+                    # A clean stop answers everything it read; what came in its very last moments it may not have read.
                     asking.excused = True
 
     def owed(self) -> list[Asking]:

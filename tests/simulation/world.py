@@ -6,6 +6,7 @@ noted in the trace; whoever finds something wrong calls `blame`.
 """
 
 import base64
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -80,13 +81,15 @@ class _Countdown(trio.abc.Instrument):
 
 
 class Life:
-    """One process of the daemon, from its start to its end. began_s: when its sockets were bound."""
+    """One process of the daemon, from its start to its end. began_s: when its sockets were bound. died_s: when it was
+    killed, whatever of it ended only later here."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.began_s = trio.current_time()
         self.ended_s: float | None = None
         self.dead = False
+        self.died_s = math.inf
         self.stopping = False
         self.ready = trio.Event()
         self.scope = trio.CancelScope()
@@ -300,7 +303,7 @@ class SimulatedWorld:
         if life is None or life.dead or life.ended_s is not None:
             return
         self.trace.add("crash", f"power_lost={power_lost} down_s={down_s:.3f}")
-        life.dead = True
+        life.dead, life.died_s = True, trio.current_time()
         if self.latched is False and self.daemon is not None and self.daemon.kill.latched:
             self.latched = None  # pulled, and not yet confirmed to anybody
         self.down_until_s = trio.current_time() + down_s
