@@ -7,7 +7,7 @@ before its end, and at the end the daemon believes in exactly what rests.
 import pytest
 
 from canceld.contract.ids import Venue
-from canceld.tasks import conversation, dispatcher, long_lists
+from canceld.tasks import conversation, hand, long_lists
 from canceld.venues import pieces
 
 from .world import FEED_HOST, PRIME_HOST, SEEDS, WS_HOST, Staging, settings_for
@@ -22,7 +22,7 @@ def _long(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(conversation, "LONG_CHARS", 2_000)
         monkeypatch.setattr(pieces, "LONG_CHARS", 2_000)
         monkeypatch.setattr(pieces, "PIECE", 5)
-        monkeypatch.setattr(dispatcher, "LET_GO", 5)
+        monkeypatch.setattr(hand, "LET_GO", 5)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

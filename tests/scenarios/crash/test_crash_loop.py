@@ -43,7 +43,7 @@ async def test_the_sockets_wait_and_the_kill_does_not(autojump_clock: object, se
 async def test_tokens_and_refused_nonces_are_remembered_too(autojump_clock: object, seed: int) -> None:
     """A key that may have no token is asked with no oftener by ten processes than by one."""
     async with stage(seed, settings_for("spot")) as world:
-        for error, most in (("EGeneral:Permission denied", 7), ("EAPI:Invalid nonce", 6 * TRIES)):
+        for error, most in (("EGeneral:Permission denied", 7), ("EAPI:Invalid nonce", 7 * TRIES)):
             world.clear()
             world.inject("rest_error", route="spot_rest", match="GetWebSocketsToken", error=error)
             before = len(world.received("GetWebSocketsToken"))
