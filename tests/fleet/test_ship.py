@@ -202,7 +202,7 @@ def test_bad_input_is_one_line(bus: Cluster, tmp_path: Path) -> None:
     gone = Host(tmp_path / "gone", ["nats://127.0.0.1:1"])
     for asked in (("ship", "--once"), ("journal", "--verify", "--against", "fleet")):
         found = gone.verb(*asked)
-        assert (found.returncode, len(found.stderr.splitlines())) == (3, 1)
+        assert (found.returncode, len(found.stderr.splitlines())) == (3, 1), found.stderr
         assert "no server answers" in found.stderr
     assert host.verb("journal", "--against", "fleet").returncode == 2
 
@@ -235,7 +235,7 @@ def test_a_hosts_key_ships_that_hosts_record_and_does_nothing_else(tmp_path: Pat
         assert "permissions violation" in found.stderr
         stranger = Host(tmp_path / "stranger-host", running.servers, nkey=str(tmp_path / "stranger"))
         found = stranger.verb("ship", "--once")
-        assert (found.returncode, len(found.stderr.splitlines())) == (3, 1)
+        assert (found.returncode, len(found.stderr.splitlines())) == (3, 1), found.stderr
         assert "fleet.nkey" in found.stderr
         assert seeds["stranger"][0] not in found.stderr
         denied = subprocess.run(
