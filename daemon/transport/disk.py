@@ -20,7 +20,7 @@ from .files import FILE_MODE, NEW, failed, read_regular, replace, sync_directory
 from .files import DiskFailed as DiskFailed  # what every caller of Directory must catch
 from .files import Diverged as Diverged
 from .mapped import Memory, map_file
-from .owners import fault_of
+from .owners import fault_of, make_own_directory
 from .packed import DAMAGED, PackingFailed, Unpacker, pack, packed_name
 
 DISK_TIMEOUT_S: Final = 5.0  # real disks take 1 to 50 ms; past this the disk hangs and the caller must know
@@ -133,15 +133,10 @@ class Directory:
         """The directory `name` inside this one, made with mode 0700, durably, when it is missing."""
         path = self._path(name)
         try:
-            path.mkdir(_DIRECTORY_MODE)
-        except FileExistsError:
-            if not stat.S_ISDIR(path.lstat().st_mode):
-                raise DiskFailed(path, "is not a directory: move it away") from None
-            if (fault := fault_of(path)) is not None:
-                raise DiskFailed(path, fault) from None
+            made = make_own_directory(path, _DIRECTORY_MODE)
         except OSError as error:
             raise failed(path, error) from error
-        else:
+        if made:
             self._locked(self._replacing, self.root, _Attempt(), lambda: sync_directory(self.root))
         return Directory(path, timeout_s=self._timeout_s)
 

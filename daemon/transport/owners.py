@@ -5,6 +5,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from .files import DiskFailed
+
 ROOT: Final = 0
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _UID_MAP: Final = Path("/proc/self/uid_map")
@@ -33,6 +35,20 @@ def fault_of(directory: Path) -> str | None:
             whom = "everybody" if mode & stat.S_IWOTH else f"group {found.st_gid}"
             return f"{named}mode {mode:04o} lets {whom} write: chmod go-w {path}"
     return None
+
+
+def make_own_directory(path: Path, mode: int) -> bool:
+    """Make a directory inside one of ours when it is missing; whether it was. Raises DiskFailed for what lies there
+    instead, a link out of ours among it, and for one that others can change; OSError."""
+    try:
+        path.mkdir(mode)
+    except FileExistsError:
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise DiskFailed(path, "is not a directory: move it away") from None
+        if (fault := fault_of(path)) is not None:
+            raise DiskFailed(path, fault) from None
+        return False
+    return True
 
 
 def _unmapped() -> set[int]:

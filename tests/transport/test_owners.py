@@ -13,6 +13,7 @@ import pytest
 from canceld.transport.disk import Directory
 from canceld.transport.files import DiskFailed
 from canceld.transport.owners import fault_of
+from canceld.transport.plain.disk import PlainDirectory
 
 SOMEBODY = 65_533
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to somebody else")
@@ -75,9 +76,12 @@ def test_one_that_belongs_to_somebody_else(above: Path) -> None:
     assert fault_of(above / "state") == f"{above} {told}"
 
 
+@pytest.mark.parametrize("kind", [Directory, PlainDirectory])
 @pytest.mark.parametrize("how", ["link", "file", "open"])
-def test_a_record_that_is_not_ours_alone(above: Path, how: str) -> None:
-    """`journal` leads out of the state directory, is no directory, or is everybody's."""
+def test_a_record_that_is_not_ours_alone(
+    above: Path, how: str, kind: type[Directory] | type[PlainDirectory]
+) -> None:
+    """`journal` leads out of the state directory, is no directory, or is everybody's: for the writer of the record too."""
     state = above / "state"
     if how == "link":
         (above / "elsewhere").mkdir()
@@ -88,4 +92,4 @@ def test_a_record_that_is_not_ours_alone(above: Path, how: str) -> None:
         (state / "journal").mkdir()
         (state / "journal").chmod(0o777)
     with pytest.raises(DiskFailed, match=r"journal: (is not a directory: move it away|mode 0777 lets everybody write)"):
-        Directory(state).subdirectory("journal")
+        kind(state).subdirectory("journal")

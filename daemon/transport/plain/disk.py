@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from .. import files
 from ..files import FILE_MODE, failed
+from ..owners import make_own_directory
 from ..packed import DAMAGED, PackingFailed, Unpacker, pack, packed_name
 
 T = TypeVar("T")
@@ -39,11 +40,8 @@ class PlainDirectory:
         """A directory in this one, made when it is missing."""
         path = self.root / name
         try:
-            path.mkdir(_DIRECTORY_MODE)
-            files.sync_directory(self.root)
-        except FileExistsError:
-            if not path.is_dir():
-                raise files.DiskFailed(path, "is not a directory") from None
+            if make_own_directory(path, _DIRECTORY_MODE):
+                files.sync_directory(self.root)
         except OSError as error:
             raise failed(path, error) from error
         return PlainDirectory(path)
