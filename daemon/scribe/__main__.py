@@ -17,7 +17,8 @@ from typing import Any, Final
 from ..transport.files import DiskFailed
 from ..transport.plain.disk import PlainDirectory, run
 from ..transport.plain.threads import Job, start
-from .messages import Begin, Block, Failed, Healed, News, Stream, framed, order_in, pack
+from .failing import Failing
+from .messages import Begin, Block, Failed, News, Stream, framed, order_in, pack
 from .timing import DRAIN_S, RETRY_S, SYNC_S
 from .writer import DIRECTORY, Writer
 
@@ -36,7 +37,7 @@ class _Scribe:
         self._stream = Stream()
         self._telling = threading.Lock()
         self._syncing = threading.Lock()
-        self._failing: set[str] = set()
+        self._failing = Failing(self._tell)
         self._sync_due_s = _NEVER
         self._shed_due_s = 0.0
         self._sync_job: Job | None = None
@@ -70,7 +71,7 @@ class _Scribe:
                 if time.monotonic() > told_s:
                     raise DiskFailed(self._state.root / LOCK, "another process still writes the record")
             except DiskFailed as failed:
-                self._fail("open", failed)
+                self._failing.fail("open", failed)
                 told_s = time.monotonic() + RETRY_S
             self._pause(LOOK_S)
 
@@ -85,10 +86,10 @@ class _Scribe:
             try:
                 step()
             except DiskFailed as failed:
-                self._fail(part, failed)
+                self._failing.fail(part, failed)
                 self._pause(RETRY_S)
             else:
-                return self._heal(part)
+                return self._failing.heal(part)
 
     # ---------------------------------------------------------------- beside the writing
 
@@ -110,11 +111,11 @@ class _Scribe:
         try:
             self._sync()
         except DiskFailed as failed:
-            self._fail("sync", failed)
+            self._failing.fail("sync", failed)
             time.sleep(RETRY_S)
             self._sync_due_s = time.monotonic()
         else:
-            self._heal("sync")
+            self._failing.heal("sync")
 
     def _sync(self, *, head: bool = False) -> None:
         with self._syncing:
@@ -125,9 +126,9 @@ class _Scribe:
         try:
             run(self._writer.shed())
         except DiskFailed as failed:
-            self._fail("removal", failed)
+            self._failing.fail("removal", failed)
             return
-        self._heal("removal")
+        self._failing.heal("removal")
         if not _alive(self._pack_job):
             self._pack_job = start(lambda: run(self._writer.pack()), "packing")
 
@@ -156,15 +157,6 @@ class _Scribe:
             signal.setitimer(signal.ITIMER_REAL, DRAIN_S)
 
     # ---------------------------------------------------------------- what the daemon hears
-
-    def _fail(self, part: str, failed: DiskFailed) -> None:
-        self._failing.add(part)
-        self._tell(Failed(part, str(failed), failed.detail))
-
-    def _heal(self, part: str) -> None:
-        if part in self._failing:
-            self._failing.discard(part)
-            self._tell(Healed(part))
 
     def _tell(self, news: News) -> None:
         data = memoryview(framed(pack(news)))

@@ -10,7 +10,8 @@ import trio
 
 from ..transport.clock import Clock
 from ..transport.disk import Directory, DiskFailed
-from .messages import Begin, Block, Failed, Healed, News, Stream, framed, order_in, pack
+from .failing import Failing
+from .messages import Begin, Block, News, Stream, framed, order_in, pack
 from .timing import RETRY_S, SYNC_S
 from .writer import DIRECTORY, Writer
 
@@ -34,7 +35,7 @@ class InPlace:
         self._syncing = trio.Lock()
         self._is_open = self._is_finishing = self._is_done = False
         self._shed_due_s = float("-inf")
-        self._failing: set[str] = set()
+        self._failing = Failing(self._tell)
 
     async def start(self, first: bytes) -> None:
         self._orders.clear()
@@ -84,7 +85,7 @@ class InPlace:
                 await self._writer.open(self._state, lambda: self._state.subdirectory(DIRECTORY), order.written)
                 self._is_open = True
         except DiskFailed as failed:
-            self._fail(part, failed)
+            self._failing.fail(part, failed)
             await trio.sleep(RETRY_S)
             return False
         self._tell(self._writer.at())
@@ -95,9 +96,9 @@ class InPlace:
             await self._writer.shed()
         except DiskFailed as failed:
             self._shed_due_s = trio.current_time() + RETRY_S
-            self._fail("removal", failed)
+            self._failing.fail("removal", failed)
         else:
-            self._heal("removal")
+            self._failing.heal("removal")
             self._packable.set()
 
     async def _sync_on(self) -> None:
@@ -115,12 +116,12 @@ class InPlace:
                     await self._writer.sync(head=head)
             except DiskFailed as failed:
                 self._unsynced.set()
-                self._fail("sync", failed)
+                self._failing.fail("sync", failed)
                 return False
             except BaseException:
                 self._unsynced.set()
                 raise
-        self._heal("sync")
+        self._failing.heal("sync")
         return True
 
     async def _pack_on(self) -> None:
@@ -128,15 +129,6 @@ class InPlace:
             await self._packable.wait()
             self._packable = trio.Event()
             await self._writer.pack()
-
-    def _fail(self, part: str, failed: DiskFailed) -> None:
-        self._failing.add(part)
-        self._tell(Failed(part, str(failed), failed.detail))
-
-    def _heal(self, part: str) -> None:
-        if part in self._failing:
-            self._failing.discard(part)
-            self._tell(Healed(part))
 
     def _tell(self, news: News) -> None:
         self._told += framed(pack(news))
