@@ -81,7 +81,7 @@ def test_one_that_belongs_to_somebody_else(above: Path) -> None:
 def test_a_record_that_is_not_ours_alone(
     above: Path, how: str, kind: type[Directory] | type[PlainDirectory]
 ) -> None:
-    """`journal` leads out of the state directory, is no directory, or is everybody's: for the writer of the record too."""
+    """`journal` leads out of the state directory, is no directory, or is everybody's; whoever opens it."""
     state = above / "state"
     if how == "link":
         (above / "elsewhere").mkdir()
